@@ -1,0 +1,68 @@
+# Everything starts here; `make` alone lists what there is. Needs Python 3.11 or newer; packages come from the index pip uses.
+
+# Installed packages, as the files whose times say when: what the product runs on, and what working on it needs.
+RUNTIME := .venv/.runtime-installed
+DEVELOPMENT := .venv/.development-installed
+
+# Files of tests at a time: as many as a small machine has processors, since some tests measure time.
+TESTS_AT_A_TIME ?= 2
+
+.PHONY: help run test model mutations sweep bench chaos drain services lint format docs
+
+help: ## Say what each command does
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+run: $(RUNTIME) ## Run the whole product on http://127.0.0.1:8000 until Ctrl-C (elsewhere: PORT=9000 make run)
+	@exec .venv/bin/python -m orderapp.development
+
+test: $(DEVELOPMENT) ## Run the tests (some of them: make test TESTARGS="tests/domain -k money"; REQUIRE_ALL=1 skips none)
+	@.venv/bin/pytest -n $(TESTS_AT_A_TIME) --dist loadfile --no-loadscope-reorder $(TESTARGS)
+
+model: $(DEVELOPMENT) ## Play the model of all that can happen to orders, other games each time (longer: EXAMPLES=5000 make model)
+	@MODEL_RANDOM=1 MODEL_EXAMPLES=$${EXAMPLES:-1000} .venv/bin/pytest tests/model/test_model.py
+
+sweep: $(DEVELOPMENT) ## Let orders die at every boundary they cross, each one (the tests take a sample); about half an hour
+	@SWEEP=full .venv/bin/pytest tests/sweep
+
+mutations: $(DEVELOPMENT) ## Make deliberate mistakes in a copy of the services, one at a time: the model has to catch each
+	@.venv/bin/python -m tests.mutations
+
+bench: $(RUNTIME) ## Measure it beside a plain shop, three minutes (longer runs: BENCH_ORDERS=2000 make bench)
+	@.venv/bin/python -m bench
+
+chaos: $(DEVELOPMENT) ## Place 2,000 orders among faults, kills and restarts, then audit (SEED=7 ORDERS=200 SECONDS=30 make chaos)
+	@SEED="$(SEED)" ORDERS="$(ORDERS)" SECONDS="$(SECONDS)" .venv/bin/python -m tests.chaos
+
+drain: $(DEVELOPMENT) ## Let 10,000 tasks wait for a system that comes back, and measure how they are done (TASKS=600 RATE=30 make drain)
+	@.venv/bin/python -m tests.drain
+
+services: ## Install PostgreSQL, RabbitMQ and Chromium for the tests (Debian or Ubuntu, as root)
+	@sh scripts/install_services.sh
+
+lint: $(DEVELOPMENT) ## Check style, types, the direction of imports and the installed packages
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/pip check
+	.venv/bin/python scripts/check_docs.py
+
+format: $(DEVELOPMENT) ## Bring all Python files into the agreed form
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+docs: $(DEVELOPMENT) ## Check that links, paths, commands and names in the documentation lead somewhere
+	@.venv/bin/python scripts/check_docs.py
+
+.venv/bin/python:
+	@sh scripts/create_venv.sh
+
+$(RUNTIME): requirements.txt .venv/bin/python
+	@echo "Installing packages (about a minute) ..."
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
+	@echo "Installing the packages for tests and checks (about a minute) ..."
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
