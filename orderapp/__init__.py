@@ -1,0 +1,69 @@
+"""orderapp places orders and keeps them consistent across systems it doesn't control. `create_app` wires the rooms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from flask import Flask
+
+from orderapp.config import ROOT, Settings, current_settings, instance_folder
+
+__all__ = ["create_app", "current_settings"]
+
+
+def create_app(variables: Mapping[str, str] | None = None) -> Flask:
+    """Make the application: settings, database, pages, API, back office, commands.
+
+    Args:
+        variables: The environment variables; by default this process's own.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+
+    """
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from orderapp import admin, api, cli, request_ids, security_headers, web
+    from orderapp.application import Application
+    from orderapp.extensions import csrf, db, migrate
+    from orderapp.services import database
+
+    variables = os.environ if variables is None else variables
+    with cli.configuration_in_one_line():
+        settings = Settings.from_environment(variables)
+    instance = instance_folder(variables)
+    app = Application(
+        "orderapp",
+        root_path=str(ROOT / "orderapp"),
+        instance_path=str(instance),
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+    )
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings.database_url),
+        MAX_CONTENT_LENGTH=262_144,  # the largest order that is accepted is about 20 kB
+        MAX_FORM_PARTS=500,  # a basket's fields; more is no basket
+        SESSION_COOKIE_NAME="__Host-orderapp" if settings.secure_cookies else "orderapp",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,  # a form left open over lunch is still the customer's own
+    )
+    app.extensions["orderapp.settings"] = settings
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    if settings.database_url.startswith("sqlite"):
+        instance.mkdir(parents=True, exist_ok=True)
+    request_ids.init_app(app, believe_proxy=settings.trusted_proxies > 0)
+    security_headers.init_app(app, only_https=settings.secure_cookies)
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+    csrf.init_app(app)
+    with app.app_context():
+        database.prepare(app)
+    for room in (web, api, admin, cli):
+        room.init_app(app)
+    return app

@@ -1,0 +1,40 @@
+"""Order numbers and the keys by which the external systems know our effects."""
+
+from __future__ import annotations
+
+import secrets
+
+# Crockford's alphabet: no I, L, O, U, so that a number read out over the phone is typed in right.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+GROUPS, GROUP_LENGTH = 2, 5  # 50 random bits: 10 million orders meet one another with a chance of 1 in 10^8 per order
+MAX_KEY_LENGTH = 64  # external-systems.md, "Common to the HTTP systems"
+
+
+def new_order_number() -> str:
+    """Return a new order number such as `7K3M9-QXZ2F`; a unique constraint guards against the odd repeat."""
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP_LENGTH)) for _ in range(GROUPS))
+
+
+def next_key(key: str) -> str:
+    """Return the key to use once `key` is barred: `order number:placement:system:2`, then `:3` and so on.
+
+    ValueError if it would be too long.
+    """
+    parts = key.split(":")
+    number = int(parts[3]) + 1 if len(parts) > 3 else 2
+    made = ":".join([*parts[:3], str(number)])
+    if len(made) > MAX_KEY_LENGTH:
+        raise ValueError(f"key {made!r} has {len(made)} characters, at most {MAX_KEY_LENGTH} are agreed")
+    return made
+
+
+def effect_key(order_number: str, placement_number: int, system: str) -> str:
+    """Return the key of one system's part in one placement: `order number:placement:system`.
+
+    It is computed from what is committed, so whoever comes after a crash can name the effect, ask for it and undo it;
+    and a retry, being another placement, is never mistaken for the one before. ValueError if it would be too long.
+    """
+    key = f"{order_number}:{placement_number}:{system}"
+    if len(key) > MAX_KEY_LENGTH:
+        raise ValueError(f"key {key!r} has {len(key)} characters, at most {MAX_KEY_LENGTH} are agreed")
+    return key

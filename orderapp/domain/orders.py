@@ -1,0 +1,91 @@
+"""What an order is: the customer, the lines, the discounts, the total."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orderapp.domain.money import Money
+
+MAX_LINES = 100  # a basket people fill by hand; more is a mistake or an attack
+MAX_QUANTITY = 1000  # of one product; more is a wholesale order that people talk about first
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who orders. `email` is valid, `phone` is E.164 or empty, `member_ref` may be empty."""
+
+    name: str
+    email: str
+    phone: str = ""
+    member_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LineRequest:
+    """What the customer asks for: a product and how many (1 to MAX_QUANTITY)."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """A submission's content, checked for form; nothing in it says what anything costs."""
+
+    customer: Customer
+    lines: tuple[LineRequest, ...]
+    coupon: str = ""
+    benefit: str = ""
+    allow_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A product as ordered, at the price of that moment."""
+
+    sku: str
+    name: str
+    quantity: int
+    price: Money
+
+    @property
+    def total(self) -> Money:
+        """The line's price times its quantity."""
+        return self.price.times(self.quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """What was taken off, and by whose word. `amount` is positive."""
+
+    source: str
+    code: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDocument:
+    """An order as the external systems get to see it."""
+
+    number: str
+    customer: Customer
+    lines: tuple[Line, ...]
+    subtotal: Money
+    total: Money
+    coupon: str = ""
+    benefit: str = ""
+    discounts: tuple[Discount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one system is to do, or to undo, for one placement of an order.
+
+    Args:
+        key: Made before the call, committed before the call, the same in every repeat.
+        order: The order it is for.
+
+    """
+
+    key: str
+    order: OrderDocument

@@ -1,0 +1,96 @@
+"""When to try a task again: a decision computed without I/O.
+
+Backoff is exponential with full jitter and a cap (AWS Architecture Blog, "Exponential Backoff And Jitter").
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orderapp.domain.outcome import Answer, Outcome
+
+# How long after "accepted, finishing later" to ask again when the system doesn't say: soon enough that a customer's
+# page shows it, seldom enough that an hour of waiting is under a thousand questions.
+PENDING_POLL_SECONDS = 3.0
+# A system can't park a task for longer than this by Retry-After; a day is what people in charge can still notice.
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+
+
+class Guarantee(StrEnum):
+    """What a system declares about doing the same thing twice."""
+
+    IDEMPOTENT = "idempotent"  # the same key again has no second effect
+    QUERY_FIRST = "query_first"  # repeats double the effect, but it can be asked what is there
+    UNSAFE = "unsafe"  # repeats double the effect and nobody can be asked
+
+
+class Verdict(StrEnum):
+    """What becomes of a task after an attempt."""
+
+    DONE = "done"
+    SNOOZE = "snooze"  # later, without using up an attempt
+    RETRY = "retry"  # later
+    STAFF = "staff"  # a person has to decide
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How fast a task is repeated. All values positive; `base_seconds` at most `max_seconds`."""
+
+    base_seconds: float
+    max_seconds: float
+    attempts: int
+
+    def delay_seconds(self, attempt: int, rng: random.Random) -> float:
+        """Return how long to wait after attempt number `attempt` (from 1): full jitter under an exponential cap."""
+        # 2**40 s is beyond every cap; the bound keeps the power small for tasks requeued for years.
+        return rng.uniform(0, min(self.max_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 40)))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with the task now; `delay_seconds` counts for snooze and retry, `reason` is for staff."""
+
+    verdict: Verdict
+    delay_seconds: float = 0.0
+    reason: str = ""
+
+
+def decide(
+    answer: Answer,
+    attempts: int,
+    attempt_limit: int,
+    backoff: Backoff,
+    guarantee: Guarantee,
+    rng: random.Random,
+) -> Decision:
+    """Decide about a task after an attempt.
+
+    Args:
+        answer: What the attempt came to.
+        attempts: Attempts used up, this one included.
+        attempt_limit: Attempts allowed before staff take over.
+        backoff: The pace of this task's system.
+        guarantee: What the system declares about repeats.
+        rng: The source of jitter.
+
+    """
+    if answer.pending:
+        asked = answer.retry_after_seconds
+        delay = PENDING_POLL_SECONDS if asked is None else min(asked, MAX_RETRY_AFTER_SECONDS)
+        return Decision(Verdict.SNOOZE, delay, answer.message)
+    if answer.outcome is Outcome.DONE:
+        return Decision(Verdict.DONE)
+    reason = answer.message or answer.code
+    if answer.outcome is Outcome.REFUSED:
+        return Decision(Verdict.STAFF, reason=f"refused: {reason}")
+    if not answer.repeatable:
+        return Decision(Verdict.STAFF, reason=f"can't succeed as it is: {reason}")
+    if answer.outcome is Outcome.UNKNOWN and guarantee is Guarantee.UNSAFE:
+        return Decision(Verdict.STAFF, reason=f"may have happened, and repeating it could do it twice: {reason}")
+    if attempts >= attempt_limit:
+        return Decision(Verdict.STAFF, reason=f"{attempts} attempts used up; last: {reason}")
+    asked = min(answer.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
+    return Decision(Verdict.RETRY, max(asked, backoff.delay_seconds(attempts, rng)), reason)

@@ -1,0 +1,42 @@
+"""The tables. Constraints in the database carry the safety; services carry the meaning."""
+
+from orderapp.models.access import ApiToken, RateCounter, Role, Staff, StaffSession
+from orderapp.models.base import Base, db_now, seconds_until
+from orderapp.models.books import Drift, Override, Reconciliation, Word
+from orderapp.models.catalogue import Product
+from orderapp.models.health import Circuit, CircuitState, Pace
+from orderapp.models.orders import Order, OrderDiscount, OrderLine
+from orderapp.models.records import AuditEntry, SwitchMode, SystemSwitch
+from orderapp.models.submissions import CartLock, Submission
+from orderapp.models.work import Attempt, Placement, Step, Task
+
+__all__ = [
+    "ApiToken",
+    "Attempt",
+    "AuditEntry",
+    "Base",
+    "CartLock",
+    "Circuit",
+    "CircuitState",
+    "Drift",
+    "Order",
+    "OrderDiscount",
+    "OrderLine",
+    "Override",
+    "Pace",
+    "Placement",
+    "Product",
+    "RateCounter",
+    "Reconciliation",
+    "Role",
+    "Staff",
+    "StaffSession",
+    "Step",
+    "Submission",
+    "SwitchMode",
+    "SystemSwitch",
+    "Task",
+    "Word",
+    "db_now",
+    "seconds_until",
+]

@@ -1,0 +1,72 @@
+"""Who may do what: staff, their sessions, API clients, and counters against guessing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
+
+
+class Role(StrEnum):
+    """What a member of staff may do; each role may do all that the one before it may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Staff(Base):
+    """A member of staff."""
+
+    __tablename__ = "staff"
+    __table_args__ = (one_of("role", Role),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(state_column(Role))
+    disabled_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+
+
+class StaffSession(Base):
+    """A login. Only the hash of the cookie's token is kept; logging out ends the row, so a copied cookie dies too."""
+
+    __tablename__ = "staff_sessions"
+    __table_args__ = (Index("ix_staff_sessions_staff_id", "staff_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    last_seen_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+    staff: Mapped[Staff] = relationship()
+
+
+class ApiToken(Base):
+    """An API client and its token's hash (SHA-256: the token itself is 256 random bits)."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+
+class RateCounter(Base):
+    """How often something was tried in the present window; shared by all processes."""
+
+    __tablename__ = "rate_counters"
+
+    # What is counted and for whom, hashed: e.g. wrong coupon codes from one address.
+    bucket: Mapped[str] = mapped_column(String(64), primary_key=True)
+    window_ends_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, index=True)
+    count: Mapped[int] = mapped_column(Integer)

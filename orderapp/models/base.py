@@ -1,0 +1,112 @@
+"""What all tables share: naming of constraints, aware times, the database's clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Float, Integer, MetaData, String, TypeDecorator
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.functions import FunctionElement
+
+# Names chosen once, so that migrations on both databases can address every constraint.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The base of all models."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+# SQLite counts up only a column that is called INTEGER.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[dt.datetime]):
+    """An aware time in UTC: `timestamptz` on PostgreSQL, sortable ISO text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        """Refuse naive times; SQLite stores the UTC wall clock."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        value = value.astimezone(dt.UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        """Return an aware time."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+class db_now(FunctionElement[dt.datetime]):  # noqa: N801 - reads as the SQL function it is
+    """The database's clock, the only one that decides anything; `db_now(5)` is five seconds from now.
+
+    The time of the statement, not of the transaction: a lease taken after a wait for a lock counts from the taking.
+    """
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+    def __init__(self, offset_seconds: Any = 0.0) -> None:
+        super().__init__(offset_seconds)
+
+
+@compiles(db_now, "postgresql")
+def _now_on_postgresql(element: db_now, compiler: Any, **kw: Any) -> str:
+    # statement_timestamp() is stable within a statement, so an index on a due time can be used.
+    offset = compiler.process(element.clauses, **kw)
+    return f"(statement_timestamp() + make_interval(secs => CAST({offset} AS double precision)))"
+
+
+@compiles(db_now, "sqlite")
+def _now_on_sqlite(element: db_now, compiler: Any, **kw: Any) -> str:
+    # Six decimals, as SQLAlchemy writes times on SQLite: they are compared as text.
+    offset = compiler.process(element.clauses, **kw)
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', {offset})) || '000')"
+
+
+class seconds_until(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
+    """Seconds from the database's now until a time column; negative once it has passed."""
+
+    type = Float()
+    inherit_cache = True
+
+    def __init__(self, moment: Any) -> None:
+        super().__init__(moment)
+
+
+@compiles(seconds_until, "postgresql")
+def _until_on_postgresql(element: seconds_until, compiler: Any, **kw: Any) -> str:
+    return f"EXTRACT(EPOCH FROM ({compiler.process(element.clauses, **kw)} - statement_timestamp()))"
+
+
+@compiles(seconds_until, "sqlite")
+def _until_on_sqlite(element: seconds_until, compiler: Any, **kw: Any) -> str:
+    return f"((julianday({compiler.process(element.clauses, **kw)}) - julianday('now')) * 86400.0)"
+
+
+def state_column(states: type[StrEnum]) -> String:
+    """Return the type of a state column: short text, readable in any SQL tool."""
+    return String(max(len(state.value) for state in states))
+
+
+def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    """Return the check that a column holds one of the given words."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")

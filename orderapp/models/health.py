@@ -1,0 +1,56 @@
+"""How each system is doing, as all processes see it: its circuit, and its pace."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
+
+
+class CircuitState(StrEnum):
+    """Whether a system is called at present."""
+
+    CLOSED = "closed"  # as usual
+    OPEN = "open"  # it fails: nothing is sent but a probe from time to time
+    HALF_OPEN = "half_open"  # it answers a harmless question again: one task at a time shows whether it works
+
+
+class Circuit(Base):
+    """A system's circuit; no row means closed."""
+
+    __tablename__ = "circuits"
+    __table_args__ = (one_of("state", CircuitState), CheckConstraint("probe_pause_seconds >= 1", name="pauses"))
+
+    system: Mapped[str] = mapped_column(String(32), primary_key=True)
+    state: Mapped[str] = mapped_column(state_column(CircuitState))
+    changed_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # One sentence for staff: why it opened.
+    reason: Mapped[str] = mapped_column(String(200))
+    # While it isn't closed: when a task may be run next, to see whether the system works; when an order may; when the
+    # timer asks its harmless question. Each is a right that the one takes who moves it on.
+    probe_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    order_probe_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    check_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # How long after the next task's probe another one may follow; it grows with each.
+    probe_pause_seconds: Mapped[int] = mapped_column(Integer)
+    # Set when it closes: what waits for the system is still to be pulled forward, tasks up to `pulled_task_id` are.
+    recovered_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    pulled_task_id: Mapped[int] = mapped_column(BigId)
+    # When the last task that was pulled forward is due.
+    pulled_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+
+class Pace(Base):
+    """When a system may be called next; no row means now."""
+
+    __tablename__ = "paces"
+
+    system: Mapped[str] = mapped_column(String(32), primary_key=True)
+    # By its agreed rate.
+    next_call_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # By its own word (Retry-After), which holds for tasks.
+    tasks_held_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,84 @@
+"""Order documents: the order, its lines, its discounts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Uuid
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from orderapp.domain.orders import MAX_QUANTITY
+from orderapp.domain.states import OrderState
+from orderapp.models.base import Base, UtcDateTime, one_of, state_column
+from orderapp.models.work import Attempt, Placement, Step, Task
+
+
+class Order(Base):
+    """An order. `client_id` is the API client that placed it, empty for the shop's own form."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        one_of("state", OrderState),
+        one_of("ends_as", (OrderState.FAILED, OrderState.CANCELLED)),
+        CheckConstraint("subtotal_minor >= 0 AND total_minor >= 0 AND total_minor <= subtotal_minor", name="amounts"),
+        CheckConstraint("placement_number >= 1", name="placement_from_one"),
+        Index("ix_orders_newest", "created_at", "id"),
+        Index("ix_orders_state_newest", "state", "created_at"),
+        Index("ix_orders_customer_email", "customer_email"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    number: Mapped[str] = mapped_column(String(32), unique=True)
+    client_id: Mapped[int | None] = mapped_column(ForeignKey("api_tokens.id"), index=True)
+    state: Mapped[str] = mapped_column(state_column(OrderState))
+    # What the order will be once its compensation is complete.
+    ends_as: Mapped[str | None] = mapped_column(state_column(OrderState))
+    placement_number: Mapped[int] = mapped_column(Integer)
+    customer_name: Mapped[str] = mapped_column(String(200))
+    customer_email: Mapped[str] = mapped_column(String(254))
+    customer_phone: Mapped[str] = mapped_column(String(20))
+    member_ref: Mapped[str] = mapped_column(String(64))
+    coupon: Mapped[str] = mapped_column(String(64))
+    benefit: Mapped[str] = mapped_column(String(64))
+    currency: Mapped[str] = mapped_column(String(3))
+    subtotal_minor: Mapped[int] = mapped_column(BigInteger)
+    total_minor: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+
+    lines: Mapped[list[OrderLine]] = relationship(order_by="OrderLine.position")
+    discounts: Mapped[list[OrderDiscount]] = relationship(order_by="OrderDiscount.source")
+    placements: Mapped[list[Placement]] = relationship(order_by="Placement.number")
+    steps: Mapped[list[Step]] = relationship(order_by="Step.id")
+    tasks: Mapped[list[Task]] = relationship(order_by="Task.id")
+    attempts: Mapped[list[Attempt]] = relationship(order_by="Attempt.id")
+
+
+class OrderLine(Base):
+    """A product as ordered, at the price of that moment."""
+
+    __tablename__ = "order_lines"
+    __table_args__ = (
+        CheckConstraint(f"quantity BETWEEN 1 AND {MAX_QUANTITY}", name="quantity_in_range"),
+        CheckConstraint("price_minor >= 0", name="price_not_negative"),
+    )
+
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    sku: Mapped[str] = mapped_column(ForeignKey("products.sku"))
+    name: Mapped[str] = mapped_column(String(200))
+    quantity: Mapped[int] = mapped_column(Integer)
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+
+
+class OrderDiscount(Base):
+    """What was taken off an order's present placement, and by which system's word."""
+
+    __tablename__ = "order_discounts"
+    __table_args__ = (CheckConstraint("amount_minor >= 0", name="amount_not_negative"),)
+
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    source: Mapped[str] = mapped_column(String(32), primary_key=True)
+    code: Mapped[str] = mapped_column(String(64))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)

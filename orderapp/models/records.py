@@ -1,0 +1,54 @@
+"""What staff did, and what staff switched."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
+
+
+class SwitchMode(StrEnum):
+    """What a system may be used for at present."""
+
+    ON = "on"
+    COMPENSATE_ONLY = "compensate_only"
+    PAUSED = "paused"
+
+
+class AuditEntry(Base):
+    """One act of staff: who, when, what, on what, why. Written once, never changed."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        Index("ix_audit_entries_newest", "at", "id"),
+        Index("ix_audit_entries_order_id", "order_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    # E-mail address of the member of staff, or `command line`.
+    actor: Mapped[str] = mapped_column(String(254))
+    act: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(String(100))
+    order_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("orders.id"))
+    reason: Mapped[str] = mapped_column(String(500))
+    # JSON: what it was before, what it became; for a selection, each item's result.
+    details: Mapped[str] = mapped_column(Text)
+
+
+class SystemSwitch(Base):
+    """Staff's word on a system; no row means `on`."""
+
+    __tablename__ = "system_switches"
+    __table_args__ = (one_of("mode", SwitchMode),)
+
+    system: Mapped[str] = mapped_column(String(32), primary_key=True)
+    mode: Mapped[str] = mapped_column(state_column(SwitchMode))
+    reason: Mapped[str] = mapped_column(String(500))
+    changed_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)

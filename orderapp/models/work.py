@@ -1,0 +1,164 @@
+"""What is done about an order: placements, their steps, tasks, and every attempt."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import PlacementState, StepState, TaskKind, TaskState
+from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
+
+
+class Placement(Base):
+    """One pass over the blocking systems. `failed_*` says which system ended it, and how."""
+
+    __tablename__ = "placements"
+    __table_args__ = (
+        UniqueConstraint("order_id", "number"),
+        one_of("state", PlacementState),
+        one_of("failed_outcome", Outcome),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
+    number: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(state_column(PlacementState))
+    failed_system: Mapped[str | None] = mapped_column(String(32))
+    failed_outcome: Mapped[str | None] = mapped_column(state_column(Outcome))
+    failed_code: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    decided_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+    steps: Mapped[list[Step]] = relationship(order_by="Step.position")
+
+
+class Step(Base):
+    """One blocking system's part in a placement: the intent, written before the call, and what is known since."""
+
+    __tablename__ = "steps"
+    __table_args__ = (
+        UniqueConstraint("placement_id", "system"),
+        one_of("state", StepState),
+        one_of("outcome", Outcome),
+        # The measured failure rates: the newest steps of a system.
+        Index("ix_steps_system_newest", "system", "id"),
+        Index("ix_steps_order_id", "order_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"))
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
+    system: Mapped[str] = mapped_column(String(32))
+    position: Mapped[int] = mapped_column(Integer)
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    state: Mapped[str] = mapped_column(state_column(StepState))
+    outcome: Mapped[str | None] = mapped_column(state_column(Outcome))
+    code: Mapped[str | None] = mapped_column(String(64))
+    decided_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+    placement: Mapped[Placement] = relationship(overlaps="steps")
+
+
+class Task(Base):
+    """Work that must happen. The rows are the outbox: `publish_at` is when the relay next tells the broker."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        # One effect, one task: a second compensation of the same step can't be written.
+        UniqueConstraint("placement_id", "kind", "system"),
+        one_of("kind", TaskKind),
+        one_of("state", TaskState),
+        CheckConstraint("attempts >= 0 AND attempt_limit >= 0 AND fencing >= 0", name="counts"),
+        CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="running_has_lease"),
+        CheckConstraint("state <> 'waiting' OR due_at IS NOT NULL", name="waiting_has_due_time"),
+        Index(
+            "ix_tasks_publish_at",
+            "system",
+            "publish_at",
+            postgresql_where=text("publish_at IS NOT NULL"),
+            sqlite_where=text("publish_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_tasks_lease_until",
+            "lease_until",
+            postgresql_where=text("lease_until IS NOT NULL"),
+            sqlite_where=text("lease_until IS NOT NULL"),
+        ),
+        Index("ix_tasks_order_id", "order_id"),
+        Index("ix_tasks_state_newest", "state", "id"),
+        Index("ix_tasks_system_state", "system", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
+    placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"))
+    step_id: Mapped[int | None] = mapped_column(ForeignKey("steps.id"), index=True)
+    kind: Mapped[str] = mapped_column(state_column(TaskKind))
+    system: Mapped[str] = mapped_column(String(32))
+    # The effect it brings about or undoes.
+    key: Mapped[str] = mapped_column(String(64), index=True)
+    state: Mapped[str] = mapped_column(state_column(TaskState))
+    due_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    # Attempts used up; a snooze gives its attempt back.
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    attempt_limit: Mapped[int] = mapped_column(Integer)
+    lease_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    # Claims ever made, and so the number of the newest attempt.
+    claims: Mapped[int] = mapped_column(Integer, default=0)
+    # Counts the holders; whoever holds an older number has lost the task.
+    fencing: Mapped[int] = mapped_column(Integer, default=0)
+    publish_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    last_code: Mapped[str | None] = mapped_column(String(64))
+    # One sentence for staff: why it waits or why it needs them.
+    last_message: Mapped[str | None] = mapped_column(String(500))
+    # Before this time "the system shows nothing" proves nothing (late window).
+    absent_from: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    # From this time on the system may have forgotten the key, so a repeat could do it twice (key window).
+    key_dies_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    # Attempts up to this number leave no doubt any more, whatever they came to: the key was barred, or staff have said.
+    cleared_claims: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    # For a compensation: how many effects under the key have to stay. 1 where only a surplus is taken back.
+    keep: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+    history: Mapped[list[Attempt]] = relationship(order_by="Attempt.id")
+
+
+class Attempt(Base):
+    """One run against a system, in the request (with a step) or of a task. Written once, never changed."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        one_of("outcome", Outcome),
+        CheckConstraint("duration_ms >= 0", name="duration_not_negative"),
+        CheckConstraint("task_id IS NOT NULL OR step_id IS NOT NULL", name="belongs_to_something"),
+        Index("ix_attempts_order_id", "order_id"),
+        Index("ix_attempts_task_id", "task_id", "number"),
+        Index("ix_attempts_step_id", "step_id"),
+        Index("ix_attempts_system_newest", "system", "started_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
+    step_id: Mapped[int | None] = mapped_column(ForeignKey("steps.id"))
+    system: Mapped[str] = mapped_column(String(32))
+    # The claim it belongs to, for a task; 1, 2, ... within the request, for a step.
+    number: Mapped[int] = mapped_column(Integer)
+    # act, ask or undo
+    verb: Mapped[str] = mapped_column(String(8))
+    started_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    worker: Mapped[str] = mapped_column(String(120))
+    outcome: Mapped[str] = mapped_column(state_column(Outcome))
+    code: Mapped[str] = mapped_column(String(64))
+    # What it says of the system: that it works, that it doesn't, or nothing.
+    worked: Mapped[bool | None] = mapped_column(Boolean)
+    message: Mapped[str] = mapped_column(String(500))
+    # What was sent and answered, masked and bounded: JSON list of {"request", "response", "duration_ms"}.
+    exchanges: Mapped[str] = mapped_column(Text)
