@@ -1,0 +1,110 @@
+"""What an HTTP answer means, by its status and body alone: the contract's table, and how a body is read.
+
+A connector still has to check that a 2xx has the body it documents; `unreadable` is for where it hasn't.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from orderapp.domain.outcome import Answer, Outcome
+
+# The contract's table of answers ("Common to the HTTP systems"). Whatever isn't listed is unknown.
+OUTCOMES: Mapping[int, tuple[Outcome, bool]] = {  # status: (outcome, whether repeating it can help)
+    **dict.fromkeys(range(200, 300), (Outcome.DONE, True)),
+    400: (Outcome.NOT_SENT, False),
+    401: (Outcome.NOT_SENT, False),
+    403: (Outcome.NOT_SENT, False),
+    404: (Outcome.NOT_SENT, False),
+    409: (Outcome.REFUSED, False),
+    422: (Outcome.REFUSED, False),
+    429: (Outcome.NOT_SENT, True),
+}
+# What the contract calls snake_case; anything else is no code of a documented error.
+CODE = re.compile(r"[a-z0-9_]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A call's outcome by status alone, and what the answer held."""
+
+    answer: Answer
+    status: int = 0
+    body: Mapping[str, Any] | None = None  # the JSON object, where there was one
+
+
+def unreadable(received: Received) -> Answer:
+    """Return the answer for a 2xx whose body isn't of the documented shape: unknown."""
+    return Answer(
+        Outcome.UNKNOWN,
+        "unreadable_answer",
+        f"answered {received.status} with a body that isn't the documented one",
+        exchanges=received.answer.exchanges,
+    )
+
+
+def error_code(received: Received) -> str:
+    """Return the code of a documented error body, empty where there is none."""
+    error = (received.body or {}).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) and CODE.fullmatch(code) else ""
+
+
+def answer_by_status(status: int, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
+    """Return what an answer means by the contract's table; its message is as the system wrote it, of any length."""
+    outcome, repeatable = OUTCOMES.get(status, (Outcome.UNKNOWN, True))
+    code = error_code(Received(Answer(outcome), status, body))
+    if outcome is Outcome.REFUSED and not code:
+        # Refusals count only in the documented shape; anything in between may answer 409 as well.
+        outcome, repeatable = Outcome.UNKNOWN, True
+    if outcome is Outcome.DONE:
+        return Answer(outcome)
+    said = (body or {})["error"].get("message") if code else None
+    message = said if isinstance(said, str) else ""
+    return Answer(
+        outcome,
+        code or f"http_{status}",
+        f"answered {status}{f' {code}' if code else ''}{f': {message}' if message else ''}",
+        repeatable=repeatable,
+        slow_down=status == 429,
+        retry_after_seconds=_retry_after_seconds(headers.get("Retry-After", "")),
+    )
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a member twice in one object")
+    return made
+
+
+def parse(raw: bytes) -> Mapping[str, Any] | None:
+    """Return the JSON object a body holds; None for anything else, such as NaN, a member twice, or bad UTF-8."""
+    try:
+        parsed = json.loads(raw.decode(), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _retry_after_seconds(raw: str) -> float | None:
+    """Seconds to wait by a Retry-After header (RFC 9110, 10.2.3): a number or a date; None for anything else."""
+    if raw.strip().isdecimal():
+        return float(raw.strip()[:9])
+    try:
+        moment = parsedate_to_datetime(raw)
+        # A date without a zone is in UTC (RFC 9110, 5.6.7).
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time())
+    except ValueError:
+        return None

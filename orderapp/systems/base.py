@@ -1,0 +1,169 @@
+"""What every external system declares, and how it is spoken to.
+
+A system says what is true of it; the engine (`orderapp.services`) draws the consequences. To add one, write one file
+with one subclass of `System` (or of `KeyedSystem`, which speaks the usual protocol): see docs/add-a-system.md.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Self
+
+from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
+from orderapp.domain.outcome import Answer, Outcome, Quote, Report
+from orderapp.domain.retry import Backoff, Guarantee
+from orderapp.domain.states import TaskKind
+from orderapp.errors import ConfigurationError
+from orderapp.systems.limits import Limits
+from orderapp.systems.settings import Environment
+
+# A part of keys (64 characters in all, 11 of them the order's number) and of the names of settings.
+NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
+
+
+class Part(StrEnum):
+    """When a system has its turn."""
+
+    BLOCKING = "blocking"  # the customer waits; a step of the placement
+    SETTLE = "settle"  # must happen, may happen later; a task of the confirmed order
+    NOTIFY = "notify"  # should happen, after the order is safe; a task of the confirmed order
+
+    @property
+    def task_kind(self) -> TaskKind:
+        """The kind of the tasks that do this part. ValueError for blocking systems, which have steps."""
+        return TaskKind(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Which failures of a blocking call are repeated while the customer waits, how often, after which pause."""
+
+    not_sent: int = 0
+    unknown: int = 0
+    pause_seconds: float = 0.1  # long enough for a listener to come back, short enough not to be noticed
+
+    def allowed(self, outcome: Outcome) -> int:
+        """Return how many repeats an outcome may have."""
+        return {Outcome.NOT_SENT: self.not_sent, Outcome.UNKNOWN: self.unknown}.get(outcome, 0)
+
+
+class System(ABC):
+    """An external system. Subclasses set the class attributes; instances hold the settings.
+
+    Attributes:
+        name: One lower-case word; part of keys, tables and settings. Unique.
+        title: What staff and customers read.
+        part: When it has its turn.
+        guarantee: What it declares about doing the same thing twice.
+        required: Whether the product can't run without it.
+        position: Where among the calls it stands until there are measured failure rates; low is early.
+        repeats: What is repeated while the customer waits.
+        late_window_seconds: How long after a cut call its effect may still appear (query_first systems).
+        calls_per_run: Calls that one run of a task makes at most.
+        stores_failures: Whether a failed request's key is answered with the stored failure from then on, so that
+            repeating it never heals (idempotent systems only).
+        key_window_seconds: How long the system remembers a key; None where it never forgets one.
+        setting: What the names of its settings begin with, where that isn't its name in capitals.
+
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    part: ClassVar[Part]
+    guarantee: ClassVar[Guarantee]
+    required: ClassVar[bool] = False
+    position: ClassVar[int] = 100
+    repeats: ClassVar[Repeats] = Repeats()
+    calls_per_run: ClassVar[int] = 1
+    stores_failures: ClassVar[bool] = False
+    setting: ClassVar[str] = ""
+
+    key_window_seconds: float | None = None
+    late_window_seconds: float = 0.0
+    configured: bool = True
+    limits: Limits = Limits()
+    call_seconds: float
+    backoff: Backoff
+
+    @classmethod
+    @abstractmethod
+    def from_environment(cls, env: Environment, backoff: Backoff) -> Self:
+        """Make the system from its settings; ConfigurationError for a wrong one."""
+
+    @abstractmethod
+    def concerns(self, order: OrderRequest | OrderDocument) -> bool:
+        """Return whether the system has a part in this order."""
+
+    @abstractmethod
+    def act(self, effect: Effect) -> Answer:
+        """Bring the effect about, under its key."""
+
+    @abstractmethod
+    def check(self) -> Answer:
+        """Make a harmless call that shows whether address and credentials are right."""
+
+    def quote(self, request: OrderRequest) -> Quote | None:
+        """Say what discount the order would get; None for a system that gives none. Changes nothing outside."""
+        return None
+
+    def ask(self, effect: Effect) -> Report:
+        """Say what is there under the effect's key. Needed of query_first systems and for reconciliation."""
+        raise NotImplementedError(f"{self.name} can't be asked")
+
+    def undo(self, effect: Effect, report: Report | None) -> Answer:
+        """Take the effect back; harmless when repeated. `report` is what `ask` said, for query_first systems."""
+        raise NotImplementedError(f"{self.name} can't be undone")
+
+    @classmethod
+    def can(cls, verb: str) -> bool:
+        """Return whether the system has an `ask`, an `undo` or a `quote` of its own."""
+        return getattr(cls, verb) is not getattr(System, verb)
+
+    def refuse_impossible_declaration(self) -> None:
+        """Raise ConfigurationError where what the system declares can't be kept."""
+        blocking, query_first = self.part is Part.BLOCKING, self.guarantee is Guarantee.QUERY_FIRST
+        idempotent = self.guarantee is Guarantee.IDEMPOTENT
+        impossible = {
+            "its name has to be one lower-case word of at most 20 characters": not NAME.fullmatch(self.name),
+            "what holds something for an order has to be compensable (undo)": (
+                self.part is not Part.NOTIFY and not self.can("undo")
+            ),
+            "an unsafe system can't block, its unknown outcomes need people": (
+                blocking and self.guarantee is Guarantee.UNSAFE
+            ),
+            "query_first without a query (ask)": query_first and not self.can("ask"),
+            "query_first takes two calls a run: to ask, then to act or undo (calls_per_run)": (
+                query_first and self.calls_per_run < 2
+            ),
+            "unknown outcomes can't be repeated, it isn't idempotent": (not idempotent and self.repeats.unknown > 0),
+            "only an idempotent system answers a key with a stored failure": self.stores_failures and not idempotent,
+            "unknown outcomes can't be repeated, their failure is stored under the key": (
+                self.stores_failures and self.repeats.unknown > 0
+            ),
+            "a key answered with a stored failure has to be barred before another is used (undo)": (
+                self.stores_failures and not self.can("undo")
+            ),
+            "only an idempotent system has keys that die (key_window_seconds)": (
+                self.key_window_seconds is not None and not idempotent
+            ),
+            "only a blocking system is asked for discounts (quote)": not blocking and self.can("quote"),
+        }
+        for reason, found in impossible.items():
+            if found:
+                raise ConfigurationError(f"system {self.name}: {reason}")
+
+
+def backoff_from(env: Environment, prefix: str, default: Backoff) -> Backoff:
+    """Return the backoff, refined by `<prefix>_RETRY_BASE_SECONDS`, `_RETRY_MAX_SECONDS` and `_RETRY_ATTEMPTS`."""
+    base, cap = f"{prefix}_RETRY_BASE_SECONDS".lstrip("_"), f"{prefix}_RETRY_MAX_SECONDS".lstrip("_")
+    refined = Backoff(
+        env.number(base, default.base_seconds, 0.001, 86_400),
+        env.number(cap, default.max_seconds, 0.001, 30 * 86_400),
+        env.integer(f"{prefix}_RETRY_ATTEMPTS".lstrip("_"), default.attempts, 1, 10_000),
+    )
+    if refined.base_seconds > refined.max_seconds:
+        raise ConfigurationError(f"{base}: {refined.base_seconds:g} is more than {cap} ({refined.max_seconds:g})")
+    return refined

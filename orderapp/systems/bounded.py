@@ -1,0 +1,147 @@
+"""Sockets that keep to a deadline.
+
+A time-out of `requests`, `http.client` or `smtplib` counts from byte to byte, so an answer that drips can hold a thread
+for ever (psf/requests#4276). These sockets know when the whole call has to be over, and whether any byte of a request
+has left, which is the proof that "it was not sent".
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class _Call(threading.local):
+    """The call this thread is making; a call lives within one thread."""
+
+    ends_at: float | None = None
+    unreached = False
+    sent = False
+
+
+_call = _Call()
+
+
+@contextmanager
+def call_within(total_seconds: float) -> Iterator[_Call]:
+    """Bound everything this thread's bounded sockets do inside the block to `total_seconds`.
+
+    Yields:
+        An object that tells whether any byte of a request has left (`sent`), and whether connecting or the handshake
+        failed (`unreached`). Together they are the proof that nothing was sent.
+
+    """
+    _call.ends_at, _call.unreached, _call.sent = time.monotonic() + total_seconds, False, False
+    try:
+        yield _call
+    finally:
+        _call.ends_at = None
+
+
+def seconds_left(at_most: float | None) -> float | None:
+    """Return how long the next wait may take. TimeoutError once the call's deadline has passed."""
+    if _call.ends_at is None:
+        return at_most
+    left = _call.ends_at - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the call's total time is over")
+    return left if at_most is None else min(left, at_most)
+
+
+class _Bounded(socket.socket):
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(seconds_left(self.gettimeout()))
+        return super().recv_into(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self.settimeout(seconds_left(self.gettimeout()))
+        _call.sent = True
+        super().sendall(*args, **kwargs)
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        # TLS sends everything piece by piece through here, and each piece would get the whole time again.
+        self.settimeout(seconds_left(self.gettimeout()))
+        _call.sent = True
+        return super().send(*args, **kwargs)
+
+
+class BoundedSocket(_Bounded):
+    """A plain socket that keeps to the deadline of `call_within`."""
+
+
+class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
+    """The same over TLS; the handshake is no request, so it doesn't count as sent."""
+
+    @classmethod
+    def _create(cls, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
+        """Make one around a connection. `ssl` itself would shake no hands over one that the other side has reset.
+
+        Raises:
+            OSError: the connection is gone; nothing was sent.
+
+        """
+        with _reaching():
+            sock.getpeername()
+            made = super()._create(sock, *args, **kwargs)  # type: ignore[misc]
+            if made.version() is None:
+                made.close()
+                raise ConnectionResetError("the connection was gone before the handshake")
+            return made
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Shake hands within what is left of the call."""
+        with _reaching():
+            self.settimeout(seconds_left(self.gettimeout()))
+            super().do_handshake(block)
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnicodeError):  # the latter: a name that no name can be
+        _call.unreached = True
+        raise
+
+
+@_reaching()
+def connect(host: str, port: int, timeout_seconds: float | None) -> BoundedSocket:
+    """Connect to a host, trying its addresses in turn, within `timeout_seconds` for all of them together.
+
+    The name itself is looked up by the operating system, which keeps to the time-outs of its own resolver.
+
+    Raises:
+        OSError: no address could be reached, or the name isn't known; nothing was sent.
+
+    """
+    gives_up_at = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    failed: OSError = OSError(f"{host} has no address")
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for untried, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        # Each has its share of what is left, so that one that says nothing leaves time for the others.
+        share = None if gives_up_at is None else max(0.001, (gives_up_at - time.monotonic()) / untried)
+        made = BoundedSocket(family, kind, protocol)
+        try:
+            made.settimeout(seconds_left(share))
+            # Head and body of a request go out one after the other, without waiting for each other's receipt.
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.connect(address)
+        except OSError as error:
+            made.close()
+            failed = error
+        else:
+            made.settimeout(timeout_seconds)
+            return made
+    raise failed
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return a verifying TLS context whose sockets are bounded."""
+    context = ssl.create_default_context()
+    context.sslsocket_class = BoundedTlsSocket
+    return context

@@ -1,0 +1,225 @@
+"""E-mail: tells the customer by mail, over SMTP. A repeat carries the same Message-ID, so it can be recognised."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from email import policy
+from email.message import EmailMessage
+from email.utils import formatdate, parseaddr
+from functools import cached_property
+from typing import Any, ClassVar, Self
+from urllib.parse import unquote, urlsplit
+
+from babel.numbers import format_currency, get_currency_precision
+
+from orderapp.domain.masking import mask
+from orderapp.domain.money import Money
+from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
+from orderapp.domain.outcome import Answer, Exchange, Outcome
+from orderapp.domain.retry import Backoff, Guarantee
+from orderapp.errors import ConfigurationError
+from orderapp.systems.base import Part, System, backoff_from
+from orderapp.systems.bounded import call_within, connect, tls_context
+from orderapp.systems.keyed import private_values
+from orderapp.systems.settings import Environment
+
+# What can go wrong while it is certain that the text of the mail hasn't left. ValueError: a login that isn't ASCII.
+BEFORE_THE_TEXT = (smtplib.SMTPException, OSError, ValueError)
+MAX_MESSAGE_CHARACTERS = 300  # one sentence for staff
+# Servers that take only ASCII addresses are everywhere, and we ask for no other kind.
+SENDER = re.compile(r"[!-;=?A-~]+@(?P<domain>[A-Za-z0-9.\-\[\]:]+)")
+
+
+class _BoundedSmtp(smtplib.SMTP):
+    def _get_socket(self, host: str, port: int, timeout: Any) -> socket.socket:
+        return connect(host, port, timeout)
+
+
+class _BoundedSmtps(smtplib.SMTP_SSL, _BoundedSmtp):
+    """The same over TLS: SMTP_SSL wraps the socket it gets from the class that comes after it."""
+
+
+class Email(System):
+    """Confirmation mails."""
+
+    name: ClassVar[str] = "email"
+    title: ClassVar[str] = "E-mail"
+    part: ClassVar[Part] = Part.NOTIFY
+    guarantee: ClassVar[Guarantee] = Guarantee.IDEMPOTENT
+    setting: ClassVar[str] = "SMTP"
+
+    def __init__(self, env: Environment, backoff: Backoff) -> None:
+        # Without TLS from the start, STARTTLS is used wherever the server offers it.
+        address = env.address("SMTP", {"smtps": True, "smtp": False}, permits=("login",))
+        self._server = urlsplit(address)
+        self._timeouts = env.timeouts("SMTP_TIMEOUT")
+        self._sender, self._domain = _sender_in(env)
+        if address and not self._sender:
+            raise ConfigurationError("MAIL_FROM: not set, and SMTP_URL is; no mail goes without a sender")
+        self.configured = bool(address)
+        self.call_seconds = self._timeouts.total_seconds
+        self.backoff = backoff_from(env, "SMTP", backoff)
+
+    @classmethod
+    def from_environment(cls, env: Environment, backoff: Backoff) -> Self:
+        """Make the system from its settings; ConfigurationError for a wrong one."""
+        return cls(env, backoff)
+
+    def concerns(self, order: OrderRequest | OrderDocument) -> bool:
+        """Every order has an e-mail address."""
+        return True
+
+    def act(self, effect: Effect) -> Answer:
+        """Send the confirmation."""
+        private, started = private_values(effect.order), time.monotonic()
+        try:
+            message = self._message(effect)
+            text = message.as_bytes()
+        except ValueError as error:
+            # A line break in an address, say: no header can hold it.
+            reason = mask(f"the mail can't be written: {error}", private)[:MAX_MESSAGE_CHARACTERS]
+            return Answer(Outcome.NOT_SENT, "bad_mail", reason, repeatable=False)
+        with call_within(self._timeouts.total_seconds):
+            answer = self._deliver(effect.order.customer.email, text)
+        exchange = Exchange(
+            mask(f"MAIL {message['Message-ID']}\nTo: {message['To']}\nSubject: {message['Subject']}", private),
+            mask(answer.message or "250 accepted", private),
+            round((time.monotonic() - started) * 1000),
+        )
+        # Masked before it is cut, so that no half of a value stays at the end.
+        said = mask(answer.message, private)[:MAX_MESSAGE_CHARACTERS]
+        return replace(answer, message=said, exchanges=(exchange,))
+
+    def check(self) -> Answer:
+        """Connect and log in."""
+        with call_within(self._timeouts.total_seconds):
+            try:
+                with self._opened() as server:
+                    server.noop()
+            except BEFORE_THE_TEXT as error:
+                return _not_accepted(error)
+        return Answer(Outcome.DONE)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """The TLS settings, made once: reading all authorities takes 50 ms."""
+        return tls_context()
+
+    @contextmanager
+    def _opened(self) -> Iterator[smtplib.SMTP]:
+        """Connect, encrypt where offered, log in where there is a login; the connection is closed after the block."""
+        kind = _BoundedSmtps if self._server.scheme == "smtps" else _BoundedSmtp
+        port = self._server.port or (465 if kind is _BoundedSmtps else 25)
+        # We greet by the sender's domain: looking up this host's own name could take longer than the whole call.
+        tls: dict[str, Any] = {"context": self._tls} if kind is _BoundedSmtps else {}
+        host, seconds = self._server.hostname or "", self._timeouts.connect_seconds
+        with closing(kind(host, port, self._domain, timeout=seconds, **tls)) as server:
+            if server.sock:
+                server.sock.settimeout(self._timeouts.read_seconds)
+            server.ehlo_or_helo_if_needed()
+            if kind is _BoundedSmtp and server.has_extn("starttls"):
+                server.starttls(context=self._tls)
+                server.ehlo_or_helo_if_needed()
+            if self._server.username:
+                server.login(unquote(self._server.username), unquote(self._server.password or ""))
+            yield server
+
+    def _deliver(self, recipient: str, text: bytes) -> Answer:
+        try:
+            with self._opened() as server:
+                for command, address in ((server.mail, self._sender), (server.rcpt, recipient)):
+                    code, reply = command(address)
+                    if not 200 <= code < 300:
+                        return _refused(code, reply)
+                return _send_text(server, text)
+        except BEFORE_THE_TEXT as error:
+            return _not_accepted(error)
+
+    def _message(self, effect: Effect) -> EmailMessage:
+        # Lines end as SMTP wants them (servers refuse others), in seven bits (not every server takes eight).
+        order, message = effect.order, EmailMessage(policy.SMTP.clone(cte_type="7bit"))
+        message["From"] = self._sender
+        message["To"] = order.customer.email
+        message["Subject"] = f"Your order {order.number} is confirmed"
+        message["Date"] = formatdate(usegmt=True)
+        # A colon has no place in a Message-ID (RFC 5322, 3.6.4).
+        message["Message-ID"] = f"<{effect.key.replace(':', '.')}@{self._domain}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(_text(order))
+        return message
+
+
+def _sender_in(env: Environment) -> tuple[str, str]:
+    """Return MAIL_FROM, which may begin with a name, and its domain; both empty where it isn't set."""
+    sender = env.text("MAIL_FROM")
+    address = parseaddr(sender)[1]
+    found = SENDER.fullmatch(address)
+    # In its whole length: what the parser passes over would end up in the mail's header.
+    if sender and not (found and sender.isprintable() and sender.endswith((address, f"<{address}>"))):
+        raise ConfigurationError(f"MAIL_FROM: {sender!r} is not an e-mail address")
+    return sender, found["domain"] if found else ""
+
+
+def _text(order: OrderDocument) -> str:
+    rows = [f"  {line.quantity} x {line.name}: {_shown(line.total)}" for line in order.lines]
+    rows += [f"  Discount {discount.code}: -{_shown(discount.amount)}" for discount in order.discounts]
+    return "\n".join(
+        (
+            f"Hello {order.customer.name},",
+            "",
+            f"thank you, your order {order.number} is confirmed:",
+            "",
+            *rows,
+            "",
+            f"  Total: {_shown(order.total)}",
+            "",
+            "We tell you when it is on its way.",
+        )
+    )
+
+
+def _shown(amount: Money) -> str:
+    return format_currency(
+        Decimal(amount.minor).scaleb(-get_currency_precision(amount.currency)), amount.currency, locale="en"
+    )
+
+
+def _send_text(server: smtplib.SMTP, text: bytes) -> Answer:
+    """Send the mail itself; from here on a connection that breaks leaves open whether it was accepted."""
+    try:
+        code, reply = server.data(text)
+    except smtplib.SMTPDataError as error:
+        # The server didn't want the text, so it stayed here.
+        return _refused(error.smtp_code, error.smtp_error)
+    except (smtplib.SMTPException, OSError) as error:
+        return Answer(Outcome.UNKNOWN, "cut_off", f"broke off after the text was sent ({type(error).__name__})")
+    if 200 <= code < 300:
+        return Answer(Outcome.DONE)
+    if 400 <= code < 600:
+        return _refused(code, reply)
+    return Answer(Outcome.UNKNOWN, "unreadable_answer", "answered the text with something that isn't SMTP")
+
+
+def _refused(code: int, reply: bytes | str) -> Answer:
+    """SMTP's own rule (RFC 5321, 4.2.1): 4xx later, 5xx never. Anything else isn't SMTP and accepts nothing: later."""
+    said = f"{code} {reply.decode('utf-8', 'replace') if isinstance(reply, bytes) else reply}"
+    if 500 <= code < 600:
+        return Answer(Outcome.REFUSED, f"smtp_{code}", said, repeatable=False)
+    return Answer(Outcome.NOT_SENT, f"smtp_{code}" if code > 0 else "unreadable_answer", said)
+
+
+def _not_accepted(error: Exception) -> Answer:
+    """Everything before the text is sent: it did not happen."""
+    if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
+        return Answer(Outcome.NOT_SENT, "smtp_login", "our login was refused", repeatable=False)
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _refused(error.smtp_code, error.smtp_error)
+    return Answer(Outcome.NOT_SENT, "not_connected", f"could not be reached ({type(error).__name__}); nothing was sent")

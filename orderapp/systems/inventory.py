@@ -1,0 +1,33 @@
+"""Inventory: reserves the stock of an order's lines. Idempotent by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
+from orderapp.systems.base import Part, Repeats
+from orderapp.systems.keyed import KeyedSystem
+
+
+class Inventory(KeyedSystem):
+    """Stock reservations; all lines of an order or none."""
+
+    name: ClassVar[str] = "inventory"
+    title: ClassVar[str] = "Stock"
+    part: ClassVar[Part] = Part.BLOCKING
+    required: ClassVar[bool] = True
+    position: ClassVar[int] = 10  # running out of stock is the commonest refusal
+    repeats: ClassVar[Repeats] = Repeats(not_sent=1, unknown=1)
+    collection: ClassVar[str] = "reservations"
+    noun: ClassVar[str] = "reservation"
+    done_state: ClassVar[str] = "reserved"
+
+    def concerns(self, order: OrderRequest | OrderDocument) -> bool:
+        """Every order takes stock."""
+        return True
+
+    def body(self, effect: Effect) -> Mapping[str, Any]:
+        """Return the lines to reserve."""
+        lines = [{"sku": line.sku, "quantity": line.quantity} for line in effect.order.lines]
+        return {"order_ref": effect.order.number, "lines": lines}

@@ -1,0 +1,131 @@
+"""The protocol that most systems speak: effects under keys of ours, idempotent, with tombstones.
+
+`POST /v1/<collection>` with `Idempotency-Key`, `POST /v1/<collection>/KEY/cancel`, `GET /v1/<collection>/KEY`
+(external-systems.md, "Inventory"). A subclass says what its collection is called and what the body of a POST holds.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
+from orderapp.domain.outcome import Answer, Finding, Outcome, Report
+from orderapp.domain.retry import Backoff, Guarantee
+from orderapp.systems.answers import Received, unreadable
+from orderapp.systems.base import System, backoff_from
+from orderapp.systems.http import HttpClient
+from orderapp.systems.settings import Environment
+
+HTTP_SCHEMES = {"https": True, "http": False}
+
+
+def private_values(order: OrderRequest | OrderDocument) -> tuple[str, ...]:
+    """Return what of an order must not be kept in histories and logs."""
+    customer = order.customer
+    return (customer.name, customer.email, customer.phone, customer.member_ref, order.coupon)
+
+
+class HttpSystem(System):
+    """A system behind `<NAME>_URL`, with `<NAME>_TOKEN` and `<NAME>_TIMEOUT`."""
+
+    def __init__(self, env: Environment, backoff: Backoff) -> None:
+        prefix = self.name.upper()
+        address, token = env.address(prefix, HTTP_SCHEMES), env.secret(f"{prefix}_TOKEN")
+        timeouts = env.timeouts(f"{prefix}_TIMEOUT")
+        self.configured = bool(address)
+        self.call_seconds = timeouts.total_seconds
+        self.backoff = backoff_from(env, prefix, backoff)
+        self.http = HttpClient(address, timeouts, token)
+
+    @classmethod
+    def from_environment(cls, env: Environment, backoff: Backoff) -> Self:
+        """Make the system from its settings; ConfigurationError for a wrong one."""
+        return cls(env, backoff)
+
+
+class KeyedSystem(HttpSystem):
+    """A system that knows our effects by our keys.
+
+    Attributes:
+        collection: The path's word, plural.
+        noun: The member of an answer that holds the effect.
+        done_state: The effect's state once it is in place.
+
+    """
+
+    guarantee: ClassVar[Guarantee] = Guarantee.IDEMPOTENT
+    collection: ClassVar[str]
+    noun: ClassVar[str]
+    done_state: ClassVar[str]
+
+    def __init__(self, env: Environment, backoff: Backoff) -> None:
+        super().__init__(env, backoff)
+        # 0 stands for ever; ten years are for ever, too.
+        self.key_window_seconds = env.number(f"{self.name.upper()}_KEY_WINDOW_SECONDS", 0, 0, 10 * 366 * 86_400) or None
+
+    @abstractmethod
+    def body(self, effect: Effect) -> Mapping[str, Any]:
+        """Return the JSON body that asks for the effect; the same for the same effect, always."""
+
+    def act(self, effect: Effect) -> Answer:
+        """Ask for the effect under its key."""
+        received = self._call("POST", "", effect, json_body=self.body(effect), headers={"Idempotency-Key": effect.key})
+        return self._judge(received, effect, {self.done_state: Outcome.DONE, **self.other_states()})
+
+    def undo(self, effect: Effect, report: Report | None) -> Answer:
+        """Cancel the key; one never seen is remembered, so that an action that comes late is refused."""
+        received = self._call("POST", f"/{effect.key}/cancel", effect, json_body={})
+        return self._judge(received, effect, {"cancelled": Outcome.DONE})
+
+    def ask(self, effect: Effect) -> Report:
+        """Ask what is there under the key."""
+        received = self._call("GET", f"/{effect.key}", effect)
+        if received.status == 404:
+            return Report(Finding.ABSENT, replace(received.answer, outcome=Outcome.DONE))
+        if received.answer.outcome is not Outcome.DONE:
+            return Report(Finding.UNCLEAR, received.answer)
+        others = {state: Finding.PENDING if state == "pending" else Finding.UNDONE for state in self.other_states()}
+        findings = {**others, self.done_state: Finding.IN_PLACE, "cancelled": Finding.UNDONE}
+        finding = findings.get(self._state(received, effect))
+        if finding is None:
+            return Report(Finding.UNCLEAR, unreadable(received))
+        return Report(finding, received.answer)
+
+    def check(self) -> Answer:
+        """Ask for a key that nobody uses; being told so shows that address and token are right."""
+        received = self.http.call("GET", f"/v1/{self.collection}/doctor")
+        if received.status == 404:
+            return Answer(Outcome.DONE, exchanges=received.answer.exchanges)
+        # Whoever says that it is there says so of anything: a page for people, a proxy.
+        return unreadable(received) if received.answer.outcome is Outcome.DONE else received.answer
+
+    def other_states(self) -> Mapping[str, Outcome]:
+        """Return further states that a POST may answer with, and what they mean."""
+        return {}
+
+    def _call(self, method: str, path: str, effect: Effect, **kwargs: Any) -> Received:
+        private: Iterable[str] = private_values(effect.order)
+        return self.http.call(method, f"/v1/{self.collection}{path}", private=private, **kwargs)
+
+    def _state(self, received: Received, effect: Effect) -> str:
+        """Return the effect's state in a body of the documented shape; empty for any other body."""
+        found = (received.body or {}).get(self.noun)
+        if not isinstance(found, dict) or found.get("key") != effect.key:
+            return ""
+        state = found.get("state")
+        return state if isinstance(state, str) else ""
+
+    def _judge(self, received: Received, effect: Effect, states: Mapping[str, Outcome]) -> Answer:
+        if received.answer.outcome is not Outcome.DONE:
+            return received.answer
+        state = self._state(received, effect)
+        if state not in states:
+            return unreadable(received)
+        outcome = states[state]
+        if outcome is Outcome.REFUSED:
+            return replace(received.answer, outcome=outcome, code=f"{self.noun}_{state}", message=f"answered: {state}")
+        pending = state == "pending"
+        return replace(received.answer, pending=pending, message="accepted, not finished yet" if pending else "")

@@ -1,0 +1,61 @@
+"""How much of us a system bears: its agreed rate, how many runs at once, and when its circuit opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orderapp.systems.settings import Environment
+
+# Of the agreed rate nine tenths are used. A call may leave up to LATE_SECONDS after its slot, so that the calls of one
+# second are those of 1.1 seconds of slots at most: still no more than agreed.
+USED_SHARE = 0.9
+LATE_SECONDS = 0.1
+# Eight failures of ten are no accident; a system that still does half of its work is of more use than none.
+CIRCUIT_CALLS = 10
+CIRCUIT_FAILURE_RATE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a system bears.
+
+    Args:
+        rate_per_second: Calls of all kinds and processes together; 0 for no limit.
+        concurrency: Tasks of the system that may run at once, in all processes together; 0 for no limit.
+        circuit_calls: The circuit opens by so many of the newest calls; 0 for never.
+        circuit_failure_rate: ... if this share of them failed, above 0.0 to 1.0.
+
+    """
+
+    rate_per_second: float = 0.0
+    concurrency: int = 0
+    circuit_calls: int = CIRCUIT_CALLS
+    circuit_failure_rate: float = CIRCUIT_FAILURE_RATE
+
+    @property
+    def spacing_seconds(self) -> float:
+        """How far apart calls leave; 0 where there is no rate."""
+        return 1.0 / (USED_SHARE * self.rate_per_second) if self.rate_per_second else 0.0
+
+    @property
+    def longest_wait_seconds(self) -> float:
+        """How long a call may wait for its slot, which leases have to cover: 2 s, of which most calls need none."""
+        return 2.0 if self.rate_per_second else 0.0
+
+    @classmethod
+    def from_environment(cls, env: Environment, prefix: str) -> Limits:
+        """Read `<prefix>_RATE_PER_SECOND`, `_CONCURRENCY`, `_CIRCUIT_CALLS`, `_CIRCUIT_FAILURE_RATE`.
+
+        Raises:
+            ConfigurationError: a value is malformed or out of range.
+
+        """
+        calls = env.integer("CIRCUIT_CALLS", CIRCUIT_CALLS, 0, 1000)
+        share = env.number("CIRCUIT_FAILURE_RATE", CIRCUIT_FAILURE_RATE, 0.01, 1)
+        return cls(
+            # Beyond a thousand a second the slots are closer than the clock of SQLite tells apart.
+            rate_per_second=env.number(f"{prefix}_RATE_PER_SECOND", 0, 0, 1000),
+            concurrency=env.integer(f"{prefix}_CONCURRENCY", 0, 0, 10_000),
+            circuit_calls=env.integer(f"{prefix}_CIRCUIT_CALLS", calls, 0, 1000),
+            circuit_failure_rate=env.number(f"{prefix}_CIRCUIT_FAILURE_RATE", share, 0.01, 1),
+        )

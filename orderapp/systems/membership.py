@@ -1,0 +1,59 @@
+"""Membership: consumes a member's benefit. Idempotent by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
+from orderapp.domain.outcome import Outcome, Quote
+from orderapp.systems.answers import unreadable
+from orderapp.systems.base import Part, Repeats
+from orderapp.systems.keyed import KeyedSystem, private_values
+from orderapp.systems.offers import read_offer, same_code
+
+
+class Membership(KeyedSystem):
+    """Benefits of members; concerns only orders that use one."""
+
+    name: ClassVar[str] = "membership"
+    title: ClassVar[str] = "Member benefit"
+    part: ClassVar[Part] = Part.BLOCKING
+    position: ClassVar[int] = 30
+    repeats: ClassVar[Repeats] = Repeats(not_sent=1, unknown=1)
+    collection: ClassVar[str] = "consumptions"
+    noun: ClassVar[str] = "consumption"
+    done_state: ClassVar[str] = "consumed"
+
+    def concerns(self, order: OrderRequest | OrderDocument) -> bool:
+        """Only orders that use a benefit."""
+        return bool(order.benefit)
+
+    def body(self, effect: Effect) -> Mapping[str, Any]:
+        """Return whose benefit to consume."""
+        order = effect.order
+        return {"member_ref": order.customer.member_ref, "benefit": order.benefit, "order_ref": order.number}
+
+    def quote(self, request: OrderRequest) -> Quote | None:
+        """Look the member's benefit up."""
+        member_ref = request.customer.member_ref
+        received = self.http.call("GET", f"/v1/members/{quote(member_ref, safe='')}", private=private_values(request))
+        if received.status == 404:
+            return Quote(received.answer, refused="member_not_found", field="customer.member_ref")
+        if received.answer.outcome is not Outcome.DONE:
+            return Quote(received.answer)
+        member = (received.body or {}).get("member")
+        ours = isinstance(member, dict) and same_code(member.get("ref"), member_ref)
+        benefits = member.get("benefits") if isinstance(member, dict) and ours else None
+        if not isinstance(benefits, list) or not all(isinstance(benefit, dict) for benefit in benefits):
+            return Quote(unreadable(received))
+        found = next((benefit for benefit in benefits if benefit.get("code") == request.benefit), None)
+        if found is None:
+            return Quote(received.answer, refused="benefit_not_found", field="benefit")
+        remaining = found.get("remaining")
+        if type(remaining) is not int:  # true is one to isinstance
+            return Quote(unreadable(received))
+        if remaining <= 0:
+            return Quote(received.answer, refused="benefit_exhausted")
+        return read_offer(request.benefit, found.get("discount"), received)

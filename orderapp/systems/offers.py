@@ -1,0 +1,28 @@
+"""How systems state a discount: `{"kind": "percent", "value"}` or `{"kind": "amount", "value", "currency"}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orderapp.domain.money import MAX_MINOR
+from orderapp.domain.outcome import Quote
+from orderapp.systems.answers import Received, unreadable
+
+
+def same_code(answered: Any, asked: str) -> bool:
+    """Return whether an answer is about the code that was asked for; systems may correct its capitals."""
+    return isinstance(answered, str) and answered.casefold() == asked.casefold()
+
+
+def read_offer(code: str, offer: Any, received: Received) -> Quote:
+    """Return the quote for a stated discount; one that isn't of the documented shape is no usable answer."""
+    if not isinstance(offer, dict):
+        return Quote(unreadable(received))
+    kind, value, currency = offer.get("kind"), offer.get("value"), offer.get("currency", "")
+    if not isinstance(value, int) or isinstance(value, bool):
+        return Quote(unreadable(received))
+    if kind == "percent" and 0 <= value <= 100:
+        return Quote(received.answer, code=code, kind="percent", value=value)
+    if kind == "amount" and 0 <= value <= MAX_MINOR and isinstance(currency, str) and len(currency) == 3:
+        return Quote(received.answer, code=code, kind="amount", value=value, currency=currency)
+    return Quote(unreadable(received))

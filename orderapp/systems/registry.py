@@ -1,0 +1,60 @@
+"""Finds every system there is: each file in this folder that holds a concrete `System`. None is named here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+import orderapp.systems
+from orderapp.domain.retry import Backoff
+from orderapp.errors import ConfigurationError
+from orderapp.systems.base import Part, System
+from orderapp.systems.limits import Limits
+from orderapp.systems.settings import Environment
+
+
+@cache
+def system_classes() -> tuple[type[System], ...]:
+    """Return all systems, in their declared order. ConfigurationError for two of one name."""
+    found: dict[str, type[System]] = {}
+    for module_info in iter_modules(orderapp.systems.__path__):
+        module = import_module(f"orderapp.systems.{module_info.name}")
+        for candidate in vars(module).values():
+            is_system = inspect.isclass(candidate) and issubclass(candidate, System)
+            if is_system and not inspect.isabstract(candidate) and candidate.__module__ == module.__name__:
+                if candidate.name in found:
+                    raise ConfigurationError(f"system {candidate.name}: declared twice")
+                found[candidate.name] = candidate
+    return tuple(sorted(found.values(), key=lambda system: (system.position, system.name)))
+
+
+class Systems(Mapping[str, System]):
+    """All systems with their settings, by name, in their declared order."""
+
+    def __init__(self, systems: Mapping[str, System]) -> None:
+        self._systems = dict(systems)
+
+    @classmethod
+    def from_environment(cls, env: Environment, backoff: Backoff) -> Systems:
+        """Make every system from the environment; ConfigurationError for a wrong setting or declaration."""
+        made = {kind.name: kind.from_environment(env, backoff) for kind in system_classes()}
+        for system in made.values():
+            system.limits = Limits.from_environment(env, system.setting or system.name.upper())
+            system.refuse_impossible_declaration()
+        return cls(made)
+
+    def having(self, part: Part) -> list[System]:
+        """Return the configured systems that have this part, in their declared order."""
+        return [system for system in self._systems.values() if system.part is part and system.configured]
+
+    def __getitem__(self, name: str) -> System:
+        return self._systems[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._systems)
+
+    def __len__(self) -> int:
+        return len(self._systems)

@@ -1,0 +1,187 @@
+"""Reads settings from the environment, and refuses wrong ones with a line that names the variable."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from orderapp.errors import ConfigurationError
+
+# A login or a query in front of the paths that we add would end up somewhere else than whoever wrote it thinks.
+BESIDE_THE_PATH = {"login": "a user or password", "query": "a query (?)", "fragment": "a fragment (#)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait for a connection and for an answer; one call never takes longer than their sum."""
+
+    connect_seconds: float
+    read_seconds: float
+
+    @property
+    def total_seconds(self) -> float:
+        """The longest one call can take."""
+        return self.connect_seconds + self.read_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Environment variables with their types checked.
+
+    Args:
+        variables: The variables, usually `os.environ`.
+        production: Whether unencrypted addresses of other hosts need an explicit switch.
+
+    """
+
+    variables: Mapping[str, str]
+    production: bool
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return a variable, stripped; an empty one counts as unset."""
+        return self.variables.get(name, "").strip() or default
+
+    def secret(self, name: str) -> str:
+        """Return a token or password that is sent in a header, empty where it isn't set.
+
+        Raises:
+            ConfigurationError: it holds characters that can't be sent there, such as a line break in its middle.
+
+        """
+        value = self.text(name)
+        if not (value.isascii() and value.isprintable()):
+            raise ConfigurationError(f"{name}: holds characters other than printable ASCII ones")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return whether a switch is on (1, true, yes, on); ConfigurationError for an unknown word."""
+        word = self.text(name, "0").lower()
+        if word not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
+            raise ConfigurationError(f"{name}: {word!r} is neither 1 nor 0")
+        return word in {"1", "true", "yes", "on"}
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        """Return a number within `least` and `most`; ConfigurationError otherwise."""
+        raw = self.text(name, str(default))
+        try:
+            value = _number(raw)
+        except ValueError as error:
+            raise ConfigurationError(f"{name}: {raw!r} is not a number") from error
+        if not least <= value <= most:  # also refuses NaN
+            raise ConfigurationError(f"{name}: {raw} is not between {least:g} and {most:g}")
+        return value
+
+    def integer(self, name: str, default: int, least: int, most: int) -> int:
+        """Return a whole number within `least` and `most`; ConfigurationError otherwise."""
+        value = self.number(name, default, least, most)
+        if value != int(value):
+            raise ConfigurationError(f"{name}: {value:g} is not a whole number")
+        return int(value)
+
+    def timeouts(self, name: str) -> Timeouts:
+        """Return `connect,read` time-outs in seconds, by default 1,3; each from 0.01 to 60."""
+        raw = self.text(name, "1,3")
+        try:
+            connect_seconds, read_seconds = (_number(part) for part in raw.split(","))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{name}: {raw!r} is not two numbers of seconds such as 1,3 (connect, read)"
+            ) from error
+        # A minute is far beyond what a customer waits, and still far below what workers are allowed.
+        if not (0.01 <= connect_seconds <= 60 and 0.01 <= read_seconds <= 60):
+            raise ConfigurationError(f"{name}: {raw} is not between 0.01 and 60 seconds")
+        return Timeouts(connect_seconds, read_seconds)
+
+    def address(
+        self,
+        prefix: str,
+        schemes: Mapping[str, bool],
+        *,
+        default: str = "",
+        variable: str = "",
+        permits: Collection[str] = (),
+    ) -> str:
+        """Return the address in `<prefix>_URL` (or `variable`) without a trailing slash, empty where it isn't set.
+
+        Args:
+            prefix: The system's prefix; `<prefix>_ALLOW_UNENCRYPTED=1` permits unencrypted addresses of other hosts.
+            schemes: The known schemes, each with whether it is encrypted.
+            default: The address where the variable is unset.
+            variable: The variable's name, where it isn't `<prefix>_URL`.
+            permits: What may stand in it beside scheme, host, port and path: words of BESIDE_THE_PATH.
+
+        Raises:
+            ConfigurationError: no such scheme, no host, something in it that isn't permitted, or an unencrypted address
+                of another host in production.
+
+        """
+        name = variable or f"{prefix}_URL"
+        raw = self.text(name, default)
+        if not raw:
+            return ""
+        try:
+            parts = urlsplit(raw)
+            host, _port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ConfigurationError(f"{name}: not an address") from error
+        if any(character.isspace() or not character.isprintable() for character in raw):
+            # Python's own parser passes over some of them, so what is checked would not be what is called.
+            raise ConfigurationError(f"{name}: has a blank or a control character in it")
+        if parts.scheme not in schemes or not host:
+            raise ConfigurationError(
+                f"{name}: not an address that begins with {' or '.join(f'{s}://' for s in schemes)}"
+            )
+        for word, found in _beside_the_path(parts).items():
+            if found and word not in permits:
+                raise ConfigurationError(f"{name}: has {BESIDE_THE_PATH[word]} in it, which is used nowhere")
+        if self.production and is_link_local(host):
+            raise ConfigurationError(f"{name}: link-local addresses are not systems of ours")
+        encrypted = schemes[parts.scheme] or is_loopback(host)
+        if self.production and not encrypted and not self.flag(f"{prefix}_ALLOW_UNENCRYPTED"):
+            raise ConfigurationError(
+                f"{name}: {parts.scheme}:// to another host is not encrypted; "
+                f"set {prefix}_ALLOW_UNENCRYPTED=1 if that is meant"
+            )
+        return raw.rstrip("/")
+
+
+def _beside_the_path(parts: SplitResult) -> Mapping[str, bool]:
+    login = parts.username is not None or parts.password is not None
+    return {"login": login, "query": bool(parts.query), "fragment": bool(parts.fragment)}
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine's loopback."""
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def is_link_local(host: str) -> bool:
+    """Return whether a host is a link-local address, where cloud providers keep machine credentials."""
+    address = _address(host)
+    return address is not None and address.is_link_local
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a host is, in whichever spelling the system's resolver takes; None for a name."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            # 2852039166, 0xa9fea9fe and 169.254.43518 are all 169.254.169.254.
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except (OSError, ValueError):
+            return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
+
+
+def _number(raw: str) -> float:
+    """Return a number written in plain digits; ValueError for anything else, and for what only Python takes."""
+    if not raw.isascii() or "_" in raw:
+        raise ValueError(raw)
+    return float(raw)

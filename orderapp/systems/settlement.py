@@ -1,0 +1,41 @@
+"""Settlement: charges the order. Idempotent by key, finishes later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from orderapp.domain.customers import customer_ref
+from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
+from orderapp.domain.outcome import Outcome
+from orderapp.systems.base import Part
+from orderapp.systems.keyed import KeyedSystem
+
+
+class Settlement(KeyedSystem):
+    """Financial settlement of confirmed orders."""
+
+    name: ClassVar[str] = "settlement"
+    title: ClassVar[str] = "Settlement"
+    part: ClassVar[Part] = Part.SETTLE
+    required: ClassVar[bool] = True
+    collection: ClassVar[str] = "settlements"
+    noun: ClassVar[str] = "settlement"
+    done_state: ClassVar[str] = "settled"
+
+    def concerns(self, order: OrderRequest | OrderDocument) -> bool:
+        """Every order is settled."""
+        return True
+
+    def body(self, effect: Effect) -> Mapping[str, Any]:
+        """Return who pays how much."""
+        order = effect.order
+        return {
+            "order_ref": order.number,
+            "customer_ref": customer_ref(order.customer),
+            "amount": order.total.as_json(),
+        }
+
+    def other_states(self) -> Mapping[str, Outcome]:
+        """`pending` is no failure: it is asked for again."""
+        return {"pending": Outcome.DONE, "refused": Outcome.REFUSED, "cancelled": Outcome.REFUSED}

@@ -1,0 +1,72 @@
+"""SMS: tells the customer by text message. The Twilio Messages API: unsafe, a doubtful message is not repeated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, Self
+from urllib.parse import quote
+
+from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.retry import Backoff, Guarantee
+from orderapp.systems.answers import unreadable
+from orderapp.systems.base import Part, System, backoff_from
+from orderapp.systems.http import HttpClient
+from orderapp.systems.keyed import HTTP_SCHEMES, private_values
+from orderapp.systems.settings import Environment
+
+MAX_CODE = 10**6  # Twilio's codes have five digits
+
+
+class Sms(System):
+    """Text messages to customers who left a phone number."""
+
+    name: ClassVar[str] = "sms"
+    title: ClassVar[str] = "Text message"
+    part: ClassVar[Part] = Part.NOTIFY
+    guarantee: ClassVar[Guarantee] = Guarantee.UNSAFE
+
+    def __init__(self, env: Environment, backoff: Backoff) -> None:
+        account, secret = env.secret("SMS_ACCOUNT_SID"), env.secret("SMS_AUTH_TOKEN")
+        address = env.address("SMS", HTTP_SCHEMES, default="https://api.twilio.com")
+        timeouts = env.timeouts("SMS_TIMEOUT")
+        self._sender = env.text("SMS_FROM")
+        self.configured = bool(account and secret and self._sender)
+        self.call_seconds = timeouts.total_seconds
+        self.backoff = backoff_from(env, "SMS", backoff)
+        self._account = f"/2010-04-01/Accounts/{quote(account, safe='')}"
+        self._http = HttpClient(address, timeouts, credentials=(account, secret))
+
+    @classmethod
+    def from_environment(cls, env: Environment, backoff: Backoff) -> Self:
+        """Make the system from its settings; ConfigurationError for a wrong one."""
+        return cls(env, backoff)
+
+    def concerns(self, order: OrderRequest | OrderDocument) -> bool:
+        """Only orders with a phone number."""
+        return bool(order.customer.phone)
+
+    def act(self, effect: Effect) -> Answer:
+        """Send the message."""
+        order = effect.order
+        form = {
+            "To": order.customer.phone,
+            "From": self._sender,
+            "Body": f"Thank you! Your order {order.number} is confirmed.",
+        }
+        received = self._http.call("POST", f"{self._account}/Messages.json", form=form, private=private_values(order))
+        body = received.body or {}
+        code = body.get("code")
+        if received.status == 400 and type(code) is int and 0 < code < MAX_CODE:
+            # Twilio's own error body, not the common one: final.
+            return replace(received.answer, outcome=Outcome.REFUSED, code=f"twilio_{code}")
+        if received.answer.outcome is not Outcome.DONE:
+            return received.answer
+        documented = bool(body.get("sid")) and all(isinstance(body.get(member), str) for member in ("sid", "status"))
+        return received.answer if documented else unreadable(received)
+
+    def check(self) -> Answer:
+        """Ask for the account itself; any answer but a refusal of our credentials will do."""
+        received = self._http.call("GET", f"{self._account}.json")
+        known = received.status in (200, 404, 405)
+        return Answer(Outcome.DONE, exchanges=received.answer.exchanges) if known else received.answer
