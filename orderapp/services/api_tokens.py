@@ -1,0 +1,102 @@
+"""API clients and their tokens. Only hashes are stored: a copy of the database opens nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import structlog
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from orderapp.errors import InvalidRequest, NotFound
+from orderapp.models import ApiToken, db_now
+from orderapp.services import audit
+from orderapp.services.audit import COMMAND_LINE, Act
+from orderapp.services.database import reading, writing
+from orderapp.services.order_request import FORBIDDEN
+
+log = structlog.get_logger()
+
+TOKEN_BYTES = 32  # 256 random bits: nothing to guess, so an unsalted hash is enough
+MAX_NAME_CHARACTERS = 100
+
+
+def create(name: str) -> str:
+    """Make a client's token, and the client where it is new.
+
+    A client whose token was revoked keeps its name, its keys and its orders under the new token.
+
+    Transaction: one, committed here, with its audit row.
+
+    Args:
+        name: The client, 1 to 100 printable characters.
+
+    Returns:
+        The token. It can't be shown again.
+
+    Raises:
+        InvalidRequest: the name can't be used, or has a valid token already.
+
+    """
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME_CHARACTERS or FORBIDDEN.search(name):
+        raise InvalidRequest({"name": [f"A name has 1 to {MAX_NAME_CHARACTERS} characters, none of them invisible."]})
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    fresh = {"token_hash": _hash(token), "created_at": db_now()}
+    try:
+        with writing() as session:
+            renewed = session.execute(
+                update(ApiToken)
+                .where(ApiToken.name == name, ApiToken.revoked_at.is_not(None))
+                .values(revoked_at=None, **fresh)
+                .returning(ApiToken.id)
+            ).scalar_one_or_none()
+            client_id = (
+                renewed
+                or session.execute(insert(ApiToken).values(name=name, **fresh).returning(ApiToken.id)).scalar_one()
+            )
+            audit.write(session, COMMAND_LINE, Act("token.create", f"API token {client_id}", details={"client": name}))
+    except IntegrityError as error:
+        raise InvalidRequest(
+            {"name": [f"{name!r} has a token already; revoke it first, or choose another."]}
+        ) from error
+    log.info("api_token.created", client=client_id, renewed=renewed is not None)
+    return token
+
+
+def authenticate(token: str) -> int | None:
+    """Return the client whose token this is, or None for an unknown or revoked one."""
+    with reading() as session:
+        return session.scalar(
+            select(ApiToken.id).where(ApiToken.token_hash == _hash(token), ApiToken.revoked_at.is_(None))
+        )
+
+
+def revoke(name: str) -> None:
+    """Take a client's token away; from the commit on it opens nothing.
+
+    Transaction: one, committed here, with its audit row.
+    Idempotent because: of a token revoked before nothing is changed or recorded.
+
+    Raises:
+        NotFound: there is no such client.
+
+    """
+    with writing() as session:
+        client_id = session.scalar(select(ApiToken.id).where(ApiToken.name == name.strip()))
+        if client_id is None:
+            raise NotFound(f"There is no API client {name!r}.")
+        revoked = session.execute(
+            update(ApiToken)
+            .where(ApiToken.id == client_id, ApiToken.revoked_at.is_(None))
+            .values(revoked_at=db_now())
+            .returning(ApiToken.id)
+        ).scalar_one_or_none()
+        if revoked:
+            audit.write(session, COMMAND_LINE, Act("token.revoke", f"API token {client_id}", details={"client": name}))
+    log.info("api_token.revoked", client=client_id)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,81 @@
+"""What staff did: one row for each act, written in the act's own transaction, never changed."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from orderapp.errors import InvalidRequest
+from orderapp.models import AuditEntry, db_now
+
+MAX_REASON_CHARACTERS = 500  # as long as its column
+# Control characters forge lines wherever the text is shown; a lone surrogate can't be written to any database.
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a member of staff by id and e-mail address, or the command line."""
+
+    staff_id: int | None
+    name: str
+
+
+COMMAND_LINE = Actor(None, "command line")
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What was done.
+
+    Args:
+        name: One of a few words, such as `task.requeue`.
+        subject: On what, such as `task 12`.
+        reason: Why, as staff put it; empty where nobody asks for one (logging in).
+        order_id: The order it is about, where it is about one.
+        details: What it was before, what it became; for a selection, each item's result.
+
+    """
+
+    name: str
+    subject: str
+    reason: str = ""
+    order_id: uuid.UUID | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write(session: Session, actor: Actor, act: Act) -> int:
+    """Write an act down; return the row's id. Transaction: within the caller's, the one of the act itself."""
+    return session.execute(
+        insert(AuditEntry)
+        .values(
+            at=db_now(),
+            staff_id=actor.staff_id,
+            actor=actor.name,
+            act=act.name,
+            subject=act.subject,
+            order_id=act.order_id,
+            reason=act.reason,
+            details=json.dumps(act.details, ensure_ascii=False),
+        )
+        .returning(AuditEntry.id)
+    ).scalar_one()
+
+
+def clean_reason(reason: str) -> str:
+    """Return a reason as it is kept. Raises InvalidRequest where it is empty, too long or has control characters."""
+    cleaned = reason.strip()
+    if not cleaned:
+        raise InvalidRequest({"reason": ["Say why; it is kept with what was done."]})
+    if len(cleaned) > MAX_REASON_CHARACTERS:
+        raise InvalidRequest({"reason": [f"Use at most {MAX_REASON_CHARACTERS} characters."]})
+    if _FORBIDDEN.search(cleaned):
+        raise InvalidRequest({"reason": ["Contains characters that can't be used, such as line breaks."]})
+    return cleaned

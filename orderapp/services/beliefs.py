@@ -1,0 +1,153 @@
+"""What our rows say has to be in place, key by key: what reconciliation compares with the systems' word."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from orderapp.domain.states import (
+    FINAL_ORDER_STATES,
+    HOLDING_STEP_STATES,
+    OPEN_TASK_STATES,
+    OrderState,
+    StepState,
+    TaskKind,
+    TaskState,
+)
+from orderapp.models import Order, Placement, Step, Task
+
+OPEN = frozenset(state.value for state in OPEN_TASK_STATES)
+FINAL = frozenset(state.value for state in FINAL_ORDER_STATES)
+HOLDING = frozenset(state.value for state in HOLDING_STEP_STATES)
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What our rows say of one key.
+
+    Args:
+        placement_id: The placement that the key belongs to.
+        system: The system that is asked.
+        key: The effect's key.
+        held: Whether the effect has to be in place.
+        ours: The same in words.
+        given_up: Whether staff have given up its compensation, so that it may be in place although it mustn't.
+        step_id: The step that the effect belongs to; None for a settlement.
+        used_at: When its key was first used, at the earliest.
+
+    """
+
+    placement_id: int
+    system: str
+    key: str
+    held: bool
+    ours: str
+    given_up: bool
+    step_id: int | None
+    used_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An order that nobody works on any more, with what our rows say of each of its keys."""
+
+    id: uuid.UUID
+    number: str
+    state: str
+    beliefs: tuple[Belief, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An order's tasks but for its notifications, which leave nothing behind that could be compared."""
+
+    settle: Sequence[Task]
+    # Compensations by placement and system. One that takes back a surplus says nothing of the rest.
+    back: dict[tuple[int, str], Task]
+    open: bool
+
+
+def settled_orders(session: Session, order_ids: Sequence[uuid.UUID]) -> list[Settled]:
+    """Return those of the orders that nobody works on any more, in the order given.
+
+    An order of which a compensation was given up is one of them, although it stays compensating: the task is closed,
+    the debt isn't.
+
+    Transaction: within the caller's; four queries.
+    """
+    columns = select(Order.id, Order.number, Order.state).where(Order.id.in_(order_ids))
+    orders = {row.id: row for row in session.execute(columns)}
+    steps: dict[uuid.UUID, list[Step]] = defaultdict(list)
+    tasks: dict[uuid.UUID, list[Task]] = defaultdict(list)
+    # As the rows are now, not as this session may have read them before.
+    fresh = {"populate_existing": True}
+    for step in session.scalars(
+        select(Step).where(Step.order_id.in_(order_ids)).order_by(Step.id), execution_options=fresh
+    ):
+        steps[step.order_id].append(step)
+    wanted = select(Task).where(Task.order_id.in_(order_ids), Task.kind != TaskKind.NOTIFY.value).order_by(Task.id)
+    for task in session.scalars(wanted, execution_options=fresh):
+        tasks[task.order_id].append(task)
+    began = select(Placement.id, Placement.started_at).where(Placement.order_id.in_(order_ids))
+    used_at = {row.id: row.started_at for row in session.execute(began)}
+    settled = []
+    for order_id in order_ids:
+        if (order := orders.get(order_id)) is None:
+            continue
+        work = _sort(tasks[order_id])
+        if not work.open and (order.state in FINAL or _owes(order.state, work)):
+            beliefs = _beliefs(order.state, steps[order_id], work, used_at)
+            settled.append(Settled(order_id, order.number, order.state, beliefs))
+    return settled
+
+
+def _sort(tasks: Sequence[Task]) -> _Work:
+    settle = [task for task in tasks if task.kind == TaskKind.SETTLE.value]
+    back = {
+        (task.placement_id, task.system): task
+        for task in tasks
+        if task.kind == TaskKind.COMPENSATE.value and not task.keep
+    }
+    return _Work(settle, back, any(task.state in OPEN for task in tasks))
+
+
+def _owes(state: str, work: _Work) -> bool:
+    return state == OrderState.COMPENSATING.value and any(map(_given_up, work.back.values()))
+
+
+def _given_up(task: Task | None) -> bool:
+    return task is not None and task.state == TaskState.CANCELLED.value
+
+
+def _beliefs(
+    order_state: str, steps: Sequence[Step], work: _Work, used_at: Mapping[int, dt.datetime]
+) -> tuple[Belief, ...]:
+    confirmed = order_state == OrderState.CONFIRMED.value
+    # A settle task with a step does that step's part once more: the step says what has to be in place.
+    rows: list[Step | Task] = [*steps, *(task for task in work.settle if task.step_id is None)]
+    return tuple(
+        Belief(one.placement_id, one.system, one.key, *judged, used_at=used_at[one.placement_id])
+        for one in rows
+        for judged in [_judge(one, confirmed, work.back.get((one.placement_id, one.system)))]
+    )
+
+
+def _judge(one: Step | Task, confirmed: bool, back: Task | None) -> tuple[bool, str, bool, int | None]:
+    """Return whether the effect has to be in place, the same in words, whether it is a debt, and its step."""
+    if isinstance(one, Step):
+        held = confirmed and one.state == StepState.DONE.value and back is None
+        debt = _given_up(back) and one.state in HOLDING
+        return held, "compensation given up" if debt else f"step {one.state}", debt, one.id
+    # Given up by staff, the task is closed, never the debt: a confirmed order has to be settled.
+    held = confirmed and back is None
+    if _given_up(back):
+        return held, "compensation given up", True, None
+    if held and one.state == TaskState.CANCELLED.value:
+        return held, "settlement given up", False, None
+    return held, f"task {one.state}{', compensated' if back is not None else ''}", False, None

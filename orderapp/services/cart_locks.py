@@ -1,0 +1,67 @@
+"""The lock on a customer's cart, so that an identical one inside the window is recognised, on any host."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, literal_column, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from orderapp.domain.orders import Customer
+from orderapp.domain.states import OrderState
+from orderapp.errors import ProbableDuplicate
+from orderapp.models import CartLock, Order, db_now
+
+
+@dataclass(frozen=True, slots=True)
+class Cart:
+    """Who orders what, for an order's first placement."""
+
+    customer: Customer
+    coupon: str
+    benefit: str
+    client_id: int | None
+    cart_hash: str
+    duplicate_window_seconds: int  # 0: an identical cart is never taken for a duplicate
+    allow_duplicate: bool
+
+
+def lock_cart(session: Session, order_id: uuid.UUID, cart: Cart) -> None:
+    """Take the lock on the customer's cart in one statement, so that of two tabs exactly one gets it.
+
+    Transaction: within the caller's. Raises ProbableDuplicate.
+    """
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    values = {"order_id": order_id, "expires_at": db_now(cart.duplicate_window_seconds)}
+    statement = dialect.insert(CartLock).values(cart_hash=cart.cart_hash, **values)
+    # written out, since nothing correlates inside ON CONFLICT: with the column, any ended order would free every cart
+    locked_by: ColumnElement[uuid.UUID] = literal_column(f"{CartLock.__tablename__}.order_id")
+    ended = select(Order.id).where(
+        Order.id == locked_by, Order.state.in_((OrderState.FAILED.value, OrderState.CANCELLED.value))
+    )
+    free = None if cart.allow_duplicate else or_(CartLock.expires_at < db_now(), ended.exists())
+    taken = session.execute(
+        statement.on_conflict_do_update(index_elements=[CartLock.cart_hash], set_=values, where=free).returning(
+            CartLock.order_id
+        )
+    ).scalar_one_or_none()
+    if taken is None:
+        other = session.execute(select(CartLock.order_id).where(CartLock.cart_hash == cart.cart_hash)).scalar_one()
+        raise ProbableDuplicate(other)
+
+
+def refuse_locked(session: Session, cart: Cart) -> None:
+    """Name the order that the cart is locked by: what stopped this one may be nothing but that order's own effect.
+
+    Transaction: within the caller's. Raises ProbableDuplicate.
+    """
+    other = session.execute(
+        select(CartLock.order_id)
+        .join(Order, Order.id == CartLock.order_id)
+        .where(CartLock.cart_hash == cart.cart_hash, CartLock.expires_at >= db_now())
+        .where(Order.state.not_in((OrderState.FAILED.value, OrderState.CANCELLED.value)))
+    ).scalar_one_or_none()
+    if other is not None:
+        raise ProbableDuplicate(other)

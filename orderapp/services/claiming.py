@@ -1,0 +1,174 @@
+"""Claims a task: one statement takes the lease and the fencing token and counts the attempt."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from orderapp.config import Settings
+from orderapp.domain.orders import Effect
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import TaskKind, TaskState, sources_of
+from orderapp.models import Attempt, Submission, SwitchMode, SystemSwitch, Task, db_now, seconds_until
+from orderapp.services import circuits, pacing
+from orderapp.services.database import writing
+from orderapp.services.documents import load_document
+from orderapp.services.staff_words import has_unproven_word
+from orderapp.systems.base import System
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task in our hands until its lease ends."""
+
+    task: Task
+    effect: Effect
+    absent_in_seconds: float  # until "the system shows nothing" proves something; 0 or less once it does
+    key_left_seconds: float  # until the system may have forgotten the key
+    doubtful: bool  # an earlier attempt may have brought the effect about
+    accepted: bool  # an earlier attempt was accepted, to be finished later
+    several_holders: bool  # more than one process may have called for the effect
+    overridden: bool  # staff have given their word on the effect, and nothing has proved it yet
+    probing: bool  # its system's circuit isn't closed: this run shows whether the system works again
+    turns: pacing.Turns | None  # when its calls may leave, where the system has an agreed rate
+    lease_ends_at: float  # on this process's monotonic clock
+
+    def seconds_left(self) -> float:
+        """Return how much of the lease is left."""
+        return self.lease_ends_at - time.monotonic()
+
+
+class _NotNow(Exception):
+    """The system's rate or number of running tasks is used up: the claim is rolled back, as if it had never been."""
+
+
+def claim(task_id: int, settings: Settings) -> Claim | None:
+    """Claim a task, if it is due, its system may be called, and nobody else has it.
+
+    Transaction: one, committed here.
+    Idempotent because: the claim is one conditional statement; whoever comes second finds nothing to claim.
+    If we die here: the lease runs out, and the timer makes the task due again; the attempt stays counted.
+    """
+    try:
+        with writing() as session:
+            return _claim(session, task_id, settings)
+    except _NotNow:
+        return None
+
+
+def _claim(session: Session, task_id: int, settings: Settings) -> Claim | None:
+    started = time.monotonic()
+    claimable = _claimable(task_id, settings)
+    probing = False
+    if not _take(session, settings, *claimable, circuits.closed_for_tasks()):
+        # A task that can't be claimed for any other reason has no system here, and so takes no right from others.
+        probing = circuits.take_task_probe(session, select(Task.system).where(*claimable).scalar_subquery())
+        if not probing or not _take(session, settings, *claimable):
+            return None
+    task = session.get_one(Task, task_id)
+    window = settings.systems[task.system].key_window_seconds
+    if window is not None and task.key_dies_at is None:
+        session.execute(update(Task).where(Task.id == task_id).values(key_dies_at=db_now(window)))
+    known = session.execute(_known_of(task_id)).one()
+    document = load_document(session, task.order_id)
+    return Claim(
+        task=task,
+        effect=Effect(task.key, document),
+        absent_in_seconds=float(known.absent_in or 0.0),
+        key_left_seconds=inf if known.key_left is None else float(known.key_left),
+        doubtful=known.doubtful,
+        accepted=known.accepted,
+        several_holders=known.holders > 1,
+        overridden=known.overridden,
+        probing=probing,
+        turns=_turns(session, settings.systems[task.system], task, known.doubtful or known.accepted),
+        lease_ends_at=started + settings.task_lease_seconds,
+    )
+
+
+def _claimable(task_id: int, settings: Settings) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Task.id == task_id,
+        Task.state == TaskState.WAITING.value,
+        Task.due_at <= db_now(),
+        # A process of an older release leaves the tasks of a new system to those that know it.
+        Task.system.in_(list(settings.systems)),
+        ~_switched_off(),
+        pacing.not_held(),
+    )
+
+
+def _take(session: Session, settings: Settings, *where: ColumnElement[bool]) -> bool:
+    taking = (
+        update(Task)
+        .where(*where, Task.state.in_([state.value for state in sources_of(TaskState.RUNNING)]))
+        .values(
+            state=TaskState.RUNNING.value,
+            lease_until=db_now(settings.task_lease_seconds),
+            attempts=Task.attempts + 1,
+            claims=Task.claims + 1,
+            fencing=Task.fencing + 1,
+            publish_at=None,
+        )
+    )
+    return session.connection().execute(taking).rowcount == 1
+
+
+def _turns(session: Session, system: System, task: Task, tried_before: bool) -> pacing.Turns | None:
+    """Take the slots of this run's calls; _NotNow where too many tasks run or the slots come too late."""
+    if pacing.too_many_run(session, system):
+        raise _NotNow
+    if not system.limits.rate_per_second:
+        return None
+    several = tried_before or task.kind == TaskKind.COMPENSATE.value
+    calls = system.calls_per_run if several else 1
+    turns = pacing.take_turns(session, system, calls, pacing.TASK_AHEAD_SECONDS)
+    if turns is None:
+        raise _NotNow
+    return turns
+
+
+def left_in_doubt() -> ColumnElement[bool]:
+    """Return the condition that an attempt of a task may have brought its effect about without anybody knowing."""
+    return exists().where(
+        Attempt.task_id == Task.id, Attempt.outcome == Outcome.UNKNOWN.value, Attempt.number > Task.cleared_claims
+    )
+
+
+def _accepted() -> ColumnElement[bool]:
+    """Return the condition that a task's effect was accepted already, to be finished later: else it would be done."""
+    done = (Attempt.verb == "act", Attempt.outcome == Outcome.DONE.value)
+    return exists().where(Attempt.task_id == Task.id, *done, Attempt.number > Task.cleared_claims)
+
+
+def _known_of(task_id: int) -> Select[Any, Any, Any, Any, Any, Any]:
+    """Select what earlier attempts, holders and staff's word mean for this one."""
+    return (
+        select(
+            seconds_until(Task.absent_from).label("absent_in"),
+            seconds_until(Task.key_dies_at).label("key_left"),
+            left_in_doubt().label("doubtful"),
+            _accepted().label("accepted"),
+            Submission.fencing.label("holders"),
+            has_unproven_word(Task.id).label("overridden"),
+        )
+        .join(Submission, Submission.placement_id == Task.placement_id)
+        .where(Task.id == task_id)
+    )
+
+
+def _switched_off() -> ColumnElement[bool]:
+    """Whether staff have paused the task's system, wholly or for what goes forward."""
+    forward = Task.kind != TaskKind.COMPENSATE.value
+    return exists().where(
+        SystemSwitch.system == Task.system,
+        or_(
+            SystemSwitch.mode == SwitchMode.PAUSED.value,
+            and_(SystemSwitch.mode == SwitchMode.COMPENSATE_ONLY.value, forward),
+        ),
+    )

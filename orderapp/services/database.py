@@ -1,0 +1,144 @@
+"""Transactions, visibly: `with writing() as session:` commits at the end of the block, `with reading()` never does.
+
+Each block has a session of its own, closed with it, so no transaction is ever open while another system is called, and
+nothing is loaded lazily behind anybody's back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from orderapp.errors import DatabaseUnavailable
+from orderapp.extensions import db
+
+# How long a statement waits for somebody else's lock before it gives up: longer than any transaction of ours takes.
+LOCK_WAIT_SECONDS = 5
+# What PostgreSQL says of a table or column that isn't there: its migration hasn't run yet (SQLite says it otherwise).
+SCHEMA_IS_OLD = frozenset({"42P01", "42703"})
+# Marks a transaction that will write: on SQLite it takes the write lock at once, since upgrading later fails at once.
+WRITES = {"orderapp_writes": True}
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """Open a transaction that commits when the block ends well and rolls back when it doesn't.
+
+    Raises:
+        DatabaseUnavailable: the database can't be reached, or was lost on the way; at the commit its outcome is
+            unknown, and whoever repeats with the same key finds out.
+
+    """
+    with (
+        _translated(),
+        Session(db.engine.execution_options(**WRITES), expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Open a session that only reads; it ends with the block. Raises DatabaseUnavailable.
+
+    On PostgreSQL without a transaction around it: at READ COMMITTED each statement has a snapshot of its own anyhow,
+    BEGIN and ROLLBACK would be two round trips more, and after each ROLLBACK psycopg forgets what it has prepared.
+    """
+    with _translated(), Session(_engine_to_read(), expire_on_commit=False) as session:
+        yield session
+
+
+def _engine_to_read() -> Engine:
+    engine = db.engine
+    return engine.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else engine
+
+
+def ping() -> None:
+    """Ask the database for an answer. Raises DatabaseUnavailable."""
+    with reading() as session:
+        session.execute(text("SELECT 1"))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
+        raise DatabaseUnavailable("The database can't be used at present; repeat with the same key later.") from error
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in SCHEMA_IS_OLD:
+            raise DatabaseUnavailable(
+                "The database lacks tables of ours, so nothing was done; its schema needs an upgrade."
+            ) from error
+        if error.connection_invalidated:
+            raise DatabaseUnavailable("The connection to the database was lost; repeat with the same key.") from error
+        raise
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Return the engine's options for a database address."""
+    if url.startswith("sqlite"):
+        # A thread that can't have a connection within the lock wait fails clearly instead of queueing for ever.
+        return {
+            "connect_args": {"timeout": LOCK_WAIT_SECONDS, "isolation_level": None},
+            "pool_size": 20,
+            "hide_parameters": True,
+        }
+    server_settings = (
+        f"-c lock_timeout={LOCK_WAIT_SECONDS * 1000} -c statement_timeout=15000 "
+        "-c idle_in_transaction_session_timeout=15000 -c timezone=UTC"
+    )
+    return {
+        # Each thread of a process may hold one connection at a time; see gunicorn.conf.py and the worker's threads.
+        "pool_size": 20,
+        "max_overflow": 20,
+        "pool_timeout": LOCK_WAIT_SECONDS,
+        "pool_pre_ping": True,
+        "pool_use_lifo": True,
+        "skip_autocommit_rollback": True,  # nothing to roll back after reads
+        "connect_args": {
+            "connect_timeout": 3,
+            "options": server_settings,
+            # A server that vanished without a word (its host or the network is gone) is noticed within these: what was
+            # sent stays unacknowledged for ten seconds, or an idle wait is probed three times.
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+        },
+        "hide_parameters": True,  # else an error's text, and so the log, tells customers' names
+    }
+
+
+def prepare(app: Flask) -> None:
+    """Bind the engine's events. Needs an application context."""
+    engine: Engine = db.engine
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_on_sqlite)
+    app.extensions["orderapp.engine"] = engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # WAL: readers go on while one writes. FULL: a commit survives a power cut.
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={LOCK_WAIT_SECONDS * 1000}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_on_sqlite(connection: Any) -> None:
+    # Python's driver would begin only before the first write, after the reads that decide it (cpython#54949).
+    writes = connection.get_execution_options().get("orderapp_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,203 @@
+"""TX2 and TX3: confirms a placement, or turns it round; the two exclude each other by lease, state and edge."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import insert, update
+from sqlalchemy.orm import Session
+
+from orderapp.domain.keys import effect_key
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.retry import Guarantee
+from orderapp.domain.states import OrderState, PlacementState, StepState, TaskState
+from orderapp.errors import LeaseLost
+from orderapp.models import Order, Placement, Step, Submission, Task, db_now
+from orderapp.services.compensation import close_if_complete, lock_order, plan_compensation, plan_surplus, reopen
+from orderapp.services.database import writing
+from orderapp.services.history import record_steps
+from orderapp.services.learning import learn_from_steps
+from orderapp.services.placement import Held, StepResult, Stopped
+from orderapp.services.transitions import move
+from orderapp.systems.base import Part, System
+from orderapp.systems.registry import Systems
+
+
+def confirm(held: Held, results: list[StepResult], systems: Systems) -> None:
+    """Confirm the placement: every blocking system has done its part.
+
+    Transaction: one (TX2), committed here: states, history and the tasks to settle and notify, all or none.
+    Idempotent because: the lease's fencing token is checked and given up in the same transaction.
+    If we die here: before the commit the placement is repaired like any other; after it the relay finds the tasks.
+
+    Raises:
+        LeaseLost: somebody else has taken the placement over; nothing was written.
+
+    """
+    with writing() as session:
+        _give_up_lease(session, held.submission_id, held.fencing)
+        moved = move(
+            session, Placement, PlacementState.CONFIRMED, Placement.id == held.placement_id, decided_at=db_now()
+        )
+        if not moved or not move(session, Order, OrderState.CONFIRMED, Order.id == held.order_id, updated_at=db_now()):
+            raise LeaseLost(f"order {held.document.number}: the placement was decided by somebody else")
+        here = Step.placement_id == held.placement_id
+        move(session, Step, StepState.DONE, here, outcome=Outcome.DONE.value, code="", decided_at=db_now())
+        record_steps(session, held.order_id, results)
+        rows = _forward_tasks(held, systems)
+        if rows:
+            session.execute(insert(Task).values(rows))
+        if held.resumed:
+            for step in held.steps:
+                _take_back_surplus(session, held, systems[step.system])
+        learn_from_steps(session, results, held.admission, systems)
+
+
+def turn_round(held: Held, results: list[StepResult], systems: Systems) -> Stopped:
+    """Turn the placement round after a step that wasn't done.
+
+    Transaction: one (TX3), committed here: what is known of each step, the history, and a compensate task for each step
+        that happened or may have happened. With none of those the order is failed at once.
+    Idempotent because, If we die here: as for `confirm`.
+
+    Returns:
+        Which system stopped it, and how.
+
+    Raises:
+        LeaseLost: somebody else has taken the placement over; nothing was written.
+
+    """
+    last = results[-1]
+    stopped = Stopped(last.step.system, last.answer.outcome, last.answer.code)
+    with writing() as session:
+        _give_up_lease(session, held.submission_id, held.fencing)
+        for result in results:
+            _write_step(session, result)
+        if held.resumed:
+            # The holder before us may have come further than we did.
+            reached = [result.step.id for result in results]
+            _doubt_planned_steps(session, held.placement_id, reached)
+        record_steps(session, held.order_id, results)
+        _turn(session, held.order_id, held.placement_id, stopped, systems)
+        learn_from_steps(session, results, held.admission, systems)
+    return stopped
+
+
+def check_back(session: Session, submission: Submission, systems: Systems) -> None:
+    """Turn a placement round whose holder died: every step may have happened.
+
+    Transaction: within the caller's, which has just claimed the lapsed lease.
+    """
+    _doubt_planned_steps(session, submission.placement_id, [])
+    stopped = Stopped("", Outcome.UNKNOWN, "interrupted")
+    _turn(session, submission.order_id, submission.placement_id, stopped, systems)
+
+
+def record_too_late(held: Held, results: list[StepResult], systems: Systems) -> None:
+    """Record what our calls came to although the placement was taken from us, and compensate what came late.
+
+    If another holder has confirmed it meanwhile, what we called for may be there twice: the surplus is taken back.
+
+    Transaction: one, committed here.
+    Idempotent because: reopening is compare-and-set; the history only grows.
+    If we die here: the effect is found by reconciliation.
+    """
+    with writing() as session:
+        record_steps(session, held.order_id, results)
+        lock_order(session, held.order_id)
+        state = session.get_one(Placement, held.placement_id).state
+        for result in results:
+            if result.state not in (StepState.DONE, StepState.UNKNOWN):
+                continue
+            system = systems[result.step.system]
+            if state in (PlacementState.COMPENSATING.value, PlacementState.COMPENSATED.value):
+                reopen(session, held.order_id, held.placement_id, system)
+            elif state == PlacementState.CONFIRMED.value:
+                _take_back_surplus(session, held, system)
+
+
+def _take_back_surplus(session: Session, held: Held, system: System) -> None:
+    """With keys of ours the second call brings nothing about; with references each accepted one does."""
+    if system.guarantee is Guarantee.QUERY_FIRST:
+        plan_surplus(session, held.order_id, held.placement_id, system)
+
+
+def _turn(session: Session, order_id: uuid.UUID, placement_id: int, stopped: Stopped, systems: Systems) -> None:
+    planned = plan_compensation(session, order_id, placement_id, systems)
+    failure = {
+        "failed_system": stopped.system or None,
+        "failed_outcome": stopped.outcome.value,
+        "failed_code": stopped.code[:64],
+        "decided_at": db_now(),
+    }
+    compensating = PlacementState.COMPENSATING
+    moved = move(session, Placement, compensating, Placement.id == placement_id, **failure) and move(
+        session,
+        Order,
+        OrderState.COMPENSATING,
+        Order.id == order_id,
+        ends_as=OrderState.FAILED.value,
+        updated_at=db_now(),
+    )
+    if not moved:
+        raise LeaseLost(f"placement {placement_id} was decided by somebody else")
+    if not planned:
+        close_if_complete(session, order_id, placement_id)
+
+
+def _give_up_lease(session: Session, submission_id: int, fencing: int) -> None:
+    given_up = session.connection().execute(
+        update(Submission)
+        .where(Submission.id == submission_id, Submission.fencing == fencing, Submission.lease_until.is_not(None))
+        .values(lease_until=None)
+    )
+    if given_up.rowcount != 1:
+        raise LeaseLost(f"submission {submission_id}: another holder has taken over")
+
+
+def _write_step(session: Session, result: StepResult) -> None:
+    answer = result.answer
+    known = {"outcome": answer.outcome.value, "code": answer.code[:64], "decided_at": db_now()}
+    if result.state is StepState.PLANNED:
+        # Never sent: it stays what it is, with the reason.
+        session.execute(update(Step).where(Step.id == result.step.id).values(**known))
+    else:
+        move(session, Step, result.state, Step.id == result.step.id, **known)
+
+
+def _doubt_planned_steps(session: Session, placement_id: int, reached: list[int]) -> None:
+    move(
+        session,
+        Step,
+        StepState.UNKNOWN,
+        Step.placement_id == placement_id,
+        Step.state == StepState.PLANNED.value,
+        Step.id.not_in(reached),
+        outcome=Outcome.UNKNOWN.value,
+        code="interrupted",
+        decided_at=db_now(),
+    )
+
+
+def _forward_tasks(held: Held, systems: Systems) -> list[dict[str, Any]]:
+    return [
+        {
+            "order_id": held.order_id,
+            "placement_id": held.placement_id,
+            "kind": system.part.task_kind.value,
+            "system": system.name,
+            "key": effect_key(held.document.number, held.placement_number, system.name),
+            "state": TaskState.WAITING.value,
+            "due_at": db_now(),
+            "publish_at": db_now(),
+            "attempts": 0,
+            "attempt_limit": system.backoff.attempts,
+            "claims": 0,
+            "fencing": 0,
+            "created_at": db_now(),
+        }
+        for part in (Part.SETTLE, Part.NOTIFY)
+        for system in systems.having(part)
+        if system.concerns(held.document)
+    ]

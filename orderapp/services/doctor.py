@@ -1,0 +1,109 @@
+"""Looks at everything that an installation depends on, and says of each in one line how it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import current_app
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from orderapp.config import Settings
+from orderapp.domain.outcome import Outcome
+from orderapp.errors import DatabaseUnavailable
+from orderapp.services.broker_check import look_at_broker
+from orderapp.services.database import reading
+from orderapp.systems.base import System
+from orderapp.systems.settings import is_loopback
+
+# 128 bits as hexadecimal digits; what `secrets.token_hex()` gives has 64 of them.
+SAFE_SECRET_CHARACTERS = 32
+ENCRYPTING_SSL_MODES = frozenset({"require", "verify-ca", "verify-full"})  # the others of libpq fall back to plain text
+
+
+class State(StrEnum):
+    """How a part of the installation is."""
+
+    OK = "ok"
+    OFF = "off"  # optional and not configured
+    DOUBTFUL = "doubtful"  # it works, and somebody should look at it
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One part of the installation; `detail` holds no secrets."""
+
+    name: str
+    state: State
+    detail: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Check configuration, database, broker and each system, one after the other, as the results come in.
+
+    Changes nothing, here or elsewhere. Takes at most the systems' time-outs and a few seconds.
+    """
+    yield _configuration(settings)
+    yield _database(settings)
+    yield _broker(settings)
+    for system in settings.systems.values():
+        yield _system(system)
+
+
+def _configuration(settings: Settings) -> Check:
+    weak = list(_weak_settings(settings)) if settings.production else []
+    mode = "production" if settings.production else "development"
+    return Check("configuration", State.DOUBTFUL if weak else State.OK, "; ".join(weak) or mode)
+
+
+def _weak_settings(settings: Settings) -> Iterator[str]:
+    for name, secret in (("SECRET_KEY", settings.secret_key), ("METRICS_TOKEN", settings.metrics_token)):
+        if secret and len(secret) < SAFE_SECRET_CHARACTERS:
+            yield f"{name} has {len(secret)} characters; {SAFE_SECRET_CHARACTERS} random ones or more can't be guessed"
+    if not settings.secure_cookies:
+        yield "PUBLIC_URL is not an https:// address, so cookies travel over unencrypted connections too"
+    address = make_url(settings.database_url)
+    encrypted = str(address.query.get("sslmode", "")) in ENCRYPTING_SSL_MODES
+    if address.host and not is_loopback(address.host) and not encrypted:
+        yield "DATABASE_URL names another host without sslmode=require or better: encryption isn't certain"
+
+
+def _database(settings: Settings) -> Check:
+    kind = "SQLite" if settings.database_url.startswith("sqlite") else "PostgreSQL"
+    try:
+        with reading() as session:
+            found = set(MigrationContext.configure(session.connection()).get_current_heads())
+    except (DatabaseUnavailable, DBAPIError) as error:
+        cause = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
+        reason = str(getattr(cause, "orig", cause)).strip().partition("\n")[0]
+        return Check("database", State.WRONG, f"{kind} can't be used: {reason}")
+    config = current_app.extensions["migrate"].migrate.get_config()
+    expected = set(ScriptDirectory.from_config(config).get_heads())
+    if found != expected:
+        here, needed = " and ".join(sorted(found)) or "empty", " and ".join(sorted(expected))
+        return Check("database", State.WRONG, f"{kind}, schema {here}, but {needed} is needed: run `flask db upgrade`")
+    return Check("database", State.OK, f"{kind}, schema {' and '.join(sorted(found))}")
+
+
+def _broker(settings: Settings) -> Check:
+    if not settings.rabbitmq_urls:
+        return Check("broker", State.OK, "in-process: RABBITMQ_URL is not set")
+    seen = look_at_broker(settings.rabbitmq_urls, list(settings.systems))
+    state = State.WRONG if seen.wrong else State.DOUBTFUL if seen.doubtful else State.OK
+    return Check("broker", state, "; ".join((*seen.wrong, *seen.doubtful)) or "RabbitMQ")
+
+
+def _system(system: System) -> Check:
+    if not system.configured:
+        if system.required:
+            return Check(system.name, State.WRONG, "not configured, and no order can do without it")
+        return Check(system.name, State.OFF, "not configured")
+    answer = system.check()
+    if answer.outcome is Outcome.DONE:
+        return Check(system.name, State.OK)
+    return Check(system.name, State.WRONG, answer.message or answer.code)

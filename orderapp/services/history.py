@@ -1,0 +1,89 @@
+"""Writes attempts: once, never changed, within the transaction that draws the consequence."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy.orm import Session
+
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.models import Attempt, Task, db_now
+from orderapp.services.placement import StepResult, Try
+
+TAKEN_AWAY = Answer(
+    Outcome.UNKNOWN,
+    "taken_away",
+    "the task was taken from its worker while that was at it; what came of the call is unknown",
+    called=False,
+)
+_HOST = socket.gethostname()[:60]
+
+
+def worker_name() -> str:
+    """Return who is working: host, process, thread."""
+    return f"{_HOST}:{os.getpid()}:{threading.current_thread().name}"[:120]
+
+
+def record_steps(session: Session, order_id: uuid.UUID, results: list[StepResult]) -> None:
+    """Write one attempt per call made in the request. Transaction: within the caller's."""
+    rows = [
+        {"order_id": order_id, "step_id": result.step.id, "system": result.step.system, "number": number, **_row(one)}
+        for result in results
+        for number, one in enumerate(result.tries, start=1)
+    ]
+    if rows:
+        session.execute(insert(Attempt).values(rows))
+
+
+def record_attempt(session: Session, task: Task, one: Try) -> None:
+    """Write a task's attempt under the number of its claim. Transaction: within the caller's."""
+    session.execute(
+        insert(Attempt).values(
+            order_id=task.order_id,
+            task_id=task.id,
+            step_id=task.step_id,
+            system=task.system,
+            number=task.claims,
+            **_row(one),
+        )
+    )
+
+
+def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
+    """Write the attempts of the workers that these tasks are about to be taken from: they may be dead, and write none.
+
+    One that lives writes its own beside it, under the same number, when it finds that it has lost the task.
+
+    Transaction: within the caller's, before the tasks are moved; from here on nobody else can claim them.
+    """
+    locked = select(Task).where(*which).order_by(Task.id).with_for_update(key_share=True)
+    now = time.monotonic()
+    for task in session.scalars(locked, execution_options={"populate_existing": True}).all():
+        if task.state == TaskState.RUNNING.value:
+            verb = "undo" if task.kind == TaskKind.COMPENSATE.value else "act"
+            record_attempt(session, task, Try(verb, TAKEN_AWAY, now, now))
+
+
+def _row(one: Try) -> dict[str, Any]:
+    answer = one.answer
+    return {
+        "verb": one.verb,
+        # The database's clock, set back by how long ago it was.
+        "started_at": db_now(one.started_at - time.monotonic()),
+        "duration_ms": max(0, round((one.ended_at - one.started_at) * 1000)),
+        "worker": worker_name(),
+        "outcome": answer.outcome.value,
+        "code": answer.code[:64],
+        "worked": answer.worked,
+        "message": answer.message[:500],
+        "exchanges": json.dumps([asdict(exchange) for exchange in answer.exchanges]),
+    }

@@ -1,0 +1,48 @@
+"""What an answer means for its system's circuit and pace: noted in the transaction that records it, as its last act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.orm import Session
+
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.services.admission import Admission
+from orderapp.services.circuits import close, give_back_order_probes, open_if_failing
+from orderapp.services.pacing import hold
+from orderapp.services.placement import StepResult
+from orderapp.systems.base import System
+
+
+def learn_from_run(session: Session, system: System, answer: Answer, *, probing: bool) -> None:
+    """Learn from a task's run. Transaction: within the caller's, after the attempt was written."""
+    if probing and answer.worked:
+        close(session, system.name)
+    elif answer.worked is False and not probing:
+        open_if_failing(session, system, answer)
+    _hold_if_asked(session, system, answer)
+
+
+def learn_from_steps(
+    session: Session, results: Sequence[StepResult], admission: Admission, systems: Mapping[str, System]
+) -> None:
+    """Learn from the calls of an order. Transaction: within the caller's, after the attempts were written.
+
+    An order that went well and was no probe costs no statement.
+    """
+    answers = {result.step.system: result.answer for result in results}
+    worked = {name for name, answer in answers.items() if answer.worked}
+    for name in sorted(admission.probes & worked):
+        close(session, name)
+    if admission.probes - worked:
+        give_back_order_probes(session, admission.probes - worked)
+    for name, answer in answers.items():
+        if answer.worked is False and name not in admission.probes:
+            open_if_failing(session, systems[name], answer)
+        _hold_if_asked(session, systems[name], answer)
+
+
+def _hold_if_asked(session: Session, system: System, answer: Answer) -> None:
+    asked = answer.retry_after_seconds
+    if asked and not answer.pending and (answer.slow_down or answer.outcome is Outcome.UNKNOWN):
+        hold(session, system, asked)

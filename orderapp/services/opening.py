@@ -1,0 +1,261 @@
+"""TX1: writes an order, or a further placement of one, with its submission, lease and intents, before any call."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.orm import Session
+
+from orderapp.domain.identity import new_id
+from orderapp.domain.keys import effect_key, new_order_number
+from orderapp.domain.money import Money
+from orderapp.domain.orders import Customer, Discount, Line, OrderDocument
+from orderapp.domain.states import OrderState, PlacementState, StepState
+from orderapp.errors import WrongState
+from orderapp.models import Order, OrderDiscount, OrderLine, Placement, Step, Submission, db_now
+from orderapp.services.admission import Admission
+from orderapp.services.cart_locks import Cart, lock_cart, refuse_locked
+from orderapp.services.database import writing
+from orderapp.services.history import record_steps
+from orderapp.services.learning import learn_from_steps
+from orderapp.services.placement import Held, PlannedStep, StepResult
+from orderapp.services.pricing import Offered, Priced
+from orderapp.services.transitions import move
+from orderapp.systems.base import System
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a new placement begins with.
+
+    Args:
+        scope, key, content_hash: The submission.
+        priced: Lines and subtotal.
+        offered: The discounts, or what stands in their way: then the placement is recorded as failed at once, nothing
+            having been reserved.
+        systems: The systems with a part in it, in the order of the calls.
+        admission: Which of them may be called at present.
+        lease_seconds: How long we hold it.
+
+    """
+
+    scope: str
+    key: str
+    content_hash: str
+    priced: Priced
+    offered: Offered
+    systems: tuple[System, ...]
+    admission: Admission
+    lease_seconds: float
+
+    @property
+    def total(self) -> Money:
+        """What the customer pays."""
+        return Money(
+            self.priced.subtotal.minor - sum(one.amount.minor for one in self.offered.discounts),
+            self.priced.subtotal.currency,
+        )
+
+
+def open_order(opening: Opening, cart: Cart) -> Held:
+    """Record a new order with its first placement.
+
+    Transaction: one (TX1), committed here.
+    Idempotent because: the submission's key is unique; a second one of the same key fails as a whole.
+    If we die here: before the commit nothing exists; after it the lease runs out and the timer takes over.
+
+    Raises:
+        ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
+        sqlalchemy.exc.IntegrityError: the key (or, once in 10^8, the order number) exists already.
+
+    """
+    order_id, number, started = new_id(), new_order_number(), time.monotonic()
+    stopped = opening.offered.stopped
+    with writing() as session:
+        session.execute(
+            insert(Order).values(
+                id=order_id,
+                number=number,
+                client_id=cart.client_id,
+                state=(OrderState.FAILED if stopped else OrderState.PLACING).value,
+                placement_number=1,
+                customer_name=cart.customer.name,
+                customer_email=cart.customer.email,
+                customer_phone=cart.customer.phone,
+                member_ref=cart.customer.member_ref,
+                coupon=cart.coupon,
+                benefit=cart.benefit,
+                currency=opening.priced.subtotal.currency,
+                subtotal_minor=opening.priced.subtotal.minor,
+                total_minor=opening.total.minor,
+                created_at=db_now(),
+                updated_at=db_now(),
+            )
+        )
+        _insert_lines(session, order_id, opening.priced.lines)
+        _insert_discounts(session, order_id, opening.offered.discounts)
+        document = _document(number, cart.customer, cart.coupon, cart.benefit, opening)
+        held = _insert_placement(session, order_id, 1, document, opening, started)
+        if cart.duplicate_window_seconds and not stopped:
+            lock_cart(session, order_id, cart)
+        elif cart.duplicate_window_seconds and not cart.allow_duplicate:
+            refuse_locked(session, cart)
+    return held
+
+
+def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, document: OrderDocument) -> Held:
+    """Record a further placement of a failed order.
+
+    Transaction: one (TX1), committed here.
+    Idempotent because: the order is moved by compare-and-set on its state and placement number.
+    If we die here: as for `open_order`.
+
+    Args:
+        placement_number: The one before; the new one is one more.
+        document: The order as it was; its total is replaced by today's.
+
+    Raises:
+        WrongState: the order isn't failed any more, or somebody else tries it again already; nothing is recorded.
+        sqlalchemy.exc.IntegrityError: the key exists already.
+
+    """
+    started, number = time.monotonic(), placement_number + 1
+    unchanged = (Order.id == order_id, Order.placement_number == placement_number)
+    values: dict[str, Any] = {
+        "placement_number": number,
+        "ends_as": None,
+        "total_minor": opening.total.minor,
+        "updated_at": db_now(),
+    }
+    with writing() as session:
+        if opening.offered.stopped:
+            still_failed = Order.state == OrderState.FAILED.value
+            moved = (
+                session.connection().execute(update(Order).where(*unchanged, still_failed).values(**values)).rowcount
+            )
+        else:
+            moved = move(session, Order, OrderState.PLACING, *unchanged, **values)
+        if not moved:
+            raise WrongState("The order is not in a state in which it can be tried again; nothing was done.")
+        session.execute(delete(OrderDiscount).where(OrderDiscount.order_id == order_id))
+        _insert_discounts(session, order_id, opening.offered.discounts)
+        again = _document(document.number, document.customer, document.coupon, document.benefit, opening)
+        return _insert_placement(session, order_id, number, again, opening, started)
+
+
+def _document(number: str, customer: Customer, coupon: str, benefit: str, opening: Opening) -> OrderDocument:
+    return OrderDocument(
+        number=number,
+        customer=customer,
+        lines=opening.priced.lines,
+        subtotal=opening.priced.subtotal,
+        total=opening.total,
+        coupon=coupon,
+        benefit=benefit,
+        discounts=opening.offered.discounts,
+    )
+
+
+def _insert_lines(session: Session, order_id: uuid.UUID, lines: tuple[Line, ...]) -> None:
+    rows = [
+        {
+            "order_id": order_id,
+            "position": position,
+            "sku": line.sku,
+            "name": line.name,
+            "quantity": line.quantity,
+            "price_minor": line.price.minor,
+        }
+        for position, line in enumerate(lines, start=1)
+    ]
+    session.execute(insert(OrderLine), rows)
+
+
+def _insert_discounts(session: Session, order_id: uuid.UUID, discounts: tuple[Discount, ...]) -> None:
+    rows = [
+        {"order_id": order_id, "source": one.source, "code": one.code, "amount_minor": one.amount.minor}
+        for one in discounts
+    ]
+    if rows:
+        session.execute(insert(OrderDiscount), rows)
+
+
+def _insert_placement(
+    session: Session, order_id: uuid.UUID, number: int, document: OrderDocument, opening: Opening, started: float
+) -> Held:
+    stopped = opening.offered.stopped
+    placement_id = session.execute(
+        insert(Placement)
+        .values(
+            order_id=order_id,
+            number=number,
+            state=(PlacementState.COMPENSATED if stopped else PlacementState.PLACING).value,
+            failed_system=stopped.system if stopped else None,
+            failed_outcome=stopped.outcome.value if stopped else None,
+            failed_code=stopped.code if stopped else None,
+            started_at=db_now(),
+            decided_at=db_now() if stopped else None,
+        )
+        .returning(Placement.id)
+    ).scalar_one()
+    submission_id = session.execute(
+        insert(Submission)
+        .values(
+            scope=opening.scope,
+            key=opening.key,
+            content_hash=opening.content_hash,
+            order_id=order_id,
+            placement_id=placement_id,
+            lease_until=None if stopped else db_now(opening.lease_seconds),
+            fencing=1,
+            created_at=db_now(),
+        )
+        .returning(Submission.id)
+    ).scalar_one()
+    return Held(
+        order_id=order_id,
+        placement_id=placement_id,
+        placement_number=number,
+        submission_id=submission_id,
+        fencing=1,
+        document=document,
+        steps=_insert_steps(session, order_id, placement_id, number, document, opening),
+        lease_ends_at=started + opening.lease_seconds,
+        admission=opening.admission,
+    )
+
+
+def _insert_steps(
+    session: Session, order_id: uuid.UUID, placement_id: int, number: int, document: OrderDocument, opening: Opening
+) -> tuple[PlannedStep, ...]:
+    stopped, tried = opening.offered.stopped, opening.offered.tried
+    rows: list[dict[str, Any]] = []
+    for position, system in enumerate(opening.systems, start=1):
+        stops = stopped is not None and stopped.system == system.name
+        refused = stops and stopped is not None and stopped.outcome.value == StepState.REFUSED.value
+        rows.append(
+            {
+                "placement_id": placement_id,
+                "order_id": order_id,
+                "system": system.name,
+                "position": position,
+                "key": effect_key(document.number, number, system.name),
+                "state": (StepState.REFUSED if refused else StepState.PLANNED).value,
+                "outcome": stopped.outcome.value if stopped and stops else None,
+                "code": stopped.code if stopped and stops else None,
+            }
+        )
+    if not rows:  # a shop without blocking systems
+        return ()
+    statement = insert(Step).returning(Step.id, Step.system, Step.key, sort_by_parameter_order=True)
+    steps = tuple(PlannedStep(*row) for row in session.execute(statement, rows))
+    if stopped and tried:
+        at_fault = next(step for step in steps if step.system == stopped.system)
+        results = [StepResult(at_fault, resumed=False, tries=[tried])]
+        record_steps(session, order_id, results)
+        learn_from_steps(session, results, opening.admission, {system.name: system for system in opening.systems})
+    return steps

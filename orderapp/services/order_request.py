@@ -1,0 +1,157 @@
+"""Turns what a customer or a client sent into an `OrderRequest`, or says field by field what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+
+from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, Customer, LineRequest, OrderRequest
+from orderapp.errors import InvalidRequest
+
+# Control characters have no place in names and codes (they forge log lines and mail headers), and a lone surrogate
+# can't be written to any database.
+FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+# Codes travel in addresses and keys: what people print on a voucher, nothing else.
+CODE = re.compile(r"[A-Za-z0-9._:\-]+")
+
+
+class Text(fields.String):
+    """A string without control characters, stripped, of a bounded length."""
+
+    def __init__(self, longest: int, *, empty: bool = False, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(0 if empty else 1, longest), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if FORBIDDEN.search(text):
+            raise ValidationError("Contains characters that can't be used.")
+        return text.strip()
+
+
+class CustomerSchema(Schema):
+    """Who orders."""
+
+    class Meta:
+        """Unknown members are mistakes, not decoration."""
+
+        unknown = RAISE
+
+    name = Text(200, required=True)
+    email = Text(254, required=True)
+    phone = Text(30, empty=True, load_default="")
+    member_ref = Text(64, empty=True, load_default="")
+
+
+class LineSchema(Schema):
+    """One product and how many of it."""
+
+    class Meta:
+        """Unknown members are mistakes: a price sent along is not believed but refused."""
+
+        unknown = RAISE
+
+    sku = Text(64, required=True)
+    quantity = fields.Integer(required=True, strict=True, validate=validate.Range(1, MAX_QUANTITY))
+
+    @validates_schema(pass_original=True)
+    def _no_booleans(self, _data: Any, original: Any, **_kwargs: Any) -> None:
+        if isinstance(original, dict) and not isinstance(original.get("quantity", 1), int):
+            raise ValidationError("Not a valid integer.", "quantity")
+
+
+class OrderSchema(Schema):
+    """A submission's content."""
+
+    class Meta:
+        """Unknown members are mistakes."""
+
+        unknown = RAISE
+
+    customer = fields.Nested(CustomerSchema, required=True)
+    lines = fields.List(fields.Nested(LineSchema), required=True, validate=validate.Length(1, MAX_LINES))
+    coupon = Text(64, empty=True, load_default="")
+    benefit = Text(64, empty=True, load_default="")
+    duplicate = fields.String(load_default="refuse", validate=validate.OneOf(["refuse", "allow"]))
+
+
+def read_order(data: Any) -> OrderRequest:
+    """Check a submission for form.
+
+    Args:
+        data: What was sent, in the shape of the API's body.
+
+    Returns:
+        The request; lines of the same product are added up.
+
+    Raises:
+        InvalidRequest: with every message by field; nothing was recorded.
+
+    """
+    if not isinstance(data, dict):
+        raise InvalidRequest({"": ["A JSON object is expected."]})
+    lines = data.get("lines")
+    if isinstance(lines, list) and len(lines) > MAX_LINES:
+        # Before each of them is looked at: a flood of lines is one mistake, not thousands.
+        raise InvalidRequest({"lines": [f"At most {MAX_LINES} different products can be ordered at once."]})
+    try:
+        loaded = OrderSchema().load(data)
+    except ValidationError as error:
+        raise InvalidRequest(_flat(error.messages)) from error
+    errors: dict[str, list[str]] = {}
+    customer = _customer(loaded["customer"], errors)
+    for field in ("coupon", "benefit"):
+        if loaded[field] and not CODE.fullmatch(loaded[field]):
+            errors[field] = ["Only letters, digits and . _ : - are used in codes."]
+    if loaded["benefit"] and not customer.member_ref:
+        errors["benefit"] = ["A benefit needs the member number it belongs to."]
+    merged = _merge(loaded["lines"], errors)
+    if errors:
+        raise InvalidRequest(errors)
+    return OrderRequest(customer, merged, loaded["coupon"], loaded["benefit"], loaded["duplicate"] == "allow")
+
+
+def _customer(data: Mapping[str, str], errors: dict[str, list[str]]) -> Customer:
+    email, phone = data["email"], data["phone"]
+    try:
+        # Whether the domain takes mail is found out by sending, not by asking the network now.
+        email = validate_email(email, check_deliverability=False, allow_smtputf8=False).ascii_email or email
+    except EmailNotValidError as error:
+        errors["customer.email"] = [str(error)]
+    if phone:
+        try:
+            number = phonenumbers.parse(phone)
+            if not phonenumbers.is_possible_number(number):
+                errors["customer.phone"] = ["This number has too few or too many digits."]
+            phone = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        except phonenumbers.NumberParseException:
+            errors["customer.phone"] = ["Write the number with its country, such as +49 30 901820."]
+    if data["member_ref"] and not CODE.fullmatch(data["member_ref"]):
+        errors["customer.member_ref"] = ["Only letters, digits and . _ : - are used in member numbers."]
+    return Customer(data["name"], email, phone, data["member_ref"])
+
+
+def _merge(lines: list[Mapping[str, Any]], errors: dict[str, list[str]]) -> tuple[LineRequest, ...]:
+    wanted: Counter[str] = Counter()
+    for line in lines:
+        wanted[line["sku"]] += line["quantity"]
+    for sku, quantity in wanted.items():
+        if quantity > MAX_QUANTITY:
+            errors["lines"] = [f"At most {MAX_QUANTITY} pieces of one product can be ordered at once ({sku})."]
+    return tuple(LineRequest(sku, quantity) for sku, quantity in wanted.items())
+
+
+def _flat(messages: Any, path: str = "") -> dict[str, list[str]]:
+    """Flatten marshmallow's nested messages to dotted fields."""
+    if isinstance(messages, list):
+        return {path: [str(message) for message in messages]}
+    flat: dict[str, list[str]] = {}
+    for name, inner in messages.items():
+        part = "" if name == "_schema" else str(name)
+        flat.update(_flat(inner, ".".join(filter(None, (path, part)))))
+    return flat

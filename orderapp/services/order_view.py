@@ -1,0 +1,126 @@
+"""An order as everybody outside gets to see it: the same record for the API, the shop and the back office."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from orderapp.domain.money import Money
+from orderapp.domain.orders import Customer, Discount, Line
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
+from orderapp.errors import NotFound
+from orderapp.models import Order, Placement, Step, Task
+from orderapp.services.database import reading
+from orderapp.services.documents import load_document
+from orderapp.services.placement import Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One system's part in the present placement."""
+
+    system: str
+    state: StepState
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """One task of the order."""
+
+    id: int
+    kind: TaskKind
+    system: str
+    state: TaskState
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order with its present placement's steps, and its tasks.
+
+    Args:
+        placements: How many there were, this one included.
+        ends_as: What it becomes once its compensation is complete; None while nothing is being undone.
+        stopped: What ended the present placement; None while nothing did.
+
+    """
+
+    id: uuid.UUID
+    number: str
+    client_id: int | None
+    state: OrderState
+    ends_as: OrderState | None
+    placements: int
+    customer: Customer
+    lines: tuple[Line, ...]
+    discounts: tuple[Discount, ...]
+    subtotal: Money
+    total: Money
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    steps: tuple[StepView, ...]
+    tasks: tuple[TaskView, ...]
+    stopped: Stopped | None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the order changes no more by itself."""
+        return self.state in FINAL_ORDER_STATES
+
+
+def find_order(order_id: uuid.UUID) -> OrderView:
+    """Return an order. Raises NotFound."""
+    with reading() as session:
+        return load_view(session, order_id)
+
+
+def find_order_of_client(order_id: uuid.UUID, client_id: int) -> OrderView:
+    """Return an order that this API client placed; NotFound for every other, whether it exists or not."""
+    with reading() as session:
+        order = session.get(Order, order_id)
+        # Before anything more is loaded: an order of somebody else's must not take longer than an absent one.
+        if order is None or order.client_id != client_id:
+            raise NotFound(f"There is no order {order_id}.")
+        return load_view(session, order_id)
+
+
+def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
+    """Return an order within the caller's transaction. Raises NotFound."""
+    document = load_document(session, order_id)
+    order = session.get_one(Order, order_id)
+    placement = session.execute(
+        select(Placement).where(Placement.order_id == order_id, Placement.number == order.placement_number)
+    ).scalar_one()
+    steps = session.scalars(select(Step).where(Step.placement_id == placement.id).order_by(Step.position))
+    # What staff have put right is nothing of the customer's: a surplus taken back, a step's part done once more.
+    repairs = or_(Task.keep > 0, and_(Task.kind == TaskKind.SETTLE.value, Task.step_id.is_not(None)))
+    tasks = session.scalars(select(Task).where(Task.order_id == order_id, ~repairs).order_by(Task.id))
+    stopped = None
+    if placement.failed_outcome is not None:
+        stopped = Stopped(placement.failed_system or "", Outcome(placement.failed_outcome), placement.failed_code or "")
+    return OrderView(
+        id=order.id,
+        number=order.number,
+        client_id=order.client_id,
+        state=OrderState(order.state),
+        ends_as=OrderState(order.ends_as) if order.ends_as else None,
+        placements=order.placement_number,
+        customer=document.customer,
+        lines=document.lines,
+        discounts=document.discounts,
+        subtotal=document.subtotal,
+        total=document.total,
+        created_at=order.created_at,
+        updated_at=order.updated_at,
+        steps=tuple(StepView(row.system, StepState(row.state), row.code or "") for row in steps),
+        tasks=tuple(
+            TaskView(row.id, TaskKind(row.kind), row.system, TaskState(row.state), row.attempts) for row in tasks
+        ),
+        stopped=stopped,
+    )

@@ -1,0 +1,204 @@
+"""How things stand: what staff see first. All figures are of the same moment and bounded in what they cost."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, literal, select, union_all
+from sqlalchemy.orm import Session
+
+from orderapp.domain.states import OrderState, TaskState
+from orderapp.models import (
+    Attempt,
+    Circuit,
+    CircuitState,
+    Order,
+    Reconciliation,
+    SwitchMode,
+    SystemSwitch,
+    Task,
+    seconds_until,
+)
+from orderapp.services import call_order, unproven
+from orderapp.services.counts import CAP, Count, capped
+from orderapp.services.database import reading
+from orderapp.services.drifts import OPEN_DRIFTS
+from orderapp.services.reconciliation_runs import Counts, last_reconciliation
+from orderapp.services.unproven import UnprovenWords
+from orderapp.systems.base import Part, System
+from orderapp.systems.registry import Systems
+
+RECENT_ATTEMPTS = 100  # of a system: some minutes of a busy day, enough to see a trend
+UNFINISHED_ORDERS = (OrderState.PLACING, OrderState.COMPENSATING)
+SHOWN_GROUPS = 20  # of failures; a longer list is read on the tasks' page
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failed tasks of one kind, system and error: one cause, usually."""
+
+    kind: str
+    system: str
+    code: str
+    tasks: int
+    oldest_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitView:
+    """A system's circuit: since when and why it isn't closed, and in how many seconds a task tries again."""
+
+    state: CircuitState = CircuitState.CLOSED
+    changed_at: dt.datetime | None = None
+    reason: str = ""
+    probe_in_seconds: float = 0.0
+    pulling_forward: bool = False  # it works again, and what waits for it is being given its time
+
+
+@dataclass(frozen=True, slots=True)
+class SystemState:
+    """One external system: what it declares, what staff switched, what was measured.
+
+    Args:
+        failure_rate: Share of the newest steps that weren't done, 0.0 to 1.0; of blocking systems.
+        circuit: How it is called at present, in the eyes of all processes.
+        outcomes: How the newest attempts ended, by outcome.
+        tasks: Open tasks by state.
+
+    """
+
+    system: System
+    mode: SwitchMode
+    mode_reason: str
+    failure_rate: float
+    circuit: CircuitView
+    outcomes: Mapping[str, int]
+    tasks: Mapping[TaskState, Count]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All of it. `overdue_seconds` is how long the oldest due task has been due; None where none is."""
+
+    tasks: Mapping[TaskState, Count]
+    orders: Mapping[OrderState, Count]
+    failures: tuple[FailureGroup, ...]
+    overdue_seconds: float | None
+    overdue_task_id: int | None
+    words: UnprovenWords
+    systems: tuple[SystemState, ...]
+    drift_count: Count
+    last_reconciliation: tuple[Reconciliation, Counts] | None
+
+
+def look(systems: Systems) -> Overview:
+    """Return how things stand. Transaction: reads only."""
+    rates = {name: call_order.failure_rate(name) for name, system in systems.items() if system.part is Part.BLOCKING}
+    tasks = {state: select(Task.id).where(Task.state == state.value) for state in TaskState}
+    orders = {state: select(Order.id).where(Order.state == state.value) for state in UNFINISHED_ORDERS}
+    with reading() as session:
+        due_in_seconds, due_task_id = _oldest_due(session)
+        overdue = due_in_seconds is not None and due_in_seconds < 0
+        return Overview(
+            tasks=capped(session, tasks),
+            orders=capped(session, orders),
+            failures=_failures(session),
+            overdue_seconds=-due_in_seconds if due_in_seconds is not None and overdue else None,
+            overdue_task_id=due_task_id if overdue else None,
+            words=unproven.look(session, systems),
+            systems=_system_states(session, systems, rates),
+            drift_count=capped(session, {"open": OPEN_DRIFTS})["open"],
+            last_reconciliation=last_reconciliation(session),
+        )
+
+
+def _oldest_due(session: Session) -> tuple[float | None, int | None]:
+    row = session.execute(
+        select(seconds_until(Task.due_at), Task.id)
+        .where(Task.state == TaskState.WAITING.value)
+        .order_by(Task.due_at, Task.id)
+        .limit(1)
+    ).one_or_none()
+    return (row[0], row[1]) if row else (None, None)
+
+
+def _failures(session: Session) -> tuple[FailureGroup, ...]:
+    failed = (
+        select(Task.kind, Task.system, func.coalesce(Task.last_code, "").label("code"), Task.created_at)
+        .where(Task.state == TaskState.FAILED.value)
+        .order_by(Task.id)
+        .limit(CAP)
+        .subquery()
+    )
+    number = func.count().label("number")
+    rows = session.execute(
+        select(failed.c.kind, failed.c.system, failed.c.code, number, func.min(failed.c.created_at))
+        .group_by(failed.c.kind, failed.c.system, failed.c.code)
+        .order_by(number.desc(), failed.c.kind, failed.c.system)
+        .limit(SHOWN_GROUPS)
+    )
+    return tuple(FailureGroup(*row) for row in rows)
+
+
+def _system_states(session: Session, systems: Systems, rates: Mapping[str, float]) -> tuple[SystemState, ...]:
+    open_states = (TaskState.FAILED, TaskState.RUNNING, TaskState.WAITING)
+    counts = capped(
+        session,
+        {
+            (name, state): select(Task.id).where(Task.system == name, Task.state == state.value)
+            for name in systems
+            for state in open_states
+        },
+    )
+    switches = {row.system: row for row in session.scalars(select(SystemSwitch))}
+    circuits = _circuits(session)
+    outcomes = _recent_outcomes(session, systems)
+    return tuple(
+        SystemState(
+            system=system,
+            mode=SwitchMode(switches[name].mode) if name in switches else SwitchMode.ON,
+            mode_reason=switches[name].reason if name in switches else "",
+            failure_rate=rates.get(name, 0.0),
+            circuit=circuits.get(name, CircuitView()),
+            outcomes=outcomes[name],
+            tasks={state: counts[name, state] for state in open_states},
+        )
+        for name, system in systems.items()
+    )
+
+
+def _circuits(session: Session) -> dict[str, CircuitView]:
+    rows = session.execute(
+        select(
+            Circuit.system,
+            Circuit.state,
+            Circuit.changed_at,
+            Circuit.reason,
+            seconds_until(Circuit.probe_at),
+            Circuit.recovered_at.is_not(None),
+        )
+    )
+    return {
+        name: CircuitView(CircuitState(state), changed_at, reason, max(0.0, float(left)), bool(recovered))
+        for name, state, changed_at, reason, left, recovered in rows
+    }
+
+
+def _recent_outcomes(session: Session, systems: Systems) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {name: Counter() for name in systems}
+    parts = []
+    for name in systems:
+        newest = (
+            select(Attempt.outcome)
+            .where(Attempt.system == name)
+            .order_by(Attempt.started_at.desc())
+            .limit(RECENT_ATTEMPTS)
+            .subquery()
+        )
+        parts.append(select(literal(name), newest.c.outcome, func.count()).group_by(newest.c.outcome))
+    for name, outcome, number in session.execute(union_all(*parts)):
+        found[name][outcome] = number
+    return found

@@ -1,0 +1,226 @@
+"""Places orders: the whole way from a submission to its answer. Start reading here.
+
+submit ─► known key? ─► take over, replay, wait or refuse                        (submissions)
+   │ new
+   ├─► prices; may its systems be called now?; discounts                         (pricing, admission)
+   ├─► TX1: order, placement, steps, submission with its lease                   (opening)
+   ├─► the blocking systems, one after the other, no transaction open            (calling)
+   └─► TX2: confirmed, with its tasks, or TX3: compensating, with its tasks      (deciding)
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from orderapp.config import Settings
+from orderapp.domain.orders import LineRequest, OrderDocument, OrderRequest
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import OrderState
+from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, WrongState
+from orderapp.services.admission import admit
+from orderapp.services.call_order import most_error_prone_first
+from orderapp.services.calling import call_blocking
+from orderapp.services.cart_locks import Cart
+from orderapp.services.database import reading
+from orderapp.services.deciding import confirm, record_too_late, turn_round
+from orderapp.services.documents import load_document
+from orderapp.services.opening import Opening, open_order, open_retry
+from orderapp.services.order_view import OrderView, find_order
+from orderapp.services.placement import Held, Stopped
+from orderapp.services.pricing import Priced, ask_for_discounts, price
+from orderapp.services.submissions import SHOP, client_scope, find, hash_cart, hash_order, hash_retry, take_over
+from orderapp.systems.base import Part
+
+log = structlog.get_logger()
+
+# How long a client should wait before it asks whether a compensation is complete: most are after one or two seconds.
+COMPENSATION_RETRY_SECONDS = 2
+
+
+class Result(StrEnum):
+    """What became of a submission."""
+
+    CONFIRMED = "confirmed"
+    REPLAYED = "replayed"  # it was confirmed before, under the same key
+    REFUSED = "refused"  # a system said no
+    UNAVAILABLE = "unavailable"  # a system failed, or its outcome is unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The answer to a submission. `stopped` tells what stood in the way, for the last two results."""
+
+    order: OrderView
+    result: Result
+    stopped: Stopped | None = None
+
+
+class Placing:
+    """Places orders with given settings and systems.
+
+    Args:
+        settings: Leases, windows, and the external systems.
+
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._systems = settings.systems
+
+    def submit(self, request: OrderRequest, key: str, client_id: int | None = None) -> Placed:
+        """Place an order, or say what became of the one that this key stands for.
+
+        Transaction: two (TX1, and TX2 or TX3), neither open while a system is called.
+        Idempotent because: the key is unique; the same key always leads to the same order.
+        If we die here: the same key goes on where it stood, or else the timer compensates.
+
+        Args:
+            request: Checked for form.
+            key: 1 to 64 characters, the submitter's own or made with the form.
+            client_id: The API client; None for the shop's own form.
+
+        Raises:
+            InvalidRequest, ProbableDuplicate: nothing was recorded.
+            KeyReused, InProgress: nothing was done.
+            DatabaseUnavailable: repeat with the same key.
+
+        """
+        scope = SHOP if client_id is None else client_scope(client_id)
+        content_hash = hash_order(request)
+        known = self._answer_known(scope, key, content_hash)
+        if known:
+            return known
+        priced = price(request)
+        opening = self._opening(scope, key, content_hash, request, priced)
+        cart = Cart(
+            customer=request.customer,
+            coupon=request.coupon,
+            benefit=request.benefit,
+            client_id=client_id,
+            cart_hash=hash_cart(scope, request),
+            duplicate_window_seconds=self._settings.duplicate_window_seconds,
+            allow_duplicate=request.allow_duplicate,
+        )
+        try:
+            held = open_order(opening, cart)
+        except IntegrityError:
+            # The same key at the same moment, and the other one came first; or else the order number was taken.
+            known = self._answer_known(scope, key, content_hash)
+            if known:
+                return known
+            held = open_order(opening, cart)
+        return self._go_on(held, opening.offered.stopped)
+
+    def retry(self, order_id: uuid.UUID, key: str, client_id: int | None = None) -> Placed:
+        """Place a failed order again, as a further placement with keys of its own.
+
+        Transaction, Idempotent because, If we die here: as for `submit`.
+
+        Raises:
+            NotFound: there is no such order.
+            CompensationInProgress: the earlier placement still holds something; nothing was done.
+            WrongState: the order isn't failed; nothing was done.
+            InvalidRequest, KeyReused, InProgress, DatabaseUnavailable: as for `submit`.
+
+        """
+        scope = SHOP if client_id is None else client_scope(client_id)
+        content_hash = hash_retry(order_id)
+        known = self._answer_known(scope, key, content_hash)
+        if known:
+            return known
+        order = find_order(order_id)
+        self._refuse_retry(order)
+        with reading() as session:
+            document = load_document(session, order_id)
+        request = _as_request(document)
+        priced = price(request)
+        priced = replace(priced, lines=document.lines, subtotal=document.subtotal)
+        opening = self._opening(scope, key, content_hash, request, priced)
+        try:
+            held = open_retry(opening, order_id, order.placements, document)
+        except (IntegrityError, WrongState):
+            # The same key at the same moment, and the other one came first; or else another key's retry did.
+            known = self._answer_known(scope, key, content_hash)
+            if known:
+                return known
+            raise
+        return self._go_on(held, opening.offered.stopped)
+
+    def _opening(self, scope: str, key: str, content_hash: str, request: OrderRequest, priced: Priced) -> Opening:
+        concerned = [system for system in self._systems.having(Part.BLOCKING) if system.concerns(request)]
+        admission = admit(priced.standing, concerned)
+        offered = ask_for_discounts(request, priced.subtotal, self._systems, admission)
+        return Opening(
+            scope,
+            key,
+            content_hash,
+            priced,
+            offered,
+            tuple(most_error_prone_first(concerned)),
+            admission,
+            self._settings.submission_lease_seconds,
+        )
+
+    def _answer_known(self, scope: str, key: str, content_hash: str) -> Placed | None:
+        known = find(scope, key)
+        if known is None:
+            return None
+        held = take_over(known, content_hash, self._settings.submission_lease_seconds, self._systems)
+        if held is not None:
+            log.info("submission.resumed", order=held.document.number)
+            return self._go_on(held, None)
+        order = find_order(known.order_id)
+        if order.state is OrderState.PLACING:
+            # The key's own placement is decided, so a later one is under way: its end will be this key's answer.
+            raise InProgress(COMPENSATION_RETRY_SECONDS, order.id)
+        if order.state is OrderState.CONFIRMED or order.stopped is None:
+            return Placed(order, Result.REPLAYED)
+        return Placed(order, _result_of(order.stopped), order.stopped)
+
+    def _go_on(self, held: Held, stopped: Stopped | None) -> Placed:
+        if stopped is None:
+            stopped = self._run(held)
+        order = find_order(held.order_id)
+        log.info("order.placed", order=order.number, state=order.state.value, placement=held.placement_number)
+        if stopped is None:
+            # Another holder may have confirmed it in our place, and it may have been cancelled since.
+            return Placed(order, Result.CONFIRMED if order.state is OrderState.CONFIRMED else Result.REPLAYED)
+        return Placed(order, _result_of(stopped), stopped)
+
+    def _run(self, held: Held) -> Stopped | None:
+        results = call_blocking(held, self._systems)
+        complete = len(results) == len(held.steps) and all(one.answer.outcome is Outcome.DONE for one in results)
+        try:
+            if not complete:
+                return turn_round(held, results, self._systems)
+            confirm(held, results, self._systems)
+        except LeaseLost:
+            log.warning("submission.lease_lost", order=held.document.number)
+            record_too_late(held, results, self._systems)
+            order = find_order(held.order_id)
+            if order.state is OrderState.PLACING:
+                raise InProgress(COMPENSATION_RETRY_SECONDS, order.id) from None
+            return order.stopped
+        return None
+
+    def _refuse_retry(self, order: OrderView) -> None:
+        if order.state is OrderState.PLACING:
+            raise InProgress(COMPENSATION_RETRY_SECONDS, order.id)
+        if order.state is OrderState.COMPENSATING:
+            raise CompensationInProgress(order.id, COMPENSATION_RETRY_SECONDS)
+        if order.state is not OrderState.FAILED:
+            raise WrongState(f"The order is {order.state.value}; only a failed order can be tried again.")
+
+
+def _result_of(stopped: Stopped) -> Result:
+    return Result.REFUSED if stopped.outcome is Outcome.REFUSED else Result.UNAVAILABLE
+
+
+def _as_request(document: OrderDocument) -> OrderRequest:
+    lines = tuple(LineRequest(line.sku, line.quantity) for line in document.lines)
+    return OrderRequest(document.customer, lines, document.coupon, document.benefit)

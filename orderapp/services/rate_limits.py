@@ -1,0 +1,92 @@
+"""Counters of attempts, in the database: the same for all threads, processes and hosts."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import math
+from collections.abc import Sequence
+
+from sqlalchemy import case, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orderapp.errors import TooManyAttempts
+from orderapp.models import RateCounter, db_now, seconds_until
+from orderapp.services.database import reading, writing
+
+TOO_MANY = "There were too many attempts. Nothing was done; try again later."
+IPV6_SUBSCRIBER_PREFIX = 64  # what one household or one rented server is given; its addresses are one person's
+
+
+def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) -> None:
+    """Count one attempt; a window begins with its first.
+
+    Transaction: one, committed here: a single statement, so that of attempts at the same moment none is lost.
+
+    Args:
+        bucket_parts: What is counted and for whom; only their hash is stored.
+        limit: How many attempts a window allows, 1 or more.
+        window_seconds: How long a window is, 1 or more.
+
+    Raises:
+        TooManyAttempts: it was one more than allowed.
+
+    """
+    with writing() as session:
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        first = dialect.insert(RateCounter).values(
+            bucket=_hash(bucket_parts), window_ends_at=db_now(window_seconds), count=1
+        )
+        over = RateCounter.window_ends_at <= db_now()
+        further = {
+            "count": case((over, 1), else_=RateCounter.count + 1),
+            "window_ends_at": case((over, first.excluded.window_ends_at), else_=RateCounter.window_ends_at),
+        }
+        attempts, left_seconds = session.execute(
+            first.on_conflict_do_update(index_elements=[RateCounter.bucket], set_=further).returning(
+                RateCounter.count, seconds_until(RateCounter.window_ends_at)
+            )
+        ).one()
+    if attempts > limit:
+        raise _too_many(left_seconds)
+
+
+def refuse_if_used_up(bucket_parts: Sequence[str | int], limit: int) -> None:
+    """Raise TooManyAttempts if the present window allows no further attempt; counts nothing."""
+    with reading() as session:
+        left_seconds = session.scalar(
+            select(seconds_until(RateCounter.window_ends_at)).where(
+                RateCounter.bucket == _hash(bucket_parts),
+                RateCounter.count >= limit,
+                RateCounter.window_ends_at > db_now(),
+            )
+        )
+    if left_seconds is not None:
+        raise _too_many(left_seconds)
+
+
+def forget(bucket_parts: Sequence[str | int]) -> None:
+    """Begin to count anew. Transaction: one, committed here."""
+    with writing() as session:
+        session.execute(delete(RateCounter).where(RateCounter.bucket == _hash(bucket_parts)))
+
+
+def network_of(address: str | None) -> str:
+    """Return what counts as one place: an IPv4 address, or the /64 that one IPv6 subscriber has all to himself."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return "unknown"  # a socket file has no address; all who come through it count as one
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    if parsed.version == 4:
+        return str(parsed)
+    return str(ipaddress.ip_network((parsed.packed, IPV6_SUBSCRIBER_PREFIX), strict=False))
+
+
+def _hash(bucket_parts: Sequence[str | int]) -> str:
+    return hashlib.sha256(json.dumps(list(bucket_parts)).encode()).hexdigest()
+
+
+def _too_many(left_seconds: float) -> TooManyAttempts:
+    return TooManyAttempts(TOO_MANY, max(1, math.ceil(left_seconds)))

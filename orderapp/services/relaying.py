@@ -1,0 +1,112 @@
+"""Which tasks the broker is told of. A message is a hint; the row is the truth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, select, union_all, update
+from sqlalchemy.orm import Session
+
+from orderapp.config import Settings
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.models import Task, db_now, seconds_until
+from orderapp.services.database import reading, writing
+from orderapp.services.standing import Standing, read_standing
+from orderapp.systems.base import System
+
+# A task that nobody has claimed this long after its message was confirmed gets another one: the first may be lost.
+HINT_AGAIN_SECONDS = 5.0
+# The longer a task is overdue, the more likely it is that workers are missing, not messages. It gets messages ever more
+# seldom, up to this, so that an hour without workers doesn't leave hundreds of messages per task in front of new ones.
+HINT_AGAIN_AT_MOST_SECONDS = 15.0
+BATCH = 100  # of each system, so that what waits for one never holds up another
+# Of a system with an agreed rate, so many seconds' worth of tasks are under way in messages: workers never run dry, and
+# few come too early for their slot.
+WORTH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A task that is due, and the system whose queue it belongs in."""
+
+    task_id: int
+    system: str
+
+
+def due_hints(settings: Settings) -> list[Hint]:
+    """Return the next tasks to tell the broker of, those whose claim would be granted; of each system the longest due.
+
+    Systems that may not be called at present are passed over, so that their tasks cause no work at all; of one whose
+    circuit isn't closed, one task is told of when it may be probed.
+    """
+    with reading() as session:
+        standing = read_standing(session)
+        parts = [
+            _of_one_system(system.name, allowed, compensations_only=system.name in standing.compensate_only)
+            for system in settings.systems.values()
+            if (allowed := _allowed(session, system, standing)) > 0
+        ]
+        rows = session.execute(union_all(*parts)).all() if parts else []
+    return [Hint(task_id, system) for task_id, system, _due in sorted(rows, key=lambda row: row[2])]
+
+
+def _of_one_system(system: str, limit: int, *, compensations_only: bool) -> Select[Any, Any, Any]:
+    only = [Task.kind == TaskKind.COMPENSATE.value] if compensations_only else []
+    due = (
+        select(Task.id, Task.system, Task.publish_at)
+        .where(Task.system == system, Task.publish_at <= db_now(), *only)
+        .order_by(Task.publish_at)
+        .limit(limit)
+        .subquery()
+    )
+    return select(due.c.id, due.c.system, due.c.publish_at)
+
+
+def _allowed(session: Session, system: System, standing: Standing) -> int:
+    """Return how many tasks of a system may be told of now."""
+    if system.name in standing.paused or system.name in standing.held:
+        return 0
+    if system.name in standing.failing:
+        return 1 if standing.failing[system.name] <= 0 else 0
+    if not system.limits.rate_per_second:
+        return BATCH
+    worth = math.ceil(system.limits.rate_per_second * WORTH_SECONDS)
+    under_way = select(func.count()).where(*_told_of(system.name))
+    return max(0, min(BATCH, worth - session.execute(under_way).scalar_one()))
+
+
+def _told_of(system: str) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that a task was told of and not claimed yet."""
+    soon = (Task.publish_at > db_now(), Task.publish_at <= db_now(HINT_AGAIN_AT_MOST_SECONDS))
+    return (Task.system == system, *soon, Task.state == TaskState.WAITING.value, Task.due_at <= db_now())
+
+
+def mark_published(hints: list[Hint]) -> None:
+    """Note that the broker has confirmed these hints.
+
+    Transaction: one, committed here.
+    Idempotent because: a hint sent twice finds nothing to do the second time.
+    If we die here: the hints are sent once more.
+    """
+    overdue_seconds = -seconds_until(Task.due_at)
+    again_seconds = case(
+        (overdue_seconds < HINT_AGAIN_SECONDS, HINT_AGAIN_SECONDS),
+        (overdue_seconds > HINT_AGAIN_AT_MOST_SECONDS, HINT_AGAIN_AT_MOST_SECONDS),
+        else_=overdue_seconds,
+    )
+    # It waits for nobody: who changes a task right now says himself when it is due, and two who each lock some of an
+    # order's tasks could wait for each other. A row passed over gets a second hint, which is harmless.
+    still_due = (
+        select(Task.id)
+        .where(Task.id.in_([hint.task_id for hint in hints]), Task.publish_at <= db_now())
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    with writing() as session:
+        session.execute(
+            update(Task)
+            .where(Task.id.in_(still_due))
+            .values(publish_at=db_now(again_seconds))
+            .execution_options(synchronize_session=False)
+        )

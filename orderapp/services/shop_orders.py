@@ -1,0 +1,19 @@
+"""Orders placed in the shop, by the number that customers know."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from orderapp.errors import NotFound
+from orderapp.models import Order
+from orderapp.services.database import reading
+from orderapp.services.order_view import OrderView, load_view
+
+
+def find_shop_order(number: str) -> OrderView:
+    """Return an order of the shop. Raises NotFound, also for an order that an API client placed."""
+    with reading() as session:
+        order_id = session.scalar(select(Order.id).where(Order.number == number, Order.client_id.is_(None)))
+        if order_id is None:
+            raise NotFound(f"There is no order {number} of the shop.")
+        return load_view(session, order_id)

@@ -1,0 +1,181 @@
+"""What staff may do about tasks and orders. Each act and its audit row are one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, update
+from sqlalchemy.orm import Session
+
+from orderapp.config import Settings
+from orderapp.domain.states import OPEN_TASK_STATES, OrderState, TaskKind, TaskState
+from orderapp.errors import NotFound, WrongState
+from orderapp.models import Order, Override, Task, Word, db_now
+from orderapp.services import audit
+from orderapp.services.audit import Act, Actor
+from orderapp.services.cancelling import turn_to_cancelled
+from orderapp.services.compensation import lock_order
+from orderapp.services.database import writing
+from orderapp.services.history import record_taken_away
+from orderapp.services.selections import Selection, Verb, each
+from orderapp.services.staff_words import say, settle
+from orderapp.services.transitions import move
+from orderapp.systems.base import System
+from orderapp.systems.registry import Systems
+
+log = structlog.get_logger()
+
+REQUEUEABLE = frozenset({TaskState.FAILED, TaskState.WAITING, TaskState.CANCELLED})
+# What an order has to be for its tasks to make sense.
+ORDER_STATE_FOR = {
+    TaskKind.SETTLE: OrderState.CONFIRMED,
+    TaskKind.NOTIFY: OrderState.CONFIRMED,
+    TaskKind.COMPENSATE: OrderState.COMPENSATING,
+}
+# What stays owed, or may stay in place, when nobody tries it any more. A message is owed to nobody.
+OWING = frozenset({TaskKind.SETTLE, TaskKind.COMPENSATE})
+
+
+def requeue(task_ids: Iterable[int], actor: Actor, reason: str, settings: Settings) -> Selection:
+    """Make tasks due now, with as many further attempts as their system's tasks begin with. The history stays.
+
+    Transaction: one per task, committed here, with its audit row, so that one refusal doesn't stop the rest.
+    Idempotent because: a task requeued again is due now, as it was.
+    If we die here: what was done is done and recorded, the rest is as it was.
+
+    Returns:
+        What became of each: tasks that run, are done, or whose order has gone another way are refused.
+
+    Raises:
+        InvalidRequest: the reason, no task, or more than MAX_SELECTION.
+
+    """
+    verb = Verb("requeue", "requeued")
+    return each(
+        verb, task_ids, actor, reason, lambda session, task, _: _requeue(session, task, actor, settings.systems)
+    )
+
+
+def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
+    """Give tasks up; a worker that is at one right now loses it. What may be in place, or is owed, stays on the books.
+
+    Transaction, Idempotent because, If we die here, Returns, Raises: as for `requeue`.
+    """
+    verb = Verb("cancel", "cancelled")
+    return each(verb, task_ids, actor, reason, lambda session, task, why: _cancel(session, task, actor, why))
+
+
+def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Settings) -> None:
+    """Cancel a confirmed order: everything it holds is compensated.
+
+    Transaction: one, committed here, with its audit row.
+
+    Raises:
+        InvalidRequest: the reason.
+        NotFound: there is no such order.
+        WrongState: it isn't confirmed; nothing was changed.
+
+    """
+    why = audit.clean_reason(reason)
+    with writing() as session:
+        order = session.get(Order, order_id)
+        if order is None:
+            raise NotFound(f"There is no order {order_id}.")
+        if not turn_to_cancelled(session, order_id, settings):
+            raise WrongState("The order is being cancelled already. Nothing was changed.")
+        details = {"before": OrderState.CONFIRMED.value, "after": OrderState.COMPENSATING.value}
+        audit.write(session, actor, Act("order.cancel", f"order {order.number}", why, order_id, details))
+    log.info("order.cancelled", order=order.number, by=actor.staff_id)
+
+
+def refusal_to_requeue(task: Task, order_state: OrderState) -> str | None:
+    """Return why a task can't be requeued, or None where it can."""
+    kind, state = TaskKind(task.kind), TaskState(task.state)
+    # A compensation that isn't done is owed even of a confirmed order: what it has twice, or what an earlier placement
+    # of it brought about late.
+    owed = kind is TaskKind.COMPENSATE and state is not TaskState.DONE
+    if not owed and order_state is not ORDER_STATE_FOR[kind]:
+        return f"its order is {order_state.value}, so there is nothing to {kind.value}"
+    if state is TaskState.RUNNING:
+        return "a worker has it right now"
+    return None if state in REQUEUEABLE else f"it is {state.value}"
+
+
+def refusal_to_cancel(task: Task) -> str | None:
+    """Return why a task can't be cancelled, or None where it can."""
+    return None if TaskState(task.state) in OPEN_TASK_STATES else f"it is {task.state} already"
+
+
+def make_due(session: Session, task: Task, system: System, **values: Any) -> int:
+    """Make a task as it was read due now, with as many further attempts as its system's tasks begin with.
+
+    Transaction: within the caller's.
+
+    Returns:
+        1, or 0 where somebody else was faster.
+
+    """
+    values |= {
+        "attempt_limit": Task.attempts + system.backoff.attempts,
+        "due_at": db_now(),
+        "publish_at": db_now(),
+        "finished_at": None,
+        "fencing": Task.fencing + 1,
+    }
+    same: tuple[ColumnElement[bool], ...] = (Task.id == task.id, Task.fencing == task.fencing)
+    if task.state != TaskState.WAITING.value:
+        return move(session, Task, TaskState.WAITING, *same, **values)
+    # No edge: it waits as before, only not as long.
+    again = update(Task).where(*same, Task.state == TaskState.WAITING.value).values(**values)
+    return session.connection().execute(again).rowcount
+
+
+def _requeue(session: Session, task: Task, actor: Actor, systems: Systems) -> Mapping[str, Any]:
+    system = systems.get(task.system)
+    if system is None:
+        raise WrongState(f"Task {task.id} can't be requeued: there is no system {task.system} any more.")
+    # The order's row first: whoever turns the order round holds it, and ends or writes tasks afterwards.
+    order_state = lock_order(session, task.order_id).state
+    session.refresh(task)
+    if refusal := refusal_to_requeue(task, OrderState(order_state)):
+        raise WrongState(f"Task {task.id} can't be requeued: {refusal}.")
+    # Whoever requeues a task whose key has died has looked, and wants it repeated all the same.
+    more: dict[str, Any] = {"key_dies_at": None}
+    if task.state == TaskState.CANCELLED.value and task.kind != TaskKind.COMPENSATE.value:
+        # It may have been taken from a worker whose call is only ending now.
+        more["absent_from"] = db_now(system.call_seconds + system.late_window_seconds)
+    if not make_due(session, task, system, **more):
+        raise WrongState(f"Task {task.id} can't be requeued: it was changed at this very moment.")
+    given_up = (Override.task_id == task.id) & (Override.word == Word.GIVEN_UP.value)
+    settle(session, given_up, f"taken back by {actor.name}: requeued")
+    return {
+        "before": {"state": task.state, "attempts": task.attempts, "attempt_limit": task.attempt_limit},
+        "after": {"state": TaskState.WAITING.value, "attempt_limit": task.attempts + system.backoff.attempts},
+    }
+
+
+def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str, Any]:
+    lock_order(session, task.order_id)
+    record_taken_away(session, Task.id == task.id)
+    session.refresh(task)
+    moved = move(
+        session,
+        Task,
+        TaskState.CANCELLED,
+        Task.id == task.id,
+        Task.fencing == task.fencing,
+        fencing=Task.fencing + 1,
+        lease_until=None,
+        due_at=None,
+        publish_at=None,
+        finished_at=db_now(),
+    )
+    if not moved:
+        refusal = refusal_to_cancel(task) or "it was changed at this very moment"
+        raise WrongState(f"Task {task.id} can't be cancelled: {refusal}.")
+    if TaskKind(task.kind) in OWING:
+        say(session, task, Word.GIVEN_UP, actor, why)
+    return {"before": {"state": task.state, "attempts": task.attempts}, "after": {"state": TaskState.CANCELLED.value}}

@@ -1,0 +1,137 @@
+"""Submissions: what a key stands for, whether it may go on, and who holds it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from orderapp.domain.orders import OrderRequest
+from orderapp.domain.states import PlacementState
+from orderapp.errors import InProgress, KeyReused
+from orderapp.models import Placement, Step, Submission, db_now, seconds_until
+from orderapp.services.admission import admit_within
+from orderapp.services.database import reading, writing
+from orderapp.services.documents import load_document
+from orderapp.services.placement import Held, PlannedStep
+from orderapp.services.standing import read_standing
+from orderapp.systems.registry import Systems
+
+SHOP = "shop"  # the scope of the keys that our own form hands out
+# Before the hash: another way of hashing must not turn honest repeats into "the same key, other content".
+HASH_VERSION = "v1:"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A submission that is already recorded."""
+
+    id: int
+    order_id: uuid.UUID
+    placement_id: int
+    placement_number: int
+    content_hash: str
+    lease_left_seconds: float | None
+    placement_state: PlacementState
+
+
+def client_scope(client_id: int) -> str:
+    """Return the scope of an API client's keys."""
+    return f"client:{client_id}"
+
+
+def hash_order(request: OrderRequest) -> str:
+    """Return the content's hash, of a canonical form: the order of the lines is no content."""
+    content = asdict(request)
+    content.pop("allow_duplicate")
+    content["lines"] = sorted(content["lines"], key=lambda line: str(line["sku"]))
+    return HASH_VERSION + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def hash_retry(order_id: uuid.UUID) -> str:
+    """Return the hash of "place this order again"."""
+    return HASH_VERSION + hashlib.sha256(f"retry {order_id}".encode()).hexdigest()
+
+
+def hash_cart(scope: str, request: OrderRequest) -> str:
+    """Return the hash under which an identical cart of the same customer is recognised."""
+    lines = sorted((line.sku, line.quantity) for line in request.lines)
+    customer = (request.customer.email.casefold(), request.customer.member_ref)
+    cart = json.dumps([scope, customer, lines, request.coupon, request.benefit])
+    return hashlib.sha256(cart.encode()).hexdigest()
+
+
+def find(scope: str, key: str) -> Known | None:
+    """Return what is recorded under a key, or None."""
+    with reading() as session:
+        row = session.execute(
+            select(
+                Submission.id,
+                Submission.order_id,
+                Submission.placement_id,
+                Placement.number,
+                Submission.content_hash,
+                seconds_until(Submission.lease_until),
+                Placement.state,
+            )
+            .join(Placement, Placement.id == Submission.placement_id)
+            .where(Submission.scope == scope, Submission.key == key)
+        ).one_or_none()
+    return Known(*row[:6], PlacementState(row[6])) if row else None
+
+
+def take_over(known: Known, content_hash: str, lease_seconds: float, systems: Systems) -> Held | None:
+    """Go on with what a dead holder left, if there is anything to go on with.
+
+    Transaction: one, committed here.
+    Idempotent because: the lease is taken by one conditional statement that also counts the holders up.
+    If we die here: the lease runs out, and the next repeat or the timer takes over.
+
+    Returns:
+        The placement, held; None if it is decided, so that only the answer is left to give.
+
+    Raises:
+        KeyReused: the key came with other content. Compared first: other content never gets "ask again later".
+        InProgress: somebody holds it right now.
+
+    """
+    if known.content_hash != content_hash:
+        raise KeyReused
+    if known.placement_state is not PlacementState.PLACING or known.lease_left_seconds is None:
+        return None
+    if known.lease_left_seconds > 0:
+        raise InProgress(max(1, round(known.lease_left_seconds)), known.order_id)
+    started = time.monotonic()
+    with writing() as session:
+        taken = session.execute(
+            update(Submission)
+            .where(Submission.id == known.id, Submission.lease_until < db_now())
+            .values(lease_until=db_now(lease_seconds), fencing=Submission.fencing + 1)
+            .returning(Submission.fencing)
+        ).scalar_one_or_none()
+        if taken is None:
+            raise InProgress(max(1, round(lease_seconds)), known.order_id)
+        return _held(session, known, taken, started + lease_seconds, systems)
+
+
+def _held(session: Session, known: Known, fencing: int, lease_ends_at: float, systems: Systems) -> Held:
+    planned = select(Step.id, Step.system, Step.key).where(Step.placement_id == known.placement_id)
+    steps = session.execute(planned.order_by(Step.position)).all()
+    concerned = [systems[step.system] for step in steps if step.system in systems]
+    return Held(
+        order_id=known.order_id,
+        placement_id=known.placement_id,
+        placement_number=known.placement_number,
+        submission_id=known.id,
+        fencing=fencing,
+        document=load_document(session, known.order_id),
+        steps=tuple(PlannedStep(*row) for row in steps),
+        lease_ends_at=lease_ends_at,
+        idle_seconds=-(known.lease_left_seconds or 0.0),
+        admission=admit_within(session, read_standing(session), concerned),
+    )
