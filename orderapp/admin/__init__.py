@@ -1,0 +1,37 @@
+"""The back office: what staff see of orders, tasks and systems, and what they can do about them."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_admin import Admin
+from flask_admin.theme import Theme
+
+from orderapp.admin import login, who
+from orderapp.admin.audit import AuditView
+from orderapp.admin.drifts import DriftsView
+from orderapp.admin.orders import OrdersView
+from orderapp.admin.overview import OverviewView
+from orderapp.admin.people import StaffView, TokensView
+from orderapp.admin.tasks import TasksView
+from orderapp.extensions import db
+from orderapp.models import ApiToken, AuditEntry, Drift, Order, Staff, Task
+
+
+def init_app(app: Flask) -> None:
+    """Add the back office under /admin. Each application gets views of its own: they keep whose they are."""
+    who.init_app(app)
+    app.register_blueprint(login.office)
+    admin = Admin(
+        app,
+        name="Back office",
+        theme=Theme(folder="bootstrap4", base_template="office/base.html"),
+        index_view=OverviewView(name="Overview", endpoint="admin", url="/admin"),
+    )
+    admin.add_views(
+        OrdersView(Order, db, name="Orders", endpoint="orders"),
+        TasksView(Task, db, name="Tasks", endpoint="tasks"),
+        DriftsView(Drift, db, name="Drifts", endpoint="drifts"),
+        AuditView(AuditEntry, db, name="Audit", endpoint="audit"),
+        StaffView(Staff, db, name="Staff", endpoint="staff"),
+        TokensView(ApiToken, db, name="API clients", endpoint="tokens"),
+    )

@@ -1,0 +1,36 @@
+"""How a button of the back office does its act: one service, then a sentence on the page one came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import flash, redirect
+from flask.typing import ResponseReturnValue
+
+from orderapp.errors import Conflict, InvalidRequest
+
+
+def act(do: Callable[[], object], done: str, then: str) -> ResponseReturnValue:
+    """Do an act and lead on.
+
+    Args:
+        do: Calls one service.
+        done: What to say where it was done.
+        then: The page that is shown next; it tells what was refused as well.
+
+    """
+    try:
+        do()
+    except (Conflict, InvalidRequest) as error:
+        flash(sentence_of(error), "error")
+    else:
+        flash(done, "success")
+    return redirect(then, 303)
+
+
+def sentence_of(error: Conflict | InvalidRequest) -> str:
+    """Return what to tell staff about a refusal."""
+    if isinstance(error, InvalidRequest):
+        problems = " ".join(message for messages in error.errors.values() for message in messages)
+        return f"Nothing was changed. {problems}"
+    return str(error)

@@ -1,0 +1,113 @@
+"""An order's books: for each effect what should be, what is by our rows, and what staff have said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from orderapp.domain.states import DriftState, PlacementState, StepState, TaskKind, TaskState
+from orderapp.models import Override, Placement, Step, Task, Word
+from orderapp.services.order_file import OrderFile
+
+# What should be: True for in place, False for nothing, None while it is being decided.
+INTENDED: dict[str, bool | None] = {
+    PlacementState.PLACING.value: None,
+    PlacementState.CONFIRMED.value: True,
+    PlacementState.COMPENSATING.value: False,
+    PlacementState.COMPENSATED.value: False,
+}
+STEPS: dict[str, tuple[bool | None, str]] = {
+    StepState.PLANNED.value: (False, "Nothing; never sent"),
+    StepState.DONE.value: (True, "In place"),
+    StepState.REFUSED.value: (False, "Nothing; refused"),
+    StepState.UNKNOWN.value: (None, "May be in place"),
+    StepState.COMPENSATED.value: (False, "Nothing; given back"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One line of the books; `tone` is ok, info, warn or bad. `theirs` is what the system says where it differs."""
+
+    system: str
+    key: str
+    placement: int
+    intended: str
+    ours: str
+    theirs: str
+    tone: str
+    words: Sequence[Override]
+
+
+def books_of(file: OrderFile) -> list[Effect]:
+    """Return a line for each effect that an order has or had, the newest placement's first."""
+    return [effect for placement in file.placements for effect in _of_placement(file, placement)]
+
+
+def _of_placement(file: OrderFile, placement: Placement) -> Iterator[Effect]:
+    tasks = [task for task in file.tasks if task.placement_id == placement.id]
+    back = {task.system: task for task in tasks if task.kind == TaskKind.COMPENSATE.value}
+    for step in placement.steps:
+        about = [task for task in tasks if task.step_id == step.id]
+        yield _line(file, placement, step, STEPS[step.state], about)
+    for task in tasks:
+        if task.kind != TaskKind.COMPENSATE.value and task.step_id is None:
+            undoing = back.get(task.system)
+            by_rows = _by_rows(task, undoing, file.doubtful_task_ids)
+            yield _line(file, placement, task, by_rows, [task, undoing] if undoing else [task])
+
+
+def _by_rows(task: Task, undoing: Task | None, doubtful: frozenset[int]) -> tuple[bool | None, str]:
+    """Return whether what a settle or notify task is for is in place, by our rows."""
+    if undoing is not None and undoing.state == TaskState.DONE.value and not undoing.keep:
+        return False, "Nothing; given back"
+    if task.state == TaskState.DONE.value:
+        return True, "Sent" if task.kind == TaskKind.NOTIFY.value else "In place"
+    if task.id in doubtful or task.state == TaskState.RUNNING.value or undoing is not None:
+        return None, "May have been sent" if task.kind == TaskKind.NOTIFY.value else "May be in place"
+    return False, "Nothing yet" if task.state in (TaskState.WAITING.value, TaskState.FAILED.value) else "Nothing"
+
+
+def _line(
+    file: OrderFile, placement: Placement, row: Step | Task, by_rows: tuple[bool | None, str], tasks: Sequence[Task]
+) -> Effect:
+    ids = {task.id for task in tasks}
+    words = [word for word in file.words if word.task_id in ids]
+    unproven = [word for word in words if word.settled_at is None]
+    is_there, ours = by_rows if placement.state != PlacementState.PLACING.value else (None, "Not known yet")
+    if is_there and any(task.keep and task.state != TaskState.DONE.value for task in tasks):
+        is_there, ours = None, "In place, perhaps twice"
+    message = isinstance(row, Task) and row.kind == TaskKind.NOTIFY.value
+    should_be = INTENDED[placement.state]
+    # A message can't be taken back, so it doesn't matter whether one of a cancelled order was sent.
+    agrees = (is_there is not None and is_there == should_be) or (message and should_be is False)
+    # Only what is closed stands on the word alone; else our own calls will tell.
+    by_word = any(word.word != Word.GIVEN_UP.value for word in unproven) and is_there is not None and agrees
+    if by_word:
+        ours = f"{ours.partition(';')[0]}, by staff's word"
+    drift = next((one for one in file.drifts if one.key == row.key and one.state != DriftState.GONE.value), None)
+    return Effect(
+        system=row.system,
+        key=row.key,
+        placement=placement.number,
+        intended=_should_be(should_be, message),
+        ours=ours,
+        theirs=drift.theirs if drift else "",
+        tone="bad" if drift else _tone(agrees, by_word, tasks),
+        words=words,
+    )
+
+
+def _should_be(should_be: bool | None, message: bool) -> str:
+    if should_be is None:
+        return "Being decided"
+    if message:
+        return "Sent once" if should_be else "No matter"
+    return "In place, once" if should_be else "Nothing"
+
+
+def _tone(agrees: bool, by_word: bool, tasks: Sequence[Task]) -> str:
+    if agrees:
+        return "warn" if by_word else "ok"
+    under_way = any(task.state in (TaskState.WAITING.value, TaskState.RUNNING.value) for task in tasks)
+    return "info" if under_way or not tasks else "bad"

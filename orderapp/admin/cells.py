@@ -1,0 +1,77 @@
+"""What stands in the cells of a list. Every value is escaped: names and error texts come from strangers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from flask import current_app, url_for
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from orderapp.admin.titles import system_title
+from orderapp.domain.money import Money
+
+NOTHING = Markup('<span class="muted">\N{EN DASH}</span>')
+# As Flask-Admin calls them: the view, the template's context, the row, the column's name.
+Formatter = Callable[[Any, Context | None, Any, str], Any]
+
+
+def text(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
+    """Show a value as text, whichever way it is written; a dash for nothing."""
+    value = getattr(row, name)
+    # Isolated: a name written from right to left, or only claiming so, doesn't turn its neighbours round.
+    return NOTHING if value in (None, "") else Markup("<bdi>{}</bdi>").format(value)
+
+
+def state(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
+    """Show a state as a badge: text, shape and colour."""
+    return badge(getattr(row, name))
+
+
+def moment(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
+    """Show a time in UTC, to the second."""
+    return time_of(getattr(row, name))
+
+
+def system(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
+    """Show a system by its title."""
+    return escape(system_title(getattr(row, name)))
+
+
+def words(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
+    """Show a word of ours, such as a role, as people write it."""
+    return escape(str(getattr(row, name)).replace("_", " ").capitalize())
+
+
+def badge(word: str) -> Markup:
+    """Return a badge; the word is one of ours."""
+    shown = word.replace("_", " ").capitalize()
+    return Markup('<span class="badge badge-{}">{}</span>').format(word, shown)
+
+
+def time_of(at: dt.datetime | None) -> Markup:
+    """Return a time as markup, exact for machines; a dash for none."""
+    if at is None:
+        return NOTHING
+    shown = f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}"
+    return Markup('<time class="nowrap" datetime="{}">{}</time>').format(at.isoformat(), shown)
+
+
+def order_link(number: str) -> Markup:
+    """Return the way to an order's page."""
+    return Markup('<a class="mono" href="{}">{}</a>').format(url_for("orders.page", number=number), number)
+
+
+def task_link(task_id: int, shown: str = "") -> Markup:
+    """Return the way to a task's page."""
+    return Markup('<a class="nowrap" href="{}">{}</a>').format(
+        url_for("tasks.page", task_id=task_id), shown or f"Task {task_id}"
+    )
+
+
+def money(minor: int, currency: str) -> str:
+    """Return an amount as text, as the shop writes it."""
+    shown: str = current_app.jinja_env.filters["money"](Money(minor, currency))
+    return shown

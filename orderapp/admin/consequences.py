@@ -1,0 +1,70 @@
+"""What staff are told before they give their word on an effect: what follows, and what if it isn't so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orderapp.domain.retry import Guarantee
+from orderapp.domain.states import TaskKind
+from orderapp.models import Task, Word
+from orderapp.services.overriding import Circumstances, refusal_to_mark
+from orderapp.systems.base import System
+
+BUTTONS = {Word.HAPPENED: "Mark as happened", Word.NOT_HAPPENED: "Mark as not happened"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A word that staff may give: the button, what follows from it; or why it is refused."""
+
+    word: Word
+    button: str
+    consequence: str
+    refusal: str | None
+
+
+def choices_of(task: Task, system: System | None, title: str, seen: Circumstances) -> tuple[Choice, ...]:
+    """Return both words on a task's effect."""
+    return tuple(
+        Choice(word, button, consequence_of(task, word, system, title), refusal_to_mark(task, word, seen))
+        for word, button in BUTTONS.items()
+    )
+
+
+def consequence_of(task: Task, word: Word, system: System | None, title: str) -> str:
+    """Return what follows from a word, and what if it isn't so. A system that is gone can't be asked either."""
+    look = " Reconciliation will look." if system is not None and system.can("ask") else " Nobody can look that up."
+    if TaskKind(task.kind) is TaskKind.COMPENSATE:
+        if word is Word.HAPPENED:
+            return f"It is in place: {title} is asked to undo it, at once and with fresh attempts."
+        if task.keep:
+            return f"Nothing is there twice: the task is closed. If it is after all, {title} keeps it twice.{look}"
+        return (
+            "Nothing is there to undo, or nothing any more: the task is closed, and once nothing else is held the "
+            f"order ends. If something is there after all, {title} keeps holding it for an order that is over.{look}"
+        )
+    message = TaskKind(task.kind) is TaskKind.NOTIFY
+    if word is Word.HAPPENED:
+        then = "no further message is sent" if message else f"{title} isn't called again"
+        if_not = "the customer never gets the message" if message else "the order stays unpaid"
+        return f"The task is closed as done; {then}. If it did not happen after all, {if_not}.{look}"
+    then = "The message is sent again" if message else f"{title} is called again"
+    return f"{then} at once, with fresh attempts. {_if_it_did(message, system)}"
+
+
+def what_giving_up_means(task: Task) -> str:
+    """Return what follows from giving a task up."""
+    stays_open = "" if task.keep else ", and the order stays open"
+    return {
+        TaskKind.COMPENSATE: f"Nobody tries it any more. What may be held stays on the books as a debt{stays_open}.",
+        TaskKind.SETTLE: "Nobody tries it any more. The money stays owed, on the books, until it is settled or the "
+        "order is cancelled. It can be requeued later.",
+        TaskKind.NOTIFY: "Nobody tries it any more; the customer may never get the message. It can be requeued later.",
+    }[TaskKind(task.kind)]
+
+
+def _if_it_did(message: bool, system: System | None) -> str:
+    if system is not None and system.guarantee is Guarantee.IDEMPOTENT:
+        return "If it did happen after all, its key keeps it from happening twice."
+    twice = "the customer gets the message twice" if message else "it happens twice"
+    return f"If it did happen after all, {twice}."

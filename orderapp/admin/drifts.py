@@ -1,0 +1,137 @@
+"""Drifts: what reconciliation found, and having it put right, one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from orderapp.admin import cells, who
+from orderapp.admin.acting import sentence_of
+from orderapp.admin.addresses import local_page
+from orderapp.admin.drift_words import KINDS, REPAIRS
+from orderapp.admin.guard import act_at
+from orderapp.admin.listing import Listing, OneOf, choices
+from orderapp.config import current_settings
+from orderapp.domain.states import DriftState
+from orderapp.errors import InvalidRequest
+from orderapp.models import Drift, Order, Role
+from orderapp.services.comparing import Repair
+from orderapp.services.counts import Count, capped
+from orderapp.services.reconciliation_runs import last_reconciliation
+from orderapp.services.repairing import MAX_SELECTION, refusal_to_repair, repair_drifts
+from orderapp.systems.registry import system_classes
+
+
+def _order(_view: Any, context: Context | None, row: Drift, _name: str) -> Any:
+    return cells.order_link(context["order_numbers"][row.order_id] if context else "")
+
+
+def _what(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
+    key = Markup('<br><span class="mono muted">{}</span>').format(row.key)
+    return cells.system(_view, _context, row, "system") + Markup(": {}").format(row.kind) + key
+
+
+def _words(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
+    return Markup("We believe: {}<br>It says: {}").format(row.ours, row.theirs)
+
+
+def _state(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
+    task = Markup("<br>") + cells.task_link(row.task_id) if row.task_id else ""
+    return cells.badge(row.state) + task
+
+
+def _seen(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
+    last = cells.time_of(row.last_seen_at)
+    if row.seen == 1:
+        return last
+    return last + Markup('<br><span class="muted">{} times since {}</span>').format(
+        row.seen, cells.time_of(row.found_at)
+    )
+
+
+def _repair(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
+    return escape(REPAIRS[Repair(row.repair)])
+
+
+class DriftsView(Listing):
+    """Effects that aren't as our rows say, newest first."""
+
+    list_template = "office/drifts.html"
+    column_formatters = {
+        "order_id": _order,
+        "kind": _what,
+        "ours": _words,
+        "repair": _repair,
+        "state": _state,
+        "last_seen_at": _seen,
+    }
+    column_list = tuple(column_formatters)
+    column_labels = {
+        "order_id": "Order",
+        "kind": "What",
+        "ours": "Compared",
+        "repair": "Repair",
+        "last_seen_at": "Last seen (UTC)",
+    }
+    column_filters = (
+        OneOf("state", Drift.state, "State", choices(DriftState)),
+        OneOf("kind", Drift.kind, "What", [(kind.value, text) for kind, text in KINDS.items()]),
+        OneOf("system", Drift.system, "System", [(one.name, one.title) for one in system_classes() if one.can("ask")]),
+    )
+    newest_first = (Drift.id,)
+    empty_title = "No such drifts"
+
+    def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
+        """Return the orders' numbers, how many drifts each tab has under the same filters, and the last run."""
+        numbers = session.execute(select(Order.id, Order.number).where(Order.id.in_({row.order_id for row in rows})))
+        return {
+            "order_numbers": {row.id: row.number for row in numbers},
+            "tabs": self._tabs(session),
+            "last": last_reconciliation(session),
+            "most": MAX_SELECTION,
+            "refusal": refusal_to_repair,
+            "may_act": who.member().may(Role.OPERATOR),
+        }
+
+    @act_at("/repair", Role.OPERATOR)
+    def repair(self) -> ResponseReturnValue:
+        """Order the repair of the chosen drifts."""
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        back = local_page(request.form.get("back"))
+        try:
+            selection = repair_drifts(_chosen(), actor, reason, current_settings())
+        except InvalidRequest as error:
+            flash(sentence_of(error), "error")
+            return redirect(back, 303)
+        if selection.audit_id is not None:
+            return redirect(url_for("audit.page", entry_id=selection.audit_id), 303)
+        for item in selection.items:
+            flash(item.text, "success" if item.done else "error")
+        return redirect(back, 303)
+
+    def _tabs(self, session: Session) -> list[tuple[str, str, Count | None, bool]]:
+        """Return address, text, count and whether it is the present one, for each state."""
+        chosen = self._get_filters(self._get_list_extra_args().filters)
+        kept: dict[str, Any] = {name: value for name, value in chosen.items() if name != "state"}
+        wanted = [getattr(Drift, name) == value for name, value in kept.items()]
+        counts = capped(session, {one: select(Drift.id).where(Drift.state == one.value, *wanted) for one in DriftState})
+        present = request.args.get("state") or None
+        tabs: list[tuple[str, str, Count | None, bool]] = [
+            (url_for(".index_view", state=one.value, **kept), one.value.capitalize(), counts[one], present == one.value)
+            for one in DriftState
+        ]
+        return [*tabs, (url_for(".index_view", **kept), "All", None, present is None)]
+
+
+def _chosen() -> list[int]:
+    texts = request.form.getlist("drift")
+    if not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
+        abort(400)
+    return [int(text) for text in texts]

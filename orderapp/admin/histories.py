@@ -1,0 +1,80 @@
+"""What happened, in one row after the other: attempts, placements, and acts of staff."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from orderapp.admin.titles import system_title
+from orderapp.admin.words import act_in_words
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import PlacementState
+from orderapp.models import Attempt, AuditEntry, Placement
+from orderapp.services.order_file import OrderFile
+
+VERBS = {"act": "called", "ask": "asked", "undo": "asked to undo"}
+# The marks of the timeline: shape and colour.
+MARKS = {
+    Outcome.DONE.value: "done",
+    Outcome.REFUSED.value: "failed",
+    Outcome.UNKNOWN.value: "waiting",
+    Outcome.NOT_SENT.value: "waiting",
+}
+DECISIONS = {
+    PlacementState.CONFIRMED.value: ("done", "confirmed"),
+    PlacementState.COMPENSATING.value: ("undoing", "turned round, being given back"),
+    PlacementState.COMPENSATED.value: ("undone", "ended, nothing is held"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a history; `mark` is a state of the timeline's. An attempt brings its row and exchanges along."""
+
+    at: dt.datetime
+    mark: str
+    title: str
+    note: str = ""
+    attempt: Attempt | None = None
+    exchanges: Sequence[dict[str, object]] = field(default_factory=tuple)
+
+
+def history_of(file: OrderFile) -> list[Entry]:
+    """Return all that happened to an order, newest first."""
+    entries = [
+        *attempt_entries(file.attempts),
+        *_placement_entries(file.placements),
+        *(_audit_entry(entry) for entry in file.audit_entries),
+    ]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+
+
+def attempt_entries(attempts: Iterable[Attempt]) -> list[Entry]:
+    """Return attempts as entries, in their order."""
+    return [
+        Entry(
+            at=attempt.started_at,
+            mark=MARKS[attempt.outcome],
+            title=f"{system_title(attempt.system)} {VERBS.get(attempt.verb, attempt.verb)}",
+            note=f"task {attempt.task_id}, attempt {attempt.number}"
+            if attempt.task_id
+            else f"while the customer waited, call {attempt.number}",
+            attempt=attempt,
+            exchanges=json.loads(attempt.exchanges),
+        )
+        for attempt in attempts
+    ]
+
+
+def _placement_entries(placements: Iterable[Placement]) -> Iterator[Entry]:
+    for placement in placements:
+        yield Entry(placement.started_at, "running", f"Placement {placement.number} began")
+        if placement.decided_at is not None and placement.state in DECISIONS:
+            mark, words = DECISIONS[placement.state]
+            yield Entry(placement.decided_at, mark, f"Placement {placement.number} {words}")
+
+
+def _audit_entry(entry: AuditEntry) -> Entry:
+    return Entry(entry.at, "staff", f"{entry.actor}: {act_in_words(entry.act).lower()} ({entry.subject})", entry.reason)

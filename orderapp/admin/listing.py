@@ -1,0 +1,154 @@
+"""Lists of rows, newest first: read-only, filtered by a few known questions, turned over by key, never counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from flask import abort, request, url_for
+from flask_admin.contrib.sqla import ModelView
+from flask_admin.contrib.sqla.filters import FilterEqual
+from flask_admin.form import BaseForm
+from flask_admin.model.base import ViewArgs
+from sqlalchemy import ColumnElement, Select, literal, select, tuple_
+from sqlalchemy.orm import Session
+
+from orderapp.admin.guard import Guarded
+from orderapp.services.database import reading
+
+PAGE_SIZE = 50
+
+
+class OneOf(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
+    """A filter `?<arg>=<value>` with a fixed set of values; another value is refused, not passed over."""
+
+    def __init__(self, arg: str, column: Any, name: str, options: Sequence[tuple[str, str]]) -> None:
+        super().__init__(column, name, options=options)
+        self.arg = arg
+
+    def validate(self, value: str) -> bool:
+        """Return whether the value is one of those offered."""
+        return value in dict(self.options)
+
+
+def choices(states: Iterable[StrEnum]) -> list[tuple[str, str]]:
+    """Return states as a filter's options."""
+    return [(state.value, state.value.capitalize()) for state in states]
+
+
+class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no types
+    """A list of one table's rows. Whatever in the address isn't understood is refused, so no filter is ever dropped."""
+
+    can_create = can_edit = can_delete = can_view_details = can_export = can_set_page_size = False
+    # Nor are their endpoints there: what staff may do are acts of services, each with an endpoint of its own.
+    create_view = edit_view = delete_view = details_view = action_view = export = ajax_lookup = ajax_update = None
+    column_display_actions = False
+    list_template = "office/list.html"
+    page_size = PAGE_SIZE
+
+    #: Column and key by which the list is sorted, descending; the last one is the primary key.
+    newest_first: ClassVar[tuple[Any, ...]]
+    #: The columns that hold figures.
+    figures: ClassVar[frozenset[str]] = frozenset()
+    #: What the search box asks for, or None where there is none.
+    search_label: ClassVar[str | None] = None
+    #: What to say where there is nothing.
+    empty_title: ClassVar[str] = "Nothing here"
+
+    def search_for(self, text: str) -> ColumnElement[bool]:
+        """Return what the search box stands for."""
+        raise NotImplementedError
+
+    def read_key(self, text: str) -> Any:
+        """Return the primary key that a page begins after. Raises ValueError."""
+        key = int(text)
+        if not 0 < key < 2**63:
+            raise ValueError(f"{text} is no key")
+        return key
+
+    def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
+        """Return what the template needs besides the rows, read at once for the whole page."""
+        return {}
+
+    def scaffold_form(self) -> type[Any]:
+        """Return an empty form: nothing is edited here."""
+        return type("NoForm", (BaseForm,), {})
+
+    def init_search(self) -> bool:
+        """Return whether there is a search box."""
+        return self.search_label is not None
+
+    def get_list(  # noqa: PLR0913 - Flask-Admin's signature
+        self,
+        page: int | None,
+        sort_column: Any,
+        sort_desc: Any,
+        search: str | None,
+        filters: Sequence[tuple[int, str, str]] | None,
+        execute: bool = True,
+        page_size: int | None = None,
+    ) -> tuple[None, list[Any]]:
+        """Return a page of rows, and leave the addresses of its neighbours to the template."""
+        statement = select(self.model)
+        if search:
+            statement = statement.where(self.search_for(search))
+        for index, _, value in filters or ():
+            statement = self._filters[index].apply(statement, value)
+        before, after = request.args.get("before"), request.args.get("after")
+        if before and after:
+            abort(400)
+        rows, more = self._page(statement, before or after, newer=bool(after))
+        has_newer, has_older = (more, True) if after else (bool(before), more)
+        self._template_args["newer_url"] = self._turned("after", rows[0]) if rows and has_newer else None
+        self._template_args["older_url"] = self._turned("before", rows[-1]) if rows and has_older else None
+        return None, rows
+
+    def _page(self, statement: Select[Any], edge: str | None, *, newer: bool) -> tuple[list[Any], bool]:
+        """Return the rows beyond an edge, newest first, and whether there are more beyond them."""
+        with reading() as session:
+            if edge is not None:
+                values = session.execute(select(*self.newest_first).where(self.newest_first[-1] == self._key(edge)))
+                row = values.one_or_none() or abort(404)
+                place = tuple_(
+                    *(literal(value, column.type) for value, column in zip(row, self.newest_first, strict=True))
+                )
+                columns = tuple_(*self.newest_first)
+                statement = statement.where(columns > place if newer else columns < place)
+            order = [column.asc() if newer else column.desc() for column in self.newest_first]
+            rows = list(session.scalars(statement.order_by(*order).limit(PAGE_SIZE + 1)))
+            self._template_args.update(self.further_values(session, rows))
+        shown = rows[:PAGE_SIZE]
+        return (shown[::-1] if newer else shown), len(rows) > PAGE_SIZE
+
+    def _key(self, text: str) -> Any:
+        try:
+            return self.read_key(text)
+        except ValueError:
+            abort(400)
+
+    def _turned(self, direction: str, row: Any) -> str:
+        values: dict[str, Any] = {
+            name: value for name, value in request.args.items() if name not in ("before", "after")
+        }
+        return url_for(".index_view", **values, **{direction: getattr(row, self.newest_first[-1].key)})
+
+    def _get_list_extra_args(self) -> ViewArgs:
+        known = {"before", "after", *(filter_.arg for filter_ in self._filters or ())}
+        known |= {"search"} if self.search_label else set()
+        if not set(request.args) <= known or any(not text.isprintable() for text in request.args.values()):
+            abort(400)
+        return ViewArgs(search=request.args.get("search", "").strip() or None, filters=self._get_list_filter_args())
+
+    def _get_list_filter_args(self) -> list[tuple[int, str, str]]:
+        chosen = [
+            (index, filter_.name, value)
+            for index, filter_ in enumerate(self._filters or ())
+            if (value := request.args.get(filter_.arg))
+        ]
+        if any(not self._filters[index].validate(value) for index, _, value in chosen):
+            abort(400)
+        return chosen
+
+    def _get_filters(self, filters: Sequence[tuple[int, str, str]] | None) -> dict[str, str]:
+        return {self._filters[index].arg: value for index, _, value in filters or ()}

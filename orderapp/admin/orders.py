@@ -1,0 +1,108 @@
+"""Orders: the list, and the page that tells all about one."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from flask import abort, request, url_for
+from flask.typing import ResponseReturnValue
+from jinja2.runtime import Context
+from sqlalchemy import ColumnElement
+
+from orderapp.admin import cells, who
+from orderapp.admin.acting import act
+from orderapp.admin.books import books_of
+from orderapp.admin.drift_words import REPAIRS, beside, consequence_of
+from orderapp.admin.guard import act_at, page_at
+from orderapp.admin.histories import history_of
+from orderapp.admin.listing import Listing, OneOf, choices
+from orderapp.admin.titles import system_title
+from orderapp.admin.words import verdict_of
+from orderapp.config import current_settings
+from orderapp.domain.states import OrderState
+from orderapp.models import Order, Role
+from orderapp.services import staff_acts
+from orderapp.services.order_file import OrderFile, find_order_file
+from orderapp.services.repairing import refusal_to_repair
+
+NUMBER = re.compile(r"[0-9A-Z-]{1,32}")
+
+
+def _number(_view: Any, _context: Context | None, row: Order, _name: str) -> Any:
+    return cells.order_link(row.number)
+
+
+def _total(_view: Any, _context: Context | None, row: Order, _name: str) -> Any:
+    return cells.money(row.total_minor, row.currency)
+
+
+class OrdersView(Listing):
+    """Orders, newest first."""
+
+    column_formatters = {
+        "number": _number,
+        "state": cells.state,
+        "customer_name": cells.text,
+        "customer_email": cells.text,
+        "total_minor": _total,
+        "placement_number": cells.text,
+        "created_at": cells.moment,
+    }
+    column_list = tuple(column_formatters)
+    column_labels = {
+        "customer_name": "Customer",
+        "customer_email": "E-mail",
+        "total_minor": "Total",
+        "placement_number": "Placements",
+        "created_at": "Ordered (UTC)",
+    }
+    column_filters = (OneOf("state", Order.state, "State", choices(OrderState)),)
+    figures = frozenset({"total_minor", "placement_number"})
+    newest_first = (Order.created_at, Order.id)
+    search_label = "Number or e-mail, in full"
+    empty_title = "No such orders"
+
+    def search_for(self, text: str) -> ColumnElement[bool]:
+        """Find an order by its number, or a customer's orders by their address; both have an index."""
+        return Order.customer_email == text if "@" in text else Order.number == text.upper()
+
+    def read_key(self, text: str) -> uuid.UUID:
+        """Return an order's id."""
+        return uuid.UUID(text)
+
+    @page_at("/<number>")
+    def page(self, number: str) -> str:
+        """Show all about one order."""
+        file = _find(number)
+        page: str = self.render(
+            "office/order.html",
+            file=file,
+            order=file.view,
+            books=books_of(file),
+            verdict=beside(verdict_of(file), file.drifts),
+            repairs=REPAIRS,
+            consequence_of=consequence_of,
+            refusal_to_repair=refusal_to_repair,
+            entries=history_of(file),
+            may_act=who.member().may(Role.OPERATOR),
+            title_of=system_title,
+        )
+        return page
+
+    @act_at("/<number>/cancel", Role.OPERATOR)
+    def cancel(self, number: str) -> ResponseReturnValue:
+        """Cancel a confirmed order."""
+        order_id, reason, actor = _find(number).view.id, request.form.get("reason", ""), who.member().actor
+        return act(
+            lambda: staff_acts.cancel_order(order_id, actor, reason, current_settings()),
+            "The order is being cancelled: what it holds is given back.",
+            url_for(".page", number=number),
+        )
+
+
+def _find(number: str) -> OrderFile:
+    if not NUMBER.fullmatch(number):
+        abort(404)
+    return find_order_file(number)

@@ -1,0 +1,52 @@
+"""The first page: what is in staff's hands, what waits, how the systems do; and the switch of each system."""
+
+from __future__ import annotations
+
+from flask import abort, request, url_for
+from flask.typing import ResponseReturnValue
+
+from orderapp.admin import who
+from orderapp.admin.acting import act
+from orderapp.admin.guard import Guarded, act_at, page_at
+from orderapp.admin.titles import system_title
+from orderapp.admin.words import CIRCUITS, GUARANTEES, MODES, duration
+from orderapp.config import current_settings
+from orderapp.models import Role, SwitchMode
+from orderapp.services import overview, switching
+
+
+class OverviewView(Guarded):
+    """How things stand."""
+
+    @page_at("/")
+    def index(self) -> str:
+        """Show it, as of now."""
+        now = overview.look(current_settings().systems)
+        page: str = self.render(
+            "office/overview.html",
+            now=now,
+            overdue=duration(now.overdue_seconds) if now.overdue_seconds is not None else None,
+            duration=duration,
+            modes=MODES,
+            circuits=CIRCUITS,
+            guarantees=GUARANTEES,
+            title_of=system_title,
+            may_act=who.member().may(Role.OPERATOR),
+        )
+        return page
+
+    @act_at("/systems/<name>/switch", Role.OPERATOR)
+    def switch(self, name: str) -> ResponseReturnValue:
+        """Pause a system, let it only compensate, or use it again."""
+        if name not in current_settings().systems:
+            abort(404)
+        try:
+            mode = SwitchMode(request.form.get("mode", ""))
+        except ValueError:
+            abort(400)
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        return act(
+            lambda: switching.switch_system(name, mode, actor, reason, current_settings()),
+            f"{system_title(name)}: {MODES[mode].lower()}.",
+            url_for("admin.index") + f"#system-{name}",
+        )

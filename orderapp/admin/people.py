@@ -1,0 +1,84 @@
+"""Who has access: members of staff and API clients. For admins only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, request, url_for
+from flask.typing import ResponseReturnValue
+
+from orderapp.admin import cells, who
+from orderapp.admin.acting import act
+from orderapp.admin.guard import act_at
+from orderapp.admin.listing import Listing
+from orderapp.models import ApiToken, Role, Staff
+from orderapp.services import staff
+
+ID = "int(max=9223372036854775807)"  # what an id's column holds
+
+
+class StaffView(Listing):
+    """Members of staff."""
+
+    least_role = Role.ADMIN
+    list_template = "office/staff.html"
+    column_list = ("email", "role", "created_at", "disabled_at")
+    column_labels = {"email": "E-mail", "created_at": "Since (UTC)", "disabled_at": "Disabled (UTC)"}
+    column_formatters = {
+        "email": cells.text,
+        "role": cells.words,
+        "created_at": cells.moment,
+        "disabled_at": cells.moment,
+    }
+    newest_first = (Staff.id,)
+    empty_title = "No members of staff"
+
+    def further_values(self, *_: Any) -> dict[str, Any]:
+        """Return what the forms in the rows need."""
+        return {"own_id": who.member().id, "roles": [(role.value, role.value.capitalize()) for role in Role]}
+
+    @act_at(f"/<{ID}:staff_id>/disable", Role.ADMIN)
+    def disable(self, staff_id: int) -> ResponseReturnValue:
+        """Disable an account."""
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        return act(
+            lambda: staff.disable_staff(staff_id, actor, reason),
+            "The account is disabled and logged out everywhere.",
+            url_for(".index_view"),
+        )
+
+    @act_at(f"/<{ID}:staff_id>/role", Role.ADMIN)
+    def change_role(self, staff_id: int) -> ResponseReturnValue:
+        """Give an account another role."""
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        try:
+            role = Role(request.form.get("role", ""))
+        except ValueError:
+            abort(400)
+        return act(
+            lambda: staff.set_role(staff_id, role, actor, reason),
+            "The account has its new role.",
+            url_for(".index_view"),
+        )
+
+
+class TokensView(Listing):
+    """API clients. Their tokens are shown once, where they are made; here are only their names."""
+
+    least_role = Role.ADMIN
+    list_template = "office/tokens.html"
+    column_list = ("name", "created_at", "revoked_at")
+    column_labels = {"name": "Client", "created_at": "Since (UTC)", "revoked_at": "Revoked (UTC)"}
+    column_formatters = {"name": cells.text, "created_at": cells.moment, "revoked_at": cells.moment}
+    newest_first = (ApiToken.id,)
+    empty_title = "No API clients"
+
+    @act_at(f"/<{ID}:token_id>/revoke", Role.ADMIN)
+    def revoke(self, token_id: int) -> ResponseReturnValue:
+        """Revoke a client's token."""
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        return act(
+            lambda: staff.revoke_token(token_id, actor, reason),
+            "The token is revoked: the client is refused from now on.",
+            url_for(".index_view"),
+        )

@@ -1,0 +1,182 @@
+"""`/api/v1/openapi.json`: the API described, from the very schemas that read and write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Response, jsonify
+from marshmallow import Schema
+
+from orderapp.api.blueprint import PREFIX, api
+from orderapp.api.problems import MEDIA_TYPE
+from orderapp.api.reading import KEY_PATTERN, MAX_KEY_CHARACTERS
+from orderapp.api.schemas import OrderAnswerSchema, ProblemSchema, ProductsSchema
+from orderapp.services import order_request
+
+ABOUT = """Places orders and keeps them consistent across systems that nobody here controls.
+
+Send each new order under an Idempotency-Key of its own, and repeat it under the same key until there is an answer:
+the same key always leads to the same order."""
+
+RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}}}
+REPLAYED = {"Idempotent-Replayed": {"description": "Always true", "schema": {"type": "string", "const": "true"}}}
+LOCATION = {"Location": {"description": "The order's address", "schema": {"type": "string"}}}
+CHALLENGE = {"WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}}}
+
+KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "Made by the client, new for each submission; a repeat carries the same one",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": f"^{KEY_PATTERN}$"},
+}
+ID_PARAMETER = {
+    "name": "order_id",
+    "in": "path",
+    "required": True,
+    "description": "The order's id",
+    "schema": {"type": "string", "format": "uuid"},
+}
+
+
+@api.get("/openapi.json")
+def description() -> Response:
+    """Answer with the API's description; open to everybody, as it tells nothing of anybody."""
+    return jsonify(describe())
+
+
+@cache
+def describe() -> dict[str, Any]:
+    """Return the description as an OpenAPI 3.1 document."""
+    spec = APISpec(
+        title="Orders",
+        version="1",
+        openapi_version="3.1.0",
+        info={"description": ABOUT},
+        plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)],
+        security=[{"token": []}],
+    )
+    spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
+    for path, operations in _operations().items():
+        spec.path(PREFIX + path, operations={method: dict(operation) for method, operation in operations.items()})
+    document: dict[str, Any] = spec.to_dict()
+    return document
+
+
+def _schema_name(schema: type[Schema] | Schema) -> str:
+    kind = schema if isinstance(schema, type) else type(schema)
+    name = kind.__name__.removesuffix("Schema")
+    return f"New{name}" if kind.__module__ == order_request.__name__ else name
+
+
+def _operations() -> dict[str, dict[str, dict[str, Any]]]:
+    submission = _placed() | _problems()
+    one_order = _problem(404, "No such order, or not placed by this client: not_found")
+    body = {"required": True, "content": {"application/json": {"schema": order_request.OrderSchema}}}
+    return {
+        "/products": {"get": _operation("listProducts", "What is for sale", _answer(200, "Products", ProductsSchema))},
+        "/orders": {
+            "post": _operation("placeOrder", "Place an order", submission | _body_problems(), KEY_PARAMETER)
+            | {"requestBody": body}
+        },
+        "/orders/{order_id}": {
+            "get": _operation("getOrder", "See an order", _answer(200, "The order") | one_order, ID_PARAMETER)
+        },
+        "/orders/{order_id}/retry": {
+            "post": _operation(
+                "retryOrder", "Place a failed order again", submission | one_order, ID_PARAMETER, KEY_PARAMETER
+            )
+        },
+        "/orders/{order_id}/cancel": {
+            "post": _operation(
+                "cancelOrder",
+                "Cancel a confirmed order",
+                _answer(202, "The order is compensating, later cancelled")
+                | one_order
+                | _problem(409, "Only a confirmed order can be cancelled: wrong_state"),
+                ID_PARAMETER,
+            )
+        },
+        "/openapi.json": {
+            "get": {
+                "operationId": "getDescription",
+                "summary": "This description",
+                "security": [],
+                "responses": {
+                    "200": {"description": "OpenAPI", "content": {"application/json": {"schema": {"type": "object"}}}}
+                },
+            }
+        },
+    }
+
+
+def _operation(name: str, summary: str, responses: dict[str, Any], *parameters: Any) -> dict[str, Any]:
+    everywhere = (
+        _problem(401, "No token, or one that isn't valid: not_authenticated", CHALLENGE)
+        | _problem(500, "A mistake of ours: internal_error")
+        | _problem(503, "The database can't be used: database_unavailable", RETRY_AFTER)
+    )
+    return {
+        "operationId": name,
+        "summary": summary,
+        "parameters": list(parameters),
+        # What an operation says itself comes last and wins.
+        "responses": everywhere | responses,
+    }
+
+
+def _placed() -> dict[str, Any]:
+    return _answer(201, "Confirmed", headers=LOCATION) | _answer(
+        200, "Confirmed before, under the same key", headers=LOCATION | REPLAYED
+    )
+
+
+def _problems() -> dict[str, Any]:
+    return (
+        _problem(
+            400, "Nothing was recorded: idempotency_key_missing, or invalid_request with the member errors by field"
+        )
+        | _problem(
+            409,
+            "in_progress, compensation_in_progress: ask again after Retry-After. probable_duplicate: the member order "
+            "is the other one. wrong_state: the order isn't failed. Nothing was done",
+            RETRY_AFTER,
+        )
+        | _problem(
+            422,
+            "A system refused, in words of its own such as out_of_stock or coupon_used_up; the members order and "
+            "system tell the rest. Or idempotency_key_reused: the same key, other content",
+        )
+        | _problem(429, "Too many wrong codes: too_many_attempts. Nothing was recorded", RETRY_AFTER)
+        | _problem(
+            503,
+            "system_unavailable: a system failed or its outcome is unknown; the members order and system tell the "
+            "rest. Or database_unavailable: repeat with the same key",
+            RETRY_AFTER,
+        )
+    )
+
+
+def _body_problems() -> dict[str, Any]:
+    return _problem(413, "content_too_large") | _problem(415, "Not application/json: unsupported_media_type")
+
+
+def _answer(
+    status: int, description: str, schema: type[Schema] = OrderAnswerSchema, headers: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return _response(status, description, "application/json", schema, headers)
+
+
+def _problem(status: int, description: str, headers: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return _response(status, description, MEDIA_TYPE, ProblemSchema, headers)
+
+
+def _response(
+    status: int, description: str, media_type: str, schema: type[Schema], headers: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    content = {media_type: {"schema": schema}}
+    return {str(status): {"description": description, "content": content, "headers": dict(headers or {})}}

@@ -1,0 +1,94 @@
+"""The numbers for Prometheus, read from the database at each scrape: the same whichever process answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import structlog
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from orderapp.config import current_settings
+from orderapp.errors import DatabaseUnavailable
+from orderapp.models import CircuitState
+from orderapp.services.numbers import WINDOW_SECONDS, Numbers, read_numbers
+
+log = structlog.get_logger()
+
+
+class OrderCollector(Collector):
+    """Collects what the database knows. Needs an application context."""
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: what there is depends on the database, which isn't asked when the registry is made."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Read the numbers; without a database there is only the word that it can't be used."""
+        usable = GaugeMetricFamily("orderapp_database_usable", "Whether the database could be read for this scrape")
+        try:
+            numbers = read_numbers(current_settings().systems)
+        except DatabaseUnavailable:
+            log.warning("metrics.database_unavailable")
+            usable.add_metric([], 0)
+            yield usable
+            return
+        usable.add_metric([], 1)
+        yield usable
+        yield from _families(numbers)
+
+
+def _families(numbers: Numbers) -> Iterator[Metric]:
+    tasks = GaugeMetricFamily("orderapp_tasks", "Tasks that aren't finished", labels=["kind", "system", "state"])
+    for kind, system, state, tally in numbers.open_tasks:
+        tasks.add_metric([kind, system, state], tally)
+    yield tasks
+    yield GaugeMetricFamily(
+        "orderapp_oldest_due_task_age_seconds",
+        "How long the task that has been due the longest waits for a worker; 0 where none is due",
+        numbers.oldest_due_task_seconds,
+    )
+    orders = GaugeMetricFamily("orderapp_orders", "Orders that aren't in a final state", labels=["state"])
+    ages = GaugeMetricFamily(
+        "orderapp_oldest_order_age_seconds", "Time since the last change of the stillest such order", labels=["state"]
+    )
+    for state, (tally, oldest_seconds) in numbers.open_orders.items():
+        orders.add_metric([state], tally)
+        ages.add_metric([state], oldest_seconds)
+    yield orders
+    yield ages
+    attempts = GaugeMetricFamily(
+        "orderapp_recent_attempts",
+        f"Runs against each system that began in the last {WINDOW_SECONDS} seconds",
+        labels=["system", "outcome"],
+    )
+    for system, outcome, tally in numbers.attempts:
+        attempts.add_metric([system, outcome], tally)
+    yield attempts
+    drifts = GaugeMetricFamily(
+        "orderapp_open_drifts", "Effects that aren't as our rows say, and await staff", labels=["system", "kind"]
+    )
+    for system, kind, tally in numbers.open_drifts:
+        drifts.add_metric([system, kind.replace(" ", "_")], tally)
+    yield drifts
+    yield _circuits(numbers)
+
+
+def _circuits(numbers: Numbers) -> Metric:
+    circuits = GaugeMetricFamily(
+        "orderapp_circuit",
+        "1 for the state that a system's circuit is in, 0 for the others",
+        labels=["system", "state"],
+    )
+    for system, state in numbers.circuits.items():
+        for one in CircuitState:
+            circuits.add_metric([system, one.value], int(one.value == state))
+    return circuits
+
+
+registry = CollectorRegistry(auto_describe=False)
+registry.register(OrderCollector())
+# Of the one process that answers; with several, each scrape may show another.
+for kind in (ProcessCollector, PlatformCollector, GCCollector):
+    kind(registry=registry)

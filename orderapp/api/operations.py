@@ -1,0 +1,62 @@
+"""For those who run the product: is the process alive, is it of use, what are the numbers."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+
+import structlog
+from flask import Blueprint, Response, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from orderapp.api.metrics import registry
+from orderapp.config import current_settings
+from orderapp.services.readiness import obstacles
+
+log = structlog.get_logger()
+
+operations = Blueprint("operations", __name__)
+
+# What a proxy adds to a request that it hands on.
+FORWARDING_HEADERS = ("X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via")
+
+
+@operations.get("/healthz")
+def alive() -> Response:
+    """Answer that the process is alive, whatever it depends on."""
+    return jsonify({"status": "alive"})
+
+
+@operations.get("/readyz")
+def ready() -> tuple[Response, int]:
+    """Answer whether requests can be served; the reasons name no host and no address."""
+    reasons = obstacles()
+    if reasons:
+        log.error("readiness.obstacles", reasons=reasons)
+        return jsonify({"status": "unavailable", "reasons": reasons}), 503
+    return jsonify({"status": "ready"}), 200
+
+
+@operations.get("/metrics")
+def metrics() -> Response:
+    """Answer with the numbers in Prometheus's format, to this machine or to who has the token."""
+    if not (_from_here() or _has_token()):
+        return Response("Metrics are for this machine, or for who has the token.\n", 403, mimetype="text/plain")
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _from_here() -> bool:
+    """Whether the request comes from this machine itself, not through a proxy on it that we weren't told of."""
+    if not current_settings().trusted_proxies and any(name in request.headers for name in FORWARDING_HEADERS):
+        return False
+    try:
+        return ipaddress.ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _has_token() -> bool:
+    token, sent = current_settings().metrics_token, request.authorization
+    if not token or sent is None or sent.type != "bearer" or not sent.token:
+        return False
+    return hmac.compare_digest(sent.token.encode(errors="surrogatepass"), token.encode(errors="surrogatepass"))

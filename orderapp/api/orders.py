@@ -1,0 +1,98 @@
+"""Orders and products over the API: parses, calls one service, answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Response, jsonify
+
+from orderapp.api.access import client_id
+from orderapp.api.blueprint import PREFIX, api
+from orderapp.api.problems import problem
+from orderapp.api.reading import read_idempotency_key, read_json, read_order_id
+from orderapp.api.schemas import ProductsSchema, order_json
+from orderapp.config import current_settings
+from orderapp.services import catalogue, guessing
+from orderapp.services.cancelling import cancel_order
+from orderapp.services.order_request import read_order
+from orderapp.services.order_view import OrderView, find_order_of_client
+from orderapp.services.placing import Placed, Placing, Result
+from orderapp.services.submissions import client_scope
+
+# What a system refused under is passed on if it is a word; anything else could be mistaken for one of ours.
+WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
+# Most compensations are complete after a second or two, most outages aren't: soon enough to be worth a try.
+SYSTEM_RETRY_SECONDS = 5
+
+_products = ProductsSchema()
+
+
+@api.get("/products")
+def list_products() -> Response:
+    """Answer with everything that is for sale."""
+    return jsonify(_products.dump({"products": catalogue.list_products()}))
+
+
+@api.post("/orders")
+def place() -> Response:
+    """Place an order, or say what became of the one that the key stands for."""
+    content = read_json()
+    key, client, request = read_idempotency_key(), client_id(), read_order(content)
+    guessers = guessing.guessers_of_client(client, request.customer.email)
+    with guessing.holding_back(guessers, request, client_scope(client), key):
+        return _answer(Placing(current_settings()).submit(request, key, client))
+
+
+@api.get("/orders/<order_id>")
+def show(order_id: str) -> Response:
+    """Answer with an order of this client's."""
+    return jsonify({"order": order_json(find_order_of_client(read_order_id(order_id), client_id()))})
+
+
+@api.post("/orders/<order_id>/retry")
+def retry(order_id: str) -> Response:
+    """Place a failed order again."""
+    key, client = read_idempotency_key(), client_id()
+    order = find_order_of_client(read_order_id(order_id), client)
+    with guessing.counting(guessing.guessers_of_client(client, order.customer.email)):
+        return _answer(Placing(current_settings()).retry(order.id, key, client))
+
+
+@api.post("/orders/<order_id>/cancel")
+def cancel(order_id: str) -> tuple[Response, int]:
+    """Cancel a confirmed order."""
+    order = find_order_of_client(read_order_id(order_id), client_id())
+    return jsonify({"order": order_json(cancel_order(order.id, current_settings()))}), 202
+
+
+def _answer(placed: Placed) -> Response:
+    order = order_json(placed.order)
+    if placed.result in (Result.CONFIRMED, Result.REPLAYED):
+        response = jsonify({"order": order})
+        response.headers["Location"] = f"{PREFIX}/orders/{placed.order.id}"
+        if placed.result is Result.CONFIRMED:
+            response.status_code = 201
+        else:
+            response.headers["Idempotent-Replayed"] = "true"
+        return response
+    return _stopped(placed, order)
+
+
+def _stopped(placed: Placed, order: Any) -> Response:
+    stopped = placed.stopped
+    system, code = (stopped.system or None, stopped.code) if stopped else (None, "")
+    if placed.result is Result.REFUSED:
+        code = code if WORD.fullmatch(code) else "refused"
+        detail = f"The order wasn't placed: {system} refused it ({code}). {_held(placed.order)}"
+        return problem(422, code, detail, order=order, system=system)
+    who = f"{system} gave no reliable answer" if system else "it was interrupted"
+    detail = f"The order wasn't placed: {who}. {_held(placed.order)}"
+    headers = {"Retry-After": str(SYSTEM_RETRY_SECONDS)}
+    return problem(503, "system_unavailable", detail, headers, order=order, system=system)
+
+
+def _held(order: OrderView) -> str:
+    if order.is_final:
+        return "Nothing is held anywhere; it can be tried again with the order's retry."
+    return "What was reserved is being given back; when the order is failed, it can be tried again with its retry."

@@ -1,0 +1,103 @@
+"""Reads what a client sent, strictly: what could be understood in two ways is refused, not guessed at."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import uuid
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from orderapp.errors import InvalidRequest, NotFound, OrderappError
+
+MAX_KEY_CHARACTERS = 64
+KEY_PATTERN = rf"[\x20-\x7e]{{1,{MAX_KEY_CHARACTERS}}}"
+# No number in an order has more digits; the conversion of longer ones takes time that grows with their square.
+MAX_DIGITS = 18
+NOT_JSON = "This isn't JSON in UTF-8: {reason}"
+
+
+class KeyMissing(OrderappError):
+    """A submission came without a key, so a repeat of it couldn't be recognised; nothing was recorded."""
+
+    code = "idempotency_key_missing"
+
+
+def read_json() -> Any:
+    """Return the request's body.
+
+    Raises:
+        UnsupportedMediaType: it isn't declared as JSON. Forms of other sites can't declare that.
+        RequestEntityTooLarge: it is larger than MAX_CONTENT_LENGTH.
+        InvalidRequest: it isn't JSON by the letter of RFC 8259, or has a member twice.
+
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType
+    raw = request.get_data(cache=False)
+    if request.max_content_length is not None and len(raw) >= request.max_content_length:
+        # Of a body that doesn't say how long it is, Werkzeug reads this much and drops the rest without a word.
+        raise RequestEntityTooLarge
+    try:
+        return json.loads(
+            raw.decode(),
+            parse_constant=_refuse_constant,
+            parse_int=_short_integer,
+            parse_float=_finite,
+            object_pairs_hook=_without_duplicates,
+        )
+    except RecursionError as error:
+        raise InvalidRequest({"": [NOT_JSON.format(reason="it is nested too deeply.")]}) from error
+    except UnicodeDecodeError as error:
+        raise InvalidRequest({"": [NOT_JSON.format(reason="there are bytes that aren't UTF-8.")]}) from error
+    except ValueError as error:
+        raise InvalidRequest({"": [NOT_JSON.format(reason=f"{error}.")]}) from error
+
+
+def read_idempotency_key() -> str:
+    """Return the submission's key. Raises KeyMissing or InvalidRequest."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not key:
+        raise KeyMissing("Send an Idempotency-Key header, new for each new order. Nothing was recorded.")
+    if not re.fullmatch(KEY_PATTERN, key):
+        said = f"A key has 1 to {MAX_KEY_CHARACTERS} printable ASCII characters."
+        raise InvalidRequest({"Idempotency-Key": [said]})
+    return key
+
+
+def read_order_id(text: str) -> uuid.UUID:
+    """Return the order's id from the address. Raises NotFound for what can't be one."""
+    try:
+        order_id = uuid.UUID(text)
+    except ValueError as error:
+        raise NotFound("No order has such an id.") from error
+    if str(order_id) != text.lower():
+        raise NotFound("No order's id is written like this.")  # an order has one address
+    return order_id
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _short_integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number that is too large")
+    return number
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a member comes twice in one object")
+    return made

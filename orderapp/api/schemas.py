@@ -1,0 +1,128 @@
+"""What the API answers with; its description is made from these schemas, so the two can't differ."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from marshmallow import INCLUDE, Schema, fields
+
+from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
+from orderapp.services.order_view import OrderView
+
+
+class UtcTime(fields.DateTime):
+    """A time as RFC 3339 in UTC, such as `2026-11-22T21:03:05.123456Z`."""
+
+    def _serialize(self, value: dt.datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else f"{value.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+class Answer(Schema):
+    """What is answered may have further members one day."""
+
+    class Meta:
+        """Tells the description so."""
+
+        unknown = INCLUDE
+
+
+class MoneySchema(Answer):
+    """An amount in minor units."""
+
+    value = fields.Integer(required=True, attribute="minor", metadata={"description": "Minor units, such as cents"})
+    currency = fields.String(required=True, metadata={"description": "ISO 4217", "example": "EUR"})
+
+
+class ProductSchema(Answer):
+    """A product at its present price."""
+
+    sku = fields.String(required=True)
+    name = fields.String(required=True)
+    price = fields.Nested(MoneySchema, required=True)
+
+
+class ProductsSchema(Answer):
+    """Everything that is for sale."""
+
+    products = fields.List(fields.Nested(ProductSchema), required=True)
+
+
+class LineSchema(Answer):
+    """A product as ordered, at the price of that moment."""
+
+    sku = fields.String(required=True)
+    name = fields.String(required=True)
+    quantity = fields.Integer(required=True)
+    price = fields.Nested(MoneySchema, required=True)
+
+
+class DiscountSchema(Answer):
+    """What was taken off, and by which system's word."""
+
+    source = fields.String(required=True)
+    code = fields.String(required=True)
+    amount = fields.Nested(MoneySchema, required=True)
+
+
+class StepSchema(Answer):
+    """One blocking system's part in the present placement."""
+
+    system = fields.String(required=True)
+    state = fields.Enum(StepState, by_value=True, required=True)
+
+
+class TaskSchema(Answer):
+    """Work that must happen for the order."""
+
+    kind = fields.Enum(TaskKind, by_value=True, required=True)
+    system = fields.String(required=True)
+    state = fields.Enum(TaskState, by_value=True, required=True)
+    attempts = fields.Integer(required=True)
+
+
+class OrderSchema(Answer):
+    """An order."""
+
+    id = fields.UUID(required=True)
+    number = fields.String(required=True, metadata={"description": "What the external systems get as order_ref"})
+    state = fields.Enum(OrderState, by_value=True, required=True)
+    placements = fields.Integer(required=True, metadata={"description": "Passes over the blocking systems so far"})
+    lines = fields.List(fields.Nested(LineSchema), required=True)
+    discounts = fields.List(fields.Nested(DiscountSchema), required=True)
+    total = fields.Nested(MoneySchema, required=True)
+    created_at = UtcTime(required=True)
+    steps = fields.List(fields.Nested(StepSchema), required=True)
+    tasks = fields.List(fields.Nested(TaskSchema), required=True)
+
+
+class OrderAnswerSchema(Answer):
+    """An answer that holds an order."""
+
+    order = fields.Nested(OrderSchema, required=True)
+
+
+class ProblemSchema(Answer):
+    """An error (RFC 9457)."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True, metadata={"description": "What happened, what was and wasn't done"})
+    code = fields.String(required=True, metadata={"description": "The error's name for programs"})
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "What is wrong, by field, dotted like lines.0.sku"},
+    )
+    order = fields.Nested(OrderSchema)
+    system = fields.String(allow_none=True, metadata={"description": "The system that stood in the way, if it is one"})
+    request_id = fields.String(required=True, metadata={"description": "To quote when asking what happened"})
+
+
+_order = OrderSchema()
+
+
+def order_json(order: OrderView) -> Any:
+    """Return an order as the API shows it."""
+    return _order.dump(order)

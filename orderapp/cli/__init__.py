@@ -1,0 +1,22 @@
+"""The `flask` commands: each reads its arguments, calls one service and prints what came of it."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from orderapp.cli.doctor import doctor
+from orderapp.cli.products import products
+from orderapp.cli.reconcile import reconcile_orders
+from orderapp.cli.staff import staff
+from orderapp.cli.startup import configuration_in_one_line
+from orderapp.cli.tasks import tasks
+from orderapp.cli.timer import timer
+from orderapp.cli.tokens import tokens
+
+__all__ = ["configuration_in_one_line", "init_app"]
+
+
+def init_app(app: Flask) -> None:
+    """Add the commands to `flask`."""
+    for command in (doctor, products, reconcile_orders, staff, tasks, timer, tokens):
+        app.cli.add_command(command)

@@ -1,0 +1,25 @@
+"""What `flask` says when the application can't be made: the one line, not a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from orderapp.errors import ConfigurationError
+
+
+@contextmanager
+def configuration_in_one_line() -> Iterator[None]:
+    """End a `flask` command whose application has a wrong setting with one line on standard error, exit status 1.
+
+    Outside a command the error goes on to whoever makes the application.
+    """
+    try:
+        yield
+    except ConfigurationError as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        # Not a ClickException: for `flask --help` Flask prints the traceback of every Exception.
+        raise SystemExit(f"orderapp: {error}") from error

@@ -1,0 +1,101 @@
+"""`flask tasks`: what is still to be done, and what staff can do about it."""
+
+from __future__ import annotations
+
+import click
+
+from orderapp.cli.command import Group, one_line
+from orderapp.config import current_settings
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.models import Word
+from orderapp.services import overriding, staff_acts
+from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.selections import Selection
+from orderapp.services.task_list import TaskRow, list_tasks
+
+MAX_LISTED = 10_000  # what is more is looked for in the back office, not on a terminal
+HEADINGS = ("TASK", "STATE", "KIND", "SYSTEM", "ORDER", "ATTEMPTS", "DUE", "WHY")
+
+tasks = Group("tasks", help="Work that must happen: settle, compensate, notify.")
+
+
+@tasks.command("list")
+@click.option("--state", type=click.Choice([state.value for state in TaskState]))
+@click.option("--kind", type=click.Choice([kind.value for kind in TaskKind]))
+@click.option("--system", help="A system's name, as `flask doctor` shows it.")
+@click.option("--limit", type=click.IntRange(1, MAX_LISTED), default=50, show_default=True)
+def list_some(state: str | None, kind: str | None, system: str | None, limit: int) -> None:
+    """List the newest tasks, newest first. `failed` ones are in staff's hands."""
+    systems = current_settings().systems
+    if system is not None and system not in systems:
+        raise click.ClickException(f"--system: {one_line(system)!r} is none of {', '.join(systems)}")
+    rows = list_tasks(limit, TaskState(state) if state else None, TaskKind(kind) if kind else None, system)
+    table = [HEADINGS, *(_cells(row) for row in rows)]
+    widths = [max(len(cells[column]) for cells in table) for column in range(len(HEADINGS))]
+    for cells in table:
+        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+@tasks.command("requeue")
+@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why; it is kept with your act.")
+@click.pass_context
+def requeue(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
+    """Make tasks due now, with new attempts. What was tried before stays in the history."""
+    _tell(ctx, staff_acts.requeue(ids, COMMAND_LINE, reason, current_settings()))
+
+
+@tasks.command("mark")
+@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.option("--happened", is_flag=True, help="It did.")
+@click.option("--not-happened", is_flag=True, help="It didn't, or is no longer there.")
+@click.option("--reason", required=True, help="How you know; it is kept with your act.")
+@click.pass_context
+def mark(ctx: click.Context, ids: tuple[int, ...], happened: bool, not_happened: bool, reason: str) -> None:
+    """Say whether something happened that nobody could prove. Your word stays on the order's books until it is proven.
+
+    What is to be settled or sent is done once it happened, and is tried again once it didn't. What is to be given back
+    is given back now where it happened; where it didn't, nothing is left to do.
+    """
+    if happened is not_happened:
+        raise click.UsageError("Missing option: either --happened or --not-happened.")
+    word = Word.HAPPENED if happened else Word.NOT_HAPPENED
+    _tell(ctx, overriding.mark(ids, word, COMMAND_LINE, reason, current_settings()))
+
+
+@tasks.command("cancel")
+@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why; it is kept with your act.")
+@click.pass_context
+def cancel(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
+    """Give tasks up. This closes the task, never the debt: what is held somewhere stays on the books."""
+    _tell(ctx, staff_acts.cancel(ids, COMMAND_LINE, reason))
+
+
+def _tell(ctx: click.Context, selection: Selection) -> None:
+    """Say what became of each task; the exit status is 1 where one was refused."""
+    for item in selection.items:
+        click.echo(one_line(item.text), err=not item.done)
+    if not all(item.done for item in selection.items):
+        ctx.exit(1)
+
+
+def _cells(row: TaskRow) -> tuple[str, ...]:
+    return (
+        str(row.id),
+        row.state.value,
+        row.kind.value,
+        row.system,
+        row.order_number,
+        f"{row.attempts} of {row.attempt_limit}",
+        "" if row.due_in_seconds is None else _due(row.due_in_seconds),
+        one_line(row.message),
+    )
+
+
+def _due(seconds: float) -> str:
+    amount, unit = abs(seconds), "s"
+    for longer, name in ((60, "min"), (3600, "h"), (86_400, "d")):
+        if abs(seconds) >= 2 * longer:
+            amount, unit = abs(seconds) / longer, name
+    return f"in {amount:.0f} {unit}" if seconds > 0 else f"{amount:.0f} {unit} ago"

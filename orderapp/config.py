@@ -1,0 +1,189 @@
+"""All settings, read once from the environment; a wrong one stops the process with one line that names the variable."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pika
+from flask import current_app
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from orderapp.domain.retry import Backoff
+from orderapp.errors import ConfigurationError
+from orderapp.systems.base import Part, System, backoff_from
+from orderapp.systems.registry import Systems
+from orderapp.systems.settings import Environment, is_loopback
+
+ROOT = Path(__file__).resolve().parent.parent
+# What people put into a secret when they mean to change it later.
+WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "password"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The product's settings; names carry their units. Those of a system are with the system."""
+
+    production: bool
+    secret_key: str
+    database_url: str
+    rabbitmq_urls: tuple[str, ...]
+    submission_lease_seconds: float
+    task_lease_seconds: float
+    timer_interval_seconds: float
+    duplicate_window_seconds: int
+    reconcile_interval_seconds: float
+    backoff: Backoff
+    metrics_token: str
+    trusted_proxies: int
+    secure_cookies: bool
+    public_url: str
+    sandbox_url: str
+    systems: Systems
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str]) -> Settings:
+        """Read and check all settings.
+
+        Raises:
+            ConfigurationError: a value is missing, malformed, or can't go together with another.
+
+        """
+        # Only `make run` sets it: every other start is production.
+        mode = variables.get("ORDERAPP_MODE", "").strip() or "production"
+        if mode not in ("production", "development"):
+            raise ConfigurationError(f"ORDERAPP_MODE: {mode!r} is neither production nor development")
+        production = mode == "production"
+        env = Environment(variables, production)
+        if production and env.flag("FLASK_DEBUG"):
+            raise ConfigurationError("FLASK_DEBUG: the debugger runs anybody's code; it can't be on in production")
+        backoff = backoff_from(env, "", Backoff(base_seconds=2, max_seconds=3600, attempts=12))
+        public_url = env.address("PUBLIC", {"https": True, "http": False})
+        settings = cls(
+            production=production,
+            secret_key=_secret_key(env),
+            database_url=_database_url(env),
+            rabbitmq_urls=_rabbitmq_urls(env),
+            submission_lease_seconds=env.number("SUBMISSION_LEASE_SECONDS", 30, 0.1, 3600),
+            task_lease_seconds=env.number("TASK_LEASE_SECONDS", 60, 0.1, 1500),  # brokers end work after 30 minutes
+            timer_interval_seconds=env.number("TIMER_INTERVAL_SECONDS", 1, 0.01, 3600),
+            duplicate_window_seconds=env.integer("DUPLICATE_WINDOW_SECONDS", 60, 0, 86_400),
+            reconcile_interval_seconds=_reconcile_interval(env),
+            backoff=backoff,
+            metrics_token=env.text("METRICS_TOKEN"),
+            trusted_proxies=env.integer("TRUSTED_PROXIES", 0, 0, 10),
+            secure_cookies=public_url.startswith("https://"),
+            public_url=public_url,
+            sandbox_url="" if production else env.text("SANDBOX_URL"),
+            systems=Systems.from_environment(env, backoff),
+        )
+        settings._refuse_short_leases()
+        return settings
+
+    def require_systems(self) -> None:
+        """Raise ConfigurationError where a system without which nothing works has no settings."""
+        for system in self.systems.values():
+            if system.required and not system.configured:
+                raise ConfigurationError(f"{system.name.upper()}_URL: not set, and no order can do without it")
+
+    def _refuse_short_leases(self) -> None:
+        blocking = self.systems.having(Part.BLOCKING)
+        submission_calls_seconds = sum(_longest_call_seconds(system) for system in blocking)
+        if self.submission_lease_seconds < submission_calls_seconds:
+            raise ConfigurationError(
+                f"SUBMISSION_LEASE_SECONDS: {self.submission_lease_seconds:g} is shorter than the calls it covers "
+                f"({submission_calls_seconds:g} s by the time-outs of {', '.join(s.name for s in blocking)})"
+            )
+        for system in blocking:
+            # A submission is repeated under the same keys for as long as somebody may hold it.
+            if system.key_window_seconds is not None and system.key_window_seconds < 2 * self.submission_lease_seconds:
+                raise ConfigurationError(
+                    f"{system.name.upper()}_KEY_WINDOW_SECONDS: {system.key_window_seconds:g} is shorter than two "
+                    f"leases of a submission (SUBMISSION_LEASE_SECONDS, {self.submission_lease_seconds:g})"
+                )
+        for system in self.systems.values():
+            if system.configured and self.task_lease_seconds < _longest_call_seconds(system):
+                raise ConfigurationError(
+                    f"TASK_LEASE_SECONDS: {self.task_lease_seconds:g} is shorter than the calls it covers "
+                    f"({_longest_call_seconds(system):g} s by the time-outs of {system.name})"
+                )
+
+
+def _longest_call_seconds(system: System) -> float:
+    return system.call_seconds + system.limits.longest_wait_seconds
+
+
+def _reconcile_interval(env: Environment) -> float:
+    seconds = env.number("RECONCILE_INTERVAL_SECONDS", 86_400, 0, 30 * 86_400)
+    # Between two runs a shop has to come to its own work.
+    if 0 < seconds < 60:
+        raise ConfigurationError(f"RECONCILE_INTERVAL_SECONDS: {seconds:g} is less than a minute; 0 switches it off")
+    return seconds
+
+
+def current_settings() -> Settings:
+    """Return the settings of the application at work. Needs an application context."""
+    return cast(Settings, current_app.extensions["orderapp.settings"])
+
+
+def instance_folder(variables: Mapping[str, str]) -> Path:
+    """Return where this installation keeps its files: `INSTANCE_PATH`, or `instance/` beside the product."""
+    return Path(variables.get("INSTANCE_PATH", "").strip() or ROOT / "instance").resolve()
+
+
+def _secret_key(env: Environment) -> str:
+    key = env.text("SECRET_KEY")
+    if not env.production:
+        return key or secrets.token_hex()
+    if not key:
+        raise ConfigurationError(
+            "SECRET_KEY: not set; make one with: python3 -c 'import secrets; print(secrets.token_hex())'"
+        )
+    if key.lower() in WEAK_SECRETS:
+        raise ConfigurationError("SECRET_KEY: this one is guessed at the first try; use a random one")
+    return key
+
+
+def _database_url(env: Environment) -> str:
+    default = f"sqlite:///{instance_folder(env.variables) / 'orderapp.db'}"
+    url = env.text("DATABASE_URL", default)
+    # What hosting platforms hand out names no driver.
+    for short in ("postgresql://", "postgres://"):
+        if url.startswith(short):
+            url = "postgresql+psycopg://" + url.removeprefix(short)
+    if not url.startswith(("postgresql+psycopg://", "sqlite:///")):
+        raise ConfigurationError("DATABASE_URL: begins neither with postgresql+psycopg:// nor with sqlite:///")
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError("DATABASE_URL: not an address") from error
+    if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ConfigurationError("DATABASE_URL: SQLite needs a file, which all processes share")
+    remote = parsed.host
+    open_wire = remote and not is_loopback(remote) and "sslmode=disable" in url
+    if env.production and open_wire and not env.flag("DATABASE_ALLOW_UNENCRYPTED"):
+        raise ConfigurationError(
+            "DATABASE_URL: sslmode=disable to another host; set DATABASE_ALLOW_UNENCRYPTED=1 if that is meant"
+        )
+    return url
+
+
+def _rabbitmq_urls(env: Environment) -> tuple[str, ...]:
+    urls = tuple(url.strip() for url in env.text("RABBITMQ_URL").split(";") if url.strip())
+    if env.text("RABBITMQ_URL") and not urls:
+        raise ConfigurationError("RABBITMQ_URL: holds no address")
+    for number, url in enumerate(urls):
+        name = f"RABBITMQ_URL part {number + 1}" if len(urls) > 1 else "RABBITMQ_URL"
+        checked = Environment({**env.variables, name: url}, env.production)
+        checked.address("RABBITMQ", {"amqps": True, "amqp": False}, variable=name, permits=("login", "query"))
+        try:
+            pika.URLParameters(url)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"{name}: has a user without a password, or an option that isn't understood"
+            ) from error
+    return urls

@@ -1,0 +1,126 @@
+"""Everything that can go wrong on purpose: one tree.
+
+OrderappError
+├── ConfigurationError            a setting is wrong; the process does not start
+├── DatabaseUnavailable           nothing can be read or written at present
+├── InvalidRequest                the input is at fault; nothing was recorded
+├── NotFound                      there is no such thing, or it isn't yours
+├── TooManyAttempts               somebody is guessing
+├── Conflict                      the input is fine, the moment or the key isn't
+│   ├── InProgress                the same key is being worked on right now
+│   ├── KeyReused                 the same key came with other content
+│   ├── ProbableDuplicate         the same customer's identical cart was ordered a moment ago
+│   ├── CompensationInProgress    the earlier placement still holds something
+│   └── WrongState                the thing isn't in a state in which this can be done
+└── LeaseLost                     somebody else has taken over; whoever gets this must not write
+
+Each says in its text what happened, what was and wasn't done, and what to do; `code` is the word for machines.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+
+
+class OrderappError(Exception):
+    """The root of all errors raised on purpose."""
+
+    code = "internal_error"
+
+
+class ConfigurationError(OrderappError):
+    """A setting is missing, malformed or can't go together with another; the text names the variable."""
+
+    code = "configuration_error"
+
+
+class DatabaseUnavailable(OrderappError):
+    """The database can't be used, or its answer to a commit was lost; repeating with the same key is safe."""
+
+    code = "database_unavailable"
+
+
+class InvalidRequest(OrderappError):
+    """The input is at fault; nothing was recorded. `errors` has the messages by field, dotted like `lines.0.sku`."""
+
+    code = "invalid_request"
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("The request can't be accepted as it is; nothing was recorded.")
+        self.errors = {field: list(messages) for field, messages in errors.items()}
+
+
+class NotFound(OrderappError):
+    """There is no such thing, or it belongs to somebody else; the two look the same from outside."""
+
+    code = "not_found"
+
+
+class TooManyAttempts(OrderappError):
+    """Somebody tried too often; `retry_after_seconds` tells when the next try counts."""
+
+    code = "too_many_attempts"
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Conflict(OrderappError):
+    """The input is fine, the moment or the key isn't."""
+
+    code = "conflict"
+
+
+class InProgress(Conflict):
+    """The same key is being worked on right now; the answer will be there in `retry_after_seconds` at the latest."""
+
+    code = "in_progress"
+
+    def __init__(self, retry_after_seconds: int, order_id: uuid.UUID | None = None) -> None:
+        super().__init__("This order is being placed right now. Ask again with the same key for its result.")
+        self.retry_after_seconds = retry_after_seconds
+        self.order_id = order_id
+
+
+class KeyReused(Conflict):
+    """The same key came with other content; nothing was done."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This key was used for another order. Nothing was done; use a new key for a new order.")
+
+
+class ProbableDuplicate(Conflict):
+    """The same customer's identical cart was ordered a moment ago, as `order_id`; nothing was recorded."""
+
+    code = "probable_duplicate"
+
+    def __init__(self, order_id: uuid.UUID) -> None:
+        super().__init__("The same order was placed a moment ago. Nothing was done; confirm that you want it twice.")
+        self.order_id = order_id
+
+
+class CompensationInProgress(Conflict):
+    """What the earlier placement holds is still being given back; nothing was done."""
+
+    code = "compensation_in_progress"
+
+    def __init__(self, order_id: uuid.UUID, retry_after_seconds: int) -> None:
+        super().__init__("The earlier try is still being undone. Nothing was done; try again in a moment.")
+        self.order_id = order_id
+        self.retry_after_seconds = retry_after_seconds
+
+
+class WrongState(Conflict):
+    """The thing isn't in a state in which this can be done; nothing was changed."""
+
+    code = "wrong_state"
+
+
+class LeaseLost(OrderappError):
+    """Somebody else has taken over; whoever gets this must not write another word about it."""
+
+    code = "lease_lost"

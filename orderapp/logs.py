@@ -1,0 +1,58 @@
+"""Structured logs: one JSON object a line, constant event names, ids as fields; nobody's secrets or personal data."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+
+import structlog
+from structlog.typing import EventDict
+
+# Where PostgreSQL refuses a row, it adds the row itself, with whatever is known of the customer.
+_REFUSED_ROW = re.compile(r"^DETAIL:.*?(?=^\[SQL: |^CONTEXT: |^\s*The above exception|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def set_up_logs(*, json_lines: bool) -> None:
+    """Set up structlog and the standard library's logging, which libraries use, to write to standard error.
+
+    Args:
+        json_lines: JSON for machines (production); otherwise lines for people.
+
+    """
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _without_rows,
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    # These tell of every connection, at levels that are news only to their authors.
+    for noisy in ("pika", "urllib3", "dramatiq", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _without_rows(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Leave out of an error's text what a database tells of people."""
+    if isinstance(event.get("exception"), str):
+        event["exception"] = _REFUSED_ROW.sub("DETAIL: [left out]\n", event["exception"])
+    return event

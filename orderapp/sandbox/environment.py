@@ -1,0 +1,27 @@
+"""The environment variables that point an order service at a sandbox."""
+
+from __future__ import annotations
+
+from orderapp.systems.registry import system_classes
+
+# Well-formed and of no use anywhere else.
+ACCOUNT_SID, AUTH_TOKEN = "AC00000000000000000000000000000000", "sandbox-auth-token"
+
+
+def environment(base_url: str, smtp_url: str) -> dict[str, str]:
+    """Return the variables for every system that there is, found by the registry.
+
+    Args:
+        base_url: Where the sandbox answers, without a trailing slash.
+        smtp_url: Where its mail server is.
+
+    """
+    return {
+        **{f"{system.name.upper()}_URL": f"{base_url}/{system.name}" for system in system_classes()},
+        "SMS_ACCOUNT_SID": ACCOUNT_SID,
+        "SMS_AUTH_TOKEN": AUTH_TOKEN,
+        "SMS_FROM": "+15005550006",
+        "SMTP_URL": smtp_url,
+        "MAIL_FROM": "shop@example.com",
+        "SANDBOX_URL": base_url,
+    }

@@ -1,0 +1,54 @@
+"""What the sandbox is told when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orderapp.systems.keyed import KeyedSystem
+from orderapp.systems.registry import system_classes
+
+
+@dataclass(frozen=True)
+class KeyedDeclaration:
+    """What must be known of a keyed system: `POST /v1/<collection>` answers `{<noun>: {"key", "state"}}`."""
+
+    name: str
+    collection: str
+    noun: str
+    done_state: str
+
+
+def keyed_systems() -> tuple[KeyedDeclaration, ...]:
+    """Return what the order service's connectors of keyed systems declare; a new one is stood in for without more."""
+    keyed = (system for system in system_classes() if issubclass(system, KeyedSystem))
+    return tuple(KeyedDeclaration(one.name, one.collection, one.noun, one.done_state) for one in keyed)
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """Where the state is kept, who may call, and how long things take. Without a token a system lets everybody in."""
+
+    data: Path
+    keyed: tuple[KeyedDeclaration, ...] = field(default_factory=keyed_systems)
+    tokens: Mapping[str, str] = field(default_factory=dict)  # bearer token by system name
+    sms_account_sid: str = ""
+    sms_auth_token: str = ""
+    coupon_late_seconds: float = 10  # the contract's default: how late a cut-off redemption may still appear
+    seed: int = 1  # of the random choices of faults, so that a run can be repeated
+    demo_data: bool = True
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], data: Path, seed: int = 1) -> SandboxSettings:
+        """Read what the order service is configured with, so that both agree; ValueError for a bad number."""
+        names = [system.name for system in system_classes()]
+        tokens = {name: environ.get(f"{name.upper()}_TOKEN", "").strip() for name in names}
+        return cls(
+            data=data,
+            tokens={name: token for name, token in tokens.items() if token},
+            sms_account_sid=environ.get("SMS_ACCOUNT_SID", ""),
+            sms_auth_token=environ.get("SMS_AUTH_TOKEN", ""),
+            coupon_late_seconds=float(environ.get("COUPON_LATE_SECONDS") or cls.coupon_late_seconds),
+            seed=seed,
+        )

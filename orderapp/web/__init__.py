@@ -1,0 +1,16 @@
+"""The shop: the order form and the page of an order. Parses, calls one service, renders; works without JavaScript."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from orderapp.web import error_pages, form_page, order_page, unplaced
+from orderapp.web.blueprint import shop
+
+__all__ = ["form_page", "init_app", "order_page", "unplaced"]  # the pages register their routes on import
+
+
+def init_app(app: Flask) -> None:
+    """Add the shop's pages, and the pages for errors of the whole application."""
+    app.register_blueprint(shop)
+    error_pages.register(app)

@@ -1,0 +1,148 @@
+"""What a customer typed into the order form: kept as typed, and turned into a submission's content."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
+from orderapp.errors import InvalidRequest
+from orderapp.services import order_request
+
+KEY_BYTES = 24  # 192 random bits: nobody guesses another customer's key, and none comes twice
+QUANTITY_PREFIX = "quantity:"
+TEXT_FIELDS = ("name", "email", "phone", "member_ref", "coupon", "benefit")
+# What to say of a field that was left empty; everything else is said by whoever checks it.
+LEFT_EMPTY = {"name": "Enter your name.", "email": "Enter your e-mail address, like name@example.com."}
+_KEY = re.compile(r"[A-Za-z0-9_-]{22,64}")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+def new_key() -> str:
+    """Return a fresh idempotency key, for a new order."""
+    return secrets.token_urlsafe(KEY_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderForm:
+    """The form's content as typed, right or wrong; `quantities` is by SKU, `doubled` are fields that came twice."""
+
+    key: str = field(default_factory=new_key)
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    member_ref: str = ""
+    coupon: str = ""
+    benefit: str = ""
+    allow_duplicate: bool = False
+    quantities: Mapping[str, str] = field(default_factory=dict)
+    doubled: tuple[str, ...] = ()
+
+    def chosen(self) -> dict[str, int]:
+        """Return the quantities above 0 by SKU, as far as they are numbers."""
+        numbers = {sku: int(text) for sku, text in self.quantities.items() if _WHOLE_NUMBER.fullmatch(text)}
+        return {sku: number for sku, number in numbers.items() if number > 0}
+
+    def content(self) -> dict[str, Any]:
+        """Return the submission's content in the shape of the JSON API; quantities that aren't numbers are left out."""
+        customer = {"name": self.name, "email": self.email, "phone": self.phone, "member_ref": self.member_ref}
+        return {
+            "customer": customer,
+            "lines": [{"sku": sku, "quantity": number} for sku, number in self.chosen().items()],
+            "coupon": self.coupon,
+            "benefit": self.benefit,
+            "duplicate": "allow" if self.allow_duplicate else "refuse",
+        }
+
+    def problems(self) -> dict[str, list[str]]:
+        """Return what is wrong with the form as such: quantities, nothing chosen, fields that came twice."""
+        found = {
+            QUANTITY_PREFIX + sku: [problem] for sku, text in self.quantities.items() if (problem := _problem(text))
+        }
+        found.update({name: ["This came twice; please type it again."] for name in self.doubled})
+        if not found and not self.chosen():
+            found["lines"] = ["Choose at least one product."]
+        return found
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return the form as hidden fields, to be sent again just as it is."""
+        texts = [("key", self.key), *((name, getattr(self, name)) for name in TEXT_FIELDS)]
+        return texts + [(QUANTITY_PREFIX + sku, text) for sku, text in self.quantities.items()]
+
+    def under_new_key(self) -> OrderForm:
+        """Return the same content as a new order."""
+        return replace(self, key=new_key())
+
+
+def read(sent: MultiDict[str, str]) -> OrderForm:
+    """Read the form as sent; a missing or malformed key is replaced, everything else is kept as typed."""
+    key = sent.get("key", "")
+    return OrderForm(
+        key=key if _KEY.fullmatch(key) else new_key(),
+        **{name: sent.get(name, "").strip() for name in TEXT_FIELDS},
+        allow_duplicate=sent.get("duplicate") == "allow",
+        quantities={
+            name.removeprefix(QUANTITY_PREFIX): text.strip()
+            for name, text in sent.items()
+            if name.startswith(QUANTITY_PREFIX)
+        },
+        doubled=tuple(name for name, texts in sent.lists() if len(texts) > 1),
+    )
+
+
+def to_request(form: OrderForm) -> OrderRequest:
+    """Return what the customer asks for. Raises InvalidRequest with everything that is wrong, at once."""
+    problems = form.problems()
+    try:
+        request = order_request.read_order(form.content())
+    except InvalidRequest as error:
+        # Whether the lines are enough can't be said while one of them isn't a number.
+        others = {path: messages for path, messages in error.errors.items() if path != "lines" or not problems}
+        raise InvalidRequest(others | problems) from error
+    if problems:
+        raise InvalidRequest(problems)
+    return request
+
+
+def messages_by_field(error: InvalidRequest, form: OrderForm, skus: Sequence[str]) -> dict[str, str]:
+    """Return one message per form field, in the order of the page; "" is the form as a whole.
+
+    Args:
+        error: What is wrong, by dotted path.
+        form: What was sent; its lines are counted as in `content`.
+        skus: The products on the page, in their order.
+
+    """
+    found: dict[str, list[str]] = {}
+    for path, messages in error.errors.items():
+        name = _field_of(path, list(form.chosen()), skus)
+        left_empty = name in LEFT_EMPTY and not getattr(form, name)
+        found.setdefault(name, []).extend([LEFT_EMPTY[name]] if left_empty else messages)
+    page_order = [*(f"quantity-{index}" for index in range(len(skus))), *TEXT_FIELDS, ""]
+    return {name: " ".join(found[name]) for name in page_order if name in found}
+
+
+def _field_of(path: str, line_skus: Sequence[str], page_skus: Sequence[str]) -> str:
+    section, _, rest = path.partition(".")
+    if path == "lines":
+        return "quantity-0" if page_skus else ""
+    if path.startswith(QUANTITY_PREFIX) or section == "lines":
+        index = rest.partition(".")[0]
+        known = index.isdecimal() and int(index) < len(line_skus)
+        sku = line_skus[int(index)] if section == "lines" and known else path.removeprefix(QUANTITY_PREFIX)
+        return f"quantity-{page_skus.index(sku)}" if sku in page_skus else ""
+    name = rest if section == "customer" else section
+    return name if name in TEXT_FIELDS else ""
+
+
+def _problem(quantity: str) -> str | None:
+    if quantity == "":
+        return None
+    if not _WHOLE_NUMBER.fullmatch(quantity):
+        return f"Enter a whole number from 0 to {MAX_QUANTITY}."
+    return f"Order at most {MAX_QUANTITY} of one product." if int(quantity) > MAX_QUANTITY else None

@@ -1,0 +1,74 @@
+"""The page of an order: where it stands, followed while it changes, and the way to try again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import suppress
+from typing import Any
+
+from flask import Response, abort, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from orderapp.config import current_settings
+from orderapp.errors import Conflict, NotFound
+from orderapp.services.order_view import OrderView
+from orderapp.services.placing import Placing
+from orderapp.services.shop_orders import find_shop_order
+from orderapp.web.blueprint import shop
+from orderapp.web.order_reference import number_in, retry_key
+from orderapp.web.words import story_of
+
+
+@shop.get("/orders/<reference>")
+def order(reference: str) -> ResponseReturnValue:
+    """Show what became of the order."""
+    return _render("shop/order.html", reference, now=dt.datetime.now(dt.UTC))
+
+
+@shop.get("/orders/<reference>/status")
+def status(reference: str) -> ResponseReturnValue:
+    """Return the changing part of the page alone, for the page to replace."""
+    return _render("shop/_story.html", reference)
+
+
+@shop.post("/orders/<reference>/retry")
+def retry(reference: str) -> ResponseReturnValue:
+    """Place a failed order again, and lead back to its page, which tells what came of it.
+
+    Idempotent because the page carries one key per failed placement: sent again, it is the same retry.
+    """
+    found = _find(reference)
+    key = request.form.get("key", "")
+    # Our own keys only, the one of an old tab as well; any other would be a retry that nobody's double press repeats.
+    if key not in {retry_key(found.number, number + 1) for number in range(found.placements)}:
+        abort(400)
+    # A conflict: it is being undone still, or somebody was quicker. The page says where it stands now.
+    with suppress(Conflict):
+        Placing(current_settings()).retry(found.id, key)
+    return redirect(url_for("shop.order", reference=reference), 303)
+
+
+def _find(reference: str) -> OrderView:
+    number = number_in(reference)
+    if number is None:
+        abort(404)
+    try:
+        return find_shop_order(number)
+    except NotFound:
+        abort(404)
+
+
+def _render(template: str, reference: str, **context: Any) -> Response:
+    found = _find(reference)
+    titles = {name: system.title for name, system in current_settings().systems.items()}
+    page = render_template(
+        template,
+        order=found,
+        story=story_of(found, titles),
+        reference=reference,
+        retry_key=retry_key(found.number, found.placements),
+        **context,
+    )
+    response = make_response(page)
+    response.headers["Cache-Control"] = "no-store"
+    return response

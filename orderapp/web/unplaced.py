@@ -1,0 +1,144 @@
+"""What a customer is told when a form wasn't placed: what happened and what to do; nothing that was typed is lost."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from orderapp.errors import (
+    DatabaseUnavailable,
+    InProgress,
+    InvalidRequest,
+    KeyReused,
+    OrderappError,
+    ProbableDuplicate,
+    TooManyAttempts,
+)
+from orderapp.services import catalogue, order_view
+from orderapp.web import order_form
+from orderapp.web.blueprint import shop
+from orderapp.web.error_pages import error_page
+from orderapp.web.form_page import show_form
+from orderapp.web.order_form import OrderForm
+from orderapp.web.order_reference import reference_of
+
+STALE_PAGE = (
+    "This page was open for too long, or your browser keeps no cookies. "
+    "Nothing was ordered; check your order and place it again."
+)
+TOO_MANY = "Too many codes were tried. Nothing was ordered; wait {seconds} seconds and place the order again."
+Answer = Callable[[Any], ResponseReturnValue]
+FORM_ENDPOINTS = ("shop.place", "shop.preview")
+
+
+def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], Answer]:
+    """Make a function the answer to an error of the order form; elsewhere in the shop it gets the plain error page."""
+
+    def register(answer: Answer) -> Answer:
+        def handle(error: HTTPException | OrderappError) -> ResponseReturnValue:
+            return answer(error) if request.endpoint in FORM_ENDPOINTS else error_page(error)
+
+        shop.register_error_handler(kind, handle)
+        return answer
+
+    return register
+
+
+@_answers(InvalidRequest)
+def invalid(error: InvalidRequest) -> ResponseReturnValue:
+    """Show the form with what is wrong, under the same key."""
+    form = order_form.read(request.form)
+    skus = [product.sku for product in catalogue.list_products()]
+    return show_form(form, order_form.messages_by_field(error, form, skus), 400)
+
+
+@_answers(TooManyAttempts)
+def too_many(error: TooManyAttempts) -> ResponseReturnValue:
+    """Show the form with how long to wait."""
+    message = TOO_MANY.format(seconds=error.retry_after_seconds)
+    response = make_response(show_form(order_form.read(request.form), {"": message}, 429))
+    response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+@_answers(CSRFError)
+def stale(_: CSRFError) -> ResponseReturnValue:
+    """Show the form with a fresh token: the page was open for too long, or cookies are off."""
+    return show_form(order_form.read(request.form), {"": STALE_PAGE}, 400)
+
+
+@_answers(InProgress)
+def in_progress(error: InProgress) -> ResponseReturnValue:
+    """Lead to the page of the order that is being placed, or offer to ask again."""
+    if error.order_id is not None:
+        return redirect(url_for("shop.order", reference=_reference(error.order_id)), 303)
+    response = _send_again(
+        order_form.read(request.form),
+        409,
+        title="We are still working on your order",
+        paragraphs=("It was sent a moment ago and isn't finished. Asking again doesn't order it twice.",),
+        button="See what came of it",
+    )
+    response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+@_answers(ProbableDuplicate)
+def probable_duplicate(error: ProbableDuplicate) -> ResponseReturnValue:
+    """Show the way to the earlier order, and offer to place this one all the same."""
+    return _send_again(
+        order_form.read(request.form),
+        409,
+        title="You have just ordered exactly this",
+        paragraphs=("The same order was placed a moment ago. Nothing was ordered this time.",),
+        button="Place it all the same",
+        other_reference=_reference(error.order_id),
+        allow_duplicate=True,
+    )
+
+
+@_answers(KeyReused)
+def key_reused(_: KeyReused) -> ResponseReturnValue:
+    """Explain that the form was changed after it was placed, and offer to place it as a new order."""
+    return _send_again(
+        order_form.read(request.form).under_new_key(),
+        422,
+        title="This form was placed before, with something else in it",
+        paragraphs=(
+            "The earlier order stands as it was; what you changed since was not ordered.",
+            "If you want this as well, place it as a new order.",
+        ),
+        button="Place it as a new order",
+    )
+
+
+@_answers(DatabaseUnavailable)
+def unavailable(_: DatabaseUnavailable) -> ResponseReturnValue:
+    """Keep what was typed and offer to try again: nobody knows yet whether the order was recorded."""
+    return _send_again(
+        order_form.read(request.form),
+        503,
+        title="We can't take orders at this moment",
+        paragraphs=(
+            "We don't know yet whether your order reached us. What you typed is kept on this page.",
+            "Try again in a minute: if it did reach us, you get to that order, and it isn't placed twice.",
+        ),
+        button="Try again",
+    )
+
+
+def _send_again(form: OrderForm, status: int, **words: object) -> Response:
+    page = render_template("shop/send_again.html", form=form, **words)
+    response = make_response(page, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _reference(order_id: uuid.UUID) -> str:
+    return reference_of(order_view.find_order(order_id).number)

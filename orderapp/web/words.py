@@ -1,0 +1,182 @@
+"""What an order's state means to its customer: plain words, no internal names, no codes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
+from orderapp.services.order_view import OrderView
+
+# Tone, title, paragraphs.
+PLACING = ("info", "We are placing your order", "This usually takes a few seconds. There is no need to order again.")
+CONFIRMED = ("good", "Your order is confirmed", "We have all we need from you. A confirmation is on its way to you.")
+FAILING = (
+    "warn",
+    "Your order could not be placed",
+    "Nothing is charged. We are giving back what was set aside for you; that usually takes less than a minute.",
+    "As soon as it is done, you can try again here. This page tells you.",
+)
+FAILED = (
+    "bad",
+    "Your order could not be placed",
+    "Nothing is charged and nothing is held for you.",
+    "You can try again now, or change the order first.",
+)
+CANCELLING = ("warn", "Your order is being cancelled", "We are giving back what was held and returning what was paid.")
+CANCELLED = ("info", "Your order is cancelled", "Nothing is held for you any more, and what was paid is returned.")
+
+HEADLINES = {
+    OrderState.PLACING: PLACING,
+    OrderState.CONFIRMED: CONFIRMED,
+    OrderState.COMPENSATING: FAILING,
+    OrderState.FAILED: FAILED,
+    OrderState.CANCELLED: CANCELLED,
+}
+
+# What a customer can do about a refusal; a code that isn't here gets the general sentence.
+REASONS = {
+    "out_of_stock": "Something in your order isn't in stock in that quantity. Order less of it, or something else.",
+    "coupon_used_up": "Your coupon has already been used up. Order without it, or with another one.",
+    "coupon_expired": "Your coupon has expired. Order without it, or with another one.",
+    "coupon_not_found": "Your coupon code isn't known. Check how it is spelled, or order without it.",
+    "benefit_exhausted": "Your benefit has been used up. Order without it, or with another one.",
+    "member_suspended": "Your membership is suspended at present. Order without the benefit.",
+}
+REFUSED = "{title}: this couldn't be arranged for your order."
+NO_ANSWER = "{title}: we didn't get a reliable answer in time. This is not your fault; trying again usually helps."
+INTERRUPTED = "Something interrupted us while we placed your order. This is not your fault; trying again usually helps."
+# What a step comes to; a step that is still planned when the order isn't being placed any more was never begun.
+STEPS = {
+    StepState.DONE: ("done", "Arranged"),
+    StepState.REFUSED: ("failed", "Not possible"),
+    StepState.UNKNOWN: ("undoing", "No reliable answer; being checked and given back"),
+    StepState.COMPENSATED: ("undone", "Given back, nothing is held"),
+}
+Titles = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the progress list; `state` is done, running, waiting, failed, undoing or undone."""
+
+    state: str
+    title: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the order's page says.
+
+    Args:
+        tone: good, info, warn or bad.
+        title: What happened, in one line.
+        paragraphs: What was and wasn't done, what happens next, what to do.
+        progress: The parts of the order and where each stands.
+        moving: Whether the state may change by itself, so that the page should be refreshed.
+        changing: Whether anything on the page may still change.
+        can_retry: Whether the order can be placed again now.
+
+    """
+
+    tone: str
+    title: str
+    paragraphs: tuple[str, ...]
+    progress: tuple[Entry, ...]
+    moving: bool
+    changing: bool
+    can_retry: bool
+
+    @property
+    def version(self) -> str:
+        """A short name for exactly this content: the page is replaced only when it differs."""
+        return hashlib.sha256(repr(asdict(self)).encode()).hexdigest()[:16]
+
+
+def story_of(order: OrderView, titles: Titles) -> Story:
+    """Tell the customer where the order stands; `titles` are the systems' names for people."""
+    tone, title, *paragraphs = _headline(order, titles)
+    progress = (Entry("done", "Order received", ""), *_steps(order, titles), *_later(order))
+    moving = not order.is_final
+    return Story(
+        tone=tone,
+        title=title,
+        paragraphs=tuple(text for text in paragraphs if text),
+        progress=progress,
+        moving=moving,
+        changing=moving or any(entry.state == "running" for entry in progress),
+        can_retry=order.state is OrderState.FAILED,
+    )
+
+
+def _headline(order: OrderView, titles: Titles) -> tuple[str, ...]:
+    """Return tone, title and paragraphs."""
+    if order.state is OrderState.COMPENSATING and order.ends_as is OrderState.CANCELLED:
+        return CANCELLING
+    tone, title, *paragraphs = HEADLINES[order.state]
+    return (tone, title, _reason(order, titles), *paragraphs)
+
+
+def _reason(order: OrderView, titles: Titles) -> str:
+    """Say what stood in the way; nothing where nothing did."""
+    if order.stopped is None:
+        return ""
+    title = titles.get(order.stopped.system)
+    if title is None:
+        return INTERRUPTED
+    if order.stopped.outcome is not Outcome.REFUSED:
+        return NO_ANSWER.format(title=title)
+    return REASONS.get(order.stopped.code, REFUSED.format(title=title))
+
+
+def _steps(order: OrderView, titles: Titles) -> Iterator[Entry]:
+    running_is_taken = False
+    for step in order.steps:
+        entry = _step(titles[step.system], step.state, order.state, running_is_taken)
+        if entry:
+            running_is_taken |= entry.state == "running"
+            yield entry
+
+
+def _step(title: str, state: StepState, order_state: OrderState, running_is_taken: bool) -> Entry | None:
+    if order_state is OrderState.PLACING and state in (StepState.PLANNED, StepState.UNKNOWN):
+        return Entry("waiting", title, "Next") if running_is_taken else Entry("running", title, "In progress")
+    if order_state is OrderState.COMPENSATING and state is StepState.DONE:
+        return Entry("undoing", title, "Being given back")
+    words = STEPS.get(state)
+    return Entry(words[0], title, words[1]) if words else None
+
+
+def _later(order: OrderView) -> Iterator[Entry]:
+    """Tell of the payment and the messages, once there are such tasks."""
+    payments = [task.state for task in order.tasks if task.kind is TaskKind.SETTLE]
+    if payments:
+        yield from _payment(payments, order.state)
+    messages = [task.state for task in order.tasks if task.kind is TaskKind.NOTIFY]
+    if messages and order.state is OrderState.CONFIRMED:
+        yield _messages(messages)
+
+
+def _payment(states: list[TaskState], order_state: OrderState) -> Iterator[Entry]:
+    if order_state is OrderState.COMPENSATING:
+        yield Entry("undoing", "Payment", "Being returned")
+    elif order_state is OrderState.CANCELLED:
+        yield Entry("undone", "Payment", "Returned, or never taken")
+    elif order_state is OrderState.CONFIRMED:
+        if all(state is TaskState.DONE for state in states):
+            yield Entry("done", "Payment", "Taken")
+        elif TaskState.FAILED in states:
+            yield Entry("waiting", "Payment", "Takes longer than usual; we look after it, you need do nothing")
+        else:
+            yield Entry("running", "Payment", "In progress; you need do nothing")
+
+
+def _messages(states: list[TaskState]) -> Entry:
+    if all(state is TaskState.DONE for state in states):
+        return Entry("done", "Confirmation message", "Sent")
+    if TaskState.FAILED in states:
+        return Entry("waiting", "Confirmation message", "Couldn't be sent yet; your order is safe all the same")
+    return Entry("running", "Confirmation message", "On its way")

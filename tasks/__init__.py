@@ -1,0 +1,41 @@
+"""The workers' side: `dramatiq tasks` imports this, and finds the broker and the actor.
+
+Wiring only: `broker` makes the broker, `actors` declares the actor, `relay` tells the broker of due rows, `timer`
+repairs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import dramatiq
+from flask import Flask
+
+from orderapp.config import Settings
+from orderapp.errors import ConfigurationError
+from orderapp.logs import set_up_logs
+
+set_up_logs(json_lines=os.environ.get("ORDERAPP_MODE") != "development")
+
+
+def _wire() -> tuple[Flask, Settings, dramatiq.Broker, dramatiq.Actor[[int, str], Any]]:
+    # Imported here: what these rooms import may log, and the logs are set up only now.
+    from orderapp import create_app
+    from orderapp.systems.settings import Environment
+    from tasks.actors import SLOTS_PER_SYSTEM, declare_actor
+    from tasks.broker import make_broker
+
+    app = create_app()
+    settings: Settings = app.extensions["orderapp.settings"]
+    settings.require_systems()
+    slots = Environment(os.environ, settings.production).integer("WORKER_SLOTS_PER_SYSTEM", SLOTS_PER_SYSTEM, 1, 1000)
+    broker = make_broker(settings, app)
+    return app, settings, broker, declare_actor(broker, app, settings, slots)
+
+
+try:
+    app, settings, broker, run = _wire()
+except ConfigurationError as error:
+    sys.exit(f"orderapp: {error}")

@@ -1,0 +1,66 @@
+"""The one actor: it takes a task's id and calls one service."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import dramatiq
+import structlog
+from flask import Flask
+
+from orderapp.config import Settings
+from orderapp.errors import DatabaseUnavailable
+from orderapp.services.running import run_task
+from tasks.queues import ACTOR
+
+log = structlog.get_logger()
+
+# Threads of one worker process that one system may keep busy: half of dramatiq's default of eight, so that a system
+# that answers slowly never has them all.
+SLOTS_PER_SYSTEM = 4
+# Hints that found no slot are remembered, and run by whoever holds one. Remembering is no promise: the rows come round
+# again by themselves, so beyond a thousand the oldest is forgotten.
+REMEMBERED_HINTS = 1000
+# One message runs so many tasks at most, so that it is acknowledged long before a broker takes it back (30 minutes).
+TASKS_PER_MESSAGE = 20
+
+
+def declare_actor(
+    broker: dramatiq.Broker, app: Flask, settings: Settings, slots_per_system: int = SLOTS_PER_SYSTEM
+) -> dramatiq.Actor[[int, str], None]:
+    """Declare the actor `run(task_id, system)` on the broker."""
+    # More threads than tasks that may run at once would only find out that they may not.
+    slots = {
+        name: threading.BoundedSemaphore(min(slots_per_system, system.limits.concurrency or slots_per_system))
+        for name, system in settings.systems.items()
+    }
+    remembered: dict[str, deque[int]] = {system: deque(maxlen=REMEMBERED_HINTS) for system in settings.systems}
+
+    def run(task_id: int, system: str) -> None:
+        """Run a task and those remembered, unless its system is unknown or has enough of this process's threads."""
+        if system not in slots:
+            return
+        if not slots[system].acquire(blocking=False):
+            remembered[system].append(task_id)
+            return
+        try:
+            _run_one(task_id)
+            for _ in range(TASKS_PER_MESSAGE - 1):
+                try:
+                    waiting = remembered[system].popleft()
+                except IndexError:
+                    break
+                _run_one(waiting)
+        finally:
+            slots[system].release()
+
+    def _run_one(task_id: int) -> None:
+        try:
+            with app.app_context():
+                run_task(task_id, settings)
+        except DatabaseUnavailable:
+            # The row is untouched or under its lease: the timer brings it back. Raising would dead-letter the hint.
+            log.warning("task.database_unavailable", task=task_id)
+
+    return dramatiq.actor(actor_name=ACTOR, broker=broker)(run)

@@ -1,0 +1,54 @@
+"""The timer's third work: once a day, on one host of all, a reconciliation, at a gentle pace."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+from flask import Flask
+
+from orderapp.config import Settings
+from orderapp.errors import DatabaseUnavailable, LeaseLost
+from orderapp.services.drifts import Difference
+from orderapp.services.reconciliation_runs import Run
+from orderapp.services.reconciling import reconcile_nightly
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 60.0  # a run that is due, or died, is taken up within a minute
+
+
+class _Logging:
+    """Says in the log how a reconciliation goes."""
+
+    def begun(self, run: Run) -> None:
+        log.info("reconciliation.begun", run=run.id, since=run.since_at.isoformat(), resumed=run.resumed)
+
+    def found(self, difference: Difference) -> None:
+        log.warning(
+            "reconciliation.found",
+            order=difference.order_number,
+            system=difference.system,
+            key=difference.key,
+            kind=difference.kind.value,
+            ours=difference.ours,
+            theirs=difference.theirs,
+        )
+
+    def reached(self, run: Run) -> None:
+        if run.finished:
+            log.info("reconciliation.finished", run=run.id, orders=run.counts.orders, found=run.counts.differences)
+
+
+def reconcile_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
+    """Reconcile whenever it is due until told to stop. Survives the loss of the database and of its lease."""
+    look_seconds = min(LOOK_SECONDS, with_settings.reconcile_interval_seconds)
+    while not stop.is_set():
+        try:
+            with application.app_context():
+                reconcile_nightly(with_settings, _Logging(), stop)
+        except LeaseLost:
+            log.warning("reconciliation.lease_lost")
+        except DatabaseUnavailable as error:
+            log.warning("reconciliation.database_unavailable", cause=type(error.__cause__).__name__)
+        stop.wait(look_seconds)

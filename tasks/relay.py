@@ -1,0 +1,91 @@
+"""The relay: tells the broker of due task rows, and never forgets one that the broker didn't confirm."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import dramatiq
+import structlog
+from flask import Flask
+from pika.exceptions import AMQPError
+
+from orderapp.config import Settings
+from orderapp.errors import DatabaseUnavailable
+from orderapp.services.relaying import Hint, due_hints, mark_published
+from tasks.queues import hint_message
+
+log = structlog.get_logger()
+
+# How soon a committed task is noticed. Ten indexed look-ups a second are nothing to the database.
+POLL_SECONDS = 0.1
+# After a failure of the database or the broker: soon enough to be unnoticed, seldom enough not to fill the log.
+PAUSE_SECONDS = 1.0
+
+
+def relay_until(stop: threading.Event, broker: dramatiq.Broker, app: Flask, settings: Settings) -> None:
+    """Publish due rows until told to stop. Survives the loss of the broker and of the database.
+
+    Idempotent because: a hint published twice finds nothing to do the second time; any number of relays may run.
+    If we die here: what was not marked is published again.
+    """
+    failing = False
+    while not stop.is_set():
+        try:
+            with app.app_context():
+                published = relay_once(broker, settings)
+            if failing:
+                log.info("relay.recovered")
+            failing = False
+        except (DatabaseUnavailable, dramatiq.BrokerError, AMQPError, OSError) as error:
+            if not failing:
+                log.warning("relay.failing", error=type(error).__name__)
+            failing = True
+            stop.wait(PAUSE_SECONDS)
+            continue
+        if not published:
+            stop.wait(POLL_SECONDS)
+
+
+def relay_once(broker: dramatiq.Broker, settings: Settings) -> int:
+    """Publish what is due now, each hint confirmed by the broker before its row is marked; return how many."""
+    hints = due_hints(settings)
+    confirmed: list[Hint] = []
+    try:
+        for hint in hints:
+            broker.enqueue(hint_message(hint.task_id, hint.system))
+            confirmed.append(hint)
+    finally:
+        if confirmed:
+            mark_published(confirmed)
+    return len(confirmed)
+
+
+class RelayInWorker(dramatiq.Middleware):
+    """Runs a relay beside the in-process broker, in each process that has workers: its messages live only there."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Start the relay."""
+        self._thread = threading.Thread(target=self._relay, args=(broker,), name="relay", daemon=True)
+        self._thread.start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Stop it."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(timeout=5)
+
+    def _relay(self, broker: dramatiq.Broker) -> None:
+        try:
+            relay_until(self._stop, broker, self._app, self._settings)
+        finally:
+            if not self._stop.is_set():
+                # It failed, and without it this process would wait for messages that never come.
+                os.kill(os.getpid(), signal.SIGTERM)

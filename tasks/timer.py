@@ -1,0 +1,111 @@
+"""The timer process: `flask timer`. Repairs what died half way, looks after failing systems, relays, reconciles daily.
+
+Any number may run, on any hosts: every repair is a claim.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from functools import partial
+
+import dramatiq
+import structlog
+from flask import Flask
+
+from orderapp.config import Settings
+from orderapp.errors import DatabaseUnavailable
+from orderapp.services.probing import probe_the_failing
+from orderapp.services.pulling_forward import pull_forward
+from orderapp.services.recovering import repair, tidy
+from tasks import app, broker, settings
+from tasks.nightly import reconcile_until
+from tasks.relay import relay_until
+
+log = structlog.get_logger()
+
+TIDY_SECONDS = 600.0  # what has run out takes little room; ten minutes are soon enough
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT. Should one of its works fail, the process ends: half a timer helps nobody."""
+    stop = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
+    works: list[Callable[[], None]] = [
+        partial(repair_until, stop, app, settings),
+        partial(look_after_systems_until, stop, app, settings),
+    ]
+    if settings.rabbitmq_urls:
+        works.append(partial(relay_until, stop, broker, app, settings))
+    if settings.reconcile_interval_seconds:
+        works.append(partial(reconcile_until, stop, app, settings))
+    log.info("timer.started", relay=bool(settings.rabbitmq_urls), reconcile_seconds=settings.reconcile_interval_seconds)
+    with ThreadPoolExecutor(len(works), thread_name_prefix="timer") as pool:
+        running = [pool.submit(work) for work in works]
+        wait(running, return_when=FIRST_COMPLETED)
+        stop.set()
+    close(broker)
+    for ended in running:
+        ended.result()
+    log.info("timer.stopped")
+
+
+def repair_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
+    """Repair at each interval until told to stop. Survives the loss of the database."""
+    tidied_at = float("-inf")
+
+    def work() -> bool:
+        nonlocal tidied_at
+        more = repair(with_settings).more
+        if time.monotonic() - tidied_at > TIDY_SECONDS:
+            tidy()
+            tidied_at = time.monotonic()
+        return more
+
+    _work_until(stop, application, with_settings, work)
+
+
+def look_after_systems_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
+    """Probe failing systems and pull forward what waits for recovered ones, until told to stop.
+
+    Apart from the repairs: a system that doesn't answer holds this up for as long as its time-outs.
+    """
+
+    def work() -> bool:
+        probe_the_failing(with_settings)
+        pull_forward(with_settings)
+        return False
+
+    _work_until(stop, application, with_settings, work)
+
+
+def _work_until(stop: threading.Event, application: Flask, with_settings: Settings, work: Callable[[], bool]) -> None:
+    """Work at each interval, and at once again where there is more to do. Survives the loss of the database."""
+    failing = False
+    while not stop.is_set():
+        more = False
+        try:
+            with application.app_context():
+                more = work()
+            if failing:
+                log.info("timer.recovered")
+            failing = False
+        except DatabaseUnavailable as error:
+            if not failing:
+                log.warning("timer.database_unavailable", cause=type(error.__cause__).__name__)
+            failing = True
+        if not more:
+            stop.wait(with_settings.timer_interval_seconds)
+
+
+def close(used: dramatiq.Broker) -> None:
+    """Close the broker's connections."""
+    used.close()
+
+
+if __name__ == "__main__":
+    main()
