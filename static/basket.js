@@ -1,0 +1,30 @@
+// Keeps the total of the order form up to date while quantities are changed. The server's total is the one that counts.
+"use strict";
+
+function amountText(minor, currency) {
+  const format = new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency });
+  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+}
+
+function basketTotal(form) {
+  const sums = new Map();
+  for (const field of form.querySelectorAll("[data-price-minor]")) {
+    const text = field.value.trim();
+    const quantity = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0;
+    if (quantity === 0) continue;
+    const { currency, priceMinor } = field.dataset;
+    sums.set(currency, (sums.get(currency) || 0) + quantity * Number(priceMinor));
+  }
+  return [...sums].map(([currency, minor]) => amountText(minor, currency)).join(" + ") || "–";
+}
+
+function showTotal(form) {
+  form.querySelector("[data-total]").textContent = basketTotal(form);
+}
+
+for (const form of document.querySelectorAll("form[data-basket]")) {
+  for (const button of form.querySelectorAll("[data-only-without-script]")) button.hidden = true;
+  form.addEventListener("input", () => showTotal(form));
+  // The browser may have put earlier quantities back into the fields.
+  addEventListener("pageshow", () => showTotal(form));
+}

@@ -1,0 +1,61 @@
+// Courtesies for every form; each page works without them.
+"use strict";
+
+// After this long without an answer the button is given back. The form keeps its key, so sending it again is safe.
+const LOCK_MILLISECONDS = 30000;
+const OVERDUE = "This is taking longer than it should. You can press the button again: it can't happen twice.";
+
+function say(form, text) {
+  const status = form.querySelector("[data-guard-status]");
+  if (status) status.textContent = text;
+}
+
+function unlock(form) {
+  clearTimeout(Number(form.dataset.lock));
+  delete form.dataset.lock;
+  say(form, "");
+  for (const button of form.querySelectorAll("button[aria-disabled]")) {
+    button.removeAttribute("aria-disabled");
+    button.textContent = button.dataset.label;
+  }
+}
+
+function lock(form, button) {
+  form.dataset.lock = setTimeout(() => {
+    unlock(form);
+    say(form, OVERDUE);
+  }, LOCK_MILLISECONDS);
+  say(form, form.dataset.guard);
+  if (!button) return;
+  button.dataset.label = button.textContent;
+  button.textContent = form.dataset.guard;
+  button.setAttribute("aria-disabled", "true");
+}
+
+// While a form is on its way, a second press does nothing; Enter and double taps take the same path.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("[data-guard]")) return;
+  if (form.dataset.lock) {
+    event.preventDefault();
+    return;
+  }
+  const button = event.submitter || form.querySelector("[data-guard-button]");
+  if (!button || !("unguarded" in button.dataset)) lock(form, button);
+});
+
+// A page that comes back from the back/forward cache comes back with its button locked.
+addEventListener("pageshow", () => document.querySelectorAll("form[data-lock]").forEach(unlock));
+
+// An error goes away as soon as its field is changed to something that could be right; the server judges it.
+document.addEventListener("change", (event) => {
+  const field = event.target;
+  if (!field.matches("[aria-invalid]") || !field.checkValidity()) return;
+  field.removeAttribute("aria-invalid");
+  const message = document.getElementById(`${field.id}-error`);
+  if (message) message.remove();
+});
+
+// The error summary is read first.
+const summary = document.querySelector(".error-summary");
+if (summary) summary.focus();
