@@ -1,0 +1,139 @@
+"""The back office on a database of its own, with one member of staff per role."""
+
+from __future__ import annotations
+
+import contextvars
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from orderapp import create_app
+from orderapp.config import Settings
+from orderapp.extensions import db
+from orderapp.models import Base, Role
+from orderapp.services.database import reading
+from orderapp.services.staff import create_staff
+from tests.admin.rows import Rows
+
+PASSWORD = "a long walk on the beach"
+DATABASE = "office.db"
+SYSTEMS = ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")
+TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+class Browser:
+    """A browser without JavaScript: keeps cookies, sends the token of the page it was on with each form."""
+
+    def __init__(self, app: Flask, **wsgi: str) -> None:
+        self.client: FlaskClient = app.test_client()
+        self.wsgi = wsgi
+
+    def request(self, path: str, **how: object) -> TestResponse:
+        """Send a request outside of the test's own application context, as a server would get it."""
+        return contextvars.Context().run(partial(self.client.open, path, environ_overrides=self.wsgi, **how))
+
+    def get(self, path: str) -> TestResponse:
+        return self.request(path)
+
+    def token(self) -> str:
+        """The token of a page with a form: the overview's, or the login's."""
+        page = self.get("/admin/login")
+        found = TOKEN.search(page.text)
+        assert found is not None
+        return found[1]
+
+    def post(self, path: str, **fields: object) -> TestResponse:
+        return self.send(path, {"csrf_token": self.token(), **fields})
+
+    def send(self, path: str, fields: dict[str, object]) -> TestResponse:
+        """Send a form just as it is."""
+        return self.request(path, method="POST", data=fields)
+
+    def log_in(self, email: str, password: str = PASSWORD, path: str = "/admin/login") -> TestResponse:
+        return self.post(path, email=email, password=password)
+
+    def cookie(self) -> str:
+        found = self.client.get_cookie("orderapp-staff")
+        return found.value if found else ""
+
+
+def variables(tmp_path: Path, **further: str) -> dict[str, str]:
+    """The environment of an application whose systems are never called."""
+    addresses = {f"{system}_URL": "http://127.0.0.1:9" for system in SYSTEMS}
+    return {
+        "ORDERAPP_MODE": "development",
+        "SECRET_KEY": "a secret for tests alone",
+        "DATABASE_URL": f"sqlite:///{tmp_path / DATABASE}",
+        **addresses,
+        **further,
+    }
+
+
+@pytest.fixture(scope="session")
+def filled_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the tables and one account per role, made once: hashing passwords takes its time."""
+    folder = tmp_path_factory.mktemp("office")
+    app = create_app(variables(folder))
+    with app.app_context():
+        Base.metadata.create_all(db.engine)
+        for role in Role:
+            create_staff(f"{role.value}@example.com", role, PASSWORD)
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.engine.dispose()
+    return folder / DATABASE
+
+
+@pytest.fixture
+def app(tmp_path: Path, filled_database: Path) -> Iterator[Flask]:
+    shutil.copy(filled_database, tmp_path / DATABASE)
+    app = create_app(variables(tmp_path))
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def settings(app: Flask) -> Settings:
+    return app.extensions["orderapp.settings"]
+
+
+@pytest.fixture
+def rows(app: Flask) -> Rows:
+    """Writes orders and tasks in whatever state a test needs them."""
+    return Rows()
+
+
+@pytest.fixture
+def logged_in(app: Flask) -> Callable[[Role], Browser]:
+    """Returns a browser with a member of staff of a role logged in."""
+
+    def log_in(role: Role) -> Browser:
+        browser = Browser(app)
+        assert browser.log_in(f"{role.value}@example.com").status_code == 303
+        return browser
+
+    return log_in
+
+
+@pytest.fixture
+def everything(app: Flask) -> Callable[[], dict[str, list[tuple[object, ...]]]]:
+    """Returns the whole content of the database, to show that it didn't change."""
+
+    def dump() -> dict[str, list[tuple[object, ...]]]:
+        with reading() as session:
+            return {
+                table.name: [tuple(row) for row in session.execute(select(table).order_by(*table.primary_key))]
+                for table in Base.metadata.sorted_tables
+            }
+
+    return dump

@@ -1,0 +1,267 @@
+"""What staff do about tasks, orders and systems: what changes, what is refused, what is recorded."""
+
+import json
+
+import pytest
+from sqlalchemy import select
+
+from orderapp.domain.states import OrderState, TaskKind, TaskState
+from orderapp.errors import InvalidRequest
+from orderapp.models import AuditEntry, Circuit, Order, Role, SystemSwitch, Task, db_now, seconds_until
+from orderapp.services import staff_acts
+from orderapp.services.audit import COMMAND_LINE, Actor
+from orderapp.services.compensation import close_if_complete
+from orderapp.services.database import reading, writing
+from orderapp.services.overview import look
+from orderapp.services.selections import MAX_SELECTION
+
+ADMIN = Actor(3, "admin@example.com")
+
+
+def due_in_seconds(task_id):
+    with reading() as session:
+        return session.execute(select(seconds_until(Task.due_at)).where(Task.id == task_id)).scalar_one()
+
+
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.WAITING, TaskState.CANCELLED])
+@pytest.mark.parametrize("kind", TaskKind)
+def test_a_requeued_task_is_due_now_with_fresh_attempts_and_its_history(rows, settings, logged_in, state, kind):
+    task_id = rows.task(state, kind)
+    rows.attempt(task_id)
+    before = rows.read(Task, task_id)
+    browser = logged_in(Role.OPERATOR)
+    answer = browser.post(
+        "/admin/tasks/requeue", task=task_id, reason=" it is well again ", back=f"/admin/tasks/{task_id}"
+    )
+    assert answer.location == f"/admin/tasks/{task_id}"
+    task = rows.read(Task, task_id)
+    assert task.state == "waiting"
+    assert due_in_seconds(task_id) <= 0
+    assert task.publish_at is not None
+    assert task.lease_until is None
+    assert task.finished_at is None
+    assert task.attempts == before.attempts
+    assert task.attempt_limit == before.attempts + settings.systems[task.system].backoff.attempts
+    assert task.fencing == before.fencing + 1
+    page = browser.get(f"/admin/tasks/{task_id}").text
+    assert f"Task {task_id} is requeued." in page
+    assert "POST /v1/settlements" in page
+    (entry,) = rows.audit("task.requeue")
+    assert (entry.actor, entry.staff_id, entry.reason) == ("operator@example.com", 2, "it is well again")
+    assert (entry.subject, entry.order_id) == (f"task {task_id}", task.order_id)
+    assert json.loads(entry.details)["before"]["state"] == state.value
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "order_state", "why"),
+    [
+        (TaskState.RUNNING, TaskKind.SETTLE, OrderState.CONFIRMED, "a worker has it"),
+        (TaskState.DONE, TaskKind.SETTLE, OrderState.CONFIRMED, "it is done"),
+        (TaskState.CANCELLED, TaskKind.SETTLE, OrderState.CANCELLED, "its order is cancelled"),
+        (TaskState.CANCELLED, TaskKind.NOTIFY, OrderState.COMPENSATING, "its order is compensating"),
+        (TaskState.FAILED, TaskKind.NOTIFY, OrderState.CANCELLED, "its order is cancelled"),
+        (TaskState.DONE, TaskKind.COMPENSATE, OrderState.FAILED, "its order is failed"),
+    ],
+)
+def test_what_makes_no_sense_isnt_requeued(rows, logged_in, everything, state, kind, order_state, why):
+    task_id = rows.task(state, kind, rows.order(order_state))
+    browser = logged_in(Role.OPERATOR)
+    before = everything()
+    browser.post("/admin/tasks/requeue", task=task_id, reason="again", back="/admin/tasks/")
+    assert everything() == before
+    assert f"Task {task_id} can&#39;t be requeued: {why}" in browser.get("/admin/tasks/").text
+
+
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.WAITING, TaskState.RUNNING])
+def test_a_cancelled_task_is_taken_from_whoever_has_it(rows, logged_in, state):
+    task_id = rows.task(state)
+    fencing = rows.read(Task, task_id).fencing
+    logged_in(Role.OPERATOR).post("/admin/tasks/cancel", task=task_id, reason="paid by hand")
+    task = rows.read(Task, task_id)
+    assert (task.state, task.lease_until, task.publish_at, task.fencing) == ("cancelled", None, None, fencing + 1)
+    assert task.finished_at is not None
+    (entry,) = rows.audit("task.cancel")
+    assert (entry.reason, json.loads(entry.details)["before"]["state"]) == ("paid by hand", state.value)
+
+
+@pytest.mark.parametrize("state", [TaskState.DONE, TaskState.CANCELLED])
+def test_what_is_over_isnt_cancelled(rows, logged_in, everything, state):
+    task_id = rows.task(state)
+    browser = logged_in(Role.OPERATOR)
+    before = everything()
+    browser.post("/admin/tasks/cancel", task=task_id, reason="never mind")
+    assert everything() == before
+
+
+def test_giving_up_a_compensation_closes_the_task_and_not_the_debt(rows, settings, logged_in):
+    task_id = rows.task(TaskState.FAILED, TaskKind.COMPENSATE)
+    task = rows.read(Task, task_id)
+    browser = logged_in(Role.OPERATOR)
+    browser.post("/admin/tasks/cancel", task=task_id, reason="they say it is gone")
+    with writing() as session:
+        assert not close_if_complete(session, task.order_id, task.placement_id)
+    assert rows.read(Order, task.order_id).state == "compensating"
+    debts = look(settings.systems).words
+    assert (debts.debt_count.number, debts.debts[0].task_id) == (1, task_id)
+    assert task.key in browser.get("/admin/").text
+    assert "nobody works on it" in browser.get(f"/admin/orders/{rows.number(task.order_id)}").text
+    browser.post("/admin/tasks/requeue", task=task_id, reason="it wasn't gone")
+    assert not look(settings.systems).words.debt_count
+
+
+def test_of_a_selection_each_is_done_or_refused_by_itself(rows, logged_in):
+    failed, running, done, other = (
+        rows.task(state) for state in (TaskState.FAILED, TaskState.RUNNING, TaskState.DONE, TaskState.FAILED)
+    )
+    browser = logged_in(Role.OPERATOR)
+    answer = browser.post("/admin/tasks/requeue", task=[failed, running, done, other, 99], reason="all of them")
+    (entry,) = rows.audit("tasks.requeue")
+    assert answer.location == f"/admin/audit/{entry.id}"
+    items = {item["task"]: item["done"] for item in json.loads(entry.details)["items"]}
+    assert items == {failed: True, running: False, done: False, other: True, 99: False}
+    assert [rows.read(Task, task_id).state for task_id in (failed, running, done, other)] == [
+        "waiting",
+        "running",
+        "done",
+        "waiting",
+    ]
+    assert len(rows.audit("task.requeue")) == 2
+    page = browser.get(answer.location).text
+    assert "2 of 5 done" in page
+    assert "a worker has it right now" in page
+    assert "There is no task 99" in page
+
+
+def test_all_failed_tasks_of_one_cause_are_requeued_in_one_go_and_no_others(rows, logged_in):
+    settles = [rows.task() for _ in range(51)]
+    other = rows.task(kind=TaskKind.NOTIFY)
+    browser = logged_in(Role.OPERATOR)
+    assert "Requeue all 51" in browser.get("/admin/tasks/?state=failed&kind=settle").text
+    assert browser.post("/admin/tasks/requeue-failed?kind=settel", reason="back").status_code == 400
+    assert browser.post("/admin/tasks/requeue-failed?kind=settle", reason="it is back").status_code == 303
+    assert {rows.read(Task, task_id).state for task_id in settles} == {"waiting"}
+    assert rows.read(Task, other).state == "failed"
+    (entry,) = rows.audit("tasks.requeue")
+    assert (entry.subject, entry.reason) == ("51 tasks", "it is back")
+
+
+def test_a_selection_can_be_cancelled_as_well(rows, logged_in):
+    chosen = [rows.task(), rows.task(TaskState.WAITING)]
+    logged_in(Role.OPERATOR).post("/admin/tasks/cancel", task=chosen, reason="a test run")
+    assert {rows.read(Task, task_id).state for task_id in chosen} == {"cancelled"}
+    assert len(rows.audit("tasks.cancel")) == 1
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 501, "two\nlines", "\x00", "\x1b[31mred"])
+@pytest.mark.parametrize("path", ["/admin/tasks/requeue", "/admin/tasks/cancel", "/admin/systems/coupon/switch"])
+def test_without_a_proper_reason_nothing_is_done(rows, logged_in, everything, reason, path):
+    task_id = rows.task()
+    browser = logged_in(Role.OPERATOR)
+    before = everything()
+    assert browser.post(path, task=task_id, mode="paused", reason=reason).status_code == 303
+    assert everything() == before
+    assert "Nothing was changed." in browser.get("/admin/").text
+
+
+@pytest.mark.parametrize("chosen", ["0", "-1", "x", "1 OR 1=1", "9" * 30, "\u0661", "1.5", ""])
+def test_what_is_no_task_is_refused(rows, logged_in, everything, chosen):
+    browser = logged_in(Role.OPERATOR)
+    before = everything()
+    assert browser.post("/admin/tasks/requeue", task=chosen, reason="try").status_code in (303, 400)
+    assert everything() == before
+
+
+def test_a_selection_needs_something_and_has_an_end(app, settings):
+    for ids in ([], range(1, MAX_SELECTION + 2), [2**63]):
+        with pytest.raises(InvalidRequest):
+            staff_acts.requeue(ids, COMMAND_LINE, "all", settings)
+
+
+def test_the_command_line_is_recorded_as_such(rows, settings):
+    staff_acts.requeue([rows.task()], COMMAND_LINE, "cron", settings)
+    (entry,) = rows.audit("task.requeue")
+    assert (entry.actor, entry.staff_id) == ("command line", None)
+
+
+def test_the_customer_isnt_led_away_after_an_act(rows, logged_in):
+    answer = logged_in(Role.OPERATOR).post("/admin/tasks/cancel", task=rows.task(), reason="x", back="//evil.example")
+    assert answer.location == "/admin/"
+
+
+def test_a_confirmed_order_is_cancelled_with_its_reason(rows, logged_in):
+    order_id = rows.order()
+    browser = logged_in(Role.OPERATOR)
+    path = f"/admin/orders/{rows.number(order_id)}"
+    assert "Cancel the order" in browser.get(path).text
+    assert browser.post(f"{path}/cancel", reason="the customer called").location == path
+    assert rows.read(Order, order_id).state == "compensating"
+    (entry,) = rows.audit("order.cancel")
+    assert (entry.order_id, entry.reason) == (order_id, "the customer called")
+    page = browser.get(path).text
+    assert "Being given back" in page
+    assert "the customer called" in page
+    browser.post(f"{path}/cancel", reason="twice")
+    assert "being cancelled already" in browser.get(path).text
+    assert len(rows.audit("order.cancel")) == 1
+
+
+@pytest.mark.parametrize("state", [OrderState.PLACING, OrderState.FAILED])
+def test_an_order_that_isnt_confirmed_cant_be_cancelled(rows, logged_in, everything, state):
+    number = rows.number(rows.order(state))
+    browser = logged_in(Role.OPERATOR)
+    before = everything()
+    browser.post(f"/admin/orders/{number}/cancel", reason="please")
+    assert everything() == before
+    assert "only a confirmed order can be cancelled" in browser.get("/admin/").text
+
+
+def test_a_system_is_paused_and_resumed_with_reasons(rows, logged_in):
+    browser = logged_in(Role.OPERATOR)
+    for mode, reason in (("paused", "it lies"), ("compensate_only", "half well"), ("on", "well again")):
+        assert browser.post("/admin/systems/coupon/switch", mode=mode, reason=reason).status_code == 303
+        switch = rows.read(SystemSwitch, "coupon")
+        assert (switch.mode, switch.reason) == (mode, reason)
+        if mode != "on":
+            assert reason in browser.get("/admin/").text
+    assert [json.loads(entry.details)["before"] for entry in rows.audit("system.switch")] == [
+        "on",
+        "paused",
+        "compensate_only",
+    ]
+    browser.post("/admin/systems/coupon/switch", mode="on", reason="once more")
+    assert "in this mode already" in browser.get("/admin/").text
+    assert len(rows.audit("system.switch")) == 3
+
+
+@pytest.mark.parametrize(("path", "mode", "status"), [("nonesuch", "paused", 404), ("coupon", "off", 400)])
+def test_unknown_systems_and_modes_are_refused(logged_in, everything, path, mode, status):
+    browser = logged_in(Role.OPERATOR)
+    before = everything()
+    assert browser.post(f"/admin/systems/{path}/switch", mode=mode, reason="try").status_code == status
+    assert everything() == before
+
+
+def test_an_act_that_fails_leaves_no_record(rows, settings):
+    task_id = rows.task(TaskState.DONE)
+    staff_acts.requeue([task_id], ADMIN, "again", settings)
+    assert rows.audit("task.requeue") == []
+    with reading() as session:
+        assert not session.scalars(select(AuditEntry).where(AuditEntry.act.like("task%"))).all()
+
+
+def test_a_failing_system_is_shown_with_its_reason_and_used_again_by_hand(rows, logged_in):
+    moments = {"changed_at": db_now(-90), "probe_at": db_now(30), "order_probe_at": db_now(), "check_at": db_now()}
+    reason = "8 of its newest 10 calls failed; the last: gave no answer in time"
+    with writing() as session:
+        session.add(
+            Circuit(system="coupon", state="open", reason=reason, probe_pause_seconds=4, pulled_task_id=0, **moments)
+        )
+    browser = logged_in(Role.OPERATOR)
+    page = browser.get("/admin/").text
+    assert "Fails: given a rest" in page
+    assert reason in page
+    assert "Use again now" in page
+    assert browser.post("/admin/systems/coupon/switch", mode="on", reason="they called").status_code == 303
+    assert "what waits for it is being pulled forward" in browser.get("/admin/").text
+    [entry] = rows.audit("system.switch")
+    assert json.loads(entry.details)["circuit_before"] == "open"

@@ -1,0 +1,132 @@
+"""Whoever guesses codes is held back; whoever doesn't never notices."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from orderapp.errors import InvalidRequest, TooManyAttempts
+from orderapp.models import RateCounter, db_now
+from orderapp.services import guessing
+from orderapp.services.database import writing
+from orderapp.services.order_request import read_order
+from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
+from tests.sandbox.running import RunningSandbox
+
+MEMBER = {"member_ref": "M-1001"}
+WRONG = {
+    "coupon": {"coupon": "NO-SUCH-{}"},
+    "benefit": {"benefit": "NO-SUCH-{}", "customer": MEMBER},
+    "customer.member_ref": {"benefit": "VIP5", "customer": {"member_ref": "M-9{}"}},
+}
+
+
+def guess(client: ApiClient, field: str, number: int, **customer: str) -> Any:
+    content: dict[str, Any] = {**WRONG[field]}
+    content["customer"] = {**content.get("customer", {}), **customer}
+    filled = {name: value.format(number) if isinstance(value, str) else value for name, value in content.items()}
+    filled["customer"] = {name: value.format(number) for name, value in content["customer"].items()}
+    return client.place(**filled)
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_the_eleventh_wrong_code_is_not_even_asked_for(client: ApiClient, sandbox: RunningSandbox, field: str) -> None:
+    for number in range(10):
+        problem = assert_problem(guess(client, field, number), 400, "invalid_request")
+        assert problem["errors"].keys() == {field}
+    calls = sum(system["calls"] for system in sandbox.faults().values())
+
+    for number in range(10, 13):
+        answer = guess(client, field, number)
+        assert_problem(answer, 429, "too_many_attempts")
+        assert 0 < int(answer.headers["Retry-After"]) <= guessing.WINDOW_SECONDS
+
+    assert sum(system["calls"] for system in sandbox.faults().values()) == calls
+    assert order_count() == 0
+
+
+def test_forged_addresses_buy_no_more_guesses(client: ApiClient) -> None:
+    for number in range(11):
+        answer = client.post(
+            "/orders", json=order_content(coupon=f"NO-{number}"), headers={"X-Forwarded-For": f"192.0.2.{number}"}
+        )
+    assert_problem(answer, 429, "too_many_attempts")
+
+
+def test_guesses_at_the_same_moment_are_all_counted(app: Flask, token: str) -> None:
+    def one(number: int) -> int:
+        return ApiClient(app.test_client(), token).place(coupon=f"NO-SUCH-{number}").status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(one, range(24)))
+
+    assert statuses.count(400) == 10
+    assert statuses.count(429) == 14
+
+
+def test_others_and_orders_without_codes_are_not_held_back(client: ApiClient, other_client: ApiClient) -> None:
+    known = client.place("known", coupon="WELCOME10", customer=MEMBER)
+    for number in range(11):
+        guess(client, "coupon", number)
+
+    assert_problem(client.place(coupon="WELCOME10"), 429, "too_many_attempts")
+    assert client.place().status_code == 201
+    assert client.place(coupon="WELCOME10", customer={"email": "grace@example.com"}).status_code == 201
+    assert other_client.place(coupon="WELCOME10").status_code == 201
+    replayed = client.place("known", coupon="WELCOME10", customer=MEMBER)
+    assert (replayed.status_code, replayed.json) == (200, known.json)
+
+
+def test_right_codes_refusals_and_other_mistakes_do_not_count(client: ApiClient, sandbox: RunningSandbox) -> None:
+    for number in range(12):
+        sandbox.fault("coupon", "none")
+        assert client.place(coupon="WELCOME10", quantity=number + 1).status_code == 201
+        assert_problem(client.place(coupon="USEDUP", quantity=number + 1), 422, "coupon_used_up")
+        assert_problem(client.place(coupon="WELCOME10", sku="NO-SUCH"), 400, "invalid_request")
+    sandbox.fault("coupon", "down")
+    for number in range(12):
+        assert_problem(client.place(coupon="WELCOME10", quantity=100 + number), 503, "system_unavailable")
+    sandbox.clear_faults()
+    assert client.place(coupon="WELCOME10", quantity=99).status_code == 201
+
+
+def test_new_addresses_do_not_buy_guesses_without_end(client: ApiClient) -> None:
+    limit = guessing.WRONG_CODES_OF_CLIENT
+    answers = [guess(client, "coupon", number, email=f"eve{number}@example.com") for number in range(limit + 1)]
+
+    assert {answer.status_code for answer in answers[:limit]} == {400}
+    assert_problem(answers[limit], 429, "too_many_attempts")
+    assert client.place(customer={"email": "grace@example.com"}).status_code == 201
+
+
+def test_after_the_window_the_count_begins_anew(client: ApiClient) -> None:
+    for number in range(11):
+        answer = guess(client, "coupon", number)
+    assert answer.status_code == 429
+    with writing() as session:
+        session.execute(update(RateCounter).values(window_ends_at=db_now(-1)))
+
+    for number in range(10):
+        assert guess(client, "coupon", number).status_code == 400
+    assert guess(client, "coupon", 10).status_code == 429
+
+
+def test_visitors_of_the_shop_are_counted_by_the_network_they_come_from(app: Flask) -> None:
+    request = read_order(order_content(coupon="NO-SUCH"))
+
+    def guess_from(address: str | None) -> None:
+        with guessing.holding_back(guessing.guessers_of_visitor(address), request, "shop", "k"):
+            raise InvalidRequest({"coupon": ["unknown"]})
+
+    for number in range(10):
+        with pytest.raises(InvalidRequest):
+            guess_from(f"2001:db8::{number}")
+    with pytest.raises(TooManyAttempts):
+        guess_from("2001:db8::ffff")
+    for other in ("2001:db8:0:1::1", "192.0.2.1", None):
+        with pytest.raises(InvalidRequest):
+            guess_from(other)

@@ -1,0 +1,120 @@
+"""`flask staff` and `flask tokens`: who may use the back office and the API."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from orderapp.models import ApiToken, Staff
+from orderapp.services import api_tokens
+from orderapp.services.database import reading
+from tests.cli.conftest import Run
+
+PASSWORD = "a horse that staples batteries"
+
+
+def staff(app: Flask) -> list[tuple[str, str]]:
+    with app.app_context(), reading() as session:
+        return [(one.email, one.role) for one in session.scalars(select(Staff).order_by(Staff.id))]
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_an_account_is_created_with_the_password_from_standard_input(app: Flask, run: Run, ending: str) -> None:
+    result = run(
+        "staff", "create", "ada@example.com", "--role", "operator", "--password-stdin", stdin=PASSWORD + ending
+    )
+    assert (result.exit_code, result.stdout) == (0, "Created ada@example.com as operator.\n")
+    assert staff(app) == [("ada@example.com", "operator")]
+    with app.app_context(), reading() as session:
+        assert session.scalars(select(Staff.password_hash)).one().startswith("$argon2id$")
+
+
+@pytest.mark.parametrize(
+    ("email", "stdin", "told"),
+    [
+        ("ada", PASSWORD, "email: "),
+        ("ada@example.com", "short", "password: "),
+        ("ada@example.com", "", "standard input holds no password of one line"),
+        ("ada@example.com", "\n", "standard input holds no password of one line"),
+        ("ada@example.com", f"{PASSWORD}\nand more\n", "standard input holds no password of one line"),
+        ("ada@example.com", b"\xff" * 20, "the password on standard input is not UTF-8"),
+        ("ada\n@example.com", PASSWORD, "email: "),
+    ],
+)
+def test_what_makes_no_account_is_refused_with_one_line(
+    app: Flask, run: Run, email: str, stdin: str | bytes, told: str
+) -> None:
+    result = run("staff", "create", email, "--role", "admin", "--password-stdin", stdin=stdin)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {told}")
+    assert result.stderr.count("\n") == 1
+    assert PASSWORD not in result.output
+    assert staff(app) == []
+
+
+def test_an_account_is_created_once(app: Flask, run: Run) -> None:
+    for expected in (0, 1):
+        result = run("staff", "create", "ada@example.com", "--role", "admin", "--password-stdin", stdin=PASSWORD)
+        assert result.exit_code == expected
+    assert "There is an account with this address already." in result.stderr
+    assert len(staff(app)) == 1
+
+
+def test_a_password_is_not_taken_from_the_arguments(app: Flask, run: Run) -> None:
+    result = run("staff", "create", "ada@example.com", "--role", "admin")
+    assert result.exit_code == 1
+    assert "--password-stdin" in result.stderr
+    assert staff(app) == []
+
+
+def test_a_role_that_does_not_exist_is_refused(app: Flask, run: Run) -> None:
+    result = run("staff", "create", "ada@example.com", "--role", "owner", "--password-stdin", stdin=PASSWORD)
+    assert result.exit_code == 2
+    assert "'viewer', 'operator', 'admin'" in result.stderr
+    assert staff(app) == []
+
+
+def test_a_token_is_printed_once_and_only_its_hash_is_kept(app: Flask, run: Run) -> None:
+    result = run("tokens", "create", "webshop")
+    assert result.exit_code == 0
+    token = result.stdout.strip()
+    assert result.stdout == f"{token}\n"
+    with app.app_context():
+        assert api_tokens.authenticate(token) is not None
+        with reading() as session:
+            assert token not in session.scalars(select(ApiToken.token_hash)).one()
+    assert token not in run("tokens", "list").output
+
+
+def test_a_revoked_token_opens_nothing(app: Flask, run: Run) -> None:
+    token = run("tokens", "create", "webshop").stdout.strip()
+    assert run("tokens", "revoke", "webshop").exit_code == 0
+    with app.app_context():
+        assert api_tokens.authenticate(token) is None
+    assert "revoked" in run("tokens", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("create", ""), "Error: name: "),
+        (("create", "two\nlines"), "Error: name: "),
+        (("create", "x" * 101), "Error: name: "),
+        (("revoke", "nobody"), "Error: There is no API client"),
+        (("revoke", "no\nbody"), "Error: There is no API client"),
+    ],
+)
+def test_names_that_name_no_client_are_refused_with_one_line(run: Run, args: tuple[str, ...], told: str) -> None:
+    result = run("tokens", *args)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(told)
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_client_has_one_token_at_a_time(run: Run) -> None:
+    assert run("tokens", "create", "webshop").exit_code == 0
+    second = run("tokens", "create", "webshop")
+    assert second.exit_code == 1
+    assert second.stdout == ""
+    assert "has a token already" in second.stderr

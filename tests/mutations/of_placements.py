@@ -1,0 +1,235 @@
+"""Mistakes in placing orders, deciding about placements, and cancelling."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+SERVICES = "orderapp/services"
+DECIDING = f"{SERVICES}/deciding.py"
+OPENING = f"{SERVICES}/opening.py"
+CALLING = f"{SERVICES}/calling.py"
+COMPENSATION = f"{SERVICES}/compensation.py"
+SUBMISSIONS = f"{SERVICES}/submissions.py"
+
+MUTATIONS = (
+    Mutation(
+        "a placement's steps are written after the calls",
+        OPENING,
+        (
+            (
+                "    steps = tuple(PlannedStep(*row) for row in session.execute(statement, rows))\n",
+                "    session.execute(statement, rows)\n"
+                "    steps = tuple(PlannedStep(0, row['system'], f\"{row['key']}:x\") for row in rows)\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "a placement reuses the keys of the one before",
+        "orderapp/domain/keys.py",
+        (('    key = f"{order_number}:{placement_number}:{system}"\n', '    key = f"{order_number}:1:{system}"\n'),),
+    ),
+    Mutation(
+        "an unknown outcome is taken for a refusal",
+        f"{SERVICES}/placement.py",
+        (
+            (
+                "        if self.resumed or any(one.answer.outcome is Outcome.UNKNOWN for one in self.tries):\n"
+                "            return StepState.UNKNOWN\n",
+                "        if self.answer.outcome is Outcome.UNKNOWN:\n            return StepState.REFUSED\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "an unknown outcome before a refusal is forgotten",
+        f"{SERVICES}/placement.py",
+        (
+            (
+                "any(one.answer.outcome is Outcome.UNKNOWN for one in self.tries)",
+                "self.answer.outcome is Outcome.UNKNOWN",
+            ),
+        ),
+    ),
+    Mutation(
+        "who lost the lease confirms or turns round all the same",
+        DECIDING,
+        (
+            (
+                "Submission.id == submission_id, Submission.fencing == fencing, Submission.lease_until.is_not(None)",
+                "Submission.id == submission_id, Submission.lease_until.is_not(None)",
+            ),
+        ),
+    ),
+    Mutation(
+        "a submission is taken over from a living holder",
+        SUBMISSIONS,
+        (
+            ("    if known.lease_left_seconds > 0:\n", "    if known.lease_left_seconds > 1e9:\n"),
+            (
+                ".where(Submission.id == known.id, Submission.lease_until < db_now())",
+                ".where(Submission.id == known.id, Submission.lease_until.is_not(None))",
+            ),
+        ),
+    ),
+    Mutation(
+        "other content under a key in use is told to ask again later",
+        SUBMISSIONS,
+        (
+            ("    if known.content_hash != content_hash:\n        raise KeyReused\n", ""),
+            (
+                "    started = time.monotonic()\n    with writing() as session:\n        taken",
+                "    if known.content_hash != content_hash:\n        raise KeyReused\n"
+                "    started = time.monotonic()\n    with writing() as session:\n        taken",
+            ),
+        ),
+    ),
+    Mutation(
+        "a resumed query_first step is called again without asking",
+        CALLING,
+        (("    if held.resumed and system.guarantee is", "    if not held.document and system.guarantee is"),),
+    ),
+    Mutation(
+        "a resumed step that isn't there is believed before the late window",
+        CALLING,
+        ((" and (held.idle_seconds or 0.0) >= system.late_window_seconds:", ":"),),
+    ),
+    Mutation(
+        "a call is begun with too little of the lease left",
+        CALLING,
+        (
+            (
+                "        if held.seconds_left() < system.call_seconds:\n"
+                '            _note(result, "act", lambda: NO_TIME)\n            return\n',
+                "",
+            ),
+        ),
+    ),
+    Mutation(
+        "the check-back leaves planned steps as they are",
+        DECIDING,
+        (("    _doubt_planned_steps(session, submission.placement_id, [])\n", ""),),
+    ),
+    Mutation(
+        "turning round a resumed placement leaves planned steps as they are",
+        DECIDING,
+        (
+            (
+                "        if held.resumed:\n            # The holder before us",
+                "        if held.fencing < 0:\n            # The holder before us",
+            ),
+        ),
+    ),
+    Mutation(
+        "only what is known to be done is compensated",
+        COMPENSATION,
+        (
+            (
+                "where(Step.placement_id == placement_id, Step.state.in_(HOLDING))",
+                'where(Step.placement_id == placement_id, Step.state == "done")',
+            ),
+        ),
+    ),
+    Mutation(
+        "a compensation knows no late window",
+        COMPENSATION,
+        (('        "absent_from": db_now(system.late_window_seconds),\n', '        "absent_from": db_now(),\n'),),
+    ),
+    Mutation(
+        "a late success of a submission is dropped",
+        DECIDING,
+        (("                reopen(session, held.order_id, held.placement_id, system)\n", "                pass\n"),),
+    ),
+    Mutation(
+        "a late success gets no late window of its own",
+        COMPENSATION,
+        (('    window = {"absent_from": db_now(system.late_window_seconds), ', "    window = {"),),
+    ),
+    Mutation(
+        "what two holders did twice stays twice",
+        DECIDING,
+        (("        plan_surplus(session, held.order_id, held.placement_id, system)\n", "        pass\n"),),
+    ),
+    Mutation(
+        "an order is closed while another placement of it still holds something",
+        COMPENSATION,
+        (
+            (
+                "    if order.state != OrderState.COMPENSATING.value or _holds(\n"
+                "        session, Step.order_id == order_id, Task.order_id == order_id\n    ):\n",
+                "    if order.state != OrderState.COMPENSATING.value:\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "a cancelled compensation counts as complete",
+        COMPENSATION,
+        (("Task.state != TaskState.DONE.value)", 'Task.state.not_in(("done", "cancelled")))'),),
+    ),
+    Mutation(
+        "cancelling an order leaves its settlement running",
+        COMPENSATION,
+        (
+            (
+                "    move(session, Task, TaskState.CANCELLED, *forward, fencing=Task.fencing + 1, **values)\n",
+                '    notify = (*forward, Task.kind == "notify")\n'
+                "    move(session, Task, TaskState.CANCELLED, *notify, fencing=Task.fencing + 1, **values)\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "cancelling an order gives back no settlement",
+        COMPENSATION,
+        (
+            (
+                "Task.kind == TaskKind.SETTLE.value, Task.claims > 0",
+                "Task.kind == TaskKind.SETTLE.value, Task.claims < 0",
+            ),
+        ),
+    ),
+    Mutation(
+        "tasks are committed before the order is confirmed",
+        DECIDING,
+        (
+            (
+                '    """Confirm the placement: every',
+                "    rows = _forward_tasks(held, systems)\n    with writing() as early:\n"
+                "        early.execute(insert(Task).values(rows))\n"
+                '    """Confirm the placement: every',
+            ),
+            (
+                "        rows = _forward_tasks(held, systems)\n        if rows:\n"
+                "            session.execute(insert(Task).values(rows))\n        if held.resumed:",
+                "        if held.resumed:",
+            ),
+        ),
+    ),
+    Mutation(
+        "an order is confirmed without its settlement",
+        DECIDING,
+        (("        for part in (Part.SETTLE, Part.NOTIFY)\n", "        for part in (Part.NOTIFY,)\n"),),
+    ),
+    Mutation(
+        "there is no lock on the cart",
+        f"{SERVICES}/cart_locks.py",
+        (("    if taken is None:\n", "    if taken is None and cart.cart_hash == str():\n"),),
+    ),
+    Mutation(
+        "the cart is looked at first and locked later",
+        f"{SERVICES}/placing.py",
+        (
+            (
+                "        priced = price(request)\n        opening = self._opening(",
+                "        from orderapp.services.cart_locks import refuse_locked\n\n"
+                "        if not request.allow_duplicate:\n            with reading() as session:\n"
+                "                looked = hash_cart(scope, request)\n"
+                "                refuse_locked(session, Cart(request.customer, '', '', None, looked, 60, False))\n"
+                "        priced = price(request)\n        opening = self._opening(",
+            ),
+            ("            allow_duplicate=request.allow_duplicate,\n", "            allow_duplicate=True,\n"),
+        ),
+    ),
+    Mutation(
+        "states are written without regard to what they were",
+        f"{SERVICES}/transitions.py",
+        (("update(model).where(*where, model.state.in_(allowed))", "update(model).where(*where)"),),
+    ),
+)

@@ -1,0 +1,218 @@
+"""Mistakes in claiming, running, recording, repairing and relaying tasks."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+SERVICES = "orderapp/services"
+CLAIMING = f"{SERVICES}/claiming.py"
+PERFORMING = f"{SERVICES}/performing.py"
+RUNNING = f"{SERVICES}/running.py"
+RECOVERING = f"{SERVICES}/recovering.py"
+STAFF = f"{SERVICES}/staff_acts.py"
+
+MUTATIONS = (
+    Mutation(
+        "a task is claimed from its worker",
+        CLAIMING,
+        (
+            (
+                ".where(*where, Task.state.in_([state.value for state in sources_of(TaskState.RUNNING)]))",
+                ".where(*where)",
+            ),
+            ("        Task.state == TaskState.WAITING.value,\n", '        Task.state.in_(["waiting", "running"]),\n'),
+        ),
+    ),
+    Mutation("a task is run before it is due", CLAIMING, (("        Task.due_at <= db_now(),\n", ""),)),
+    Mutation(
+        "an attempt is counted when it is recorded, not when it begins",
+        RUNNING,
+        (
+            (
+                "    if decision.verdict is Verdict.SNOOZE:\n",
+                '    values["attempts"] = Task.attempts + 1\n    if not decision:\n',
+            ),
+        ),
+    ),
+    Mutation("an attempt isn't counted at its claim", CLAIMING, (("            attempts=Task.attempts + 1,\n", ""),)),
+    Mutation(
+        "a query_first system is called again without asking",
+        PERFORMING,
+        (("    if system.guarantee is Guarantee.QUERY_FIRST:\n        return _act_unless_done(claim, system)\n", ""),),
+    ),
+    Mutation(
+        "what a system accepted and finishes later is sent to it again",
+        PERFORMING,
+        (("    used_before = claim.doubtful or claim.accepted\n", "    used_before = claim.doubtful\n"),),
+    ),
+    Mutation(
+        "what isn't there is done again before the late window",
+        PERFORMING,
+        (
+            (
+                "    if claim.absent_in_seconds > 0:\n"
+                '        return "ask", _too_early(claim, found)\n    if claim.seconds_left()',
+                "    if claim.seconds_left()",
+            ),
+        ),
+    ),
+    Mutation(
+        "what isn't there is compensated before the late window",
+        PERFORMING,
+        (
+            (
+                "    if report.finding is Finding.ABSENT and claim.absent_in_seconds > 0:\n"
+                '        return "ask", _too_early(claim, found)\n    surplus',
+                "    surplus",
+            ),
+        ),
+    ),
+    Mutation(
+        "a surplus is taken back with what has to stay",
+        PERFORMING,
+        (("    surplus = report.effects[claim.task.keep :]\n", "    surplus = report.effects\n"),),
+    ),
+    Mutation(
+        "an unsafe call is repeated",
+        "orderapp/domain/retry.py",
+        (
+            (
+                "    if answer.outcome is Outcome.UNKNOWN and guarantee is Guarantee.UNSAFE:\n",
+                "    if guarantee is None:\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "there is no end to attempts",
+        "orderapp/domain/retry.py",
+        (("    if attempts >= attempt_limit:\n", "    if attempts >= attempt_limit + 1000:\n"),),
+    ),
+    Mutation(
+        "who lost a task records its end",
+        RUNNING,
+        (("(Task.id == task.id, Task.fencing == task.fencing, Task.state == ", "(Task.id == task.id, Task.state == "),),
+    ),
+    Mutation(
+        "who lost a task snoozes it",
+        RUNNING,
+        (
+            (
+                "    return state if move(session, Task, state, *ours, **values) else None\n",
+                "    if decision.verdict is Verdict.SNOOZE:\n"
+                "        ours = (Task.id == task.id, Task.state == 'running')\n"
+                "    return state if move(session, Task, state, *ours, **values) else None\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "a snooze uses up an attempt",
+        RUNNING,
+        (('        values["attempts"] = Task.attempts - 1\n', "        pass\n"),),
+    ),
+    Mutation(
+        "an unknown call begins no late window",
+        RUNNING,
+        (('        values["absent_from"] = db_now(system.late_window_seconds)\n', "        pass\n"),),
+    ),
+    Mutation(
+        "a settlement that came after its order was cancelled is dropped",
+        RUNNING,
+        (("        reopen(session, task.order_id, task.placement_id, system)\n", "        pass\n"),),
+    ),
+    Mutation(
+        "a settlement that two workers made stays twice",
+        RUNNING,
+        (("        plan_surplus(session, task.order_id, task.placement_id, system)\n", "        pass\n"),),
+    ),
+    Mutation(
+        "a task that waits isn't told of",
+        RUNNING,
+        (('"publish_at": db_now(decision.delay_seconds)}', '"publish_at": None}'),),
+    ),
+    Mutation(
+        "a transaction stays open over the call",
+        RUNNING,
+        (
+            (
+                "    verb, answer = perform(held, in_turn(system, held.turns))\n",
+                "    with writing() as open_one:\n        open_one.get(Task, held.task.id)\n"
+                "        verb, answer = perform(held, in_turn(system, held.turns))\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "a lapsed lease leaves no attempt behind",
+        RECOVERING,
+        (('        record_attempt(session, task, Try("undo" if undoing else "act", WORKER_DIED, now, now))\n', ""),),
+    ),
+    Mutation(
+        "a lapsed lease begins no late window",
+        RECOVERING,
+        (
+            (
+                "absent_from=Task.absent_from if undoing else db_now(system.late_window_seconds),",
+                "absent_from=Task.absent_from,",
+            ),
+        ),
+    ),
+    Mutation(
+        "the timer repairs no submissions",
+        RECOVERING,
+        (
+            (
+                "        sum(_repair_placement(submission_id, settings) for submission_id in submissions),\n",
+                "        0,\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "a row is marked as published before the broker has confirmed its message",
+        "tasks/relay.py",
+        (
+            (
+                "            broker.enqueue(hint_message(hint.task_id, hint.system))\n"
+                "            confirmed.append(hint)\n",
+                "            confirmed.append(hint)\n"
+                "            broker.enqueue(hint_message(hint.task_id, hint.system))\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "a published row is never published again",
+        f"{SERVICES}/relaying.py",
+        (("            .values(publish_at=db_now(again_seconds))\n", "            .values(publish_at=None)\n"),),
+    ),
+    Mutation(
+        "what is taken from a worker counts as never tried",
+        f"{SERVICES}/history.py",
+        (("            record_attempt(session, task, Try(verb, TAKEN_AWAY, now, now))\n", "            pass\n"),),
+    ),
+    Mutation(
+        "what staff took from a worker and requeue begins no late window",
+        STAFF,
+        (
+            (
+                '        more["absent_from"] = db_now(system.call_seconds + system.late_window_seconds)\n',
+                "        pass\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "staff requeue what a worker has",
+        STAFF,
+        (
+            ('    if state is TaskState.RUNNING:\n        return "a worker has it right now"\n', ""),
+            ("{TaskState.FAILED, TaskState.WAITING, ", "{TaskState.FAILED, TaskState.RUNNING, TaskState.WAITING, "),
+        ),
+    ),
+    Mutation(
+        "due times by this process's clock",
+        RUNNING,
+        (
+            (
+                '"due_at": db_now(decision.delay_seconds), ',
+                '"due_at": __import__("datetime").datetime.now(__import__("datetime").UTC), ',
+            ),
+        ),
+    ),
+)

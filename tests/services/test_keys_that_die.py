@@ -1,0 +1,157 @@
+"""Keys that a system forgets after a time, and keys under which it stores a failure for ever."""
+
+from __future__ import annotations
+
+import pytest
+
+from orderapp.domain.orders import Effect
+from orderapp.domain.outcome import Answer, Finding, Outcome
+from orderapp.domain.states import OrderState
+from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.staff_acts import requeue
+from orderapp.systems.base import Part
+from tests.services.scripted import Scripted, answers, does_it_then
+from tests.services.shop import Shop
+
+WINDOW_SECONDS = 3600.0
+
+
+@pytest.fixture
+def bank() -> Scripted:
+    return Scripted("bank", Part.SETTLE, attempts=20, key_window_seconds=WINDOW_SECONDS)
+
+
+@pytest.fixture
+def shop1(empty_shop: Shop, bank: Scripted) -> Shop:
+    return empty_shop.with_systems(bank)
+
+
+def test_a_dead_key_is_not_repeated_but_asked_for_and_found_in_place(shop1: Shop, bank: Scripted) -> None:
+    bank.acts.append(does_it_then(bank))
+    shop1.submit()
+    shop1.work()
+    shop1.let_keys_die()
+    shop1.work_until_quiet()
+    assert (shop1.task().state, bank.verbs()) == ("done", ["act", "ask"])
+
+
+def test_a_dead_key_that_shows_nothing_is_for_staff(shop1: Shop, bank: Scripted) -> None:
+    bank.acts.append(answers(Outcome.UNKNOWN))
+    shop1.submit()
+    shop1.work()
+    shop1.let_keys_die()
+    shop1.make_due()
+    shop1.work()
+    task = shop1.task()
+    assert (task.state, task.last_code, bank.verbs()) == ("failed", "key_dead", ["act", "ask"])
+    assert "may have forgotten the key" in (task.last_message or "")
+
+
+def test_a_key_that_was_never_used_cannot_have_died(shop1: Shop, bank: Scripted) -> None:
+    shop1.submit()
+    shop1.let_keys_die()
+    shop1.work_until_quiet()
+    assert (shop1.task().state, bank.verbs()) == ("done", ["act"])
+
+
+def test_a_key_lives_from_its_first_use(shop1: Shop, bank: Scripted) -> None:
+    bank.acts.append(answers(Outcome.UNKNOWN))
+    shop1.submit()
+    assert shop1.task().key_dies_at is None
+    shop1.work()
+    first = shop1.task().key_dies_at
+    assert first is not None
+    shop1.make_due()
+    shop1.work_until_quiet()
+    assert shop1.task().key_dies_at == first, "a repeat makes it no younger"
+
+
+def test_staff_who_requeue_a_dead_key_have_decided(shop1: Shop, bank: Scripted) -> None:
+    bank.acts.append(answers(Outcome.UNKNOWN))
+    shop1.submit()
+    shop1.work()
+    shop1.let_keys_die()
+    shop1.make_due()
+    shop1.work()
+    requeue([shop1.task().id], COMMAND_LINE, "the bank says it never had it", shop1.settings)
+    shop1.work_until_quiet()
+    assert (shop1.task().state, bank.held) == ("done", 1)
+
+
+@pytest.mark.parametrize(
+    ("finding", "state", "verbs"),
+    [
+        (Finding.IN_PLACE, "done", ["ask", "undo"]),
+        (Finding.UNDONE, "done", ["ask"]),
+        (Finding.ABSENT, "failed", ["ask"]),
+    ],
+)
+def test_a_dead_key_is_undone_only_where_the_system_still_shows_it(
+    empty_shop: Shop, finding: Finding, state: str, verbs: list[str]
+) -> None:
+    # A cancel of a forgotten key is answered with yes, and cancels nothing.
+    stock = Scripted("stock", position=1, key_window_seconds=WINDOW_SECONDS)
+    no = Scripted("no", position=2)
+    no.acts.append(answers(Outcome.REFUSED, "no", repeatable=False))
+    shop = empty_shop.with_systems(stock, no)
+    shop.submit()
+    shop.let_keys_die()
+    stock.findings.append(finding)
+    shop.work()
+    assert shop.task(system="stock").state == state
+    assert stock.verbs() == ["act", *verbs]
+
+
+@pytest.fixture
+def freezer() -> Scripted:
+    """A system that answers a key whose first request failed with that failure, over and over."""
+    return Scripted("freezer", Part.SETTLE, attempts=20, stores_failures=True)
+
+
+def freezes(system: Scripted, done: bool) -> None:
+    """Let the first call fail, and every repeat under its key be answered with the stored failure."""
+    frozen: set[str] = set()
+
+    def act(effect: Effect) -> Answer:
+        system.acts.append(act)
+        if not frozen:
+            frozen.add(effect.key)
+            if done:
+                system.do(effect)
+        return Answer(Outcome.UNKNOWN, "http_500") if effect.key in frozen else system.do(effect)
+
+    system.acts.append(act)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_stored_failure_is_never_repeated_but_its_key_barred_and_a_new_one_used(
+    empty_shop: Shop, freezer: Scripted, done: bool
+) -> None:
+    freezes(freezer, done)
+    shop = empty_shop.with_systems(freezer)
+    order = shop.submit().order
+    shop.work_until_quiet()
+    task = shop.task()
+    assert (task.state, task.key, freezer.verbs()) == ("done", f"{order.number}:1:freezer:2", ["act", "undo", "act"])
+    assert (freezer.held, freezer.in_place[f"{order.number}:1:freezer"]) == (1, 0)
+    assert task.attempts == 2, "barring the key used up none"
+
+
+def test_an_order_settled_under_a_later_key_is_cancelled_under_that_key(empty_shop: Shop, freezer: Scripted) -> None:
+    freezes(freezer, done=True)
+    shop = empty_shop.with_systems(freezer)
+    order = shop.submit().order
+    shop.work_until_quiet()
+    shop.cancel(order.id)
+    shop.work_until_quiet()
+    assert (shop.view(order.id).state, freezer.held) == (OrderState.CANCELLED, 0)
+
+
+def test_a_key_that_cannot_be_barred_is_not_left_behind(empty_shop: Shop, freezer: Scripted) -> None:
+    freezes(freezer, done=True)
+    freezer.undos.append(answers(Outcome.UNKNOWN))
+    shop = empty_shop.with_systems(freezer)
+    shop.submit()
+    shop.work_until_quiet()
+    assert freezer.verbs() == ["act", "undo", "undo", "act"]
+    assert freezer.held == 1

@@ -1,0 +1,20 @@
+"""An order may die at every boundary, on SQLite with the broker inside the worker: the books agree all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sweep.conftest import MOST_SECONDS, assert_nothing_is_wrong
+from tests.sweep.sweeping import Sweeper
+
+pytestmark = pytest.mark.timeout(MOST_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("group", "singles", "pairs"),
+    [("confirmed", 90, 15), ("refused", 35, 10), ("unknown", 70, 20), ("afterwards", 60, 15)],
+)
+def test_an_order_may_die_at_every_boundary(
+    on_sqlite: Sweeper, capsys: pytest.CaptureFixture[str], group: str, singles: int, pairs: int
+) -> None:
+    assert_nothing_is_wrong(on_sqlite, group, capsys, singles=singles, pairs=pairs)

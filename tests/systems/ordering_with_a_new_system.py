@@ -1,0 +1,87 @@
+"""Orders with a system that isn't in the product: `python -m tests.systems.ordering_with_a_new_system SYSTEMS DATA`.
+
+SYSTEMS is a folder whose files count as if they were in `orderapp/systems/`, DATA one for databases and for
+`happened.json`. A process of its own, for what systems there are is looked up once per process.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import orderapp.systems
+
+if __name__ == "__main__":
+    # Before anything looks which systems there are.
+    orderapp.systems.__path__.append(sys.argv[1])
+
+from flask import Flask
+from sqlalchemy import select
+
+from orderapp import create_app
+from orderapp.domain.states import TaskState
+from orderapp.extensions import db
+from orderapp.models import Base, Task
+from orderapp.services.database import reading
+from orderapp.services.order_request import read_order
+from orderapp.services.placing import Placing
+from orderapp.services.products import import_products
+from orderapp.services.running import run_task
+from tests.sandbox.running import RunningSandbox
+
+PRODUCTS = [
+    {"sku": "TEA-GREEN", "name": "Green tea", "price": {"value": 1250, "currency": "EUR"}},
+    {"sku": "SCALE-01", "name": "Scale", "price": {"value": 4500, "currency": "EUR"}},
+]
+CUSTOMER = {"name": "Ada Lovelace", "email": "ada@example.com"}
+
+
+def main(data: Path) -> dict[str, Any]:
+    """Order as a member, as a member what is out of stock, and as nobody's member."""
+    with RunningSandbox(data) as sandbox:
+        sandbox.set("stock", "TEA-GREEN", 100)
+        sandbox.set("stock", "SCALE-01", 0)
+        app = create_app(
+            {"ORDERAPP_MODE": "development", "DATABASE_URL": f"sqlite:///{data / 'orders.db'}", **sandbox.environ()}
+        )
+        with app.app_context():
+            Base.metadata.create_all(db.engine)
+            import_products(PRODUCTS)
+            happened = {
+                "member": placed(app, sandbox, "TEA-GREEN", member_ref="M-1001"),
+                "out_of_stock": placed(app, sandbox, "SCALE-01", member_ref="M-1001"),
+                "no_member": placed(app, sandbox, "TEA-GREEN"),
+                "doctor": app.test_cli_runner().invoke(args=["doctor"]).output,
+            }
+            db.engine.dispose()
+    return happened
+
+
+def placed(app: Flask, sandbox: RunningSandbox, sku: str, **member: str) -> dict[str, Any]:
+    """Place an order, do its tasks, and return what became of it and what the systems hold of it."""
+    settings = app.extensions["orderapp.settings"]
+    request = read_order({"customer": {**CUSTOMER, **member}, "lines": [{"sku": sku, "quantity": 2}]})
+    answer = Placing(settings).submit(request, key=f"{sku}{len(member)}")
+    with reading() as session:
+        waiting = session.scalars(select(Task.id).where(Task.state == TaskState.WAITING.value)).all()
+    for task_id in waiting:
+        run_task(task_id, settings)
+    with reading() as session:
+        tasks = session.execute(
+            select(Task.system, Task.kind, Task.state).where(Task.order_id == answer.order.id)
+        ).all()
+    number = answer.order.number
+    return {
+        "result": answer.result,
+        "steps": {step.system: step.state for step in answer.order.steps},
+        "tasks": sorted(f"{task.kind} {task.system} {task.state}" for task in tasks),
+        "held": sandbox.held(number),
+        "effects": [effect["effect"] for effect in sandbox.ledger(number, "loyalty")["effects"]],
+    }
+
+
+if __name__ == "__main__":
+    happened_here = main(Path(sys.argv[2]))
+    Path(sys.argv[2], "happened.json").write_text(json.dumps(happened_here))

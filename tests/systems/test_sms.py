@@ -1,0 +1,99 @@
+"""SMS: the Twilio Messages API, unsafe to repeat."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from urllib.parse import parse_qs
+
+import pytest
+
+from orderapp.domain.orders import Customer
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.retry import Guarantee
+from orderapp.systems.sms import Sms
+from tests.systems.conftest import Wire
+from tests.systems.making import ACCOUNT, ORDER, SECRET, effect_for, make
+
+EFFECT = effect_for(Sms)
+
+
+def test_a_message_goes_out_as_form_fields_with_basic_auth(wire: Wire) -> None:
+    wire.answers(201, '{"sid": "SM1", "status": "queued"}')
+    assert make(Sms).act(EFFECT).outcome is Outcome.DONE
+    request = wire.requests[0].request
+    assert (request.method, request.path_url) == ("POST", f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json")
+    assert request.headers["Authorization"] == "Basic " + base64.b64encode(f"{ACCOUNT}:{SECRET}".encode()).decode()
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert parse_qs(str(request.body)) == {
+        "To": ["+4930901820"],
+        "From": ["+15005550006"],
+        "Body": ["Thank you! Your order 7K3M9-QXZ2F is confirmed."],
+    }
+
+
+def test_an_account_cannot_lead_to_another_address(wire: Wire) -> None:
+    wire.answers(201, '{"sid": "SM1", "status": "queued"}')
+    make(Sms, SMS_ACCOUNT_SID="../x?y#z").act(EFFECT)
+    assert wire.requests[0].request.path_url == "/2010-04-01/Accounts/..%2Fx%3Fy%23z/Messages.json"
+
+
+def test_a_final_error_of_twilio_is_a_refusal(wire: Wire) -> None:
+    wire.answers(400, '{"code": 21211, "message": "The number +4930901820 is not valid.", "status": 400}')
+    answer = make(Sms).act(EFFECT)
+    assert (answer.outcome, answer.code, answer.repeatable) == (Outcome.REFUSED, "twilio_21211", False)
+    assert "+4930901820" not in answer.exchanges[0].response
+
+
+@pytest.mark.parametrize("code", [None, True, "21211", 0, -1, 10**6, 2.5, [21211]])
+def test_without_twilios_error_a_400_is_our_mistake(code: object, wire: Wire) -> None:
+    wire.answers(400, json.dumps({"code": code, "message": "No."}))
+    answer = make(Sms).act(EFFECT)
+    assert (answer.outcome, answer.code, answer.repeatable) == (Outcome.NOT_SENT, "http_400", False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"sid": "SM1"},
+        {"status": "queued"},
+        {"sid": "", "status": "queued"},
+        {"sid": 1, "status": "queued"},
+        {"sid": True, "status": "queued"},
+        {"sid": "SM1", "status": None},
+        {"sid": "SM1", "status": 201},
+    ],
+)
+def test_a_success_of_no_documented_shape_is_unknown(body: object, wire: Wire) -> None:
+    wire.answers(201, json.dumps(body))
+    assert make(Sms).act(EFFECT).outcome is Outcome.UNKNOWN
+
+
+def test_a_doubtful_message_is_never_repeated_by_itself() -> None:
+    assert Sms.guarantee is Guarantee.UNSAFE
+    assert (Sms.repeats.not_sent, Sms.repeats.unknown) == (0, 0)
+
+
+def test_it_concerns_only_orders_with_a_phone_number() -> None:
+    assert make(Sms).concerns(ORDER)
+    assert not make(Sms).concerns(replace(ORDER, customer=Customer("Ada", "ada@example.com")))
+
+
+@pytest.mark.parametrize("missing", ["SMS_ACCOUNT_SID", "SMS_AUTH_TOKEN", "SMS_FROM"])
+def test_it_is_configured_only_with_all_its_settings(missing: str) -> None:
+    assert make(Sms).configured
+    assert not make(Sms, **{missing: ""}).configured
+
+
+def test_by_default_it_speaks_to_twilio_itself(wire: Wire) -> None:
+    wire.answers(201, '{"sid": "SM1", "status": "queued"}')
+    make(Sms, url="").act(EFFECT)
+    assert (wire.requests[0].request.url or "").startswith("https://api.twilio.com/2010-04-01/")
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "done"), (404, "done"), (405, "done"), (401, "not_sent")])
+def test_the_check_shows_whether_the_credentials_are_right(status: int, outcome: str, wire: Wire) -> None:
+    wire.answers(status)
+    assert make(Sms).check().outcome.value == outcome
+    assert wire.requests[0].request.path_url == f"/2010-04-01/Accounts/{ACCOUNT}.json"

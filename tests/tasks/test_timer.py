@@ -1,0 +1,173 @@
+"""The timer: survives the loss of the database, and ends as a whole where it can't go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from orderapp import create_app
+from orderapp.config import ROOT
+from orderapp.errors import DatabaseUnavailable
+from orderapp.extensions import db
+from orderapp.models import Base, Task
+from orderapp.services.running import run_task
+from tasks.actors import declare_actor
+from tasks.broker import make_broker
+from tasks.relay import relay_until
+from tasks.timer import repair_until
+from tests.servers.loopback import free_port, poll_until
+from tests.servers.postgres import PostgresServer
+from tests.services.scripted import Killed, Scripted, dies
+from tests.services.shop import Shop
+from tests.tasks.conftest import SETTINGS
+
+
+@contextmanager
+def in_thread(work: Callable[..., None], *arguments: Any) -> Iterator[threading.Thread]:
+    """Run a work that ends when it is told to stop, for as long as the block."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop, *arguments))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def postgres_shop(postgres_server: PostgresServer, systems: dict[str, Scripted]) -> Iterator[Shop]:
+    url = postgres_server.create_database()
+    app = create_app({**SETTINGS, "DATABASE_URL": url, "TIMER_INTERVAL_SECONDS": "0.05"})
+    with app.app_context():
+        Base.metadata.create_all(db.engine)
+        yield Shop(app, app.extensions["orderapp.settings"]).stocked().with_systems(*systems.values())
+        db.engine.dispose()
+    postgres_server.drop_database(url)
+
+
+def killed_worker(shop: Shop, bank: Scripted) -> Task:
+    """Place an order whose settlement's worker dies; its lease has run out."""
+    bank.acts.append(dies)
+    task = shop.tasks(shop.submit().order.id, kind="settle")[0]
+    with pytest.raises(Killed):
+        run_task(task.id, shop.settings)
+    shop.let_task_leases_lapse()
+    return task
+
+
+def test_timer_and_relay_go_on_after_the_database_was_away(
+    postgres_shop: Shop, postgres_server: PostgresServer, systems: dict[str, Scripted]
+) -> None:
+    shop = postgres_shop
+    broker = make_broker(shop.settings, shop.app)
+    declare_actor(broker, shop.app, shop.settings)
+    repairing, relaying = (repair_until, shop.app, shop.settings), (relay_until, broker, shop.app, shop.settings)
+    with in_thread(*repairing) as timer, in_thread(*relaying) as relay:
+        killed_worker(shop, systems["bank"])
+        assert poll_until(lambda: shop.task(kind="settle").state == "waiting", within_seconds=10)
+        postgres_server.stop("immediate")
+        with pytest.raises(DatabaseUnavailable):
+            shop.submit()
+        postgres_server.start()
+        task = killed_worker(shop, systems["bank"])
+        assert poll_until(lambda: shop.tasks(id=task.id)[0].state == "waiting", within_seconds=10)
+        assert timer.is_alive()
+        assert relay.is_alive()
+
+
+def test_a_worker_without_a_database_drops_its_hints(systems: dict[str, Scripted]) -> None:
+    app = create_app({**SETTINGS, "DATABASE_URL": f"postgresql+psycopg://127.0.0.1:{free_port()}/none"})
+    settings = replace(app.extensions["orderapp.settings"], rabbitmq_urls=())
+    run = declare_actor(make_broker(settings, app), app, Shop(app, settings).with_systems(*systems.values()).settings)
+    for _ in range(6):  # more than there are slots
+        run(1, systems["bank"].name)
+    assert systems["bank"].calls == []
+
+
+@pytest.fixture
+def start_timer() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `python -m tasks.timer`; what hasn't ended with the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(database_url: str, **environment: str) -> subprocess.Popen[str]:
+        variables = {
+            **SETTINGS,
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": database_url,
+            "INVENTORY_URL": "http://127.0.0.1:1",
+            "SETTLEMENT_URL": "http://127.0.0.1:1",
+            "TIMER_INTERVAL_SECONDS": "0.1",
+            **environment,
+        }
+        command = [sys.executable, "-m", "tasks.timer"]
+        started.append(subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for timer in started:
+        timer.kill()
+        timer.communicate()
+
+
+StartTimer = Callable[..., subprocess.Popen[str]]
+
+
+def migrated(url: str, *changes: str) -> None:
+    """Make the tables, then change them."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        Base.metadata.create_all(connection)
+        for change in changes:
+            connection.execute(text(change))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("cart_locks", "expires_at"), ("tasks", "publish_at")], ids=["repair", "relay"]
+)
+def test_a_timer_whose_one_half_fails_ends_as_a_whole(
+    postgres_server: PostgresServer, start_timer: StartTimer, table: str, column: str
+) -> None:
+    url = postgres_server.create_database()
+    # Nothing that anybody foresaw: a time that isn't one.
+    migrated(url, f"ALTER TABLE {table} ALTER {column} TYPE text")
+    timer = start_timer(url, RABBITMQ_URL=f"amqp://127.0.0.1:{free_port()}/")
+    _output, errors = timer.communicate(timeout=30)
+    assert timer.returncode == 1
+    assert "UndefinedFunction" in errors
+    postgres_server.drop_database(url)
+
+
+def test_a_timer_ends_in_order_when_told_to(tmp_path: Path, start_timer: StartTimer) -> None:
+    url = f"sqlite:///{tmp_path / 'orders.db'}"
+    migrated(url)
+    timer = start_timer(url, RABBITMQ_URL=f"amqp://127.0.0.1:{free_port()}/")
+    assert timer.stderr is not None
+    assert "timer.started" in timer.stderr.readline()
+    timer.send_signal(signal.SIGTERM)
+    _output, errors = timer.communicate(timeout=20)
+    assert (timer.returncode, "timer.stopped" in errors) == (0, True)
+
+
+@pytest.mark.parametrize("slots", ["0", "many", "1.5"])
+def test_a_wrong_number_of_slots_ends_the_start_with_one_line(
+    tmp_path: Path, start_timer: StartTimer, slots: str
+) -> None:
+    timer = start_timer(f"sqlite:///{tmp_path / 'orders.db'}", WORKER_SLOTS_PER_SYSTEM=slots)
+    _output, errors = timer.communicate(timeout=30)
+    assert timer.returncode == 1
+    assert errors.startswith("orderapp: WORKER_SLOTS_PER_SYSTEM: ")
+    assert errors.count("\n") == 1

@@ -1,0 +1,99 @@
+"""The shop against the sandbox's systems, on a database of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from orderapp import create_app
+from orderapp.config import Settings
+from orderapp.domain.states import TaskState
+from orderapp.extensions import db
+from orderapp.models import Base, Product, Task, db_now
+from orderapp.services.database import reading, writing
+from orderapp.services.running import run_task
+from tests.sandbox.running import RunningSandbox
+
+PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 1250), ("POT-CAST", "Cast iron pot", 8900), ("SCALE-01", "Scale", 4500)]
+ANSWERS_FAST = {f"{system}_TIMEOUT": "1,1" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
+    """Stand-ins for all systems; an answer that is late counts as lost at once."""
+    with RunningSandbox(tmp_path / "sandbox", coupon_late_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture
+def app(tmp_path: Path, sandbox: RunningSandbox) -> Iterator[Flask]:
+    """The application with three products on sale; the scale is out of stock."""
+    app = create_app(
+        {
+            "ORDERAPP_MODE": "development",
+            "SECRET_KEY": "a secret for tests alone",
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}",
+            "RETRY_BASE_SECONDS": "0.01",
+            "RETRY_MAX_SECONDS": "0.02",
+            **ANSWERS_FAST,
+            **sandbox.environ(),
+        }
+    )
+    with app.app_context():
+        Base.metadata.create_all(db.engine)
+        with writing() as session:
+            session.add_all(
+                Product(sku=sku, name=name, price_minor=price, currency="EUR", updated_at=db_now())
+                for sku, name, price in PRODUCTS
+            )
+        yield app
+        db.engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without JavaScript."""
+    return app.test_client()
+
+
+@pytest.fixture
+def run_tasks(app: Flask) -> Callable[[], None]:
+    """Do what workers do until nothing is waiting."""
+    settings: Settings = app.extensions["orderapp.settings"]
+
+    def run() -> None:
+        for _ in range(200):
+            with reading() as session:
+                waiting = session.scalars(select(Task.id).where(Task.state == TaskState.WAITING.value)).all()
+            if not waiting:
+                return
+            for task_id in waiting:
+                run_task(task_id, settings)
+        pytest.fail("There are tasks that never end.")
+
+    return run
+
+
+@pytest.fixture
+def new_form(client: FlaskClient) -> Callable[..., dict[str, str]]:
+    """Open the order form and fill it in; keywords replace what is typed, `quantity:SKU` goes in as a mapping."""
+
+    def fill(quantities: Mapping[str, str] | None = None, **typed: str) -> dict[str, str]:
+        fields = hidden_fields(client.get("/"))
+        fields.update(name="Ada Lovelace", email="ada@example.com")
+        fields.update({f"quantity:{sku}": text for sku, text in (quantities or {"TEA-GREEN": "2"}).items()})
+        return {**fields, **typed}
+
+    return fill
+
+
+def hidden_fields(page: TestResponse) -> dict[str, str]:
+    """Return the names and values of a page's hidden fields."""
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text))

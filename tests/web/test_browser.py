@@ -1,0 +1,237 @@
+"""The shop in Chromium: what the script adds, and what has to work without it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import func, select
+from werkzeug.serving import make_server
+
+from orderapp.models import Order
+from orderapp.services.database import reading
+
+PLACE = "[data-guard-button]"
+# Ratios of WCAG 2.2 AA, for each element that has text of its own, against the first ground behind it.
+FAINT_TEXT = """() => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = channels(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !element.checkVisibility() || element.closest(".visually-hidden, noscript, script")) continue;
+    const style = getComputedStyle(element);
+    const [a, b] = [luminance(channels(style.color)), luminance(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    if (ratio < (large ? 3 : 4.5)) faint.push(`${element.textContent.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""
+
+
+@pytest.fixture
+def shop_url(app) -> Iterator[str]:
+    """Where the shop runs, with several requests at a time."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_wrong_in_the_page(page: Page) -> Iterator[None]:
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    # Scripts and styles that the content security policy stops are told on the console.
+    page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
+    yield
+    assert wrong == []
+
+
+def fill(page: Page, url: str, **quantities: str) -> None:
+    page.goto(url)
+    page.get_by_label("Name").fill("Ada Lovelace")
+    page.get_by_label("E-mail address").fill("ada@example.com")
+    for label, text in (quantities or {"Green tea": "2"}).items():
+        page.get_by_label(label).fill(text)
+
+
+def test_the_total_follows_the_quantities(page, shop_url):
+    fill(page, shop_url, **{"Green tea": "2", "Cast iron pot": "1"})
+    expect(page.locator("[data-total]")).to_have_text("€114.00")
+    page.get_by_label("Green tea").fill("many")
+    expect(page.locator("[data-total]")).to_have_text("€89.00")
+    expect(page.get_by_role("button", name="Update the total")).to_be_hidden()
+
+
+def test_an_order_can_be_placed_with_the_keyboard_alone(page, shop_url):
+    page.goto(shop_url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.get_by_label("Green tea").focus()
+    page.keyboard.type("1")
+    page.get_by_label("Name").focus()
+    page.keyboard.type("Ada")
+    page.keyboard.press("Tab")
+    page.keyboard.type("ada@example.com")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+
+
+def test_mistakes_are_read_first_and_lead_to_their_fields(page, shop_url):
+    fill(page, shop_url)
+    page.get_by_label("E-mail address").fill("ada@")
+    page.locator(PLACE).click()
+    expect(page).to_have_title(re.compile("^Error: "))
+    expect(page.get_by_role("alert")).to_be_focused()
+    page.get_by_role("alert").get_by_role("link").click()
+    expect(page.get_by_label("E-mail address")).to_be_focused()
+    page.get_by_label("E-mail address").fill("ada@example.com")
+    page.keyboard.press("Tab")
+    expect(page.locator(".field-error")).to_have_count(0)
+    page.locator(PLACE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+
+
+def test_pressing_again_while_it_is_sent_does_nothing(page, shop_url, sandbox):
+    fill(page, shop_url)
+    sandbox.fault("inventory", "slow", seconds=0.5)
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    shown = page.evaluate(
+        """() => {
+          const button = document.querySelector("[data-guard-button]");
+          button.click(); button.click(); button.form.requestSubmit(); button.click();
+          const status = document.querySelector("[data-guard-status]");
+          return [button.textContent, button.getAttribute("aria-disabled"), status.textContent];
+        }"""
+    )
+    assert shown == ["Placing your order…", "true", "Placing your order…"]
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+    assert len(sent) == 1
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(Order)) == 1
+
+
+def test_back_from_the_order_the_button_can_be_pressed_again(page, shop_url):
+    fill(page, shop_url)
+    page.locator(PLACE).click()
+    page.wait_for_url("**/orders/*")
+    page.go_back()
+    expect(page.locator(PLACE)).to_have_text("Place the order")
+    expect(page.locator(PLACE)).not_to_have_attribute("aria-disabled", "true")
+
+
+@pytest.fixture
+def failing_order(page, shop_url, sandbox) -> None:
+    """The page of an order that is being undone, on a clock that can be moved on."""
+    page.clock.install()
+    sandbox.fault("inventory", "error_before")
+    fill(page, shop_url)
+    page.locator(PLACE).click()
+    expect(page.get_by_text("We are giving back")).to_be_visible()
+    sandbox.clear_faults()
+
+
+def requests_of(page: Page) -> list[str]:
+    """Return a list to which every request from now on is added."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    return sent
+
+
+@pytest.mark.usefixtures("failing_order")
+def test_the_page_follows_the_order_to_its_end_and_then_asks_no_more(page, run_tasks):
+    run_tasks()
+    page.clock.fast_forward("01:00")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    expect(page.locator("[data-updated]")).to_have_text(re.compile(r"Updated \d\d:\d\d:\d\d"))
+    sent = requests_of(page)
+    page.clock.fast_forward("10:00")
+    # The browser fetches the page's own parts when it likes.
+    assert [url for url in sent if "/static/" not in url] == []
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+
+
+@pytest.mark.usefixtures("failing_order")
+def test_a_hidden_page_asks_nothing_and_a_shown_one_asks_at_once(page, run_tasks):
+    switch = """(hidden) => {
+      Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(switch, True)
+    sent = requests_of(page)
+    page.clock.fast_forward("10:00")
+    assert sent == []
+    run_tasks()
+    page.evaluate(switch, False)
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+@pytest.mark.usefixtures("failing_order")
+def test_a_shop_that_can_t_be_reached_is_told_and_asked_again(page, context, run_tasks):
+    context.set_offline(True)
+    page.clock.fast_forward("01:00")
+    expect(page.locator("[data-updated]")).to_contain_text("keeps trying")
+    context.set_offline(False)
+    run_tasks()
+    page.clock.fast_forward("01:00")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_an_order_can_be_placed_without_javascript(browser: Browser, shop_url):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    fill(page, shop_url)
+    page.get_by_role("button", name="Update the total").click()
+    expect(page.locator("[data-total]")).to_have_text("€25.00")
+    page.locator(PLACE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_every_page_fits_and_can_be_read(page, shop_url, sandbox, scheme, width):
+    page.set_viewport_size({"width": width, "height": 700})
+    page.emulate_media(color_scheme=scheme)
+
+    def looks_right() -> None:
+        too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(too_wide) == 0
+        assert page.evaluate(FAINT_TEXT) == []
+        assert page.locator("h1").count() == 1
+
+    page.goto(f"{shop_url}/no-such-page")
+    looks_right()
+    fill(page, shop_url)
+    looks_right()
+    page.get_by_label("Name").fill("")
+    page.locator(PLACE).click()
+    looks_right()
+    page.get_by_label("Name").fill("Ada Lovelace")
+    page.locator(PLACE).click()
+    page.wait_for_url("**/orders/*")
+    looks_right()
+    fill(page, shop_url)
+    page.locator(PLACE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You have just ordered exactly this")
+    looks_right()

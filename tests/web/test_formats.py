@@ -1,0 +1,33 @@
+import datetime as dt
+
+import pytest
+
+from orderapp.domain.money import Money
+from orderapp.web import formats
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (Money(1250, "EUR"), "€12.50"),
+        (Money(500, "JPY"), "¥500"),
+        (Money(1234, "KWD"), "KWD1.234"),
+        (Money(0, "USD"), "$0.00"),
+        (Money(10**12 + 1, "EUR"), "€10,000,000,000.01"),
+    ],
+)
+def test_money_is_written_with_its_currency_s_own_decimals(amount, text):
+    assert formats.money(amount) == text
+
+
+def test_a_sum_has_one_part_per_currency():
+    assert formats.sum_text([Money(100, "EUR"), Money(5, "USD"), Money(50, "EUR")]) == "€1.50 + $0.05"
+
+
+def test_the_sum_of_nothing_is_a_dash():
+    assert formats.sum_text([]) == "\N{EN DASH}"
+
+
+def test_times_are_told_in_utc():
+    at = dt.datetime(2026, 11, 2, 23, 3, 5, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    assert formats.moment(at) == "2 Nov 2026, 21:03:05 UTC"

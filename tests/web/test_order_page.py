@@ -1,0 +1,125 @@
+"""The page of an order, without JavaScript."""
+
+import re
+
+import pytest
+
+from orderapp.services.cancelling import cancel_order
+from orderapp.services.shop_orders import find_shop_order
+from orderapp.web.order_reference import retry_key
+from tests.web.conftest import hidden_fields
+from tests.web.test_placing import place, title_of
+
+
+def without_request_id(page):
+    return re.sub(r'<span class="reference">\w+</span>', "", page.text)
+
+
+def number_of(location):
+    return location.rpartition("/")[2].partition(".")[0]
+
+
+def test_what_is_out_of_stock_is_told_and_given_back_and_can_be_tried_again(client, new_form, run_tasks, sandbox):
+    sandbox.set("stock", "POT-CAST", 0)
+    location = place(client, new_form({"POT-CAST": "1"}, coupon="WELCOME10")).location
+    page = client.get(location)
+    assert "isn&#39;t in stock" in page.text
+    assert 'http-equiv="refresh"' in page.text or "Try again" in page.text
+    run_tasks()
+    page = client.get(location)
+    assert "nothing is held for you" in page.text
+    assert 'http-equiv="refresh"' not in page.text
+    sandbox.set("stock", "POT-CAST", 5)
+    fields = hidden_fields(page)
+    assert client.post(f"{location}/retry", data=fields).location == location
+    assert title_of(client.get(location)) == "Your order is confirmed"
+    client.post(f"{location}/retry", data=fields)
+    assert sandbox.value("stock", "POT-CAST", "available") == 4
+
+
+def test_the_key_of_a_retry_is_the_same_on_every_reload(client, new_form, run_tasks):
+    location = place(client, new_form({"SCALE-01": "1"})).location
+    run_tasks()
+    first, second = (hidden_fields(client.get(location))["key"] for _ in range(2))
+    assert first == second
+    client.post(f"{location}/retry", data=hidden_fields(client.get(location)))
+    run_tasks()
+    assert hidden_fields(client.get(location))["key"] != first
+
+
+def test_while_it_is_undone_the_page_refreshes_itself_and_offers_no_retry(client, new_form, sandbox):
+    sandbox.fault("inventory", "error_before")
+    location = place(client, new_form()).location
+    page = client.get(location)
+    assert title_of(page) == "Your order could not be placed"
+    assert "Nothing is charged" in page.text
+    assert 'http-equiv="refresh"' in page.text
+    assert "Try again</button>" not in page.text
+    key = retry_key(number_of(location), 1)
+    answer = client.post(f"{location}/retry", data={**hidden_fields(client.get("/")), "key": key})
+    assert answer.location == location
+
+
+@pytest.mark.parametrize("key", [None, "", "k" * 32, "k" * 10_000, "nul\0", "retry-1-", "\N{TEACUP WITHOUT HANDLE}"])
+def test_a_retry_under_a_key_that_the_page_did_not_give_out_is_refused(client, new_form, run_tasks, key):
+    location = place(client, new_form({"SCALE-01": "1"})).location
+    run_tasks()
+    fields = hidden_fields(client.get(location)) | {"key": key}
+    answer = client.post(f"{location}/retry", data={name: text for name, text in fields.items() if text is not None})
+    assert answer.status_code == 400
+    assert "Nothing was changed" in answer.text
+    assert find_shop_order(number_of(location)).placements == 1
+
+
+def test_a_failed_order_can_be_changed_and_the_form_tells_nobody_who_ordered(client, new_form, run_tasks):
+    location = place(client, new_form({"SCALE-01": "7"})).location
+    run_tasks()
+    page = client.get("/", query_string={"again": location.rpartition("/")[2]})
+    assert 'name="quantity:SCALE-01" value="7"' in page.text
+    assert "Ada Lovelace" not in page.text
+
+
+def test_a_cancelled_order_is_told_as_such(app, client, new_form, run_tasks):
+    location = place(client, new_form()).location
+    run_tasks()
+    order = find_shop_order(number_of(location))
+    cancel_order(order.id, app.extensions["orderapp.settings"])
+    assert title_of(client.get(location)) == "Your order is being cancelled"
+    run_tasks()
+    assert title_of(client.get(location)) == "Your order is cancelled"
+
+
+def test_when_all_is_done_the_page_stops_changing(client, new_form, run_tasks):
+    location = place(client, new_form(phone="+49 30 901820")).location
+    assert 'data-changing="yes"' in client.get(f"{location}/status").text
+    run_tasks()
+    assert 'data-changing="no"' in client.get(f"{location}/status").text
+
+
+def test_the_status_is_the_changing_part_alone(client, new_form):
+    location = place(client, new_form()).location
+    status = client.get(f"{location}/status")
+    assert status.headers["Cache-Control"] == "no-store"
+    assert "<html" not in status.text
+    assert status.text.strip() in client.get(location).text
+
+
+@pytest.mark.parametrize("change", [lambda ref: ref[:-1], lambda ref: ref + "A", lambda ref: ref.partition(".")[0]])
+@pytest.mark.parametrize("rest", ["", "/status"])
+def test_a_wrong_reference_looks_like_an_order_that_doesn_t_exist(client, new_form, change, rest):
+    location = place(client, new_form()).location
+    wrong, absent = client.get(change(location) + rest), client.get("/orders/00000-00000.abc" + rest)
+    assert wrong.status_code == absent.status_code == 404
+    assert without_request_id(wrong) == without_request_id(absent)
+
+
+def test_a_retry_of_a_wrong_reference_does_nothing(client):
+    fields = hidden_fields(client.get("/"))
+    assert client.post("/orders/00000-00000.abc/retry", data=fields).status_code == 404
+
+
+def test_a_retry_without_a_token_is_refused(client, new_form):
+    location = place(client, new_form()).location
+    page = client.post(f"{location}/retry", data={"key": "k" * 32})
+    assert page.status_code == 400
+    assert "Nothing was changed" in page.text

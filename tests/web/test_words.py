@@ -1,0 +1,121 @@
+import datetime as dt
+import uuid
+
+import pytest
+
+from orderapp.domain.money import Money
+from orderapp.domain.orders import Customer
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
+from orderapp.services.order_view import OrderView, StepView, TaskView
+from orderapp.services.placement import Stopped
+from orderapp.web.words import story_of
+
+TITLES = {"stock": "Stock", "loyalty": "Loyalty points"}
+
+
+def view(state, *, steps=(), tasks=(), stopped=None, ends_as=None):
+    now = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
+    return OrderView(
+        id=uuid.UUID(int=1),
+        number="7K3M9-QXZ2F",
+        client_id=None,
+        state=state,
+        ends_as=ends_as,
+        placements=1,
+        customer=Customer("Ada", "ada@example.com"),
+        lines=(),
+        discounts=(),
+        subtotal=Money(0, "EUR"),
+        total=Money(0, "EUR"),
+        created_at=now,
+        updated_at=now,
+        steps=tuple(StepView(system, step_state, "") for system, step_state in steps),
+        tasks=tuple(TaskView(1, kind, "any", task_state, 1) for kind, task_state in tasks),
+        stopped=stopped,
+    )
+
+
+def progress(order):
+    return [(entry.state, entry.title) for entry in story_of(order, TITLES).progress[1:]]
+
+
+def test_while_it_is_placed_one_part_is_running_and_the_next_waits():
+    order = view(OrderState.PLACING, steps=[("stock", StepState.PLANNED), ("loyalty", StepState.PLANNED)])
+    assert progress(order) == [("running", "Stock"), ("waiting", "Loyalty points")]
+    assert story_of(order, TITLES).moving
+
+
+def test_a_refusal_is_told_with_what_can_be_done():
+    stopped = Stopped("stock", Outcome.REFUSED, "out_of_stock")
+    story = story_of(view(OrderState.FAILED, stopped=stopped, ends_as=OrderState.FAILED), TITLES)
+    assert any("Order less of it" in text for text in story.paragraphs)
+    assert story.can_retry
+    assert not story.changing
+
+
+def test_a_refusal_nobody_wrote_a_sentence_for_is_told_by_the_system_s_title():
+    stopped = Stopped("loyalty", Outcome.REFUSED, "points_frozen")
+    story = story_of(view(OrderState.FAILED, stopped=stopped), TITLES)
+    assert "Loyalty points" in story.paragraphs[0]
+    assert "points_frozen" not in " ".join(story.paragraphs)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.NOT_SENT])
+def test_no_answer_is_never_told_as_a_refusal(outcome):
+    story = story_of(view(OrderState.FAILED, stopped=Stopped("stock", outcome, "timeout")), TITLES)
+    assert "reliable answer" in story.paragraphs[0]
+    assert "timeout" not in " ".join(story.paragraphs)
+
+
+def test_an_interruption_is_blamed_on_no_system():
+    story = story_of(view(OrderState.FAILED, stopped=Stopped("", Outcome.UNKNOWN, "interrupted")), TITLES)
+    assert story.paragraphs[0].startswith("Something interrupted us")
+
+
+def test_while_it_is_undone_nothing_is_charged_and_it_can_t_be_tried_yet():
+    order = view(
+        OrderState.COMPENSATING,
+        steps=[("stock", StepState.DONE), ("loyalty", StepState.UNKNOWN)],
+        stopped=Stopped("loyalty", Outcome.UNKNOWN, "timeout"),
+        ends_as=OrderState.FAILED,
+    )
+    story = story_of(order, TITLES)
+    assert "Nothing is charged" in " ".join(story.paragraphs)
+    assert [entry.state for entry in story.progress[1:]] == ["undoing", "undoing"]
+    assert story.moving
+    assert not story.can_retry
+
+
+def test_a_cancelled_order_is_not_told_as_a_failed_one():
+    order = view(OrderState.COMPENSATING, ends_as=OrderState.CANCELLED, tasks=[(TaskKind.SETTLE, TaskState.DONE)])
+    assert story_of(order, TITLES).title == "Your order is being cancelled"
+    assert progress(order) == [("undoing", "Payment")]
+
+
+@pytest.mark.parametrize(
+    ("task_state", "told", "changing"),
+    [
+        (TaskState.WAITING, "running", True),
+        (TaskState.RUNNING, "running", True),
+        (TaskState.DONE, "done", False),
+        (TaskState.FAILED, "waiting", False),
+    ],
+)
+def test_the_payment_of_a_confirmed_order_is_told_in_plain_words(task_state, told, changing):
+    order = view(OrderState.CONFIRMED, tasks=[(TaskKind.SETTLE, task_state)])
+    assert progress(order) == [(told, "Payment")]
+    assert story_of(order, TITLES).changing is changing
+    assert not story_of(order, TITLES).moving
+
+
+def test_the_version_changes_exactly_with_the_story():
+    placing, confirmed = view(OrderState.PLACING), view(OrderState.CONFIRMED)
+    assert story_of(placing, TITLES).version == story_of(view(OrderState.PLACING), TITLES).version
+    assert story_of(placing, TITLES).version != story_of(confirmed, TITLES).version
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_no_state_is_told_by_its_internal_name(state):
+    story = story_of(view(state), TITLES)
+    assert not any(word in " ".join((story.title, *story.paragraphs)) for word in ("compensat", "placement", "task"))
