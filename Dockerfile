@@ -1,0 +1,16 @@
+# One image for all processes of production; the command decides which one a container is.
+FROM python:3.11-slim
+
+RUN useradd --system --no-create-home --shell /usr/sbin/nologin orderapp
+WORKDIR /app
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+
+# Before the sources: a change of the sources alone doesn't install the packages again.
+COPY requirements.txt .
+RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+
+# The files stay root's: the product can read its own code, not change it.
+COPY . .
+USER orderapp
+EXPOSE 8000
+CMD [".venv/bin/gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000"]

@@ -1,0 +1,135 @@
+"""What is measured: orderapp in its production form, and the plain baseline."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+from sqlalchemy import create_engine, text
+
+from bench.programs import Programs
+from bench.servers import Servers
+from bench.workload import PRODUCTS
+from tests.servers.loopback import HOST, free_port
+
+READY_SECONDS = 60.0  # a loaded machine takes ten
+
+
+class Contestant(ABC):
+    """One way to run a shop.
+
+    Attributes:
+        name: For files and columns.
+        token: What the shop's API takes as a bearer token.
+        port: Where the shop answers.
+        programs: Its processes; the one named `web` is the shop.
+
+    """
+
+    name: str
+
+    def __init__(self, servers: Servers, stand_in_url: str, folder: Path) -> None:
+        self.folder = folder / self.name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.token = secrets.token_hex()
+        self.port = free_port()
+        database_url = servers.new_database(self.name)
+        self._engine = create_engine(database_url)
+        urls = {f"{system}_URL": stand_in_url for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
+        variables = {
+            "SECRET_KEY": secrets.token_hex(),
+            "DATABASE_URL": database_url,
+            "RABBITMQ_URL": servers.rabbitmq_url,
+            "SMS_ACCOUNT_SID": "AC0",
+            "SMS_AUTH_TOKEN": "bench",
+            "SMS_FROM": "+15005550006",
+            "BENCH_TOKEN": self.token,
+            **urls,
+        }
+        self.programs = Programs(self.folder, variables)
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Fill the database with all that has to be there before the first order."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start every process; return once the shop answers."""
+
+    @abstractmethod
+    def has_work(self) -> bool:
+        """Return whether anything of what was ordered is still to be done, by the contestant's own books."""
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run all processes inside the block."""
+        try:
+            self.start()
+            yield
+        finally:
+            self.programs.stop()
+            self._engine.dispose()
+
+    def _start_web(self, module: str) -> None:
+        web = self.programs.start("web", "gunicorn", f"{module}:app", "--bind", f"{HOST}:{self.port}")
+        web.wait_until(self._answers, within_seconds=READY_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"http://{HOST}:{self.port}/readyz", timeout=1).ok
+        except requests.RequestException:
+            return False
+
+
+class Product(Contestant):
+    """orderapp: web, worker and timer, as docs/production.md starts them."""
+
+    name = "orderapp"
+
+    def prepare(self) -> None:
+        """Bring the schema up to date, import products, make a token."""
+        self.programs.run("flask", "db", "upgrade")
+        products = self.folder / "products.json"
+        prices = [{"sku": one.sku, "name": one.name, "price": _euros(one.price_minor)} for one in PRODUCTS]
+        products.write_text(json.dumps(prices))
+        self.programs.run("flask", "products", "import", str(products))
+        self.token = self.programs.run("flask", "tokens", "create", "bench").strip()
+
+    def start(self) -> None:
+        """Start the three processes."""
+        self.programs.start("worker", "dramatiq", "tasks")
+        self.programs.start("timer", "flask", "timer")
+        self._start_web("wsgi")
+
+    def has_work(self) -> bool:
+        """Return whether a task is waiting or running."""
+        with self._engine.connect() as connection:
+            left = connection.execute(text("SELECT count(*) FROM tasks WHERE state IN ('waiting', 'running')"))
+            return bool(left.scalar_one())
+
+
+class Baseline(Contestant):
+    """The plain shop: one web process, no workers."""
+
+    name = "baseline"
+
+    def prepare(self) -> None:
+        """Make the tables and the products."""
+        self.programs.run("python", "-m", "bench.baseline")
+
+    def start(self) -> None:
+        """Start the web process."""
+        self._start_web("bench.baseline")
+
+    def has_work(self) -> bool:
+        """Return False: it keeps no books; what is missing shows at the systems only."""
+        return False
+
+
+def _euros(minor: int) -> dict[str, object]:
+    return {"value": minor, "currency": "EUR"}
