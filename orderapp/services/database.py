@@ -9,9 +9,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -39,7 +40,7 @@ def writing() -> Iterator[Session]:
     """
     with (
         _translated(),
-        Session(db.engine.execution_options(**WRITES), expire_on_commit=False) as session,
+        Session(_engines().writing, expire_on_commit=False) as session,
         session.begin(),
     ):
         yield session
@@ -52,13 +53,20 @@ def reading() -> Iterator[Session]:
     On PostgreSQL without a transaction around it: at READ COMMITTED each statement has a snapshot of its own anyhow,
     BEGIN and ROLLBACK would be two round trips more, and after each ROLLBACK psycopg forgets what it has prepared.
     """
-    with _translated(), Session(_engine_to_read(), expire_on_commit=False) as session:
+    with _translated(), Session(_engines().reading, expire_on_commit=False) as session:
         yield session
 
 
-def _engine_to_read() -> Engine:
-    engine = db.engine
-    return engine.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else engine
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    """The application's engine, with the options for each of its two uses."""
+
+    writing: Engine
+    reading: Engine
+
+
+def _engines() -> _Engines:
+    return cast(_Engines, current_app.extensions["orderapp.engines"])
 
 
 def ping() -> None:
@@ -124,7 +132,10 @@ def prepare(app: Flask) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_on_sqlite)
-    app.extensions["orderapp.engine"] = engine
+    app.extensions["orderapp.engines"] = _Engines(
+        engine.execution_options(**WRITES),
+        engine.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else engine,
+    )
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.keys import effect_key
@@ -13,7 +13,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState, PlacementState, StepState, TaskState
 from orderapp.errors import LeaseLost
-from orderapp.models import Order, Placement, Step, Submission, Task, db_now
+from orderapp.models import Order, Placement, Step, Submission, Task, db_now, table_of
 from orderapp.services.compensation import close_if_complete, lock_order, plan_compensation, plan_surplus, reopen
 from orderapp.services.database import writing
 from orderapp.services.history import record_steps
@@ -22,6 +22,20 @@ from orderapp.services.placement import Held, StepResult, Stopped
 from orderapp.services.transitions import move
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
+
+# Built once, on the tables: each order needs them.
+_SUBMISSIONS = table_of(Submission).c
+_GIVE_UP_LEASE = (
+    update(table_of(Submission))
+    .where(
+        _SUBMISSIONS.id == bindparam("held_id"),
+        _SUBMISSIONS.fencing == bindparam("held_fencing"),
+        _SUBMISSIONS.lease_until.is_not(None),
+    )
+    .values(lease_until=None)
+    .returning(_SUBMISSIONS.id)
+)
+_INSERT_TASKS = insert(table_of(Task)).values(due_at=db_now(), publish_at=db_now(), created_at=db_now())
 
 
 def confirm(held: Held, results: list[StepResult], systems: Systems) -> None:
@@ -47,7 +61,7 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> None:
         record_steps(session, held.order_id, results)
         rows = _forward_tasks(held, systems)
         if rows:
-            session.execute(insert(Task).values(rows))
+            session.execute(_INSERT_TASKS, rows)
         if held.resumed:
             for step in held.steps:
                 _take_back_surplus(session, held, systems[step.system])
@@ -147,12 +161,8 @@ def _turn(session: Session, order_id: uuid.UUID, placement_id: int, stopped: Sto
 
 
 def _give_up_lease(session: Session, submission_id: int, fencing: int) -> None:
-    given_up = session.connection().execute(
-        update(Submission)
-        .where(Submission.id == submission_id, Submission.fencing == fencing, Submission.lease_until.is_not(None))
-        .values(lease_until=None)
-    )
-    if given_up.rowcount != 1:
+    given_up = session.execute(_GIVE_UP_LEASE, {"held_id": submission_id, "held_fencing": fencing})
+    if given_up.one_or_none() is None:
         raise LeaseLost(f"submission {submission_id}: another holder has taken over")
 
 
@@ -189,13 +199,10 @@ def _forward_tasks(held: Held, systems: Systems) -> list[dict[str, Any]]:
             "system": system.name,
             "key": effect_key(held.document.number, held.placement_number, system.name),
             "state": TaskState.WAITING.value,
-            "due_at": db_now(),
-            "publish_at": db_now(),
             "attempts": 0,
             "attempt_limit": system.backoff.attempts,
             "claims": 0,
             "fencing": 0,
-            "created_at": db_now(),
         }
         for part in (Part.SETTLE, Part.NOTIFY)
         for system in systems.having(part)

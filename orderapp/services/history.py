@@ -11,12 +11,12 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import ColumnElement, Float, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.models import Attempt, Task, db_now
+from orderapp.models import Attempt, Task, db_now, table_of
 from orderapp.services.placement import StepResult, Try
 
 TAKEN_AWAY = Answer(
@@ -26,6 +26,8 @@ TAKEN_AWAY = Answer(
     called=False,
 )
 _HOST = socket.gethostname()[:60]
+# Built once, on the table. Begun by the database's clock, set back by how long ago that was.
+_INSERT_ATTEMPTS = insert(table_of(Attempt)).values(started_at=db_now(bindparam("since_start_seconds", type_=Float)))
 
 
 def worker_name() -> str:
@@ -41,20 +43,21 @@ def record_steps(session: Session, order_id: uuid.UUID, results: list[StepResult
         for number, one in enumerate(result.tries, start=1)
     ]
     if rows:
-        session.execute(insert(Attempt).values(rows))
+        session.execute(_INSERT_ATTEMPTS, rows)
 
 
 def record_attempt(session: Session, task: Task, one: Try) -> None:
     """Write a task's attempt under the number of its claim. Transaction: within the caller's."""
     session.execute(
-        insert(Attempt).values(
-            order_id=task.order_id,
-            task_id=task.id,
-            step_id=task.step_id,
-            system=task.system,
-            number=task.claims,
+        _INSERT_ATTEMPTS,
+        {
+            "order_id": task.order_id,
+            "task_id": task.id,
+            "step_id": task.step_id,
+            "system": task.system,
+            "number": task.claims,
             **_row(one),
-        )
+        },
     )
 
 
@@ -77,8 +80,7 @@ def _row(one: Try) -> dict[str, Any]:
     answer = one.answer
     return {
         "verb": one.verb,
-        # The database's clock, set back by how long ago it was.
-        "started_at": db_now(one.started_at - time.monotonic()),
+        "since_start_seconds": one.started_at - time.monotonic(),
         "duration_ms": max(0, round((one.ended_at - one.started_at) * 1000)),
         "worker": worker_name(),
         "outcome": answer.outcome.value,

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import Float, bindparam, delete, insert, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.identity import new_id
@@ -16,7 +16,7 @@ from orderapp.domain.money import Money
 from orderapp.domain.orders import Customer, Discount, Line, OrderDocument
 from orderapp.domain.states import OrderState, PlacementState, StepState
 from orderapp.errors import WrongState
-from orderapp.models import Order, OrderDiscount, OrderLine, Placement, Step, Submission, db_now
+from orderapp.models import Order, OrderDiscount, OrderLine, Placement, Step, Submission, db_now, table_of
 from orderapp.services.admission import Admission
 from orderapp.services.cart_locks import Cart, lock_cart, refuse_locked
 from orderapp.services.database import writing
@@ -26,6 +26,17 @@ from orderapp.services.placement import Held, PlannedStep, StepResult
 from orderapp.services.pricing import Offered, Priced
 from orderapp.services.transitions import move
 from orderapp.systems.base import System
+
+# Built once, on the tables and not the classes: SQLAlchemy then neither builds nor analyses them for each order.
+_INSERT_ORDER = insert(table_of(Order)).values(created_at=db_now(), updated_at=db_now())
+_INSERT_LINES = insert(table_of(OrderLine))
+_INSERT_DISCOUNTS = insert(table_of(OrderDiscount))
+_INSERT_PLACEMENT = insert(table_of(Placement)).values(started_at=db_now()).returning(table_of(Placement).c.id)
+_INSERT_DECIDED_PLACEMENT = _INSERT_PLACEMENT.values(decided_at=db_now())
+_INSERT_SUBMISSION = insert(table_of(Submission)).values(created_at=db_now()).returning(table_of(Submission).c.id)
+_INSERT_HELD_SUBMISSION = _INSERT_SUBMISSION.values(lease_until=db_now(bindparam("lease_seconds", type_=Float)))
+_STEPS = table_of(Step).c
+_INSERT_STEPS = insert(table_of(Step)).returning(_STEPS.id, _STEPS.system, _STEPS.key, sort_by_parameter_order=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +88,23 @@ def open_order(opening: Opening, cart: Cart) -> Held:
     stopped = opening.offered.stopped
     with writing() as session:
         session.execute(
-            insert(Order).values(
-                id=order_id,
-                number=number,
-                client_id=cart.client_id,
-                state=(OrderState.FAILED if stopped else OrderState.PLACING).value,
-                placement_number=1,
-                customer_name=cart.customer.name,
-                customer_email=cart.customer.email,
-                customer_phone=cart.customer.phone,
-                member_ref=cart.customer.member_ref,
-                coupon=cart.coupon,
-                benefit=cart.benefit,
-                currency=opening.priced.subtotal.currency,
-                subtotal_minor=opening.priced.subtotal.minor,
-                total_minor=opening.total.minor,
-                created_at=db_now(),
-                updated_at=db_now(),
-            )
+            _INSERT_ORDER,
+            {
+                "id": order_id,
+                "number": number,
+                "client_id": cart.client_id,
+                "state": (OrderState.FAILED if stopped else OrderState.PLACING).value,
+                "placement_number": 1,
+                "customer_name": cart.customer.name,
+                "customer_email": cart.customer.email,
+                "customer_phone": cart.customer.phone,
+                "member_ref": cart.customer.member_ref,
+                "coupon": cart.coupon,
+                "benefit": cart.benefit,
+                "currency": opening.priced.subtotal.currency,
+                "subtotal_minor": opening.priced.subtotal.minor,
+                "total_minor": opening.total.minor,
+            },
         )
         _insert_lines(session, order_id, opening.priced.lines)
         _insert_discounts(session, order_id, opening.offered.discounts)
@@ -172,7 +182,7 @@ def _insert_lines(session: Session, order_id: uuid.UUID, lines: tuple[Line, ...]
         }
         for position, line in enumerate(lines, start=1)
     ]
-    session.execute(insert(OrderLine), rows)
+    session.execute(_INSERT_LINES, rows)
 
 
 def _insert_discounts(session: Session, order_id: uuid.UUID, discounts: tuple[Discount, ...]) -> None:
@@ -181,7 +191,7 @@ def _insert_discounts(session: Session, order_id: uuid.UUID, discounts: tuple[Di
         for one in discounts
     ]
     if rows:
-        session.execute(insert(OrderDiscount), rows)
+        session.execute(_INSERT_DISCOUNTS, rows)
 
 
 def _insert_placement(
@@ -189,32 +199,27 @@ def _insert_placement(
 ) -> Held:
     stopped = opening.offered.stopped
     placement_id = session.execute(
-        insert(Placement)
-        .values(
-            order_id=order_id,
-            number=number,
-            state=(PlacementState.COMPENSATED if stopped else PlacementState.PLACING).value,
-            failed_system=stopped.system if stopped else None,
-            failed_outcome=stopped.outcome.value if stopped else None,
-            failed_code=stopped.code if stopped else None,
-            started_at=db_now(),
-            decided_at=db_now() if stopped else None,
-        )
-        .returning(Placement.id)
+        _INSERT_DECIDED_PLACEMENT if stopped else _INSERT_PLACEMENT,
+        {
+            "order_id": order_id,
+            "number": number,
+            "state": (PlacementState.COMPENSATED if stopped else PlacementState.PLACING).value,
+            "failed_system": stopped.system if stopped else None,
+            "failed_outcome": stopped.outcome.value if stopped else None,
+            "failed_code": stopped.code if stopped else None,
+        },
     ).scalar_one()
     submission_id = session.execute(
-        insert(Submission)
-        .values(
-            scope=opening.scope,
-            key=opening.key,
-            content_hash=opening.content_hash,
-            order_id=order_id,
-            placement_id=placement_id,
-            lease_until=None if stopped else db_now(opening.lease_seconds),
-            fencing=1,
-            created_at=db_now(),
-        )
-        .returning(Submission.id)
+        _INSERT_SUBMISSION if stopped else _INSERT_HELD_SUBMISSION,
+        {
+            "scope": opening.scope,
+            "key": opening.key,
+            "content_hash": opening.content_hash,
+            "order_id": order_id,
+            "placement_id": placement_id,
+            "fencing": 1,
+            **({} if stopped else {"lease_seconds": opening.lease_seconds}),
+        },
     ).scalar_one()
     return Held(
         order_id=order_id,
@@ -251,8 +256,7 @@ def _insert_steps(
         )
     if not rows:  # a shop without blocking systems
         return ()
-    statement = insert(Step).returning(Step.id, Step.system, Step.key, sort_by_parameter_order=True)
-    steps = tuple(PlannedStep(*row) for row in session.execute(statement, rows))
+    steps = tuple(PlannedStep(*row) for row in session.execute(_INSERT_STEPS, rows))
     if stopped and tried:
         at_fault = next(step for step in steps if step.system == stopped.system)
         results = [StepResult(at_fault, resumed=False, tries=[tried])]

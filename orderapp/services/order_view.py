@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from orderapp.domain.money import Money
@@ -14,10 +14,28 @@ from orderapp.domain.orders import Customer, Discount, Line
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import NotFound
-from orderapp.models import Order, Placement, Step, Task
+from orderapp.models import Order, Placement, Step, Task, table_of
 from orderapp.services.database import reading
-from orderapp.services.documents import load_document
+from orderapp.services.documents import load_row_and_document
 from orderapp.services.placement import Stopped
+
+# Built once, on the tables: each answer needs them.
+_PLACEMENTS, _STEPS, _TASKS = table_of(Placement).c, table_of(Step).c, table_of(Task).c
+_PLACEMENT = select(
+    _PLACEMENTS.id, _PLACEMENTS.failed_system, _PLACEMENTS.failed_outcome, _PLACEMENTS.failed_code
+).where(_PLACEMENTS.order_id == bindparam("order"), _PLACEMENTS.number == bindparam("placement"))
+_STEPS_OF = (
+    select(_STEPS.system, _STEPS.state, _STEPS.code)
+    .where(_STEPS.placement_id == bindparam("placement"))
+    .order_by(_STEPS.position)
+)
+# What staff have put right is nothing of the customer's: a surplus taken back, a step's part done once more.
+_REPAIRS = or_(_TASKS.keep > 0, and_(_TASKS.kind == TaskKind.SETTLE.value, _TASKS.step_id.is_not(None)))
+_TASKS_OF = (
+    select(_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts)
+    .where(_TASKS.order_id == bindparam("order"), ~_REPAIRS)
+    .order_by(_TASKS.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +110,10 @@ def find_order_of_client(order_id: uuid.UUID, client_id: int) -> OrderView:
 
 def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
     """Return an order within the caller's transaction. Raises NotFound."""
-    document = load_document(session, order_id)
-    order = session.get_one(Order, order_id)
-    placement = session.execute(
-        select(Placement).where(Placement.order_id == order_id, Placement.number == order.placement_number)
-    ).scalar_one()
-    steps = session.scalars(select(Step).where(Step.placement_id == placement.id).order_by(Step.position))
-    # What staff have put right is nothing of the customer's: a surplus taken back, a step's part done once more.
-    repairs = or_(Task.keep > 0, and_(Task.kind == TaskKind.SETTLE.value, Task.step_id.is_not(None)))
-    tasks = session.scalars(select(Task).where(Task.order_id == order_id, ~repairs).order_by(Task.id))
+    order, document = load_row_and_document(session, order_id)
+    placement = session.execute(_PLACEMENT, {"order": order_id, "placement": order.placement_number}).one()
+    steps = session.execute(_STEPS_OF, {"placement": placement.id})
+    tasks = session.execute(_TASKS_OF, {"order": order_id})
     stopped = None
     if placement.failed_outcome is not None:
         stopped = Stopped(placement.failed_system or "", Outcome(placement.failed_outcome), placement.failed_code or "")

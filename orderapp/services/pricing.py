@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from orderapp.domain import discounts
 from orderapp.domain.money import MAX_MINOR, Money
 from orderapp.domain.orders import Discount, Line, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote
 from orderapp.errors import InvalidRequest
-from orderapp.models import Product
+from orderapp.models import Product, table_of
 from orderapp.services.admission import Admission
 from orderapp.services.database import reading
 from orderapp.services.placement import Stopped, Try
@@ -22,6 +22,12 @@ from orderapp.systems.registry import Systems
 
 # What customers read when a code can't be used; the same for a code that doesn't exist and one of somebody else's.
 NOT_USABLE = "This can't be used: please check how it is written."
+
+# Built once, on the table: each order asks it.
+_PRODUCTS = table_of(Product).c
+_PRICES = select(_PRODUCTS.sku, _PRODUCTS.name, _PRODUCTS.price_minor, _PRODUCTS.currency).where(
+    _PRODUCTS.sku.in_(bindparam("wanted", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +57,7 @@ def price(request: OrderRequest) -> Priced:
     """
     wanted = [line.sku for line in request.lines]
     with reading() as session:
-        found = {
-            row.sku: row
-            for row in session.execute(
-                select(Product.sku, Product.name, Product.price_minor, Product.currency).where(Product.sku.in_(wanted))
-            )
-        }
+        found = {row.sku: row for row in session.execute(_PRICES, {"wanted": wanted})}
         standing = read_standing(session)
     errors: dict[str, list[str]] = {}
     for number, line in enumerate(request.lines):

@@ -8,15 +8,23 @@ import json
 import math
 from collections.abc import Sequence
 
-from sqlalchemy import case, delete, select
+from sqlalchemy import Integer, bindparam, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orderapp.errors import TooManyAttempts
-from orderapp.models import RateCounter, db_now, seconds_until
+from orderapp.models import RateCounter, db_now, seconds_until, table_of
 from orderapp.services.database import reading, writing
 
 TOO_MANY = "There were too many attempts. Nothing was done; try again later."
 IPV6_SUBSCRIBER_PREFIX = 64  # what one household or one rented server is given; its addresses are one person's
+
+# Built once, on the table: it is asked for each order with a code.
+_COUNTERS = table_of(RateCounter).c
+_USED_UP = select(seconds_until(_COUNTERS.window_ends_at)).where(
+    _COUNTERS.bucket == bindparam("asked_bucket"),
+    _COUNTERS["count"] >= bindparam("limit", type_=Integer),
+    _COUNTERS.window_ends_at > db_now(),
+)
 
 
 def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) -> None:
@@ -55,13 +63,7 @@ def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) ->
 def refuse_if_used_up(bucket_parts: Sequence[str | int], limit: int) -> None:
     """Raise TooManyAttempts if the present window allows no further attempt; counts nothing."""
     with reading() as session:
-        left_seconds = session.scalar(
-            select(seconds_until(RateCounter.window_ends_at)).where(
-                RateCounter.bucket == _hash(bucket_parts),
-                RateCounter.count >= limit,
-                RateCounter.window_ends_at > db_now(),
-            )
-        )
+        left_seconds = session.scalar(_USED_UP, {"asked_bucket": _hash(bucket_parts), "limit": limit})
     if left_seconds is not None:
         raise _too_many(left_seconds)
 

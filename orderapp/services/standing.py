@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from orderapp.models import Circuit, CircuitState, Pace, SwitchMode, SystemSwitch, db_now, seconds_until
+from orderapp.models import Circuit, CircuitState, Pace, SwitchMode, SystemSwitch, db_now, seconds_until, table_of
 
 HELD = "held"
 
@@ -33,7 +33,7 @@ class Standing:
 
 def read_standing(session: Session) -> Standing:
     """Return how the systems stand, in one query over three tables of a few rows. Transaction: within the caller's."""
-    rows = [(str(name), str(word), float(left)) for name, word, left in session.execute(_everything())]
+    rows = [(str(name), str(word), float(left)) for name, word, left in session.execute(_EVERYTHING)]
 
     def those(wanted: str) -> frozenset[str]:
         return frozenset(name for name, word, _left in rows if word == wanted)
@@ -43,16 +43,20 @@ def read_standing(session: Session) -> Standing:
 
 
 def _everything() -> Select[str, str, float]:
+    switches, circuits, paces = table_of(SystemSwitch).c, table_of(Circuit).c, table_of(Pace).c
     parts = (
-        select(SystemSwitch.system, SystemSwitch.mode.label("word"), literal(0.0).label("left_seconds")).where(
-            SystemSwitch.mode != SwitchMode.ON.value
+        select(switches.system, switches.mode.label("word"), literal(0.0).label("left_seconds")).where(
+            switches.mode != SwitchMode.ON.value
         ),
-        select(Circuit.system, Circuit.state, seconds_until(Circuit.probe_at)).where(
-            Circuit.state != CircuitState.CLOSED.value
+        select(circuits.system, circuits.state, seconds_until(circuits.probe_at)).where(
+            circuits.state != CircuitState.CLOSED.value
         ),
-        select(Pace.system, literal(HELD), seconds_until(Pace.tasks_held_until)).where(
-            Pace.tasks_held_until > db_now()
+        select(paces.system, literal(HELD), seconds_until(paces.tasks_held_until)).where(
+            paces.tasks_held_until > db_now()
         ),
     )
     found = union_all(*parts).subquery()
     return select(found.c.system, found.c.word, found.c.left_seconds)
+
+
+_EVERYTHING = _everything()  # built once: each order and each look of the relay asks it

@@ -8,13 +8,13 @@ import time
 import uuid
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.orders import OrderRequest
 from orderapp.domain.states import PlacementState
 from orderapp.errors import InProgress, KeyReused
-from orderapp.models import Placement, Step, Submission, db_now, seconds_until
+from orderapp.models import Placement, Step, Submission, db_now, seconds_until, table_of
 from orderapp.services.admission import admit_within
 from orderapp.services.database import reading, writing
 from orderapp.services.documents import load_document
@@ -25,6 +25,22 @@ from orderapp.systems.registry import Systems
 SHOP = "shop"  # the scope of the keys that our own form hands out
 # Before the hash: another way of hashing must not turn honest repeats into "the same key, other content".
 HASH_VERSION = "v1:"
+
+# Built once, on the tables: it is asked for each order.
+_SUBMISSIONS, _PLACEMENTS = table_of(Submission).c, table_of(Placement).c
+_KNOWN = (
+    select(
+        _SUBMISSIONS.id,
+        _SUBMISSIONS.order_id,
+        _SUBMISSIONS.placement_id,
+        _PLACEMENTS.number,
+        _SUBMISSIONS.content_hash,
+        seconds_until(_SUBMISSIONS.lease_until),
+        _PLACEMENTS.state,
+    )
+    .join(table_of(Placement), _PLACEMENTS.id == _SUBMISSIONS.placement_id)
+    .where(_SUBMISSIONS.scope == bindparam("scope"), _SUBMISSIONS.key == bindparam("key"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +85,8 @@ def hash_cart(scope: str, request: OrderRequest) -> str:
 def find(scope: str, key: str) -> Known | None:
     """Return what is recorded under a key, or None."""
     with reading() as session:
-        row = session.execute(
-            select(
-                Submission.id,
-                Submission.order_id,
-                Submission.placement_id,
-                Placement.number,
-                Submission.content_hash,
-                seconds_until(Submission.lease_until),
-                Placement.state,
-            )
-            .join(Placement, Placement.id == Submission.placement_id)
-            .where(Submission.scope == scope, Submission.key == key)
-        ).one_or_none()
-    return Known(*row[:6], PlacementState(row[6])) if row else None
+        row = session.execute(_KNOWN, {"scope": scope, "key": key}).one_or_none()
+    return Known(*row[:-1], PlacementState(row[-1])) if row else None
 
 
 def take_over(known: Known, content_hash: str, lease_seconds: float, systems: Systems) -> Held | None:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import State, sources_of
-from orderapp.models import Drift, Order, Placement, Step, Task
+from orderapp.models import Drift, Order, Placement, Step, Task, table_of
 
 
 def move(
@@ -33,6 +33,7 @@ def move(
         How many rows moved; 0 means that somebody else was faster or that there is no such edge.
 
     """
+    table = table_of(model)
     allowed = [source.value for source in sources_of(to)]
-    statement = update(model).where(*where, model.state.in_(allowed)).values(state=to.value, **values)
+    statement = update(table).where(*where, table.c.state.in_(allowed)).values(state=to.value, **values)
     return session.connection().execute(statement).rowcount
