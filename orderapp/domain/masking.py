@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 MASK = "[masked]"
@@ -42,12 +43,10 @@ def _long_words(value: str) -> list[str]:
 
 def _without(text: str, parts: set[str]) -> str:
     """Return the beginning of a text with every part that begins in it blotted out, in its whole length."""
-    longest_first = sorted(parts, key=len, reverse=True)
-    pattern = "|".join([*("".join(map(_spellings, part)) for part in longest_first), PERSONAL_MEMBER])
     # Long enough that no part that begins among the characters kept is cut in two before it is found.
     searched = text[: MAX_KEPT_CHARACTERS + max(map(len, parts), default=0) * LONGEST_ESCAPE]
     pieces, end = [], 0
-    for found in re.finditer(pattern, searched, re.IGNORECASE):
+    for found in _pattern(frozenset(parts)).finditer(searched):
         if found.start() >= MAX_KEPT_CHARACTERS:
             break
         pieces += [searched[end : found.start()], MASK]
@@ -55,6 +54,14 @@ def _without(text: str, parts: set[str]) -> str:
     return "".join((*pieces, searched[end:MAX_KEPT_CHARACTERS]))
 
 
+@lru_cache(maxsize=64)  # all calls of an order hide the same; as many as threads of a process work at once, and more
+def _pattern(parts: frozenset[str]) -> re.Pattern[str]:
+    longest_first = sorted(parts, key=len, reverse=True)
+    spelled = ("".join(map(_spellings, part)) for part in longest_first)
+    return re.compile("|".join([*spelled, PERSONAL_MEMBER]), re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)  # the punctuation and letters of a few alphabets
 def _spellings(character: str) -> str:
     """Return a pattern of the ways to write one character: as it is, and as addresses, JSON and HTML escape it."""
     if character.isascii() and character.isalnum():

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from orderapp.config import Settings
 from orderapp.domain.orders import Effect
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import TaskKind, TaskState, sources_of
-from orderapp.models import Attempt, Submission, SwitchMode, SystemSwitch, Task, db_now, seconds_until
+from orderapp.models import Attempt, Submission, SwitchMode, SystemSwitch, Task, db_now, seconds_until, table_of
 from orderapp.services import circuits, pacing
 from orderapp.services.database import writing
 from orderapp.services.documents import load_document
@@ -63,18 +65,23 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
 
 def _claim(session: Session, task_id: int, settings: Settings) -> Claim | None:
     started = time.monotonic()
-    claimable = _claimable(task_id, settings)
+    wanted = {"task": task_id, "lease_seconds": settings.task_lease_seconds}
+    known_systems = tuple(settings.systems)
     probing = False
-    if not _take(session, settings, *claimable, circuits.closed_for_tasks()):
+    row = session.execute(_taking(known_systems, whatever_the_circuit=False), wanted).one_or_none()
+    if row is None:
         # A task that can't be claimed for any other reason has no system here, and so takes no right from others.
-        probing = circuits.take_task_probe(session, select(Task.system).where(*claimable).scalar_subquery())
-        if not probing or not _take(session, settings, *claimable):
+        system_of = select(Task.system).where(Task.id == task_id, *_claimable(known_systems)).scalar_subquery()
+        probing = circuits.take_task_probe(session, system_of)
+        if probing:
+            row = session.execute(_taking(known_systems, whatever_the_circuit=True), wanted).one_or_none()
+        if row is None:
             return None
-    task = session.get_one(Task, task_id)
+    task = Task(**row._mapping)
     window = settings.systems[task.system].key_window_seconds
     if window is not None and task.key_dies_at is None:
         session.execute(update(Task).where(Task.id == task_id).values(key_dies_at=db_now(window)))
-    known = session.execute(_known_of(task_id)).one()
+    known = session.execute(_KNOWN, {"task": task_id}).one()
     document = load_document(session, task.order_id)
     return Claim(
         task=task,
@@ -91,32 +98,37 @@ def _claim(session: Session, task_id: int, settings: Settings) -> Claim | None:
     )
 
 
-def _claimable(task_id: int, settings: Settings) -> tuple[ColumnElement[bool], ...]:
+def _claimable(known_systems: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]:
     return (
-        Task.id == task_id,
         Task.state == TaskState.WAITING.value,
         Task.due_at <= db_now(),
         # A process of an older release leaves the tasks of a new system to those that know it.
-        Task.system.in_(list(settings.systems)),
+        Task.system.in_(known_systems),
         ~_switched_off(),
         pacing.not_held(),
     )
 
 
-def _take(session: Session, settings: Settings, *where: ColumnElement[bool]) -> bool:
-    taking = (
-        update(Task)
-        .where(*where, Task.state.in_([state.value for state in sources_of(TaskState.RUNNING)]))
+@lru_cache(maxsize=4)  # built once: the systems of a process don't change
+def _taking(known_systems: tuple[str, ...], *, whatever_the_circuit: bool) -> ReturningUpdate[Any]:
+    where = _claimable(known_systems)
+    if not whatever_the_circuit:
+        where = (*where, circuits.closed_for_tasks())
+    table = table_of(Task)
+    return (
+        update(table)
+        .where(table.c.id == bindparam("task"), *where)
+        .where(table.c.state.in_([state.value for state in sources_of(TaskState.RUNNING)]))
         .values(
             state=TaskState.RUNNING.value,
-            lease_until=db_now(settings.task_lease_seconds),
+            lease_until=db_now(bindparam("lease_seconds", type_=Float)),
             attempts=Task.attempts + 1,
             claims=Task.claims + 1,
             fencing=Task.fencing + 1,
             publish_at=None,
         )
+        .returning(*table.c)
     )
-    return session.connection().execute(taking).rowcount == 1
 
 
 def _turns(session: Session, system: System, task: Task, tried_before: bool) -> pacing.Turns | None:
@@ -146,7 +158,7 @@ def _accepted() -> ColumnElement[bool]:
     return exists().where(Attempt.task_id == Task.id, *done, Attempt.number > Task.cleared_claims)
 
 
-def _known_of(task_id: int) -> Select[Any, Any, Any, Any, Any, Any]:
+def _known() -> Select[Any, Any, Any, Any, Any, Any]:
     """Select what earlier attempts, holders and staff's word mean for this one."""
     return (
         select(
@@ -158,7 +170,7 @@ def _known_of(task_id: int) -> Select[Any, Any, Any, Any, Any, Any]:
             has_unproven_word(Task.id).label("overridden"),
         )
         .join(Submission, Submission.placement_id == Task.placement_id)
-        .where(Task.id == task_id)
+        .where(Task.id == bindparam("task"))
     )
 
 
@@ -172,3 +184,6 @@ def _switched_off() -> ColumnElement[bool]:
             and_(SystemSwitch.mode == SwitchMode.COMPENSATE_ONLY.value, forward),
         ),
     )
+
+
+_KNOWN = _known()  # built once: each claim asks it

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select, union_all, update
+from sqlalchemy import ColumnElement, CompoundSelect, Integer, Select, bindparam, case, func, select, union_all, update
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.models import Task, db_now, seconds_until
+from orderapp.models import Task, db_now, seconds_until, table_of
 from orderapp.services.database import reading, writing
 from orderapp.services.standing import Standing, read_standing
 from orderapp.systems.base import System
@@ -43,22 +45,34 @@ def due_hints(settings: Settings) -> list[Hint]:
     """
     with reading() as session:
         standing = read_standing(session)
-        parts = [
-            _of_one_system(system.name, allowed, compensations_only=system.name in standing.compensate_only)
+        limits = {
+            (system.name, system.name in standing.compensate_only): allowed
             for system in settings.systems.values()
             if (allowed := _allowed(session, system, standing)) > 0
-        ]
-        rows = session.execute(union_all(*parts)).all() if parts else []
+        }
+        statement = _due_of(tuple(limits)) if limits else None
+        rows = session.execute(statement, _limits(limits.values())).all() if statement is not None else []
     return [Hint(task_id, system) for task_id, system, _due in sorted(rows, key=lambda row: row[2])]
 
 
-def _of_one_system(system: str, limit: int, *, compensations_only: bool) -> Select[Any, Any, Any]:
-    only = [Task.kind == TaskKind.COMPENSATE.value] if compensations_only else []
+def _limits(limits: Iterable[int]) -> dict[str, int]:
+    return {f"limit_{number}": limit for number, limit in enumerate(limits)}
+
+
+@lru_cache(maxsize=64)  # the relay looks ten times a second, and hardly ever for another selection
+def _due_of(systems: tuple[tuple[str, bool], ...]) -> CompoundSelect[Any, Any, Any]:
+    """Return the statement for these systems, each with whether only its compensations count."""
+    return union_all(*(_of_one_system(number, *system) for number, system in enumerate(systems)))
+
+
+def _of_one_system(number: int, system: str, compensations_only: bool) -> Select[Any, Any, Any]:
+    tasks = table_of(Task).c
+    only = [tasks.kind == TaskKind.COMPENSATE.value] if compensations_only else []
     due = (
-        select(Task.id, Task.system, Task.publish_at)
-        .where(Task.system == system, Task.publish_at <= db_now(), *only)
-        .order_by(Task.publish_at)
-        .limit(limit)
+        select(tasks.id, tasks.system, tasks.publish_at)
+        .where(tasks.system == system, tasks.publish_at <= db_now(), *only)
+        .order_by(tasks.publish_at)
+        .limit(bindparam(f"limit_{number}", type_=Integer))
         .subquery()
     )
     return select(due.c.id, due.c.system, due.c.publish_at)

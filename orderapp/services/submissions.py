@@ -35,7 +35,7 @@ _KNOWN = (
         _SUBMISSIONS.placement_id,
         _PLACEMENTS.number,
         _SUBMISSIONS.content_hash,
-        seconds_until(_SUBMISSIONS.lease_until),
+        seconds_until(_SUBMISSIONS.lease_until).label("lease_left_seconds"),
         _PLACEMENTS.state,
     )
     .join(table_of(Placement), _PLACEMENTS.id == _SUBMISSIONS.placement_id)
@@ -86,7 +86,17 @@ def find(scope: str, key: str) -> Known | None:
     """Return what is recorded under a key, or None."""
     with reading() as session:
         row = session.execute(_KNOWN, {"scope": scope, "key": key}).one_or_none()
-    return Known(*row[:-1], PlacementState(row[-1])) if row else None
+    if row is None:
+        return None
+    return Known(
+        row.id,
+        row.order_id,
+        row.placement_id,
+        row.number,
+        row.content_hash,
+        row.lease_left_seconds,
+        PlacementState(row.state),
+    )
 
 
 def take_over(known: Known, content_hash: str, lease_seconds: float, systems: Systems) -> Held | None:
