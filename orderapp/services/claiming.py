@@ -68,20 +68,21 @@ def _claim(session: Session, task_id: int, settings: Settings) -> Claim | None:
     wanted = {"task": task_id, "lease_seconds": settings.task_lease_seconds}
     known_systems = tuple(settings.systems)
     probing = False
-    row = session.execute(_taking(known_systems, whatever_the_circuit=False), wanted).one_or_none()
+    connection = session.connection()  # rows are all that is wanted, and the session's own way to them costs more
+    row = connection.execute(_taking(known_systems, whatever_the_circuit=False), wanted).one_or_none()
     if row is None:
         # A task that can't be claimed for any other reason has no system here, and so takes no right from others.
         system_of = select(Task.system).where(Task.id == task_id, *_claimable(known_systems)).scalar_subquery()
         probing = circuits.take_task_probe(session, system_of)
         if probing:
-            row = session.execute(_taking(known_systems, whatever_the_circuit=True), wanted).one_or_none()
+            row = connection.execute(_taking(known_systems, whatever_the_circuit=True), wanted).one_or_none()
         if row is None:
             return None
     task = Task(**row._mapping)
     window = settings.systems[task.system].key_window_seconds
     if window is not None and task.key_dies_at is None:
         session.execute(update(Task).where(Task.id == task_id).values(key_dies_at=db_now(window)))
-    known = session.execute(_KNOWN, {"task": task_id}).one()
+    known = connection.execute(_KNOWN, {"task": task_id}).one()
     document = load_document(session, task.order_id)
     return Claim(
         task=task,

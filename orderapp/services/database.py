@@ -6,17 +6,21 @@ nothing is loaded lazily behind anybody's back.
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, event, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
@@ -25,6 +29,9 @@ from orderapp.extensions import db
 LOCK_WAIT_SECONDS = 5
 # What PostgreSQL says of a table or column that isn't there: its migration hasn't run yet (SQLite says it otherwise).
 SCHEMA_IS_OLD = frozenset({"42P01", "42703"})
+# A connection used within the last second is used again without asking whether it still lives: a server that went away
+# in between is noticed by the statement itself, and the customer is told to repeat.
+UNASKED_SECONDS = 1.0
 # Marks a transaction that will write: on SQLite it takes the write lock at once, since upgrading later fails at once.
 WRITES = {"orderapp_writes": True}
 
@@ -109,7 +116,6 @@ def engine_options(url: str) -> dict[str, Any]:
         "pool_size": 20,
         "max_overflow": 20,
         "pool_timeout": LOCK_WAIT_SECONDS,
-        "pool_pre_ping": True,
         "pool_use_lifo": True,
         "skip_autocommit_rollback": True,  # nothing to roll back after reads
         "connect_args": {
@@ -132,10 +138,30 @@ def prepare(app: Flask) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_on_sqlite)
+    else:
+        event.listen(engine, "checkin", _note_idle)
+        event.listen(engine, "checkout", partial(_ping_if_idle, engine))
     app.extensions["orderapp.engines"] = _Engines(
         engine.execution_options(**WRITES),
         engine.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else engine,
     )
+
+
+def _note_idle(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _ping_if_idle(engine: Engine, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Let a connection that died while it lay idle be replaced before it is used.
+
+    Like `pool_pre_ping`, which asks at each use and so adds a round trip to each transaction of an order.
+    """
+    if time.monotonic() - record.info.get("idle_since", math.inf) < UNASKED_SECONDS:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.dbapi.Error as error:  # type: ignore[union-attr]
+        raise InvalidatePoolError from error
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

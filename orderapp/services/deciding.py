@@ -19,7 +19,7 @@ from orderapp.services.database import writing
 from orderapp.services.history import record_steps
 from orderapp.services.learning import learn_from_steps
 from orderapp.services.placement import Held, StepResult, Stopped
-from orderapp.services.transitions import move
+from orderapp.services.transitions import move, moving
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
 
@@ -34,6 +34,21 @@ _GIVE_UP_LEASE = (
     )
     .values(lease_until=None)
     .returning(_SUBMISSIONS.id)
+)
+_CONFIRM_PLACEMENT = (
+    moving(Placement, PlacementState.CONFIRMED)
+    .where(table_of(Placement).c.id == bindparam("held_placement"))
+    .values(decided_at=db_now())
+)
+_CONFIRM_ORDER = (
+    moving(Order, OrderState.CONFIRMED)
+    .where(table_of(Order).c.id == bindparam("held_order"))
+    .values(updated_at=db_now())
+)
+_STEPS_ARE_DONE = (
+    moving(Step, StepState.DONE)
+    .where(table_of(Step).c.placement_id == bindparam("held_placement"))
+    .values(outcome=Outcome.DONE.value, code="", decided_at=db_now())
 )
 _INSERT_TASKS = insert(table_of(Task)).values(due_at=db_now(), publish_at=db_now(), created_at=db_now())
 
@@ -51,13 +66,11 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> None:
     """
     with writing() as session:
         _give_up_lease(session, held.submission_id, held.fencing)
-        moved = move(
-            session, Placement, PlacementState.CONFIRMED, Placement.id == held.placement_id, decided_at=db_now()
-        )
-        if not moved or not move(session, Order, OrderState.CONFIRMED, Order.id == held.order_id, updated_at=db_now()):
+        connection = session.connection()
+        moved = connection.execute(_CONFIRM_PLACEMENT, {"held_placement": held.placement_id}).rowcount
+        if not moved or not connection.execute(_CONFIRM_ORDER, {"held_order": held.order_id}).rowcount:
             raise LeaseLost(f"order {held.document.number}: the placement was decided by somebody else")
-        here = Step.placement_id == held.placement_id
-        move(session, Step, StepState.DONE, here, outcome=Outcome.DONE.value, code="", decided_at=db_now())
+        connection.execute(_STEPS_ARE_DONE, {"held_placement": held.placement_id})
         record_steps(session, held.order_id, results)
         rows = _forward_tasks(held, systems)
         if rows:

@@ -53,8 +53,7 @@ def holding_back(guessers: Sequence[Guesser], request: OrderRequest, scope: str,
     """
     if request.coupon or request.benefit:
         try:
-            for guesser in guessers:
-                rate_limits.refuse_if_used_up(guesser.bucket_parts, guesser.limit)
+            rate_limits.refuse_if_used_up([(guesser.bucket_parts, guesser.limit) for guesser in guessers])
         except TooManyAttempts:
             if submissions.find(scope, key) is None:
                 raise

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 
-from sqlalchemy import Integer, bindparam, case, delete, select
+from sqlalchemy import bindparam, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orderapp.errors import TooManyAttempts
@@ -20,11 +20,11 @@ IPV6_SUBSCRIBER_PREFIX = 64  # what one household or one rented server is given;
 
 # Built once, on the table: it is asked for each order with a code.
 _COUNTERS = table_of(RateCounter).c
-_USED_UP = select(seconds_until(_COUNTERS.window_ends_at)).where(
-    _COUNTERS.bucket == bindparam("asked_bucket"),
-    _COUNTERS["count"] >= bindparam("limit", type_=Integer),
-    _COUNTERS.window_ends_at > db_now(),
-)
+_COUNTED = select(
+    _COUNTERS.bucket,
+    _COUNTERS["count"].label("attempts"),
+    seconds_until(_COUNTERS.window_ends_at).label("left_seconds"),
+).where(_COUNTERS.bucket.in_(bindparam("asked", expanding=True)), _COUNTERS.window_ends_at > db_now())
 
 
 def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) -> None:
@@ -60,12 +60,19 @@ def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) ->
         raise _too_many(left_seconds)
 
 
-def refuse_if_used_up(bucket_parts: Sequence[str | int], limit: int) -> None:
-    """Raise TooManyAttempts if the present window allows no further attempt; counts nothing."""
+def refuse_if_used_up(limits: Sequence[tuple[Sequence[str | int], int]]) -> None:
+    """Raise TooManyAttempts if the present window of one of them allows no further attempt; counts nothing.
+
+    Args:
+        limits: What is counted and for whom, each with how many attempts a window allows; one query for all.
+
+    """
+    limit_of = {_hash(bucket_parts): limit for bucket_parts, limit in limits}
     with reading() as session:
-        left_seconds = session.scalar(_USED_UP, {"asked_bucket": _hash(bucket_parts), "limit": limit})
-    if left_seconds is not None:
-        raise _too_many(left_seconds)
+        counted = session.execute(_COUNTED, {"asked": list(limit_of)}).all()
+    left = [row.left_seconds for row in counted if row.attempts >= limit_of[row.bucket]]
+    if left:
+        raise _too_many(max(left))
 
 
 def forget(bucket_parts: Sequence[str | int]) -> None:

@@ -19,7 +19,7 @@ from orderapp.domain.keys import next_key
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Decision, Guarantee, Verdict, decide
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
-from orderapp.models import Override, Step, Task, db_now
+from orderapp.models import Override, Step, Task, db_now, table_of
 from orderapp.services.claiming import Claim, claim
 from orderapp.services.compensation import close_if_complete, lock_order, plan_surplus, reopen
 from orderapp.services.database import writing
@@ -33,6 +33,8 @@ from orderapp.services.transitions import move
 from orderapp.systems.base import System
 
 log = structlog.get_logger()
+
+_TASKS = table_of(Task).c
 
 
 def run_task(task_id: int, settings: Settings) -> TaskState | None:
@@ -120,8 +122,8 @@ def _move_task(session: Session, task: Task, one: Try, decision: Decision, syste
         values |= {"key": next_key(task.key), "key_dies_at": None, "cleared_claims": task.claims}
     if decision.verdict is Verdict.SNOOZE:
         # A snooze gives its attempt back.
-        values["attempts"] = Task.attempts - 1
-    ours = (Task.id == task.id, Task.fencing == task.fencing, Task.state == TaskState.RUNNING.value)
+        values["attempts"] = _TASKS.attempts - 1
+    ours = (_TASKS.id == task.id, _TASKS.fencing == task.fencing, _TASKS.state == TaskState.RUNNING.value)
     return state if move(session, Task, state, *ours, **values) else None
 
 

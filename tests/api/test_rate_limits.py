@@ -35,11 +35,11 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
 
 def test_as_many_attempts_as_allowed_pass_and_no_more(app: Flask) -> None:
     for _ in range(3):
-        rate_limits.refuse_if_used_up(BUCKET, 3)
+        rate_limits.refuse_if_used_up([(BUCKET, 3)])
         rate_limits.count(BUCKET, 3, 60)
 
     with pytest.raises(TooManyAttempts):
-        rate_limits.refuse_if_used_up(BUCKET, 3)
+        rate_limits.refuse_if_used_up([(BUCKET, 3)])
     with pytest.raises(TooManyAttempts) as caught:
         rate_limits.count(BUCKET, 3, 60)
     assert 50 < caught.value.retry_after_seconds <= 60
@@ -68,7 +68,7 @@ def test_a_new_window_begins_when_the_old_one_is_over(app: Flask) -> None:
     with writing() as session:
         session.execute(update(RateCounter).values(window_ends_at=db_now(-0.001)))
 
-    rate_limits.refuse_if_used_up(BUCKET, 1)
+    rate_limits.refuse_if_used_up([(BUCKET, 1)])
     rate_limits.count(BUCKET, 1, 60)
     with pytest.raises(TooManyAttempts):
         rate_limits.count(BUCKET, 1, 60)

@@ -17,8 +17,8 @@ MUTATIONS = (
         OPENING,
         (
             (
-                "    steps = tuple(PlannedStep(*row) for row in session.execute(statement, rows))\n",
-                "    session.execute(statement, rows)\n"
+                "    steps = tuple(PlannedStep(*row) for row in session.execute(_INSERT_STEPS, rows))\n",
+                "    session.execute(_INSERT_STEPS, rows)\n"
                 "    steps = tuple(PlannedStep(0, row['system'], f\"{row['key']}:x\") for row in rows)\n",
             ),
         ),
@@ -54,8 +54,8 @@ MUTATIONS = (
         DECIDING,
         (
             (
-                "Submission.id == submission_id, Submission.fencing == fencing, Submission.lease_until.is_not(None)",
-                "Submission.id == submission_id, Submission.lease_until.is_not(None)",
+                '        _SUBMISSIONS.fencing == bindparam("held_fencing"),\n',
+                '        bindparam("held_fencing") > 0,\n',
             ),
         ),
     ),
@@ -192,12 +192,12 @@ MUTATIONS = (
             (
                 '    """Confirm the placement: every',
                 "    rows = _forward_tasks(held, systems)\n    with writing() as early:\n"
-                "        early.execute(insert(Task).values(rows))\n"
+                "        early.execute(_INSERT_TASKS, rows)\n"
                 '    """Confirm the placement: every',
             ),
             (
                 "        rows = _forward_tasks(held, systems)\n        if rows:\n"
-                "            session.execute(insert(Task).values(rows))\n        if held.resumed:",
+                "            session.execute(_INSERT_TASKS, rows)\n        if held.resumed:",
                 "        if held.resumed:",
             ),
         ),
@@ -230,6 +230,6 @@ MUTATIONS = (
     Mutation(
         "states are written without regard to what they were",
         f"{SERVICES}/transitions.py",
-        (("update(model).where(*where, model.state.in_(allowed))", "update(model).where(*where)"),),
+        (("    return update(table).where(table.c.state.in_(allowed)).values", "    return update(table).values"),),
     ),
 )

@@ -17,8 +17,8 @@ MUTATIONS = (
         CLAIMING,
         (
             (
-                ".where(*where, Task.state.in_([state.value for state in sources_of(TaskState.RUNNING)]))",
-                ".where(*where)",
+                "        .where(table.c.state.in_([state.value for state in sources_of(TaskState.RUNNING)]))\n",
+                "",
             ),
             ("        Task.state == TaskState.WAITING.value,\n", '        Task.state.in_(["waiting", "running"]),\n'),
         ),
@@ -90,7 +90,7 @@ MUTATIONS = (
     Mutation(
         "who lost a task records its end",
         RUNNING,
-        (("(Task.id == task.id, Task.fencing == task.fencing, Task.state == ", "(Task.id == task.id, Task.state == "),),
+        (("(_TASKS.id == task.id, _TASKS.fencing == task.fencing, _TASKS", "(_TASKS.id == task.id, _TASKS"),),
     ),
     Mutation(
         "who lost a task snoozes it",
@@ -107,7 +107,7 @@ MUTATIONS = (
     Mutation(
         "a snooze uses up an attempt",
         RUNNING,
-        (('        values["attempts"] = Task.attempts - 1\n', "        pass\n"),),
+        (('        values["attempts"] = _TASKS.attempts - 1\n', "        pass\n"),),
     ),
     Mutation(
         "an unknown call begins no late window",
