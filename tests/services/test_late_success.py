@@ -72,6 +72,38 @@ def test_who_lost_the_lease_cannot_turn_round_either(shop2: Shop, stock: Scripte
     assert (stock.held, points.held) == (0, 0)
 
 
+def test_who_lost_the_lease_confirms_nothing_while_the_next_holder_is_at_work(
+    shop2: Shop, stock: Scripted, points: Scripted
+) -> None:
+    content, next_holder_calls, first_is_over = shop2.content(), threading.Event(), threading.Event()
+    results: list[Future[Result]] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def go_on() -> Result:
+            with shop2.app.app_context():
+                return shop2.submit("key", content).result
+
+        def act_of_the_next(effect: Any) -> Answer:
+            next_holder_calls.set()
+            assert first_is_over.wait(10)
+            return points.do(effect)
+
+        def act_of_the_first(effect: Any) -> Answer:
+            shop2.let_submission_leases_lapse()
+            points.acts.append(act_of_the_next)
+            results.append(pool.submit(go_on))
+            assert next_holder_calls.wait(10)
+            return points.do(effect)
+
+        points.acts.append(act_of_the_first)
+        with pytest.raises(InProgress):
+            shop2.submit("key", content)
+        assert shop2.the_order().state is OrderState.PLACING
+        first_is_over.set()
+        assert results[0].result() is Result.CONFIRMED
+    assert (stock.held, points.held) == (1, 1)
+
+
 def test_an_effect_that_came_after_its_compensation_is_compensated_again(empty_shop: Shop, stock: Scripted) -> None:
     # Without tombstones: what comes after the undo stays, unless it is undone once more.
     voucher = Scripted("voucher", guarantee=Guarantee.QUERY_FIRST, position=2)
