@@ -17,7 +17,7 @@ from orderapp.domain.orders import Effect
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import TaskKind, TaskState, sources_of
 from orderapp.models import Attempt, Submission, SwitchMode, SystemSwitch, Task, db_now, seconds_until, table_of
-from orderapp.services import circuits, pacing
+from orderapp.services import circuits, pacing, suspects
 from orderapp.services.database import writing
 from orderapp.services.documents import load_document
 from orderapp.services.staff_words import has_unproven_word
@@ -49,6 +49,10 @@ class _NotNow(Exception):
     """The system's rate or number of running tasks is used up: the claim is rolled back, as if it had never been."""
 
 
+class _NotBeside(_NotNow):
+    """Another suspect runs: this one's turn comes soon."""
+
+
 def claim(task_id: int, settings: Settings) -> Claim | None:
     """Claim a task, if it is due, its system may be called, and nobody else has it.
 
@@ -59,6 +63,9 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
     try:
         with writing() as session:
             return _claim(session, task_id, settings)
+    except _NotBeside:
+        suspects.tell_soon(task_id)
+        return None
     except _NotNow:
         return None
 
@@ -79,6 +86,8 @@ def _claim(session: Session, task_id: int, settings: Settings) -> Claim | None:
         if row is None:
             return None
     task = Task(**row._mapping)
+    if suspects.another_runs(session, task):
+        raise _NotBeside
     window = settings.systems[task.system].key_window_seconds
     if window is not None and task.key_dies_at is None:
         session.execute(update(Task).where(Task.id == task_id).values(key_dies_at=db_now(window)))

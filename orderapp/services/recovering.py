@@ -21,6 +21,7 @@ from orderapp.services.database import reading, writing
 from orderapp.services.deciding import check_back
 from orderapp.services.history import record_attempt
 from orderapp.services.placement import Try
+from orderapp.services.suspects import LEASE_LAPSED
 from orderapp.services.transitions import move
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ BATCH = 100
 
 WORKER_DIED = Answer(
     Outcome.UNKNOWN,
-    "lease_lapsed",
+    LEASE_LAPSED,
     "its worker ended or hung without an answer; what came of the call is unknown",
     called=False,
 )

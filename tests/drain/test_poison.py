@@ -87,5 +87,5 @@ def test_a_task_that_kills_its_worker_every_time_holds_up_nothing_else(
     # The master ended with its child each time, and the supervisor brought both back.
     assert worker.restarts == LIMIT
     assert {row.state for row in rows.values()} == {"done"}
-    # Each death of the worker costs a task beside it one attempt at most.
-    assert max(row.attempts for row in rows.values()) <= LIMIT
+    # Who has died beside it runs without it from then on: its further deaths cost nobody a second attempt.
+    assert max(row.attempts for row in rows.values()) <= 2

@@ -34,6 +34,13 @@ MUTATIONS = (
             ),
         ),
     ),
+    Mutation(
+        "those that died together run together again",
+        CLAIMING,
+        (("        raise _NotBeside\n", "        pass\n"),),
+        # The model's games are played by one worker at a time.
+        tests=("tests/services/test_suspects.py",),
+    ),
     Mutation("an attempt isn't counted at its claim", CLAIMING, (("            attempts=Task.attempts + 1,\n", ""),)),
     Mutation(
         "a query_first system is called again without asking",
