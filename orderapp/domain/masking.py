@@ -15,6 +15,8 @@ MAX_KEPT_CHARACTERS = 2000  # enough for any documented answer; a flood from a b
 MIN_WORD_CHARACTERS = 4
 # What other systems tell of people in JSON without our having asked with it.
 PERSONAL_MEMBER = r'(?:(?<="name":")|(?<="name": "))(?:\\.|[^"\\])+'
+ALWAYS_ITSELF = re.compile("[A-Za-z0-9]+")  # escaped nowhere
+DOTLESS_I = "\N{LATIN SMALL LETTER DOTLESS I}"
 LONGEST_ESCAPE = 12  # of one character: %F0%9F%8D%B5 in an address, \ud83c\udf75 in JSON
 
 
@@ -28,8 +30,7 @@ def mask(text: str, private: Iterable[str]) -> str:
         private: The values to hide: names, addresses, numbers, tokens. Empty ones are passed over.
 
     """
-    parts = {part for value in private for part in (value, *_long_words(value)) if part}
-    kept = _without(text, parts)
+    kept = _without(text, _parts(tuple(private)))
     # What no database keeps: NUL, and half a character out of an escape such as "\ud800".
     kept = kept.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
     if max(len(text), len(kept)) > MAX_KEPT_CHARACTERS:
@@ -37,16 +38,31 @@ def mask(text: str, private: Iterable[str]) -> str:
     return kept
 
 
+@lru_cache(maxsize=256)  # an order's calls hide the same values but for the tokens, whatever thread makes them
+def _parts(private: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return what to look for, each part with a piece of it that is in every text that holds it, however escaped."""
+    parts = {part for value in private for part in (value, *_long_words(value)) if part}
+    return tuple((part, _folded(max(ALWAYS_ITSELF.findall(part), key=len, default=""))) for part in parts)
+
+
 def _long_words(value: str) -> list[str]:
     return [word for word in value.split() if len(word) >= MIN_WORD_CHARACTERS]
 
 
-def _without(text: str, parts: set[str]) -> str:
+def _folded(text: str) -> str:
+    # As IGNORECASE compares: it takes the letter i with and without its dot for one.
+    return text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i").casefold().replace(DOTLESS_I, "i")
+
+
+def _without(text: str, parts: tuple[tuple[str, str], ...]) -> str:
     """Return the beginning of a text with every part that begins in it blotted out, in its whole length."""
     # Long enough that no part that begins among the characters kept is cut in two before it is found.
-    searched = text[: MAX_KEPT_CHARACTERS + max(map(len, parts), default=0) * LONGEST_ESCAPE]
+    searched = text[: MAX_KEPT_CHARACTERS + max((len(part) for part, _piece in parts), default=0) * LONGEST_ESCAPE]
+    # Most texts hold none of them, and making a pattern for each order costs more than this look.
+    folded = _folded(searched)
+    present = frozenset(part for part, piece in parts if piece in folded)
     pieces, end = [], 0
-    for found in _pattern(frozenset(parts)).finditer(searched):
+    for found in _pattern(present).finditer(searched):
         if found.start() >= MAX_KEPT_CHARACTERS:
             break
         pieces += [searched[end : found.start()], MASK]
@@ -54,7 +70,7 @@ def _without(text: str, parts: set[str]) -> str:
     return "".join((*pieces, searched[end:MAX_KEPT_CHARACTERS]))
 
 
-@lru_cache(maxsize=64)  # all calls of an order hide the same; as many as threads of a process work at once, and more
+@lru_cache(maxsize=64)  # an answer often holds what its request did
 def _pattern(parts: frozenset[str]) -> re.Pattern[str]:
     longest_first = sorted(parts, key=len, reverse=True)
     spelled = ("".join(map(_spellings, part)) for part in longest_first)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, insert, update
@@ -44,21 +47,40 @@ _CONFIRM_ORDER = (
     moving(Order, OrderState.CONFIRMED)
     .where(table_of(Order).c.id == bindparam("held_order"))
     .values(updated_at=db_now())
+    .returning(table_of(Order).c.client_id, table_of(Order).c.created_at, table_of(Order).c.updated_at)
 )
 _STEPS_ARE_DONE = (
     moving(Step, StepState.DONE)
     .where(table_of(Step).c.placement_id == bindparam("held_placement"))
     .values(outcome=Outcome.DONE.value, code="", decided_at=db_now())
 )
-_INSERT_TASKS = insert(table_of(Task)).values(due_at=db_now(), publish_at=db_now(), created_at=db_now())
+_TASKS = table_of(Task).c
+_INSERT_TASKS = (
+    insert(table_of(Task))
+    .values(due_at=db_now(), publish_at=db_now(), created_at=db_now())
+    .returning(_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts, sort_by_parameter_order=True)
+)
 
 
-def confirm(held: Held, results: list[StepResult], systems: Systems) -> None:
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What confirming an order has written of it. `tasks` are the new ones: id, kind, system, state, attempts."""
+
+    client_id: int | None
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    tasks: Sequence[Any]
+
+
+def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirmed:
     """Confirm the placement: every blocking system has done its part.
 
     Transaction: one (TX2), committed here: states, history and the tasks to settle and notify, all or none.
     Idempotent because: the lease's fencing token is checked and given up in the same transaction.
     If we die here: before the commit the placement is repaired like any other; after it the relay finds the tasks.
+
+    Returns:
+        What the answer needs of what was written.
 
     Raises:
         LeaseLost: somebody else has taken the placement over; nothing was written.
@@ -68,17 +90,18 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> None:
         _give_up_lease(session, held.submission_id, held.fencing)
         connection = session.connection()
         moved = connection.execute(_CONFIRM_PLACEMENT, {"held_placement": held.placement_id}).rowcount
-        if not moved or not connection.execute(_CONFIRM_ORDER, {"held_order": held.order_id}).rowcount:
+        order = connection.execute(_CONFIRM_ORDER, {"held_order": held.order_id}).one_or_none() if moved else None
+        if order is None:
             raise LeaseLost(f"order {held.document.number}: the placement was decided by somebody else")
         connection.execute(_STEPS_ARE_DONE, {"held_placement": held.placement_id})
         record_steps(session, held.order_id, results)
         rows = _forward_tasks(held, systems)
-        if rows:
-            session.execute(_INSERT_TASKS, rows)
+        tasks = connection.execute(_INSERT_TASKS, rows).all() if rows else ()
         if held.resumed:
             for step in held.steps:
                 _take_back_surplus(session, held, systems[step.system])
         learn_from_steps(session, results, held.admission, systems)
+    return Confirmed(order.client_id, order.created_at, order.updated_at, tuple(tasks))
 
 
 def turn_round(held: Held, results: list[StepResult], systems: Systems) -> Stopped:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
@@ -16,8 +18,9 @@ from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, Ta
 from orderapp.errors import NotFound
 from orderapp.models import Order, Placement, Step, Task, table_of
 from orderapp.services.database import reading
+from orderapp.services.deciding import Confirmed
 from orderapp.services.documents import load_row_and_document
-from orderapp.services.placement import Stopped
+from orderapp.services.placement import Held, Stopped
 
 # Built once, on the tables: each answer needs them.
 _PLACEMENTS, _STEPS, _TASKS = table_of(Placement).c, table_of(Step).c, table_of(Task).c
@@ -108,6 +111,29 @@ def find_order_of_client(order_id: uuid.UUID, client_id: int) -> OrderView:
         return load_view(session, order_id)
 
 
+def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
+    """Return an order just confirmed in its first placement as it was committed, without asking for it again."""
+    document = held.document
+    return OrderView(
+        id=held.order_id,
+        number=document.number,
+        client_id=confirmed.client_id,
+        state=OrderState.CONFIRMED,
+        ends_as=None,
+        placements=1,
+        customer=document.customer,
+        lines=document.lines,
+        discounts=tuple(sorted(document.discounts, key=lambda one: one.source)),  # as they are loaded
+        subtotal=document.subtotal,
+        total=document.total,
+        created_at=confirmed.created_at,
+        updated_at=confirmed.updated_at,
+        steps=tuple(StepView(step.system, StepState.DONE, "") for step in held.steps),
+        tasks=_task_views(confirmed.tasks),
+        stopped=None,
+    )
+
+
 def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
     """Return an order within the caller's transaction. Raises NotFound."""
     order, document = load_row_and_document(session, order_id)
@@ -132,8 +158,10 @@ def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
         created_at=order.created_at,
         updated_at=order.updated_at,
         steps=tuple(StepView(row.system, StepState(row.state), row.code or "") for row in steps),
-        tasks=tuple(
-            TaskView(row.id, TaskKind(row.kind), row.system, TaskState(row.state), row.attempts) for row in tasks
-        ),
+        tasks=_task_views(tasks),
         stopped=stopped,
     )
+
+
+def _task_views(rows: Iterable[Any]) -> tuple[TaskView, ...]:
+    return tuple(TaskView(row.id, TaskKind(row.kind), row.system, TaskState(row.state), row.attempts) for row in rows)

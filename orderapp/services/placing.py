@@ -30,7 +30,7 @@ from orderapp.services.database import reading
 from orderapp.services.deciding import confirm, record_too_late, turn_round
 from orderapp.services.documents import load_document
 from orderapp.services.opening import Opening, open_order, open_retry
-from orderapp.services.order_view import OrderView, find_order
+from orderapp.services.order_view import OrderView, find_order, view_confirmed
 from orderapp.services.placement import Held, Stopped
 from orderapp.services.pricing import Priced, ask_for_discounts, price
 from orderapp.services.submissions import SHOP, client_scope, find, hash_cart, hash_order, hash_retry, take_over
@@ -183,30 +183,30 @@ class Placing:
         return Placed(order, _result_of(order.stopped), order.stopped)
 
     def _go_on(self, held: Held, stopped: Stopped | None) -> Placed:
-        if stopped is None:
-            stopped = self._run(held)
-        order = find_order(held.order_id)
+        order, stopped = (find_order(held.order_id), stopped) if stopped else self._run(held)
         log.info("order.placed", order=order.number, state=order.state.value, placement=held.placement_number)
         if stopped is None:
             # Another holder may have confirmed it in our place, and it may have been cancelled since.
             return Placed(order, Result.CONFIRMED if order.state is OrderState.CONFIRMED else Result.REPLAYED)
         return Placed(order, _result_of(stopped), stopped)
 
-    def _run(self, held: Held) -> Stopped | None:
+    def _run(self, held: Held) -> tuple[OrderView, Stopped | None]:
         results = call_blocking(held, self._systems)
         complete = len(results) == len(held.steps) and all(one.answer.outcome is Outcome.DONE for one in results)
         try:
             if not complete:
-                return turn_round(held, results, self._systems)
-            confirm(held, results, self._systems)
+                stopped = turn_round(held, results, self._systems)
+                return find_order(held.order_id), stopped
+            confirmed = confirm(held, results, self._systems)
         except LeaseLost:
             log.warning("submission.lease_lost", order=held.document.number)
             record_too_late(held, results, self._systems)
             order = find_order(held.order_id)
             if order.state is OrderState.PLACING:
                 raise InProgress(COMPENSATION_RETRY_SECONDS, order.id) from None
-            return order.stopped
-        return None
+            return order, order.stopped
+        fresh = held.placement_number == 1 and not held.resumed
+        return (view_confirmed(held, confirmed) if fresh else find_order(held.order_id)), None
 
     def _refuse_retry(self, order: OrderView) -> None:
         if order.state is OrderState.PLACING:

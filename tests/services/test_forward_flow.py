@@ -40,6 +40,7 @@ def test_an_order_with_everything_is_confirmed_with_each_effect_once(shop: Shop,
     assert [(one.source, one.amount.minor) for one in placed.order.discounts] == [("coupon", 200), ("membership", 100)]
     assert placed.order.total.minor == 1700
     assert sandbox.held(placed.order.number) == {"inventory": 1, "coupon": 1, "membership": 1}
+    assert placed.order == shop.view(placed.order.id), "the answer is what is stored"
 
     shop.work_until_quiet()
     assert sandbox.held(placed.order.number) == EACH_ONCE
