@@ -1,13 +1,13 @@
-"""Loads orders as the external systems get to see them."""
+"""Loads orders as the external systems get to see them: each with its lines and discounts in one query."""
 
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
 from collections.abc import Collection, Sequence
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Uuid, bindparam, select
+from sqlalchemy import Select, Uuid, bindparam, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from orderapp.domain.money import Money
@@ -15,19 +15,7 @@ from orderapp.domain.orders import Customer, Discount, Line, OrderDocument
 from orderapp.errors import NotFound
 from orderapp.models import Order, OrderDiscount, OrderLine, table_of
 
-# Built once, on the tables: each task and each answer needs them.
-_WANTED = bindparam("wanted", expanding=True, type_=Uuid)
-_ORDERS = select(table_of(Order)).where(table_of(Order).c.id.in_(_WANTED))
-_LINES = (
-    select(table_of(OrderLine))
-    .where(table_of(OrderLine).c.order_id.in_(_WANTED))
-    .order_by(table_of(OrderLine).c.position)
-)
-_DISCOUNTS = (
-    select(table_of(OrderDiscount))
-    .where(table_of(OrderDiscount).c.order_id.in_(_WANTED))
-    .order_by(table_of(OrderDiscount).c.source)
-)
+LINE, DISCOUNT = "line", "discount"
 
 
 def load_document(session: Session, order_id: uuid.UUID) -> OrderDocument:
@@ -37,35 +25,61 @@ def load_document(session: Session, order_id: uuid.UUID) -> OrderDocument:
 
 def load_row_and_document(session: Session, order_id: uuid.UUID) -> tuple[Any, OrderDocument]:
     """Return the order's row and its document. NotFound if there is none. Transaction: within the caller's."""
-    wanted = {"wanted": [order_id]}
-    order = session.execute(_ORDERS, wanted).one_or_none()
-    if order is None:
+    rows = session.connection().execute(_ONE, {"wanted": order_id}).all()
+    if not rows:
         raise NotFound(f"There is no order {order_id}.")
-    lines, discounts = session.execute(_LINES, wanted).all(), session.execute(_DISCOUNTS, wanted).all()
-    return order, document_of(order, lines, discounts)
+    return rows[0], _document_of(rows)
 
 
 def load_documents(session: Session, order_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, OrderDocument]:
-    """Return the documents of those orders that there are: three queries. Transaction: within the caller's."""
-    lines, discounts = defaultdict(list), defaultdict(list)
-    wanted = {"wanted": list(order_ids)}
-    for line in session.execute(_LINES, wanted):
-        lines[line.order_id].append(line)
-    for discount in session.execute(_DISCOUNTS, wanted):
-        discounts[discount.order_id].append(discount)
-    orders = session.execute(_ORDERS, wanted)
-    return {order.id: document_of(order, lines[order.id], discounts[order.id]) for order in orders}
+    """Return the documents of those orders that there are: one query. Transaction: within the caller's."""
+    rows = session.connection().execute(_SEVERAL, {"wanted": list(order_ids)}).all()
+    return {order_id: _document_of(list(those)) for order_id, those in groupby(rows, key=lambda row: row.id)}
 
 
-def document_of(order: Any, lines: Sequence[Any], discounts: Sequence[Any]) -> OrderDocument:
-    """Return the document that rows of `orders`, `order_lines` and `order_discounts` hold."""
+def _document_of(rows: Sequence[Any]) -> OrderDocument:
+    """Return the document that an order's rows hold: each has all of the order, and one of its parts."""
+    order = rows[0]
     return OrderDocument(
         number=order.number,
         customer=Customer(order.customer_name, order.customer_email, order.customer_phone, order.member_ref),
-        lines=tuple(Line(row.sku, row.name, row.quantity, Money(row.price_minor, order.currency)) for row in lines),
+        lines=tuple(
+            Line(row.word, row.text, row.quantity, Money(row.minor, order.currency)) for row in rows if row.part == LINE
+        ),
         subtotal=Money(order.subtotal_minor, order.currency),
         total=Money(order.total_minor, order.currency),
         coupon=order.coupon,
         benefit=order.benefit,
-        discounts=tuple(Discount(row.source, row.code, Money(row.amount_minor, order.currency)) for row in discounts),
+        discounts=tuple(
+            Discount(row.word, row.text, Money(row.minor, order.currency)) for row in rows if row.part == DISCOUNT
+        ),
     )
+
+
+def _orders_with_parts() -> Select[Any]:
+    orders, lines, discounts = table_of(Order), table_of(OrderLine).c, table_of(OrderDiscount).c
+    parts = union_all(
+        select(
+            lines.order_id,
+            literal(LINE).label("part"),
+            lines.position,
+            lines.sku.label("word"),
+            lines.name.label("text"),
+            lines.quantity,
+            lines.price_minor.label("minor"),
+        ),
+        select(
+            discounts.order_id, literal(DISCOUNT), literal(0), discounts.source, discounts.code, literal(0),
+            discounts.amount_minor,
+        ),
+    ).subquery()  # fmt: skip
+    return (
+        select(orders, parts.c.part, parts.c.word, parts.c.text, parts.c.quantity, parts.c.minor)
+        .outerjoin(parts, parts.c.order_id == orders.c.id)
+        .order_by(orders.c.id, parts.c.position, parts.c.word)
+    )
+
+
+# Built once: each task and each answer needs them.
+_ONE = _orders_with_parts().where(table_of(Order).c.id == bindparam("wanted", type_=Uuid))
+_SEVERAL = _orders_with_parts().where(table_of(Order).c.id.in_(bindparam("wanted", expanding=True, type_=Uuid)))

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import random
 import time
+from functools import lru_cache
 from typing import Any
 
 import structlog
+from sqlalchemy import Float, Update, bindparam
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
@@ -29,7 +31,7 @@ from orderapp.services.pacing import in_turn
 from orderapp.services.performing import KEY_BARRED, perform
 from orderapp.services.placement import Try
 from orderapp.services.staff_words import settle
-from orderapp.services.transitions import move
+from orderapp.services.transitions import move, moving
 from orderapp.systems.base import System
 
 log = structlog.get_logger()
@@ -104,27 +106,49 @@ def _move_task(session: Session, task: Task, one: Try, decision: Decision, syste
         Verdict.SNOOZE: TaskState.WAITING,
         Verdict.RETRY: TaskState.WAITING,
     }[decision.verdict]
+    barred = one.answer.code == KEY_BARRED
+    moving_on = _moving_on(
+        state,
+        in_doubt=one.verb == "act" and one.answer.outcome is Outcome.UNKNOWN,
+        snoozed=decision.verdict is Verdict.SNOOZE,
+        new_key=barred,
+    )
+    wanted = {
+        "our_task": task.id,
+        "our_fencing": task.fencing,
+        "our_claims": task.claims,
+        "code": one.answer.code[:64],
+        "message": decision.reason[:500],
+        "late_window_seconds": system.late_window_seconds,
+        "delay_seconds": decision.delay_seconds,
+        "next_key": next_key(task.key) if barred else None,
+    }
+    return state if session.connection().execute(moving_on, wanted).rowcount else None
+
+
+@lru_cache(maxsize=32)  # every task ends here, in one of a few ways
+def _moving_on(state: TaskState, *, in_doubt: bool, snoozed: bool, new_key: bool) -> Update:
+    """Return the statement that ends a run, on condition that the task is still ours."""
+    later = db_now(bindparam("delay_seconds", type_=Float)) if state is TaskState.WAITING else None
     values: dict[str, Any] = {
         "lease_until": None,
-        "last_code": one.answer.code[:64],
-        "last_message": decision.reason[:500],
+        "last_code": bindparam("code"),
+        "last_message": bindparam("message"),
+        "due_at": later,
+        "publish_at": later,
     }
-    if one.verb == "act" and one.answer.outcome is Outcome.UNKNOWN:
-        values["absent_from"] = db_now(system.late_window_seconds)
-    if state is TaskState.WAITING:
-        values |= {"due_at": db_now(decision.delay_seconds), "publish_at": db_now(decision.delay_seconds)}
-    else:
-        values |= {"due_at": None, "publish_at": None}
+    if in_doubt:
+        values["absent_from"] = db_now(bindparam("late_window_seconds", type_=Float))
     if state is TaskState.DONE:
         values["finished_at"] = db_now()
-    if one.answer.code == KEY_BARRED:
+    if new_key:
         # Committed before it is used, like every key.
-        values |= {"key": next_key(task.key), "key_dies_at": None, "cleared_claims": task.claims}
-    if decision.verdict is Verdict.SNOOZE:
+        values |= {"key": bindparam("next_key"), "key_dies_at": None, "cleared_claims": bindparam("our_claims")}
+    if snoozed:
         # A snooze gives its attempt back.
         values["attempts"] = _TASKS.attempts - 1
-    ours = (_TASKS.id == task.id, _TASKS.fencing == task.fencing, _TASKS.state == TaskState.RUNNING.value)
-    return state if move(session, Task, state, *ours, **values) else None
+    ours = (_TASKS.id == bindparam("our_task"), _TASKS.fencing == bindparam("our_fencing"))
+    return moving(Task, state).where(*ours, _TASKS.state == TaskState.RUNNING.value).values(values)
 
 
 def _record_too_late(session: Session, task: Task, one: Try, system: System) -> None:
