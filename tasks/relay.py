@@ -13,7 +13,7 @@ from pika.exceptions import AMQPError
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.relaying import Hint, due_hints, mark_published
+from orderapp.services.relaying import BATCH, Hint, due_hints, mark_published
 from tasks.queues import hint_message
 
 log = structlog.get_logger()
@@ -44,7 +44,8 @@ def relay_until(stop: threading.Event, broker: dramatiq.Broker, app: Flask, sett
             failing = True
             stop.wait(PAUSE_SECONDS)
             continue
-        if not published:
+        # A system may have more due: at once. Else what was told of has time to be claimed, and isn't told of twice.
+        if published < BATCH:
             stop.wait(POLL_SECONDS)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, literal_column, or_, select
+from sqlalchemy import ColumnElement, Float, Uuid, bindparam, literal_column, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from orderapp.domain.orders import Customer
 from orderapp.domain.states import OrderState
 from orderapp.errors import ProbableDuplicate
-from orderapp.models import CartLock, Order, db_now
+from orderapp.models import CartLock, Order, db_now, table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +36,31 @@ def lock_cart(session: Session, order_id: uuid.UUID, cart: Cart) -> None:
 
     Transaction: within the caller's. Raises ProbableDuplicate.
     """
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    values = {"order_id": order_id, "expires_at": db_now(cart.duplicate_window_seconds)}
-    statement = dialect.insert(CartLock).values(cart_hash=cart.cart_hash, **values)
-    # written out, since nothing correlates inside ON CONFLICT: with the column, any ended order would free every cart
-    locked_by: ColumnElement[uuid.UUID] = literal_column(f"{CartLock.__tablename__}.order_id")
-    ended = select(Order.id).where(
-        Order.id == locked_by, Order.state.in_((OrderState.FAILED.value, OrderState.CANCELLED.value))
-    )
-    free = None if cart.allow_duplicate else or_(CartLock.expires_at < db_now(), ended.exists())
-    taken = session.execute(
-        statement.on_conflict_do_update(index_elements=[CartLock.cart_hash], set_=values, where=free).returning(
-            CartLock.order_id
-        )
-    ).scalar_one_or_none()
+    wanted = {"cart": cart.cart_hash, "order": order_id, "window_seconds": cart.duplicate_window_seconds}
+    locking = _locking(session.get_bind().dialect.name, whatever_holds_it=cart.allow_duplicate)
+    taken = session.connection().execute(locking, wanted).scalar_one_or_none()
     if taken is None:
         other = session.execute(select(CartLock.order_id).where(CartLock.cart_hash == cart.cart_hash)).scalar_one()
         raise ProbableDuplicate(other)
+
+
+@lru_cache(maxsize=4)  # each order needs it
+def _locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[Any]:
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    locks = table_of(CartLock)
+    values = {
+        "order_id": bindparam("order", type_=Uuid),
+        "expires_at": db_now(bindparam("window_seconds", type_=Float)),
+    }
+    statement = dialect.insert(locks).values(cart_hash=bindparam("cart"), **values)
+    # written out, since nothing correlates inside ON CONFLICT: with the column, any ended order would free every cart
+    locked_by: ColumnElement[uuid.UUID] = literal_column(f"{locks.name}.order_id")
+    ended = select(Order.id).where(
+        Order.id == locked_by, Order.state.in_((OrderState.FAILED.value, OrderState.CANCELLED.value))
+    )
+    free = None if whatever_holds_it else or_(locks.c.expires_at < db_now(), ended.exists())
+    on_conflict = statement.on_conflict_do_update(index_elements=[locks.c.cart_hash], set_=values, where=free)
+    return cast(ReturningInsert[Any], on_conflict.returning(locks.c.order_id))
 
 
 def refuse_locked(session: Session, cart: Cart) -> None:

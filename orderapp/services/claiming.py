@@ -8,19 +8,20 @@ from functools import lru_cache
 from math import inf
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, exists, literal, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from orderapp.config import Settings
 from orderapp.domain.orders import Effect
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.states import TaskKind, TaskState, sources_of
+from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Attempt, Submission, SwitchMode, SystemSwitch, Task, db_now, seconds_until, table_of
 from orderapp.services import circuits, pacing, suspects
 from orderapp.services.database import writing
 from orderapp.services.documents import load_document
 from orderapp.services.staff_words import has_unproven_word
+from orderapp.services.transitions import moving
 from orderapp.systems.base import System
 
 
@@ -91,6 +92,7 @@ def _claim(session: Session, task_id: int, settings: Settings) -> Claim | None:
     window = settings.systems[task.system].key_window_seconds
     if window is not None and task.key_dies_at is None:
         session.execute(update(Task).where(Task.id == task_id).values(key_dies_at=db_now(window)))
+    # Asked after the claim: a statement that had waited for the row would not see what its last holder has written.
     known = connection.execute(_KNOWN, {"task": task_id}).one()
     document = load_document(session, task.order_id)
     return Claim(
@@ -113,7 +115,7 @@ def _claimable(known_systems: tuple[str, ...]) -> tuple[ColumnElement[bool], ...
         Task.state == TaskState.WAITING.value,
         Task.due_at <= db_now(),
         # A process of an older release leaves the tasks of a new system to those that know it.
-        Task.system.in_(known_systems),
+        Task.system.in_([literal(system) for system in known_systems]),
         ~_switched_off(),
         pacing.not_held(),
     )
@@ -126,11 +128,9 @@ def _taking(known_systems: tuple[str, ...], *, whatever_the_circuit: bool) -> Re
         where = (*where, circuits.closed_for_tasks())
     table = table_of(Task)
     return (
-        update(table)
+        moving(Task, TaskState.RUNNING)
         .where(table.c.id == bindparam("task"), *where)
-        .where(table.c.state.in_([state.value for state in sources_of(TaskState.RUNNING)]))
         .values(
-            state=TaskState.RUNNING.value,
             lease_until=db_now(bindparam("lease_seconds", type_=Float)),
             attempts=Task.attempts + 1,
             claims=Task.claims + 1,

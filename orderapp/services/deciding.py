@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import Select, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.keys import effect_key
@@ -54,6 +54,18 @@ _STEPS_ARE_DONE = (
     .where(table_of(Step).c.placement_id == bindparam("held_placement"))
     .values(outcome=Outcome.DONE.value, code="", decided_at=db_now())
 )
+
+
+def _confirm_in_one() -> Select[Any]:
+    """Return the four statements as one, each on condition that the one before has moved its row (PostgreSQL only)."""
+    lease = _GIVE_UP_LEASE.cte("lease")
+    placement = _CONFIRM_PLACEMENT.where(select(lease).exists()).returning(table_of(Placement).c.id).cte("placement")
+    order = _CONFIRM_ORDER.where(select(placement).exists()).cte("confirmed")
+    steps = _STEPS_ARE_DONE.where(select(order).exists()).returning(table_of(Step).c.id).cte("done")
+    return select(order).add_cte(steps)
+
+
+_CONFIRM_IN_ONE = _confirm_in_one()
 _TASKS = table_of(Task).c
 _INSERT_TASKS = (
     insert(table_of(Task))
@@ -87,21 +99,36 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirme
 
     """
     with writing() as session:
-        _give_up_lease(session, held.submission_id, held.fencing)
-        connection = session.connection()
-        moved = connection.execute(_CONFIRM_PLACEMENT, {"held_placement": held.placement_id}).rowcount
-        order = connection.execute(_CONFIRM_ORDER, {"held_order": held.order_id}).one_or_none() if moved else None
-        if order is None:
-            raise LeaseLost(f"order {held.document.number}: the placement was decided by somebody else")
-        connection.execute(_STEPS_ARE_DONE, {"held_placement": held.placement_id})
+        order = _confirm_rows(session, held)
         record_steps(session, held.order_id, results)
         rows = _forward_tasks(held, systems)
-        tasks = connection.execute(_INSERT_TASKS, rows).all() if rows else ()
+        tasks = session.connection().execute(_INSERT_TASKS, rows).all() if rows else ()
         if held.resumed:
             for step in held.steps:
                 _take_back_surplus(session, held, systems[step.system])
         learn_from_steps(session, results, held.admission, systems)
     return Confirmed(order.client_id, order.created_at, order.updated_at, tuple(tasks))
+
+
+def _confirm_rows(session: Session, held: Held) -> Any:
+    """Give up the lease and move the placement, its order and its steps; return the order's row as it is now."""
+    wanted = {
+        "held_id": held.submission_id,
+        "held_fencing": held.fencing,
+        "held_placement": held.placement_id,
+        "held_order": held.order_id,
+    }
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        order = connection.execute(_CONFIRM_IN_ONE, wanted).one_or_none()
+    else:
+        _give_up_lease(session, held.submission_id, held.fencing)
+        moved = connection.execute(_CONFIRM_PLACEMENT, wanted).rowcount
+        order = connection.execute(_CONFIRM_ORDER, wanted).one_or_none() if moved else None
+        connection.execute(_STEPS_ARE_DONE, wanted)
+    if order is None:
+        raise LeaseLost(f"order {held.document.number}: another holder has taken over, or the placement was decided")
+    return order
 
 
 def turn_round(held: Held, results: list[StepResult], systems: Systems) -> Stopped:

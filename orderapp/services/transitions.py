@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, update
+from sqlalchemy import ColumnElement, Update, literal, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import State, sources_of
@@ -43,5 +43,6 @@ def move(
 def moving(model: Movable, to: State) -> Update:
     """Return the statement that `move` executes, to be narrowed to rows, and kept where it is hot."""
     table = table_of(model)
-    allowed = [source.value for source in sources_of(to)]
+    # As literals: a list of plain values is written into the statement anew for each execution.
+    allowed = [literal(source.value) for source in sources_of(to)]
     return update(table).where(table.c.state.in_(allowed)).values(state=to.value)

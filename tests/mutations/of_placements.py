@@ -198,9 +198,8 @@ MUTATIONS = (
                 '    """Confirm the placement: every',
             ),
             (
-                "        rows = _forward_tasks(held, systems)\n        if rows:\n"
-                "            session.execute(_INSERT_TASKS, rows)\n        if held.resumed:",
-                "        if held.resumed:",
+                "        tasks = session.connection().execute(_INSERT_TASKS, rows).all() if rows else ()\n",
+                "        tasks = ()\n",
             ),
         ),
     ),

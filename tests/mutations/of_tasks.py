@@ -16,10 +16,8 @@ MUTATIONS = (
         "a task is claimed from its worker",
         CLAIMING,
         (
-            (
-                "        .where(table.c.state.in_([state.value for state in sources_of(TaskState.RUNNING)]))\n",
-                "",
-            ),
+            ("        moving(Task, TaskState.RUNNING)\n", "        update(table)\n"),
+            ("            publish_at=None,\n", '            publish_at=None,\n            state="running",\n'),
             ("        Task.state == TaskState.WAITING.value,\n", '        Task.state.in_(["waiting", "running"]),\n'),
         ),
     ),
@@ -29,8 +27,8 @@ MUTATIONS = (
         RUNNING,
         (
             (
-                "    if decision.verdict is Verdict.SNOOZE:\n",
-                '    values["attempts"] = Task.attempts + 1\n    if not decision:\n',
+                "    if snoozed:\n",
+                '    values["attempts"] = _TASKS.attempts + 1\n    if not state:\n',
             ),
         ),
     ),
@@ -97,17 +95,17 @@ MUTATIONS = (
     Mutation(
         "who lost a task records its end",
         RUNNING,
-        (("(_TASKS.id == task.id, _TASKS.fencing == task.fencing, _TASKS", "(_TASKS.id == task.id, _TASKS"),),
+        (('_TASKS.fencing == bindparam("our_fencing"))\n', 'bindparam("our_fencing") > 0)\n'),),
     ),
     Mutation(
         "who lost a task snoozes it",
         RUNNING,
         (
             (
-                "    return state if move(session, Task, state, *ours, **values) else None\n",
-                "    if decision.verdict is Verdict.SNOOZE:\n"
-                "        ours = (Task.id == task.id, Task.state == 'running')\n"
-                "    return state if move(session, Task, state, *ours, **values) else None\n",
+                "    return moving(Task, state).where(*ours, ",
+                "    if snoozed:\n"
+                '        ours = (_TASKS.id == bindparam("our_task"), bindparam("our_fencing") > 0)\n'
+                "    return moving(Task, state).where(*ours, ",
             ),
         ),
     ),
@@ -119,7 +117,12 @@ MUTATIONS = (
     Mutation(
         "an unknown call begins no late window",
         RUNNING,
-        (('        values["absent_from"] = db_now(system.late_window_seconds)\n', "        pass\n"),),
+        (
+            (
+                '        values["absent_from"] = db_now(bindparam("late_window_seconds", type_=Float))\n',
+                "        pass\n",
+            ),
+        ),
     ),
     Mutation(
         "a settlement that came after its order was cancelled is dropped",
@@ -134,7 +137,7 @@ MUTATIONS = (
     Mutation(
         "a task that waits isn't told of",
         RUNNING,
-        (('"publish_at": db_now(decision.delay_seconds)}', '"publish_at": None}'),),
+        (('        "publish_at": later,\n', '        "publish_at": None,\n'),),
     ),
     Mutation(
         "a transaction stays open over the call",
@@ -217,8 +220,9 @@ MUTATIONS = (
         RUNNING,
         (
             (
-                '"due_at": db_now(decision.delay_seconds), ',
-                '"due_at": __import__("datetime").datetime.now(__import__("datetime").UTC), ',
+                '    later = db_now(bindparam("delay_seconds", type_=Float)) if',
+                "    import datetime as dt\n\n"
+                '    later = bindparam("now", callable_=lambda: dt.datetime.now(dt.UTC)) if',
             ),
         ),
     ),
