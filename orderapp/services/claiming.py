@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import inf
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, Float, Row, Select, and_, bindparam, exists, literal, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -18,7 +18,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Attempt, Submission, SwitchMode, SystemSwitch, Task, db_now, seconds_until, table_of
 from orderapp.services import circuits, pacing, suspects
-from orderapp.services.database import writing
+from orderapp.services.database import at_once, reading, writing
 from orderapp.services.documents import load_document
 from orderapp.services.staff_words import has_unproven_word
 from orderapp.services.transitions import moving
@@ -57,13 +57,19 @@ class _NotBeside(_NotNow):
 def claim(task_id: int, settings: Settings) -> Claim | None:
     """Claim a task, if it is due, its system may be called, and nobody else has it.
 
-    Transaction: one, committed here.
+    Transaction: one, committed here; mostly of a single statement.
     Idempotent because: the claim is one conditional statement; whoever comes second finds nothing to claim.
     If we die here: the lease runs out, and the timer makes the task due again; the attempt stays counted.
     """
+    started = time.monotonic()
+    row = _take_at_once(task_id, settings)
+    if row is not None:
+        with reading() as session:
+            return _claim(session, row, settings, started, probing=False)
     try:
         with writing() as session:
-            return _claim(session, task_id, settings)
+            row, probing = _take(session, task_id, settings)
+            return None if row is None else _claim(session, row, settings, started, probing=probing)
     except _NotBeside:
         suspects.tell_soon(task_id)
         return None
@@ -71,33 +77,51 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
         return None
 
 
-def _claim(session: Session, task_id: int, settings: Settings) -> Claim | None:
-    started = time.monotonic()
+def _take_at_once(task_id: int, settings: Settings) -> Row[Any] | None:
+    """Take the task where nothing but its own row changes, as is usual: one statement, which commits itself."""
+    wanted = {"task": task_id, "lease_seconds": settings.task_lease_seconds}
+    with at_once() as session:
+        return session.connection().execute(_taking(_plain(settings), alone=True), wanted).one_or_none()
+
+
+def _plain(settings: Settings) -> tuple[str, ...]:
+    """Return the systems whose claims change nothing but the task."""
+    return tuple(
+        system.name
+        for system in settings.systems.values()
+        if not system.limits.rate_per_second and not system.limits.concurrency and system.key_window_seconds is None
+    )
+
+
+def _take(session: Session, task_id: int, settings: Settings) -> tuple[Row[Any] | None, bool]:
+    """Take the task, whatever else has to be looked at; return it, and whether it shows if its system works again."""
     wanted = {"task": task_id, "lease_seconds": settings.task_lease_seconds}
     known_systems = tuple(settings.systems)
-    probing = False
     connection = session.connection()  # rows are all that is wanted, and the session's own way to them costs more
-    row = connection.execute(_taking(known_systems, whatever_the_circuit=False), wanted).one_or_none()
-    if row is None:
-        # A task that can't be claimed for any other reason has no system here, and so takes no right from others.
-        system_of = select(Task.system).where(Task.id == task_id, *_claimable(known_systems)).scalar_subquery()
-        probing = circuits.take_task_probe(session, system_of)
-        if probing:
-            row = connection.execute(_taking(known_systems, whatever_the_circuit=True), wanted).one_or_none()
-        if row is None:
-            return None
+    row = connection.execute(_taking(known_systems), wanted).one_or_none()
+    if row is not None:
+        return row, False
+    # A task that can't be claimed for any other reason has no system here, and so takes no right from others.
+    system_of = select(Task.system).where(Task.id == task_id, *_claimable(known_systems)).scalar_subquery()
+    if not circuits.take_task_probe(session, system_of):
+        return None, False
+    return connection.execute(_taking(known_systems, whatever_the_circuit=True), wanted).one_or_none(), True
+
+
+def _claim(session: Session, row: Row[Any], settings: Settings, started: float, *, probing: bool) -> Claim:
+    """Return the claim of a task just taken. _NotNow where it may not be run after all, and has to be put back."""
     task = Task(**row._mapping)
+    system = settings.systems[task.system]
     if suspects.another_runs(session, task):
         raise _NotBeside
-    window = settings.systems[task.system].key_window_seconds
-    if window is not None and task.key_dies_at is None:
-        session.execute(update(Task).where(Task.id == task_id).values(key_dies_at=db_now(window)))
+    if system.key_window_seconds is not None and task.key_dies_at is None:
+        dies_at = db_now(system.key_window_seconds)
+        session.execute(update(Task).where(Task.id == task.id).values(key_dies_at=dies_at))
     # Asked after the claim: a statement that had waited for the row would not see what its last holder has written.
-    known = connection.execute(_KNOWN, {"task": task_id}).one()
-    document = load_document(session, task.order_id)
+    known = session.connection().execute(_KNOWN, {"task": task.id}).one()
     return Claim(
         task=task,
-        effect=Effect(task.key, document),
+        effect=Effect(task.key, load_document(session, task.order_id)),
         absent_in_seconds=float(known.absent_in or 0.0),
         key_left_seconds=inf if known.key_left is None else float(known.key_left),
         doubtful=known.doubtful,
@@ -105,7 +129,7 @@ def _claim(session: Session, task_id: int, settings: Settings) -> Claim | None:
         several_holders=known.holders > 1,
         overridden=known.overridden,
         probing=probing,
-        turns=_turns(session, settings.systems[task.system], task, known.doubtful or known.accepted),
+        turns=_turns(session, system, task, known.doubtful or known.accepted),
         lease_ends_at=started + settings.task_lease_seconds,
     )
 
@@ -121,9 +145,13 @@ def _claimable(known_systems: tuple[str, ...]) -> tuple[ColumnElement[bool], ...
     )
 
 
-@lru_cache(maxsize=4)  # built once: the systems of a process don't change
-def _taking(known_systems: tuple[str, ...], *, whatever_the_circuit: bool) -> ReturningUpdate[Any]:
-    where = _claimable(known_systems)
+@lru_cache(maxsize=8)  # built once: the systems of a process don't change
+def _taking(
+    systems: tuple[str, ...], *, whatever_the_circuit: bool = False, alone: bool = False
+) -> ReturningUpdate[Any]:
+    where = _claimable(systems)
+    if alone:
+        where = (*where, suspects.none())
     if not whatever_the_circuit:
         where = (*where, circuits.closed_for_tasks())
     table = table_of(Task)

@@ -18,7 +18,7 @@ from orderapp.domain.states import OrderState, PlacementState, StepState, TaskSt
 from orderapp.errors import LeaseLost
 from orderapp.models import Order, Placement, Step, Submission, Task, db_now, table_of
 from orderapp.services.compensation import close_if_complete, lock_order, plan_compensation, plan_surplus, reopen
-from orderapp.services.database import writing
+from orderapp.services.database import statements_nest, writing
 from orderapp.services.history import record_steps
 from orderapp.services.learning import learn_from_steps
 from orderapp.services.placement import Held, StepResult, Stopped
@@ -119,7 +119,7 @@ def _confirm_rows(session: Session, held: Held) -> Any:
         "held_order": held.order_id,
     }
     connection = session.connection()
-    if connection.dialect.name == "postgresql":
+    if statements_nest():
         order = connection.execute(_CONFIRM_IN_ONE, wanted).one_or_none()
     else:
         _give_up_lease(session, held.submission_id, held.fencing)

@@ -11,8 +11,9 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, bindparam, insert, select
+from sqlalchemy import CTE, ColumnElement, Float, bindparam, insert, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import TaskKind, TaskState
@@ -25,6 +26,9 @@ TAKEN_AWAY = Answer(
     "the task was taken from its worker while that was at it; what came of the call is unknown",
     called=False,
 )
+PREFIX = "attempt_"  # of parameters, in a statement that has others as well
+_NAMES = ("order_id", "task_id", "step_id", "system", "number", "verb", "duration_ms", "worker", "outcome", "code",
+          "worked", "message", "exchanges")  # fmt: skip
 _HOST = socket.gethostname()[:60]
 # Built once, on the table. Begun by the database's clock, set back by how long ago that was.
 _INSERT_ATTEMPTS = insert(table_of(Attempt)).values(started_at=db_now(bindparam("since_start_seconds", type_=Float)))
@@ -48,17 +52,24 @@ def record_steps(session: Session, order_id: uuid.UUID, results: list[StepResult
 
 def record_attempt(session: Session, task: Task, one: Try) -> None:
     """Write a task's attempt under the number of its claim. Transaction: within the caller's."""
-    session.execute(
-        _INSERT_ATTEMPTS,
-        {
-            "order_id": task.order_id,
-            "task_id": task.id,
-            "step_id": task.step_id,
-            "system": task.system,
-            "number": task.claims,
-            **_row(one),
-        },
-    )
+    session.connection().execute(_INSERT_ATTEMPTS, _row_of_task(task, one))
+
+
+def recording_if(moved: CTE) -> ReturningInsert[int]:
+    """Return the statement that writes a task's attempt if `moved` has moved the task: both are one (PostgreSQL only).
+
+    Its parameters are those of `moved` and `attempt_parameters`; it returns the attempt's id, or no row.
+    """
+    attempts = table_of(Attempt)
+    values = [bindparam(PREFIX + name, type_=attempts.c[name].type) for name in _NAMES]
+    started_at = db_now(bindparam(f"{PREFIX}since_start_seconds", type_=Float))
+    row = select(*values, started_at).where(select(moved).exists())
+    return insert(attempts).from_select([*_NAMES, "started_at"], row).returning(attempts.c.id)
+
+
+def attempt_parameters(task: Task, one: Try) -> dict[str, Any]:
+    """Return what `recording_if` writes."""
+    return {PREFIX + name: value for name, value in _row_of_task(task, one).items()}
 
 
 def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
@@ -74,6 +85,17 @@ def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
         if task.state == TaskState.RUNNING.value:
             verb = "undo" if task.kind == TaskKind.COMPENSATE.value else "act"
             record_attempt(session, task, Try(verb, TAKEN_AWAY, now, now))
+
+
+def _row_of_task(task: Task, one: Try) -> dict[str, Any]:
+    return {
+        "order_id": task.order_id,
+        "task_id": task.id,
+        "step_id": task.step_id,
+        "system": task.system,
+        "number": task.claims,
+        **_row(one),
+    }
 
 
 def _row(one: Try) -> dict[str, Any]:

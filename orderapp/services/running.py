@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import random
 import time
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import structlog
 from sqlalchemy import Float, Update, bindparam
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from orderapp.config import Settings
 from orderapp.domain.keys import next_key
@@ -24,8 +25,8 @@ from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.models import Override, Step, Task, db_now, table_of
 from orderapp.services.claiming import Claim, claim
 from orderapp.services.compensation import close_if_complete, lock_order, plan_surplus, reopen
-from orderapp.services.database import writing
-from orderapp.services.history import record_attempt
+from orderapp.services.database import at_once, statements_nest, writing
+from orderapp.services.history import attempt_parameters, record_attempt, recording_if
 from orderapp.services.learning import learn_from_run
 from orderapp.services.pacing import in_turn
 from orderapp.services.performing import KEY_BARRED, perform
@@ -60,7 +61,7 @@ def run_task(task_id: int, settings: Settings) -> TaskState | None:
     decision = decide(
         answer, held.task.attempts, held.task.attempt_limit, system.backoff, system.guarantee, random.Random()
     )
-    state = _record(held, one, decision, system)
+    state = _end_at_once(held, one, decision, system) or _record(held, one, decision, system)
     log.info(
         "task.run",
         task=held.task.id,
@@ -73,6 +74,26 @@ def run_task(task_id: int, settings: Settings) -> TaskState | None:
         lost=state is None,
     )
     return state
+
+
+def _end_at_once(held: Claim, one: Try, decision: Decision, system: System) -> TaskState | None:
+    """Record that a task is done where nothing else follows from it, as is usual: one statement, which commits itself.
+
+    None, and nothing written, where more follows, where the task was taken from us, and on SQLite.
+    """
+    undoing = held.task.kind == TaskKind.COMPENSATE.value
+    if decision.verdict is not Verdict.DONE or undoing or held.overridden or held.probing or not statements_nest():
+        return None
+    wanted = _ending(held.task, one, decision, system) | attempt_parameters(held.task, one)
+    with at_once() as session:
+        recorded = session.connection().execute(_done_at_once(), wanted).one_or_none()
+    return TaskState.DONE if recorded else None
+
+
+@cache
+def _done_at_once() -> ReturningInsert[int]:
+    done = _moving_on(TaskState.DONE, in_doubt=False, snoozed=False, new_key=False)
+    return recording_if(done.returning(_TASKS.id).cte("done"))
 
 
 def _record(held: Claim, one: Try, decision: Decision, system: System) -> TaskState | None:
@@ -113,17 +134,21 @@ def _move_task(session: Session, task: Task, one: Try, decision: Decision, syste
         snoozed=decision.verdict is Verdict.SNOOZE,
         new_key=barred,
     )
-    wanted = {
+    wanted = _ending(task, one, decision, system) | ({"next_key": next_key(task.key)} if barred else {})
+    return state if session.connection().execute(moving_on, wanted).rowcount else None
+
+
+def _ending(task: Task, one: Try, decision: Decision, system: System) -> dict[str, Any]:
+    """Return the parameters of `_moving_on`, but for a new key."""
+    return {
         "our_task": task.id,
         "our_fencing": task.fencing,
         "our_claims": task.claims,
-        "code": one.answer.code[:64],
-        "message": decision.reason[:500],
+        "new_code": one.answer.code[:64],
+        "new_message": decision.reason[:500],
         "late_window_seconds": system.late_window_seconds,
         "delay_seconds": decision.delay_seconds,
-        "next_key": next_key(task.key) if barred else None,
     }
-    return state if session.connection().execute(moving_on, wanted).rowcount else None
 
 
 @lru_cache(maxsize=32)  # every task ends here, in one of a few ways
@@ -132,8 +157,8 @@ def _moving_on(state: TaskState, *, in_doubt: bool, snoozed: bool, new_key: bool
     later = db_now(bindparam("delay_seconds", type_=Float)) if state is TaskState.WAITING else None
     values: dict[str, Any] = {
         "lease_until": None,
-        "last_code": bindparam("code"),
-        "last_message": bindparam("message"),
+        "last_code": bindparam("new_code"),
+        "last_message": bindparam("new_message"),
         "due_at": later,
         "publish_at": later,
     }

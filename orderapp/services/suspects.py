@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import TaskState
@@ -23,6 +23,11 @@ LEASE_LAPSED = "lease_lapsed"
 AGAIN_WITHIN_SECONDS = 1.0
 # Any number will do that nothing else of this database locks.
 _LOCK = 2_029_000_001
+
+
+def none() -> ColumnElement[bool]:
+    """Return the condition that a task is no suspect."""
+    return or_(Task.last_code.is_(None), Task.last_code != LEASE_LAPSED)
 
 
 def another_runs(session: Session, task: Task) -> bool:
