@@ -80,7 +80,7 @@ def at_once() -> Iterator[Session]:
 
 
 def statements_nest() -> bool:
-    """Return whether one statement may change several tables (PostgreSQL); where not (SQLite), there is one for each."""
+    """Return whether one statement may change several tables (PostgreSQL), or each needs its own (SQLite)."""
     return _engines().reading.dialect.name == "postgresql"
 
 
