@@ -144,6 +144,8 @@ MUTATIONS = (
         "a late success gets no late window of its own",
         COMPENSATION,
         (('    window = {"absent_from": db_now(system.late_window_seconds), ', "    window = {"),),
+        # It takes a late unknown after the compensation has closed, and then the system's own lateness.
+        tests=("tests/services/test_late_success.py",),
     ),
     Mutation(
         "what two holders did twice stays twice",

@@ -65,8 +65,7 @@ def test_invariant_6_states_are_written_in_one_place() -> None:
                 keyword.arg == "state" for keyword in call.keywords
             ):
                 writers.add(path.name)
-    # A claim has to move, count and lease in one statement; it takes its sources from the same table.
-    assert writers == {"transitions.py", "claiming.py"}
+    assert writers == {"transitions.py"}
 
 
 def test_invariant_6_confirming_and_compensating_exclude_each_other(shop: Shop, systems: OneOfEach) -> None:
