@@ -123,7 +123,7 @@ STATE_WORDS = {state.value for states in EDGES.values() for state in states}
 
 
 def test_a_state_is_changed_only_by_the_transition_table() -> None:
-    """Rows may be born in a state; from then on `transitions` has it. A circuit's states are changed in its own file."""
+    """Rows may be born in a state; from then on `transitions` has it. A circuit's states have a file of their own."""
     found = []
     for path in PRODUCT:
         if path in (TRANSITIONS, SERVICES / "circuits.py") or SANDBOX in path.parents:
