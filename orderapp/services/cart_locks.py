@@ -36,20 +36,20 @@ def lock_cart(session: Session, order_id: uuid.UUID, cart: Cart) -> None:
 
     Transaction: within the caller's. Raises ProbableDuplicate.
     """
-    wanted = {"cart": cart.cart_hash, "order": order_id, "window_seconds": cart.duplicate_window_seconds}
-    locking = _locking(session.get_bind().dialect.name, whatever_holds_it=cart.allow_duplicate)
-    taken = session.connection().execute(locking, wanted).scalar_one_or_none()
+    taking = locking(session.get_bind().dialect.name, whatever_holds_it=cart.allow_duplicate)
+    taken = session.connection().execute(taking, locking_parameters(order_id, cart)).scalar_one_or_none()
     if taken is None:
         other = session.execute(select(CartLock.order_id).where(CartLock.cart_hash == cart.cart_hash)).scalar_one()
         raise ProbableDuplicate(other)
 
 
 @lru_cache(maxsize=4)  # each order needs it
-def _locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[Any]:
+def locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[Any]:
+    """Return the statement that takes a cart's lock: a row if it was got. `locking_parameters` are its parameters."""
     dialect = postgresql if dialect_name == "postgresql" else sqlite
     locks = table_of(CartLock)
     values = {
-        "order_id": bindparam("order", type_=Uuid),
+        "order_id": bindparam("cart_order", type_=Uuid),
         "expires_at": db_now(bindparam("window_seconds", type_=Float)),
     }
     statement = dialect.insert(locks).values(cart_hash=bindparam("cart"), **values)
@@ -61,6 +61,11 @@ def _locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[A
     free = None if whatever_holds_it else or_(locks.c.expires_at < db_now(), ended.exists())
     on_conflict = statement.on_conflict_do_update(index_elements=[locks.c.cart_hash], set_=values, where=free)
     return cast(ReturningInsert[Any], on_conflict.returning(locks.c.order_id))
+
+
+def locking_parameters(order_id: uuid.UUID, cart: Cart) -> dict[str, Any]:
+    """Return what `locking` needs."""
+    return {"cart": cart.cart_hash, "cart_order": order_id, "window_seconds": cart.duplicate_window_seconds}
 
 
 def refuse_locked(session: Session, cart: Cart) -> None:

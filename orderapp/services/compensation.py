@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import (
     HOLDING_STEP_STATES,
     OrderState,
@@ -47,12 +48,15 @@ def plan_compensation(session: Session, order_id: uuid.UUID, placement_id: int, 
 def plan_surplus(session: Session, order_id: uuid.UUID, placement_id: int, system: System) -> None:
     """Have all but one of a confirmed placement's effects in a query_first system taken back.
 
-    Needed wherever two holders may both have called for it: each accepted call is an effect more, whoever made it.
+    Needed wherever two holders may both have called for it: each accepted call is an effect more, whoever made it. With
+    keys of ours the second call brings nothing about, and there is nothing to do.
 
     Transaction: within the caller's.
     Idempotent because: the task asks what is in place; with one effect there is nothing to do. A placement has at most
         one compensate task per system, and it is taken up again.
     """
+    if system.guarantee is not Guarantee.QUERY_FIRST:
+        return
     step = session.execute(
         select(Step.id, Step.key).where(Step.placement_id == placement_id, Step.system == system.name)
     ).one_or_none()

@@ -11,13 +11,14 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Float, bindparam, insert, select
+from sqlalchemy import CTE, ColumnElement, Float, bindparam, insert, select, true
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Attempt, Task, db_now, table_of
+from orderapp.services.json_rows import rows_of
 from orderapp.services.placement import StepResult, Try
 
 TAKEN_AWAY = Answer(
@@ -41,13 +42,28 @@ def worker_name() -> str:
 
 def record_steps(session: Session, order_id: uuid.UUID, results: list[StepResult]) -> None:
     """Write one attempt per call made in the request. Transaction: within the caller's."""
-    rows = [
-        {"order_id": order_id, "step_id": result.step.id, "system": result.step.system, "number": number, **_row(one)}
+    rows = [{"order_id": order_id, **row} for row in step_attempts(results)]
+    if rows:
+        session.execute(_INSERT_ATTEMPTS, rows)
+
+
+def step_attempts(results: list[StepResult]) -> list[dict[str, Any]]:
+    """Return the rows of the calls made in the request, without their order."""
+    return [
+        {"step_id": result.step.id, "system": result.step.system, "number": number, **_row(one)}
         for result in results
         for number, one in enumerate(result.tries, start=1)
     ]
-    if rows:
-        session.execute(_INSERT_ATTEMPTS, rows)
+
+
+def recording_steps_of(order: CTE) -> CTE:
+    """Return `record_steps` as a part of a statement that has moved the order; its parameter is `attempts`."""
+    attempts, names = table_of(Attempt), [name for name in _NAMES if name not in ("order_id", "task_id")]
+    given = rows_of("attempts", attempts, names, seconds=["since_start_seconds"])
+    values = [given.c[name] for name in names]
+    rows = select(order.c.id, *values, db_now(given.c.since_start_seconds)).join_from(order, given, true())
+    inserting = insert(attempts).from_select(["order_id", *names, "started_at"], rows)
+    return inserting.returning(attempts.c.id).cte("recorded")
 
 
 def record_attempt(session: Session, task: Task, one: Try) -> None:

@@ -23,6 +23,12 @@ def learn_from_run(session: Session, system: System, answer: Answer, *, probing:
     _hold_if_asked(session, system, answer)
 
 
+def nothing_to_learn(results: Sequence[StepResult], admission: Admission) -> bool:
+    """Return whether `learn_from_steps` would do nothing, as after most orders."""
+    answers = [result.answer for result in results]
+    return not admission.probes and all(one.worked is not False and not one.retry_after_seconds for one in answers)
+
+
 def learn_from_steps(
     session: Session, results: Sequence[StepResult], admission: Admission, systems: Mapping[str, System]
 ) -> None:

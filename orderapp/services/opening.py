@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Float, bindparam, delete, insert, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.identity import new_id
-from orderapp.domain.keys import effect_key, new_order_number
-from orderapp.domain.money import Money
-from orderapp.domain.orders import Customer, Discount, Line, OrderDocument
-from orderapp.domain.states import OrderState, PlacementState, StepState
+from orderapp.domain.keys import new_order_number
+from orderapp.domain.orders import OrderDocument
+from orderapp.domain.states import OrderState, PlacementState
 from orderapp.errors import WrongState
 from orderapp.models import Order, OrderDiscount, OrderLine, Placement, Step, Submission, db_now, table_of
-from orderapp.services.admission import Admission
 from orderapp.services.cart_locks import Cart, lock_cart, refuse_locked
-from orderapp.services.database import writing
+from orderapp.services.database import statements_nest, writing
 from orderapp.services.history import record_steps
 from orderapp.services.learning import learn_from_steps
+from orderapp.services.opening_at_once import write_at_once
+from orderapp.services.opening_rows import (
+    Opening,
+    discount_rows,
+    line_rows,
+    order_row,
+    ordered_document,
+    step_rows,
+    submission_row,
+)
 from orderapp.services.placement import Held, PlannedStep, StepResult
-from orderapp.services.pricing import Offered, Priced
 from orderapp.services.transitions import move
-from orderapp.systems.base import System
 
 # Built once, on the tables and not the classes: SQLAlchemy then neither builds nor analyses them for each order.
 _INSERT_ORDER = insert(table_of(Order)).values(created_at=db_now(), updated_at=db_now())
@@ -37,39 +42,6 @@ _INSERT_SUBMISSION = insert(table_of(Submission)).values(created_at=db_now()).re
 _INSERT_HELD_SUBMISSION = _INSERT_SUBMISSION.values(lease_until=db_now(bindparam("lease_seconds", type_=Float)))
 _STEPS = table_of(Step).c
 _INSERT_STEPS = insert(table_of(Step)).returning(_STEPS.id, _STEPS.system, _STEPS.key, sort_by_parameter_order=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What a new placement begins with.
-
-    Args:
-        scope, key, content_hash: The submission.
-        priced: Lines and subtotal.
-        offered: The discounts, or what stands in their way: then the placement is recorded as failed at once, nothing
-            having been reserved.
-        systems: The systems with a part in it, in the order of the calls.
-        admission: Which of them may be called at present.
-        lease_seconds: How long we hold it.
-
-    """
-
-    scope: str
-    key: str
-    content_hash: str
-    priced: Priced
-    offered: Offered
-    systems: tuple[System, ...]
-    admission: Admission
-    lease_seconds: float
-
-    @property
-    def total(self) -> Money:
-        """What the customer pays."""
-        return Money(
-            self.priced.subtotal.minor - sum(one.amount.minor for one in self.offered.discounts),
-            self.priced.subtotal.currency,
-        )
 
 
 def open_order(opening: Opening, cart: Cart) -> Held:
@@ -85,36 +57,45 @@ def open_order(opening: Opening, cart: Cart) -> Held:
 
     """
     order_id, number, started = new_id(), new_order_number(), time.monotonic()
+    order = order_row(order_id, number, opening, cart)
+    document = ordered_document(number, cart.customer, cart.coupon, cart.benefit, opening)
     stopped = opening.offered.stopped
+    if statements_nest() and not stopped:
+        held = _open_at_once(order, document, opening, cart, started)
+        if held is not None:
+            return held
     with writing() as session:
-        session.execute(
-            _INSERT_ORDER,
-            {
-                "id": order_id,
-                "number": number,
-                "client_id": cart.client_id,
-                "state": (OrderState.FAILED if stopped else OrderState.PLACING).value,
-                "placement_number": 1,
-                "customer_name": cart.customer.name,
-                "customer_email": cart.customer.email,
-                "customer_phone": cart.customer.phone,
-                "member_ref": cart.customer.member_ref,
-                "coupon": cart.coupon,
-                "benefit": cart.benefit,
-                "currency": opening.priced.subtotal.currency,
-                "subtotal_minor": opening.priced.subtotal.minor,
-                "total_minor": opening.total.minor,
-            },
-        )
-        _insert_lines(session, order_id, opening.priced.lines)
-        _insert_discounts(session, order_id, opening.offered.discounts)
-        document = _document(number, cart.customer, cart.coupon, cart.benefit, opening)
+        session.execute(_INSERT_ORDER, order)
+        session.execute(_INSERT_LINES, [{"order_id": order_id, **row} for row in line_rows(opening)])
+        _insert_discounts(session, order_id, opening)
         held = _insert_placement(session, order_id, 1, document, opening, started)
         if cart.duplicate_window_seconds and not stopped:
             lock_cart(session, order_id, cart)
         elif cart.duplicate_window_seconds and not cart.allow_duplicate:
             refuse_locked(session, cart)
     return held
+
+
+def _open_at_once(
+    order: dict[str, Any], document: OrderDocument, opening: Opening, cart: Cart, started: float
+) -> Held | None:
+    """Record the same in one statement; None, and nothing recorded, where the cart's lock is another order's."""
+    steps = step_rows(1, document, opening)
+    submission = {**submission_row(opening), "lease_seconds": opening.lease_seconds}
+    written = write_at_once(order, submission, line_rows(opening), discount_rows(opening), steps, cart)
+    if not written:
+        return None
+    return Held(
+        order_id=order["id"],
+        placement_id=written[0].placement_id,
+        placement_number=1,
+        submission_id=written[0].submission_id,
+        fencing=1,
+        document=document,
+        steps=tuple(PlannedStep(row.step_id, row.system, row.key) for row in written if row.step_id is not None),
+        lease_ends_at=started + opening.lease_seconds,
+        admission=opening.admission,
+    )
 
 
 def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, document: OrderDocument) -> Held:
@@ -152,44 +133,13 @@ def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, doc
         if not moved:
             raise WrongState("The order is not in a state in which it can be tried again; nothing was done.")
         session.execute(delete(OrderDiscount).where(OrderDiscount.order_id == order_id))
-        _insert_discounts(session, order_id, opening.offered.discounts)
-        again = _document(document.number, document.customer, document.coupon, document.benefit, opening)
+        _insert_discounts(session, order_id, opening)
+        again = ordered_document(document.number, document.customer, document.coupon, document.benefit, opening)
         return _insert_placement(session, order_id, number, again, opening, started)
 
 
-def _document(number: str, customer: Customer, coupon: str, benefit: str, opening: Opening) -> OrderDocument:
-    return OrderDocument(
-        number=number,
-        customer=customer,
-        lines=opening.priced.lines,
-        subtotal=opening.priced.subtotal,
-        total=opening.total,
-        coupon=coupon,
-        benefit=benefit,
-        discounts=opening.offered.discounts,
-    )
-
-
-def _insert_lines(session: Session, order_id: uuid.UUID, lines: tuple[Line, ...]) -> None:
-    rows = [
-        {
-            "order_id": order_id,
-            "position": position,
-            "sku": line.sku,
-            "name": line.name,
-            "quantity": line.quantity,
-            "price_minor": line.price.minor,
-        }
-        for position, line in enumerate(lines, start=1)
-    ]
-    session.execute(_INSERT_LINES, rows)
-
-
-def _insert_discounts(session: Session, order_id: uuid.UUID, discounts: tuple[Discount, ...]) -> None:
-    rows = [
-        {"order_id": order_id, "source": one.source, "code": one.code, "amount_minor": one.amount.minor}
-        for one in discounts
-    ]
+def _insert_discounts(session: Session, order_id: uuid.UUID, opening: Opening) -> None:
+    rows = [{"order_id": order_id, **row} for row in discount_rows(opening)]
     if rows:
         session.execute(_INSERT_DISCOUNTS, rows)
 
@@ -212,12 +162,9 @@ def _insert_placement(
     submission_id = session.execute(
         _INSERT_SUBMISSION if stopped else _INSERT_HELD_SUBMISSION,
         {
-            "scope": opening.scope,
-            "key": opening.key,
-            "content_hash": opening.content_hash,
+            **submission_row(opening),
             "order_id": order_id,
             "placement_id": placement_id,
-            "fencing": 1,
             **({} if stopped else {"lease_seconds": opening.lease_seconds}),
         },
     ).scalar_one()
@@ -238,22 +185,8 @@ def _insert_steps(
     session: Session, order_id: uuid.UUID, placement_id: int, number: int, document: OrderDocument, opening: Opening
 ) -> tuple[PlannedStep, ...]:
     stopped, tried = opening.offered.stopped, opening.offered.tried
-    rows: list[dict[str, Any]] = []
-    for position, system in enumerate(opening.systems, start=1):
-        stops = stopped is not None and stopped.system == system.name
-        refused = stops and stopped is not None and stopped.outcome.value == StepState.REFUSED.value
-        rows.append(
-            {
-                "placement_id": placement_id,
-                "order_id": order_id,
-                "system": system.name,
-                "position": position,
-                "key": effect_key(document.number, number, system.name),
-                "state": (StepState.REFUSED if refused else StepState.PLANNED).value,
-                "outcome": stopped.outcome.value if stopped and stops else None,
-                "code": stopped.code if stopped and stops else None,
-            }
-        )
+    of_placement = {"placement_id": placement_id, "order_id": order_id}
+    rows = [{**of_placement, **row} for row in step_rows(number, document, opening)]
     if not rows:  # a shop without blocking systems
         return ()
     steps = tuple(PlannedStep(*row) for row in session.execute(_INSERT_STEPS, rows))

@@ -17,8 +17,8 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import NotFound
 from orderapp.models import Order, Placement, Step, Task, table_of
+from orderapp.services.confirming import Confirmed
 from orderapp.services.database import reading
-from orderapp.services.deciding import Confirmed
 from orderapp.services.documents import load_row_and_document
 from orderapp.services.placement import Held, Stopped
 

@@ -5,7 +5,7 @@ submit ─► known key? ─► take over, replay, wait or refuse               
    ├─► prices; may its systems be called now?; discounts                         (pricing, admission)
    ├─► TX1: order, placement, steps, submission with its lease                   (opening)
    ├─► the blocking systems, one after the other, no transaction open            (calling)
-   └─► TX2: confirmed, with its tasks, or TX3: compensating, with its tasks      (deciding)
+   └─► TX2: confirmed, with its tasks, or TX3: compensating, with its tasks      (confirming, deciding)
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from orderapp.services.admission import admit
 from orderapp.services.call_order import most_error_prone_first
 from orderapp.services.calling import call_blocking
 from orderapp.services.cart_locks import Cart
+from orderapp.services.confirming import confirm
 from orderapp.services.database import reading
-from orderapp.services.deciding import confirm, record_too_late, turn_round
+from orderapp.services.deciding import record_too_late, turn_round
 from orderapp.services.documents import load_document
-from orderapp.services.opening import Opening, open_order, open_retry
+from orderapp.services.opening import open_order, open_retry
+from orderapp.services.opening_rows import Opening
 from orderapp.services.order_view import OrderView, find_order, view_confirmed
 from orderapp.services.placement import Held, Stopped
 from orderapp.services.pricing import Priced, ask_for_discounts, price

@@ -20,7 +20,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from orderapp.config import Settings
 from orderapp.domain.keys import next_key
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.retry import Decision, Guarantee, Verdict, decide
+from orderapp.domain.retry import Decision, Verdict, decide
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.models import Override, Step, Task, db_now, table_of
 from orderapp.services.claiming import Claim, claim
@@ -190,5 +190,5 @@ def _record_too_late(session: Session, task: Task, one: Try, system: System) -> 
     order_state = lock_order(session, task.order_id).state
     if order_state in (OrderState.COMPENSATING.value, OrderState.CANCELLED.value):
         reopen(session, task.order_id, task.placement_id, system)
-    elif order_state == OrderState.CONFIRMED.value and system.guarantee is Guarantee.QUERY_FIRST:
+    elif order_state == OrderState.CONFIRMED.value:
         plan_surplus(session, task.order_id, task.placement_id, system)

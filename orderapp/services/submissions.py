@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.domain.orders import OrderRequest
 from orderapp.domain.states import PlacementState
-from orderapp.errors import InProgress, KeyReused
+from orderapp.errors import InProgress, KeyReused, LeaseLost
 from orderapp.models import Placement, Step, Submission, db_now, seconds_until, table_of
 from orderapp.services.admission import admit_within
 from orderapp.services.database import reading, writing
@@ -40,6 +40,17 @@ _KNOWN = (
     )
     .join(table_of(Placement), _PLACEMENTS.id == _SUBMISSIONS.placement_id)
     .where(_SUBMISSIONS.scope == bindparam("scope"), _SUBMISSIONS.key == bindparam("key"))
+)
+
+GIVE_UP_LEASE = (
+    update(table_of(Submission))
+    .where(
+        _SUBMISSIONS.id == bindparam("held_id"),
+        _SUBMISSIONS.fencing == bindparam("held_fencing"),
+        _SUBMISSIONS.lease_until.is_not(None),
+    )
+    .values(lease_until=None)
+    .returning(_SUBMISSIONS.id)
 )
 
 
@@ -149,3 +160,10 @@ def _held(session: Session, known: Known, fencing: int, lease_ends_at: float, sy
         idle_seconds=-(known.lease_left_seconds or 0.0),
         admission=admit_within(session, read_standing(session), concerned),
     )
+
+
+def give_up_lease(session: Session, submission_id: int, fencing: int) -> None:
+    """Give up our lease, to draw the consequence. Transaction: within the caller's. LeaseLost if it isn't ours."""
+    given_up = session.execute(GIVE_UP_LEASE, {"held_id": submission_id, "held_fencing": fencing})
+    if given_up.one_or_none() is None:
+        raise LeaseLost(f"submission {submission_id}: another holder has taken over")

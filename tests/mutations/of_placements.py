@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 SERVICES = "orderapp/services"
+CONFIRMING = f"{SERVICES}/confirming.py"
 DECIDING = f"{SERVICES}/deciding.py"
 OPENING = f"{SERVICES}/opening.py"
 CALLING = f"{SERVICES}/calling.py"
@@ -51,7 +52,7 @@ MUTATIONS = (
     ),
     Mutation(
         "who lost the lease confirms or turns round all the same",
-        DECIDING,
+        SUBMISSIONS,
         (
             (
                 '        _SUBMISSIONS.fencing == bindparam("held_fencing"),\n',
@@ -149,8 +150,8 @@ MUTATIONS = (
     ),
     Mutation(
         "what two holders did twice stays twice",
-        DECIDING,
-        (("        plan_surplus(session, held.order_id, held.placement_id, system)\n", "        pass\n"),),
+        COMPENSATION,
+        (('    _write(session, placement_id, [{**row, "keep": 1}])\n', "    pass\n"),),
     ),
     Mutation(
         "an order is closed while another placement of it still holds something",
@@ -191,7 +192,7 @@ MUTATIONS = (
     ),
     Mutation(
         "tasks are committed before the order is confirmed",
-        DECIDING,
+        CONFIRMING,
         (
             (
                 '    """Confirm the placement: every',
@@ -207,7 +208,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an order is confirmed without its settlement",
-        DECIDING,
+        CONFIRMING,
         (("        for part in (Part.SETTLE, Part.NOTIFY)\n", "        for part in (Part.NOTIFY,)\n"),),
     ),
     Mutation(
