@@ -141,6 +141,9 @@ def engine_options(url: str) -> dict[str, Any]:
         "skip_autocommit_rollback": True,  # nothing to roll back after reads
         "connect_args": {
             "connect_timeout": 3,
+            # Prepared at its second execution, not its fifth: an order's statements are few, long and always the same,
+            # and each of some thirty connections of a process's threads has to learn them.
+            "prepare_threshold": 1,
             "options": server_settings,
             # A server that vanished without a word (its host or the network is gone) is noticed within these: what was
             # sent stays unacknowledged for ten seconds, or an idle wait is probed three times.
