@@ -28,7 +28,7 @@ from tests.servers.process import ServerDiedError
 
 ROUNDS = 3  # the least that has a median
 WARM_UP_ORDERS = 64  # four for each client
-CELLS = [Cell(delay_ms, clients) for delay_ms in (0, 20) for clients in (1, 16)]
+CELLS = [Cell(delay_ms, clients) for delay_ms in (0, 20) for clients in (1, 16, 64)]
 RESULTS = ROOT / "build" / "bench"
 
 

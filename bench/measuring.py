@@ -12,7 +12,7 @@ import requests
 from bench.connections import connect_evenly
 from bench.contestants import Contestant
 from bench.load import Answered, Load, submit_all
-from bench.processes import busy_seconds, used_seconds
+from bench.processes import busy_seconds, resident_mb, used_seconds
 from bench.workload import SYSTEMS, submissions
 
 POLL_SECONDS = 0.02  # how exactly the end is seen
@@ -41,6 +41,7 @@ class Measured:
         contestant: Who was measured.
         submit_ms: The 50th, 95th and 99th of a hundred submissions.
         processor_ms: Processor time per order by what used it, the external systems and the load left out.
+        memory_mb: What the contestant's programs held at the end, by program, what processes share counted once.
         other_processors: How many processors programs of others kept busy meanwhile.
         unconfirmed: Orders that were answered with anything but "confirmed", or not at all.
         wrong: What is wrong with the effects, an order a line. Empty: each of a confirmed order's is in place exactly
@@ -56,6 +57,7 @@ class Measured:
     done_per_second: float
     submit_ms: dict[str, float]
     processor_ms: dict[str, float]
+    memory_mb: dict[str, float]
     other_processors: float
     unconfirmed: int
     wrong: list[str]
@@ -107,6 +109,7 @@ def measure(contestant: Contestant, systems: Systems, cell: Cell, orders: int, s
         done_per_second=orders / seconds,
         submit_ms=_percentiles(load),
         processor_ms=spent,
+        memory_mb={name: resident_mb(pid) for name, pid in contestant.programs.pids.items()},
         other_processors=max(0.0, others / seconds),
         unconfirmed=orders - _confirmed(load),
         wrong=audit(load.answers, effects["effects"]),

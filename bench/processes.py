@@ -31,6 +31,16 @@ def used_seconds(pids: Iterable[int]) -> float:
     return total
 
 
+def resident_mb(pid: int) -> float:
+    """Return the memory that a process and its children hold, what they share counted once (PSS); 0 without /proc."""
+    total = 0.0
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) / 1024
+    return total + sum(map(resident_mb, children(pid)))
+
+
 def busy_seconds() -> float:
     """Return the processor time that the whole machine has used so far."""
     with suppress(OSError):

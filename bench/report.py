@@ -21,6 +21,7 @@ COLUMNS = (
     "processor, x baseline",
     "processors used by others",
 )
+PROGRAMS = ("web", "worker", "timer")
 PARTS = ("web", "worker", "timer", "database", "broker")
 BASELINE, PRODUCT = "baseline", "orderapp"
 
@@ -29,7 +30,7 @@ def markdown(measured: list[Measured], form: str) -> str:
     """Return the whole report: a table of all cells, and one of what uses the processor."""
     cells = list(dict.fromkeys(one.cell for one in measured))
     rows = [_row(cell, name, measured) for cell in cells for name in (BASELINE, PRODUCT)]
-    busiest = max(cells, key=lambda cell: (cell.clients, -cell.delay_ms))
+    busiest = next((cell for cell in cells if cell == Cell(0, 16)), cells[-1])
     return "\n".join(
         (
             f"{form} Median [least-most]; ratios are to the baseline in the same round.",
@@ -39,6 +40,10 @@ def markdown(measured: list[Measured], form: str) -> str:
             f"Processor ms per order, {busiest.clients} clients, systems answering after {busiest.delay_ms} ms:",
             "",
             *_table(("", *PARTS, "all"), [_parts(busiest, name, measured) for name in (BASELINE, PRODUCT)]),
+            "",
+            "Memory after it, MB, what processes share counted once:",
+            "",
+            *_table(("", *PROGRAMS), [_memory(busiest, name, measured) for name in (BASELINE, PRODUCT)]),
             "",
         )
     )
@@ -76,6 +81,11 @@ def _parts(cell: Cell, name: str, measured: list[Measured]) -> list[str]:
     runs = _of(measured, cell, name)
     parts = [_spread((one.processor_ms.get(part, 0.0) for one in runs), 1) for part in PARTS]
     return [name, *parts, _spread(map(_processor_ms, runs), 1)]
+
+
+def _memory(cell: Cell, name: str, measured: list[Measured]) -> list[str]:
+    runs = _of(measured, cell, name)
+    return [name, *(_spread(one.memory_mb.get(program, 0.0) for one in runs) for program in PROGRAMS)]
 
 
 def _processor_ms(one: Measured) -> float:
