@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Outcome
+from orderapp.services.bulkheads import behind_bulkhead
 from orderapp.services.circuits import CIRCUIT_OPEN, take_order_probes
 from orderapp.services.database import writing
 from orderapp.services.pacing import ORDER_AHEAD_SECONDS, RATE_LIMITED, Turns, in_turn, take_turns
@@ -33,8 +34,8 @@ class Admission:
     turns: Mapping[str, Turns] = field(default_factory=dict)
 
     def of(self, system: System) -> System:
-        """Return the system, to be called in this order's turns."""
-        return in_turn(system, self.turns.get(system.name))
+        """Return the system, to be called in this order's turns, and then behind its bulkhead."""
+        return in_turn(behind_bulkhead(system), self.turns.get(system.name))
 
 
 def admit(standing: Standing, concerned: Sequence[System]) -> Admission:

@@ -13,6 +13,9 @@ LATE_SECONDS = 0.1
 # Eight failures of ten are no accident; a system that still does half of its work is of more use than none.
 CIRCUIT_CALLS = 10
 CIRCUIT_FAILURE_RATE = 0.8
+# Of the sixteen threads of a web process. Of a system that answers like the others two or three wait at a time; one
+# that hangs may have six, and even two of those leave four for pages and for orders that need neither.
+ORDER_SLOTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Limits:
         concurrency: Tasks of the system that may run at once, in all processes together; 0 for no limit.
         circuit_calls: The circuit opens by so many of the newest calls; 0 for never.
         circuit_failure_rate: ... if this share of them failed, above 0.0 to 1.0.
+        order_slots: Orders of one web process that may wait for its answer at once; 0 for no limit.
 
     """
 
@@ -31,6 +35,7 @@ class Limits:
     concurrency: int = 0
     circuit_calls: int = CIRCUIT_CALLS
     circuit_failure_rate: float = CIRCUIT_FAILURE_RATE
+    order_slots: int = ORDER_SLOTS
 
     @property
     def spacing_seconds(self) -> float:
@@ -44,7 +49,7 @@ class Limits:
 
     @classmethod
     def from_environment(cls, env: Environment, prefix: str) -> Limits:
-        """Read `<prefix>_RATE_PER_SECOND`, `_CONCURRENCY`, `_CIRCUIT_CALLS`, `_CIRCUIT_FAILURE_RATE`.
+        """Read `<prefix>_RATE_PER_SECOND`, `_CONCURRENCY`, `_CIRCUIT_CALLS`, `_CIRCUIT_FAILURE_RATE`, `_ORDER_SLOTS`.
 
         Raises:
             ConfigurationError: a value is malformed or out of range.
@@ -58,4 +63,7 @@ class Limits:
             concurrency=env.integer(f"{prefix}_CONCURRENCY", 0, 0, 10_000),
             circuit_calls=env.integer(f"{prefix}_CIRCUIT_CALLS", calls, 0, 1000),
             circuit_failure_rate=env.number(f"{prefix}_CIRCUIT_FAILURE_RATE", share, 0.01, 1),
+            order_slots=env.integer(
+                f"{prefix}_ORDER_SLOTS", env.integer("ORDER_SLOTS", ORDER_SLOTS, 0, 10_000), 0, 10_000
+            ),
         )

@@ -179,6 +179,8 @@ def test_orders_are_not_held_by_a_word_to_wait_that_a_task_got(paced_shop: Shop,
         ("SETTLEMENT_CONCURRENCY", "1.5"),
         ("CIRCUIT_CALLS", "-1"),
         ("CIRCUIT_FAILURE_RATE", "1.1"),
+        ("INVENTORY_ORDER_SLOTS", "-1"),
+        ("ORDER_SLOTS", "many"),
     ],
 )
 def test_wrong_limits_are_refused_by_name(name: str, value: str) -> None:

@@ -1,0 +1,68 @@
+"""Bulkheads: a system that answers slowly keeps so many of this process's threads waiting with orders, and no more.
+
+The other threads go on with pages and with orders that don't need it. Tasks have slots of their own (`tasks.actors`).
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from orderapp.domain.orders import Effect, OrderRequest
+from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
+from orderapp.systems.base import System
+
+# Whoever waits for a slot holds up a thread as well. A system that is only busy frees one within this, a slow one not.
+WAIT_SECONDS = 0.25
+BUSY = Answer(
+    Outcome.NOT_SENT,
+    "busy",
+    "as many orders as may are waiting for its answer already; nothing was sent",
+    called=False,
+)
+
+
+def behind_bulkhead(system: System) -> System:
+    """Return the system as an order sees it: BUSY, and nothing sent, where its slots stay taken for WAIT_SECONDS."""
+    number = system.limits.order_slots
+    if not number:
+        return system
+    slots = _slots(system.name, number)
+    act, ask, quote = system.act, system.ask, system.quote
+
+    def limited_act(effect: Effect) -> Answer:
+        with _slot(slots) as got:
+            return act(effect) if got else BUSY
+
+    def limited_ask(effect: Effect) -> Report:
+        with _slot(slots) as got:
+            return ask(effect) if got else Report(Finding.UNCLEAR, BUSY)
+
+    def limited_quote(request: OrderRequest) -> Quote | None:
+        with _slot(slots) as got:
+            return quote(request) if got else Quote(BUSY)
+
+    limited = copy.copy(system)
+    limited.call_seconds += WAIT_SECONDS
+    for name, call in (("act", limited_act), ("ask", limited_ask), ("quote", limited_quote)):
+        setattr(limited, name, call)
+    return limited
+
+
+@contextmanager
+def _slot(slots: threading.BoundedSemaphore) -> Iterator[bool]:
+    got = slots.acquire(timeout=WAIT_SECONDS)
+    try:
+        yield got
+    finally:
+        if got:
+            slots.release()
+
+
+@cache
+def _slots(_system: str, number: int) -> threading.BoundedSemaphore:
+    """Return the slots of a system, the same for all threads of the process."""
+    return threading.BoundedSemaphore(number)
