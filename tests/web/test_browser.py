@@ -220,18 +220,22 @@ def test_every_page_fits_and_can_be_read(page, shop_url, sandbox, scheme, width)
         assert page.evaluate(FAINT_TEXT) == []
         assert page.locator("h1").count() == 1
 
+    def place() -> None:
+        with page.expect_navigation():  # until it has loaded, with its styles
+            page.locator(PLACE).click()
+
     page.goto(f"{shop_url}/no-such-page")
     looks_right()
     fill(page, shop_url)
     looks_right()
     page.get_by_label("Name").fill("")
-    page.locator(PLACE).click()
+    place()
     looks_right()
     page.get_by_label("Name").fill("Ada Lovelace")
-    page.locator(PLACE).click()
+    place()
     page.wait_for_url("**/orders/*")
     looks_right()
     fill(page, shop_url)
-    page.locator(PLACE).click()
+    place()
     expect(page.get_by_role("heading", level=1)).to_have_text("You have just ordered exactly this")
     looks_right()
