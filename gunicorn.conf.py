@@ -3,6 +3,7 @@
 import os
 import sys
 
+from orderapp.capacity import watch_queue
 from orderapp.config import Settings
 from orderapp.errors import ConfigurationError
 
@@ -27,6 +28,11 @@ accesslog = None
 control_socket_disable = True
 # No preload: an engine must not be shared with a forked process.
 preload_app = False
+
+
+def post_worker_init(worker):
+    """Tell the application how long the queue for the worker's threads is."""
+    watch_queue(worker.wsgi, worker.tpool._work_queue.qsize, worker.cfg.threads)
 
 
 def on_starting(_server):

@@ -24,7 +24,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     """
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from orderapp import admin, api, cli, request_ids, security_headers, web
+    from orderapp import admin, api, capacity, cli, request_ids, security_headers, web
     from orderapp.application import Application
     from orderapp.extensions import csrf, db, migrate
     from orderapp.services import database
@@ -59,6 +59,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
         instance.mkdir(parents=True, exist_ok=True)
     request_ids.init_app(app, believe_proxy=settings.trusted_proxies > 0)
     security_headers.init_app(app, only_https=settings.secure_cookies)
+    capacity.init_app(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
     csrf.init_app(app)

@@ -3,6 +3,7 @@
 OrderappError
 ├── ConfigurationError            a setting is wrong; the process does not start
 ├── DatabaseUnavailable           nothing can be read or written at present
+├── Overloaded                    more orders come than can be placed; nothing was done
 ├── InvalidRequest                the input is at fault; nothing was recorded
 ├── NotFound                      there is no such thing, or it isn't yours
 ├── TooManyAttempts               somebody is guessing
@@ -39,6 +40,16 @@ class DatabaseUnavailable(OrderappError):
     """The database can't be used, or its answer to a commit was lost; repeating with the same key is safe."""
 
     code = "database_unavailable"
+
+
+class Overloaded(OrderappError):
+    """More orders come than can be placed in good time; nothing was done with this one."""
+
+    code = "overloaded"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("More orders are coming in than can be placed. Nothing was done; repeat it in a moment.")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidRequest(OrderappError):

@@ -155,7 +155,7 @@ def _problems() -> dict[str, Any]:
         | _problem(
             503,
             "system_unavailable: a system failed or its outcome is unknown; the members order and system tell the "
-            "rest. Or database_unavailable: repeat with the same key",
+            "rest. Or database_unavailable, or overloaded: repeat with the same key",
             RETRY_AFTER,
         )
     )

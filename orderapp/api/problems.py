@@ -23,6 +23,7 @@ from orderapp.errors import (
     KeyReused,
     NotFound,
     OrderappError,
+    Overloaded,
     ProbableDuplicate,
     TooManyAttempts,
 )
@@ -41,6 +42,7 @@ STATUS: Mapping[type[OrderappError], int] = {  # the first that fits
     Conflict: 409,
     TooManyAttempts: 429,
     DatabaseUnavailable: 503,
+    Overloaded: 503,
 }
 # Of an HTTP error: its code, and what is said of it.
 HTTP_ERRORS: Mapping[int, tuple[str, str]] = {
@@ -101,7 +103,7 @@ def answer_refusal(error: OrderappError) -> Response:
         members["errors"] = error.errors
     elif isinstance(error, ProbableDuplicate):
         members["order"] = order_json(find_order(error.order_id))
-    elif isinstance(error, InProgress | CompensationInProgress | TooManyAttempts):
+    elif isinstance(error, InProgress | CompensationInProgress | TooManyAttempts | Overloaded):
         headers["Retry-After"] = str(error.retry_after_seconds)
     elif isinstance(error, DatabaseUnavailable):
         headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)

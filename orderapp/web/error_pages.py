@@ -5,7 +5,15 @@ from __future__ import annotations
 from flask import Flask, Response, g, make_response, render_template
 from werkzeug.exceptions import HTTPException
 
-from orderapp.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotFound, OrderappError, TooManyAttempts
+from orderapp.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    InvalidRequest,
+    NotFound,
+    OrderappError,
+    Overloaded,
+    TooManyAttempts,
+)
 
 WORDS = {
     400: ("We couldn't make sense of that", "Nothing was changed. Go back, reload the page and try once more."),
@@ -25,7 +33,14 @@ WORDS = {
         "We don't know whether your last step was done. Try again in a minute; the same form sent again is done once.",
     ),
 }
-STATUS = {InvalidRequest: 400, NotFound: 404, Conflict: 409, TooManyAttempts: 429, DatabaseUnavailable: 503}
+STATUS = {
+    InvalidRequest: 400,
+    NotFound: 404,
+    Conflict: 409,
+    TooManyAttempts: 429,
+    DatabaseUnavailable: 503,
+    Overloaded: 503,
+}
 RETRY_SECONDS = 30  # a database that restarts is back within half a minute; Retry-After for 503
 
 
@@ -55,6 +70,6 @@ def _status(error: HTTPException | OrderappError) -> int:
 def _further_headers(error: HTTPException | OrderappError) -> list[tuple[str, str]]:
     if isinstance(error, HTTPException):
         return [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
-    if isinstance(error, TooManyAttempts):
+    if isinstance(error, TooManyAttempts | Overloaded):
         return [("Retry-After", str(error.retry_after_seconds))]
     return [("Retry-After", str(RETRY_SECONDS))] if isinstance(error, DatabaseUnavailable) else []

@@ -17,6 +17,7 @@ from orderapp.errors import (
     InvalidRequest,
     KeyReused,
     OrderappError,
+    Overloaded,
     ProbableDuplicate,
     TooManyAttempts,
 )
@@ -131,6 +132,20 @@ def unavailable(_: DatabaseUnavailable) -> ResponseReturnValue:
         ),
         button="Try again",
     )
+
+
+@_answers(Overloaded)
+def overloaded(error: Overloaded) -> ResponseReturnValue:
+    """Keep what was typed and offer to try again: nothing was done with it."""
+    response = _send_again(
+        order_form.read(request.form),
+        503,
+        title="A great many orders are coming in",
+        paragraphs=("Yours was not placed. What you typed is kept on this page; try again in a moment.",),
+        button="Try again",
+    )
+    response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 def _send_again(form: OrderForm, status: int, **words: object) -> Response:

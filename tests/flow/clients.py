@@ -13,7 +13,7 @@ import requests
 
 ORDERS = itertools.count(1)
 # What a client repeats with the same key: the moment was wrong, or nobody knows what became of it.
-REPEATED = frozenset({"in_progress", "database_unavailable"})
+REPEATED = frozenset({"in_progress", "database_unavailable", "overloaded"})
 PATIENCE_SECONDS = 45.0  # longer than a lease takes to run out, with time to compensate what it held
 PAUSE_SECONDS = 0.3
 
