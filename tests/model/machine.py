@@ -142,11 +142,37 @@ class Orders(Playing):
         """The first run ends as it does; the second comes some time later; where the first only slept, it wakes up."""
         task_id = _pick(self._waiting(), which)
         run = self._run_task(task_id, first)
-        self.stage.clock.advance(seconds)
-        self._timer()
+        self._lapse(seconds)
         self._run_task(task_id, ways)
         if not run.ended:
             self._go(run, ways_of_the_first)
+
+    @precondition(lambda self: self._waiting())
+    @rule(which=NUMBERS, stops=st.sampled_from(STOPS), ways=WAYS, ways_of_the_next=WAYS)
+    def run_a_task_beside_a_zombie(self, which: int, stops: str, ways: list[str], ways_of_the_next: list[str]) -> None:
+        """The zombie wakes up while the next holder is at work, and ends first."""
+        task_id = _pick(self._waiting(), which)
+        zombie = self._run_task(task_id, [stops])
+        self._lapse(61.0)
+        holder = self._run_task(task_id, [STOPS_BEFORE])
+        for run, then in ((zombie, ways), (holder, ways_of_the_next)):
+            if not run.ended:
+                self._go(run, then)
+
+    @precondition(lambda self: self._waiting())
+    @rule(which=NUMBERS, ways=st.lists(st.sampled_from(ALL_WAYS), min_size=2, max_size=5))
+    def run_a_task_until_it_ends(self, which: int, ways: list[str]) -> None:
+        """As soon as it is due again, a few times: what its attempts come to adds up."""
+        task_id = _pick(self._waiting(), which)
+        for way in ways:
+            self._run_task(task_id, [way])
+            self._lapse(61.0)
+
+    def _lapse(self, seconds: float) -> None:
+        """Let time pass, let the timer repair what has lapsed, and let that be due again."""
+        self.stage.clock.advance(seconds)
+        self._timer()
+        self.stage.clock.advance(0.001)  # longer than the backoff
 
     @precondition(lambda self: self.messages)
     @rule()
