@@ -15,7 +15,7 @@ import requests
 ORDERS_PATH = "/api/v1/orders"
 # What is asked again with the same key: the moment was wrong, or nobody knows what became of it.
 NO_ANSWER = "no answer"
-REPEATED = frozenset({NO_ANSWER, "in_progress", "database_unavailable", "compensation_in_progress"})
+REPEATED = frozenset({NO_ANSWER, "in_progress", "database_unavailable", "overloaded", "compensation_in_progress"})
 FINAL_STATUSES = frozenset({200, 201, 202, 422, 503})
 PAUSE_SECONDS = 1.0  # between two questions of one customer; there may be more than a hundred of them
 PATIENT_SECONDS = 8.0  # longer than a placement's calls take; a process that was stopped answers later still
