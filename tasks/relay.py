@@ -18,8 +18,8 @@ from tasks.queues import hint_message
 
 log = structlog.get_logger()
 
-# How soon a committed task is noticed: in the median after half of this. Twenty looks a second that find nothing, and the
-# timer's other work, are three hundredths of a processor.
+# How soon a committed task is noticed: in the median after half of this. Twenty looks a second that find nothing, and
+# the timer's other work, are three hundredths of a processor.
 POLL_SECONDS = 0.05
 # After a failure of the database or the broker: soon enough to be unnoticed, seldom enough not to fill the log.
 PAUSE_SECONDS = 1.0
