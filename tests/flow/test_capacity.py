@@ -66,7 +66,9 @@ def test_beyond_capacity_orders_are_refused_at_once_and_none_is_lost(shop: Shop)
     assert all(int(answer.headers["Retry-After"]) > 0 for answer, _ in answers if answer.status_code == 503)
 
     # Whoever was taken waited for four others at the most; were all taken, the last would wait for fourteen.
-    assert max(seconds for answer, seconds in answers if answer.status_code == 201) < ORDERS / 2 / THREADS * SYSTEM_SECONDS
+    assert (
+        max(seconds for answer, seconds in answers if answer.status_code == 201) < ORDERS / 2 / THREADS * SYSTEM_SECONDS
+    )
     # It is over at once: pages, and one order after the other under the keys that were refused.
     assert requests.get(shop.production.base_url, timeout=10).status_code == 200
     again = [shop.place(content)[0] for content in refused]
