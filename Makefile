@@ -24,7 +24,7 @@ model: $(DEVELOPMENT) ## Play the model of all that can happen to orders, other 
 sweep: $(DEVELOPMENT) ## Let orders die at every boundary they cross, each one (the tests take a sample); about half an hour
 	@SWEEP=full .venv/bin/pytest tests/sweep
 
-mutations: $(DEVELOPMENT) ## Make deliberate mistakes in a copy of the services, one at a time: the model has to catch each; an hour
+mutations: $(DEVELOPMENT) ## Make deliberate mistakes in a copy of the services, one at a time: each has to be caught; long
 	@.venv/bin/python -m tests.mutations
 
 bench: $(RUNTIME) ## Measure it beside a plain shop, five minutes (longer runs: BENCH_ORDERS=2000 make bench)

@@ -12,7 +12,7 @@ from orderapp.errors import Overloaded
 ENDPOINTS = frozenset({"shop.place", "shop.retry", "api.place", "api.retry"})
 # How many requests may wait for each thread. Turning one away takes a fraction of placing one, so a longer queue is cut
 # back within moments, and nobody who is let in has waited for more than four others. (With two, 64 clients who order as
-# fast as they are answered were turned away now and then, though all could be served within a second.)
+# fast as they are answered were turned away now and then, though all could be served within two seconds.)
 WAITING_PER_THREAD = 4
 # A queue that long is gone after a second or two.
 RETRY_SECONDS = 2

@@ -48,7 +48,9 @@ class Overloaded(OrderappError):
     code = "overloaded"
 
     def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__("More orders are coming in than can be placed. Nothing was done; repeat it in a moment.")
+        super().__init__(
+            "More orders come in than can be placed. This request did nothing; repeat it in a moment, with its key."
+        )
         self.retry_after_seconds = retry_after_seconds
 
 

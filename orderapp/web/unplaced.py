@@ -136,12 +136,15 @@ def unavailable(_: DatabaseUnavailable) -> ResponseReturnValue:
 
 @_answers(Overloaded)
 def overloaded(error: Overloaded) -> ResponseReturnValue:
-    """Keep what was typed and offer to try again: nothing was done with it."""
+    """Keep what was typed and offer to try again: this try did nothing, an earlier one may have."""
     response = _send_again(
         order_form.read(request.form),
         503,
         title="A great many orders are coming in",
-        paragraphs=("Yours was not placed. What you typed is kept on this page; try again in a moment.",),
+        paragraphs=(
+            "This try was turned away, and nothing was ordered by it. What you typed is kept on this page.",
+            "Try again in a moment: if an earlier try reached us, you get to that order, and it isn't placed twice.",
+        ),
         button="Try again",
     )
     response.headers["Retry-After"] = str(error.retry_after_seconds)

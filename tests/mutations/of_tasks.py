@@ -164,7 +164,7 @@ MUTATIONS = (
                 "absent_from=Task.absent_from,",
             ),
         ),
-        # It takes a worker that dies with a call that comes through late, and a run exactly then.
+        # Few games come to it: a worker dies with a call that comes through late, and the next run is in between.
         tests=("tests/services/test_running_query_first.py",),
     ),
     Mutation(
@@ -208,7 +208,7 @@ MUTATIONS = (
                 "        pass\n",
             ),
         ),
-        # It takes staff at the one moment when a worker has the task.
+        # Few games come to it: staff act at the one moment when a worker has the task.
         tests=("tests/services/test_running_query_first.py",),
     ),
     Mutation(
@@ -229,7 +229,7 @@ MUTATIONS = (
                 '    later = bindparam("now", callable_=lambda: dt.datetime.now(dt.UTC)) if',
             ),
         ),
-        # The model has one clock for all.
+        # The model moves the database's clock and the monotonic one; this mistake reads a third.
         tests=("tests/services/test_running.py",),
     ),
 )
