@@ -24,7 +24,7 @@ from orderapp.services.running import run_task
 from tests.sandbox.running import RunningSandbox
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 790), ("POT-CAST", "Cast-iron teapot", 5900), ("SCALE-01", "Scale", 4200)]
-ANSWERS_FAST = {f"{system}_TIMEOUT": "1,1" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
+ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 
 
@@ -96,7 +96,7 @@ def app(tmp_path: Path, sandbox: RunningSandbox, more_settings: dict[str, str]) 
             "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}",
             "RETRY_BASE_SECONDS": "0.01",
             "RETRY_MAX_SECONDS": "0.02",
-            **ANSWERS_FAST,
+            **ANSWERS_SOON,
             **sandbox.environ(),
             **more_settings,
         }

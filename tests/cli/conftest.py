@@ -24,7 +24,7 @@ from orderapp.services.placing import Placing
 from orderapp.services.running import run_task
 from tests.sandbox.running import RunningSandbox
 
-ANSWERS_FAST = {f"{system}_TIMEOUT": "1,1" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
+ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
 Run = Callable[..., Result]
 MakeApp = Callable[..., Flask]
 
@@ -80,7 +80,7 @@ def make_app() -> Iterator[MakeApp]:
 @pytest.fixture
 def app(variables: dict[str, str], sandbox: RunningSandbox, make_app: MakeApp) -> Flask:
     """The application with all systems and one product, of which the sandbox has plenty."""
-    app = make_app({**variables, **ANSWERS_FAST, **sandbox.environ()})
+    app = make_app({**variables, **ANSWERS_SOON, **sandbox.environ()})
     with app.app_context(), writing() as session:
         session.add(Product(sku="TEA-GREEN", name="Green tea", price_minor=790, currency="EUR", updated_at=db_now()))
     return app

@@ -9,6 +9,7 @@ from orderapp.domain.states import OrderState, StepState, TaskState
 from orderapp.models import SwitchMode, SystemSwitch, db_now
 from orderapp.services.database import writing
 from orderapp.services.placing import Placed, Result
+from orderapp.systems.settings import Environment
 from tests.sandbox.running import RunningSandbox
 from tests.servers.loopback import poll_until
 from tests.services.shop import Shop, names
@@ -125,6 +126,8 @@ def test_an_outage_of_any_system_fails_the_order_and_it_can_be_tried_again(
 
 def _place_during(shop: Shop, sandbox: RunningSandbox, outage: str, system: str) -> Placed:
     sandbox.fault(system, outage, scope="do", seconds=0.7 if outage == "slow" else 0.2)
+    if outage == "slow":
+        shop = _impatient(shop, sandbox, system)
     placed = shop.submit(**EVERYTHING)
     sandbox.clear_faults()
     assert placed.result is Result.UNAVAILABLE
@@ -132,6 +135,12 @@ def _place_during(shop: Shop, sandbox: RunningSandbox, outage: str, system: str)
     # What was proven not to have been sent leaves nothing to undo; everything else may have happened.
     assert stopped_at.state is (StepState.PLANNED if outage in NOTHING_WAS_SENT else StepState.UNKNOWN)
     return placed
+
+
+def _impatient(shop: Shop, sandbox: RunningSandbox, system: str) -> Shop:
+    """Return the same shop, which waits four tenths of a second for an answer of one of its systems."""
+    env = Environment({**sandbox.environ(), f"{system.upper()}_TIMEOUT": "0.4,0.4"}, production=True)
+    return shop.with_system(type(shop.settings.systems[system]).from_environment(env, shop.settings.backoff))
 
 
 def test_a_system_that_cannot_be_reached_is_owed_no_compensation(shop: Shop, sandbox: RunningSandbox) -> None:

@@ -22,7 +22,7 @@ from orderapp.services.running import run_task
 from tests.sandbox.running import RunningSandbox
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 1250), ("POT-CAST", "Cast iron pot", 8900), ("SCALE-01", "Scale", 4500)]
-ANSWERS_FAST = {f"{system}_TIMEOUT": "1,1" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
+ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def app(tmp_path: Path, sandbox: RunningSandbox) -> Iterator[Flask]:
             "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}",
             "RETRY_BASE_SECONDS": "0.01",
             "RETRY_MAX_SECONDS": "0.02",
-            **ANSWERS_FAST,
+            **ANSWERS_SOON,
             **sandbox.environ(),
         }
     )
