@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
@@ -14,10 +15,28 @@ MAX_KEPT_CHARACTERS = 2000  # enough for any documented answer; a flood from a b
 # Single words of a name shorter than this would blacken half a text ("Al" in "total").
 MIN_WORD_CHARACTERS = 4
 # What other systems tell of people in JSON without our having asked with it.
-PERSONAL_MEMBER = r'(?:(?<="name":")|(?<="name": "))(?:\\.|[^"\\])+'
+PERSONAL_MEMBER = re.compile(r'(?:(?<="name":")|(?<="name": "))(?:\\.|[^"\\])+', re.IGNORECASE)
 ALWAYS_ITSELF = re.compile("[A-Za-z0-9]+")  # escaped nowhere
-DOTLESS_I = "\N{LATIN SMALL LETTER DOTLESS I}"
+DOTTED_AND_DOTLESS_I = "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}\N{LATIN SMALL LETTER DOTLESS I}"
 LONGEST_ESCAPE = 12  # of one character: %F0%9F%8D%B5 in an address, \ud83c\udf75 in JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is looked for: an anchor, and for each character before it (backwards) and after it the ways to write it.
+
+    The anchor is the longest piece that is escaped nowhere, so that most texts are done with after one look; where
+    there is none, the first character in each of its ways.
+    """
+
+    before: tuple[tuple[str, ...], ...]
+    anchors: tuple[str, ...]
+    after: tuple[tuple[str, ...], ...]
+
+    @property
+    def characters(self) -> int:
+        """How many characters it has when nothing of it is escaped, at most."""
+        return len(self.before) + max(map(len, self.anchors)) + len(self.after)
 
 
 def mask(text: str, private: Iterable[str]) -> str:
@@ -39,49 +58,81 @@ def mask(text: str, private: Iterable[str]) -> str:
 
 
 @lru_cache(maxsize=256)  # an order's calls hide the same values but for the tokens, whatever thread makes them
-def _parts(private: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return what to look for, each part with a piece of it that is in every text that holds it, however escaped."""
-    parts = {part for value in private for part in (value, *_long_words(value)) if part}
-    return tuple((part, _folded(max(ALWAYS_ITSELF.findall(part), key=len, default=""))) for part in parts)
+def _parts(private: tuple[str, ...]) -> tuple[Part, ...]:
+    return tuple(_part(text) for text in {part for value in private for part in (value, *_long_words(value)) if part})
 
 
 def _long_words(value: str) -> list[str]:
     return [word for word in value.split() if len(word) >= MIN_WORD_CHARACTERS]
 
 
+def _part(text: str) -> Part:
+    anchor = max(ALWAYS_ITSELF.findall(text), key=len, default="")
+    if not anchor:
+        return Part((), _spellings(text[0]), tuple(map(_spellings, text[1:])))
+    before, _, after = text.partition(anchor)
+    return Part(tuple(map(_spellings, reversed(before))), (_folded(anchor),), tuple(map(_spellings, after)))
+
+
 def _folded(text: str) -> str:
-    # As IGNORECASE compares: it takes the letter i with and without its dot for one.
-    return text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i").casefold().replace(DOTLESS_I, "i")
+    """Return a text of the same length in which letters that differ by case alone are one."""
+    return text.lower() if text.isascii() else text.translate(_FOLDING)
 
 
-def _without(text: str, parts: tuple[tuple[str, str], ...]) -> str:
+class _Folding(dict[int, int]):
+    """How a character is folded: to one character, so that places in the text stay what they are."""
+
+    def __missing__(self, code: int) -> int:
+        character = chr(code)
+        if character in DOTTED_AND_DOTLESS_I:
+            folded = "i"
+        else:
+            folded = next((one for one in (character.casefold(), character.lower()) if len(one) == 1), character)
+        self[code] = ord(folded)
+        return self[code]
+
+
+_FOLDING = _Folding()
+
+
+def _without(text: str, parts: tuple[Part, ...]) -> str:
     """Return the beginning of a text with every part that begins in it blotted out, in its whole length."""
     # Long enough that no part that begins among the characters kept is cut in two before it is found.
-    searched = text[: MAX_KEPT_CHARACTERS + max((len(part) for part, _piece in parts), default=0) * LONGEST_ESCAPE]
-    # Most texts hold none of them, and making a pattern for each order costs more than this look.
+    searched = text[: MAX_KEPT_CHARACTERS + max((part.characters for part in parts), default=0) * LONGEST_ESCAPE]
     folded = _folded(searched)
-    present = frozenset(part for part, piece in parts if piece in folded)
+    found = [place for part in parts for place in _places(folded, part)]
+    found += [one.span() for one in PERSONAL_MEMBER.finditer(searched)]
     pieces, end = [], 0
-    for found in _pattern(present).finditer(searched):
-        if found.start() >= MAX_KEPT_CHARACTERS:
+    for begins, ends in sorted(found):
+        if begins >= MAX_KEPT_CHARACTERS:
             break
-        pieces += [searched[end : found.start()], MASK]
-        end = found.end()
+        if begins >= end:
+            pieces += [searched[end:begins], MASK]
+        end = max(end, ends)
     return "".join((*pieces, searched[end:MAX_KEPT_CHARACTERS]))
 
 
-@lru_cache(maxsize=64)  # an answer often holds what its request did
-def _pattern(parts: frozenset[str]) -> re.Pattern[str]:
-    longest_first = sorted(parts, key=len, reverse=True)
-    spelled = ("".join(map(_spellings, part)) for part in longest_first)
-    return re.compile("|".join([*spelled, PERSONAL_MEMBER]), re.IGNORECASE)
+def _places(folded: str, part: Part) -> Iterator[tuple[int, int]]:
+    """Find a part in a folded text: its anchor, and then the other characters on both sides, however escaped."""
+    for anchor in part.anchors:
+        at = folded.find(anchor)
+        while at >= 0:
+            begins = {at}
+            for ways in part.before:
+                begins = {place - len(way) for place in begins for way in ways if folded.endswith(way, 0, place)}
+            ends = {at + len(anchor)}
+            for ways in part.after:
+                ends = {place + len(way) for place in ends for way in ways if folded.startswith(way, place)}
+            if begins and ends:
+                yield min(begins), max(ends)
+            at = folded.find(anchor, at + 1)
 
 
 @lru_cache(maxsize=1024)  # the punctuation and letters of a few alphabets
-def _spellings(character: str) -> str:
-    """Return a pattern of the ways to write one character: as it is, and as addresses, JSON and HTML escape it."""
+def _spellings(character: str) -> tuple[str, ...]:
+    """Return the ways to write one character, folded: as it is, and as addresses, JSON and HTML escape it."""
     if character.isascii() and character.isalnum():
-        return character
+        return (_folded(character),)
     ways = {
         character,
         f"\\{character}",
@@ -92,4 +143,4 @@ def _spellings(character: str) -> str:
         f"&#{ord(character)};",
         f"&#x{ord(character):x};",
     }
-    return f"(?:{'|'.join(map(re.escape, sorted(ways, key=len, reverse=True)))})"
+    return tuple({_folded(way) for way in ways})
