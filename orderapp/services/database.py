@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, cast
 
 from flask import Flask, current_app
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -65,18 +65,21 @@ def reading() -> Iterator[Session]:
 
 
 @contextmanager
-def at_once() -> Iterator[Session]:
+def at_once() -> Iterator[Connection]:
     """Open a transaction of exactly one statement. Raises DatabaseUnavailable, as `writing` does.
 
     On PostgreSQL the statement commits itself, which saves the round trips of BEGIN and COMMIT; a second one in the
-    block would be a transaction of its own.
+    block would be a transaction of its own. It is a connection and no session: rows are all that one statement needs.
     """
-    with (
-        _translated(),
-        Session(_engines().single, expire_on_commit=False) as session,
-        session.begin(),
-    ):
-        yield session
+    with _translated(), _engines().single.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def asking() -> Iterator[Connection]:
+    """Open a connection that only reads: `reading`, where rows are all that is wanted. Raises DatabaseUnavailable."""
+    with _translated(), _engines().reading.connect() as connection:
+        yield connection
 
 
 def statements_nest() -> bool:

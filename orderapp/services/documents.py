@@ -7,7 +7,18 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Select, Uuid, bindparam, literal, select, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    Uuid,
+    bindparam,
+    literal,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from orderapp.domain.money import Money
@@ -16,6 +27,8 @@ from orderapp.errors import NotFound
 from orderapp.models import Order, OrderDiscount, OrderLine, table_of
 
 LINE, DISCOUNT = "line", "discount"
+_DOCUMENT_COLUMNS = ("number", "customer_name", "customer_email", "customer_phone", "member_ref", "coupon", "benefit",
+                     "currency", "subtotal_minor", "total_minor")  # fmt: skip
 
 
 def load_document(session: Session, order_id: uuid.UUID) -> OrderDocument:
@@ -28,17 +41,17 @@ def load_row_and_document(session: Session, order_id: uuid.UUID) -> tuple[Any, O
     rows = session.connection().execute(_ONE, {"wanted": order_id}).all()
     if not rows:
         raise NotFound(f"There is no order {order_id}.")
-    return rows[0], _document_of(rows)
+    return rows[0], document_of(rows)
 
 
 def load_documents(session: Session, order_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, OrderDocument]:
     """Return the documents of those orders that there are: one query. Transaction: within the caller's."""
     rows = session.connection().execute(_SEVERAL, {"wanted": list(order_ids)}).all()
-    return {order_id: _document_of(list(those)) for order_id, those in groupby(rows, key=lambda row: row.id)}
+    return {order_id: document_of(list(those)) for order_id, those in groupby(rows, key=lambda row: row.id)}
 
 
-def _document_of(rows: Sequence[Any]) -> OrderDocument:
-    """Return the document that an order's rows hold: each has all of the order, and one of its parts."""
+def document_of(rows: Sequence[Any]) -> OrderDocument:
+    """Return the document that an order's rows hold, one or more: each has all of the order, and one of its parts."""
     order = rows[0]
     return OrderDocument(
         number=order.number,
@@ -57,8 +70,33 @@ def _document_of(rows: Sequence[Any]) -> OrderDocument:
 
 
 def _orders_with_parts() -> Select[Any]:
-    orders, lines, discounts = table_of(Order), table_of(OrderLine).c, table_of(OrderDiscount).c
-    parts = union_all(
+    orders, parts = table_of(Order), _parts().subquery()
+    return (
+        select(orders, parts.c.part, parts.c.word, parts.c.text, parts.c.quantity, parts.c.minor)
+        .outerjoin(parts, parts.c.order_id == orders.c.id)
+        .order_by(orders.c.id, parts.c.position, parts.c.word)
+    )
+
+
+def with_document(beside: CTE, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Select these columns with an order's rows for `document_of`, beside a row with its `order_id` (PostgreSQL only).
+
+    The order's lines and discounts are looked up by that id, however many there are of others.
+    """
+    orders, parts = table_of(Order), _parts(beside).lateral("parts")
+    document = [orders.c[name] for name in _DOCUMENT_COLUMNS]
+    return (
+        select(*columns, *document, parts.c.part, parts.c.word, parts.c.text, parts.c.quantity, parts.c.minor)
+        .join_from(beside, orders, orders.c.id == beside.c.order_id)
+        .outerjoin(parts, true())
+        .order_by(parts.c.position, parts.c.word)
+    )
+
+
+def _parts(beside: CTE | None = None) -> CompoundSelect[Any]:
+    """Select lines and discounts, in columns they share: all, or those of the order beside."""
+    lines, discounts = table_of(OrderLine).c, table_of(OrderDiscount).c
+    parts: list[Select[Any]] = [
         select(
             lines.order_id,
             literal(LINE).label("part"),
@@ -72,12 +110,13 @@ def _orders_with_parts() -> Select[Any]:
             discounts.order_id, literal(DISCOUNT), literal(0), discounts.source, discounts.code, literal(0),
             discounts.amount_minor,
         ),
-    ).subquery()  # fmt: skip
-    return (
-        select(orders, parts.c.part, parts.c.word, parts.c.text, parts.c.quantity, parts.c.minor)
-        .outerjoin(parts, parts.c.order_id == orders.c.id)
-        .order_by(orders.c.id, parts.c.position, parts.c.word)
-    )
+    ]  # fmt: skip
+    if beside is not None:
+        parts = [
+            part.where(owner == beside.c.order_id).correlate(beside)
+            for part, owner in zip(parts, (lines.order_id, discounts.order_id), strict=True)
+        ]
+    return union_all(*parts)
 
 
 # Built once: each task and each answer needs them.

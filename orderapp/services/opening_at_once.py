@@ -58,9 +58,9 @@ def write_at_once(
     locks = bool(cart.duplicate_window_seconds)
     if locks:
         parameters |= locking_parameters(order["id"], cart)
-    with at_once() as session:
+    with at_once() as connection:
         statement = _statement(locks_cart=locks, whatever_holds_it=cart.allow_duplicate)
-        return session.connection().execute(statement, parameters).all()
+        return connection.execute(statement, parameters).all()
 
 
 @cache  # in its few forms: each order needs it

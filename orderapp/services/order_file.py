@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session, selectinload
 from orderapp.domain.states import OrderState
 from orderapp.errors import NotFound
 from orderapp.models import Attempt, AuditEntry, Drift, Order, Override, Placement, Submission, Task, seconds_until
-from orderapp.services.claiming import left_in_doubt
 from orderapp.services.database import reading
 from orderapp.services.drifts import of_order
+from orderapp.services.earlier_attempts import left_in_doubt
 from orderapp.services.order_view import OrderView, load_view
 from orderapp.services.overriding import Circumstances, circumstances_of
 

@@ -14,8 +14,8 @@ from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import WrongState
 from orderapp.models import Step, Task, Word, db_now
 from orderapp.services.audit import Actor
-from orderapp.services.claiming import left_in_doubt
 from orderapp.services.compensation import close_if_complete, lock_order
+from orderapp.services.earlier_attempts import left_in_doubt
 from orderapp.services.selections import Selection, Verb, each
 from orderapp.services.staff_acts import make_due
 from orderapp.services.staff_words import PAST, say

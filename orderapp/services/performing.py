@@ -38,18 +38,18 @@ def perform(claim: Claim, system: System) -> tuple[str, Answer]:
         The verb of the last call (act, ask or undo), and what the run came to.
 
     """
-    used_before = claim.doubtful or claim.accepted
-    if (used_before or claim.task.kind == TaskKind.COMPENSATE.value) and claim.key_left_seconds < system.call_seconds:
+    known, undoing = claim.known, claim.task.kind == TaskKind.COMPENSATE.value
+    if (known.used_before or undoing) and known.key_left_seconds < system.call_seconds:
         return _perform_with_dead_key(claim, system)
-    if claim.task.kind == TaskKind.COMPENSATE.value:
+    if undoing:
         return _compensate(claim, system)
-    if not used_before:
+    if not known.used_before:
         return "act", system.act(claim.effect)
     if system.guarantee is Guarantee.QUERY_FIRST:
         return _act_unless_done(claim, system)
-    if system.stores_failures and claim.doubtful:
+    if system.stores_failures and known.doubtful:
         return _bar_key(claim, system)
-    if system.guarantee is Guarantee.UNSAFE and claim.doubtful:
+    if system.guarantee is Guarantee.UNSAFE and known.doubtful:
         # A claim whose worker died, or an unknown outcome: staff have requeued it, so staff have decided.
         log.warning("task.unsafe_repeat", task=claim.task.id, system=system.name)
     return "act", system.act(claim.effect)
@@ -65,7 +65,7 @@ def _act_unless_done(claim: Claim, system: System) -> tuple[str, Answer]:
         return "ask", Answer(Outcome.REFUSED, "undone", undone, repeatable=False, exchanges=found.exchanges)
     if report.finding is not Finding.ABSENT:
         return "ask", found
-    if claim.absent_in_seconds > 0:
+    if claim.known.absent_in_seconds > 0:
         return "ask", _too_early(claim, found)
     if claim.seconds_left() < system.call_seconds:
         return "ask", replace(NO_TIME_LEFT, exchanges=found.exchanges)
@@ -82,18 +82,18 @@ def _compensate(claim: Claim, system: System) -> tuple[str, Answer]:
         return "ask", found
     if report.finding is Finding.PENDING:
         return "ask", replace(found, pending=True, message="not finished yet; it can be undone once it is")
-    if report.finding is Finding.ABSENT and claim.absent_in_seconds > 0:
+    if report.finding is Finding.ABSENT and claim.known.absent_in_seconds > 0:
         return "ask", _too_early(claim, found)
     surplus = report.effects[claim.task.keep :]
     if report.finding is not Finding.IN_PLACE or not surplus:
-        if claim.several_holders and claim.absent_in_seconds > 0:
+        if claim.known.several_holders and claim.known.absent_in_seconds > 0:
             return "ask", _too_early(claim, found)
         return "ask", Answer(Outcome.DONE, "nothing_there", "nothing is there to undo", exchanges=found.exchanges)
     if claim.seconds_left() < (system.calls_per_run - 1) * system.call_seconds:
         return "ask", replace(NO_TIME_LEFT, exchanges=found.exchanges)
     undone = system.undo(claim.effect, replace(report, effects=surplus))
     undone = replace(undone, exchanges=found.exchanges + undone.exchanges)
-    if undone.outcome is Outcome.DONE and claim.several_holders and claim.absent_in_seconds > 0:
+    if undone.outcome is Outcome.DONE and claim.known.several_holders and claim.known.absent_in_seconds > 0:
         # Another holder's may still appear: the task looks again once the late window has passed.
         again = "taken back; what another holder called for may still appear"
         return "undo", replace(_too_early(claim, undone), message=again)
@@ -143,6 +143,6 @@ def _too_early(claim: Claim, found: Answer) -> Answer:
         "late_window",
         "shows nothing yet; it may still appear",
         pending=True,
-        retry_after_seconds=claim.absent_in_seconds,
+        retry_after_seconds=claim.known.absent_in_seconds,
         exchanges=found.exchanges,
     )

@@ -1,6 +1,6 @@
 """Runs one task: claim, call, record. The same engine for settle, compensate and notify.
 
-claiming     one statement: the state, the lease, the fencing token, the attempt counted; a transaction of its own
+claiming     the state, the lease, the fencing token, the attempt counted; a transaction of its own
 performing   what the system's declaration allows, no transaction open
 here         the attempt, and what becomes of the task; a transaction of its own, conditional on the fencing token
 """
@@ -31,7 +31,7 @@ from orderapp.services.learning import learn_from_run
 from orderapp.services.pacing import in_turn
 from orderapp.services.performing import KEY_BARRED, perform
 from orderapp.services.placement import Try
-from orderapp.services.staff_words import settle
+from orderapp.services.staff_words import has_unproven_word, settle
 from orderapp.services.transitions import move, moving
 from orderapp.systems.base import System
 
@@ -82,17 +82,17 @@ def _end_at_once(held: Claim, one: Try, decision: Decision, system: System) -> T
     None, and nothing written, where more follows, where the task was taken from us, and on SQLite.
     """
     undoing = held.task.kind == TaskKind.COMPENSATE.value
-    if decision.verdict is not Verdict.DONE or undoing or held.overridden or held.probing or not statements_nest():
+    if decision.verdict is not Verdict.DONE or undoing or held.probing or not statements_nest():
         return None
     wanted = _ending(held.task, one, decision, system) | attempt_parameters(held.task, one)
-    with at_once() as session:
-        recorded = session.connection().execute(_done_at_once(), wanted).one_or_none()
+    with at_once() as connection:
+        recorded = connection.execute(_done_at_once(), wanted).one_or_none()
     return TaskState.DONE if recorded else None
 
 
 @cache
 def _done_at_once() -> ReturningInsert[int]:
-    done = _moving_on(TaskState.DONE, in_doubt=False, snoozed=False, new_key=False)
+    done = _moving_on(TaskState.DONE, in_doubt=False, snoozed=False, new_key=False).where(~has_unproven_word(_TASKS.id))
     return recording_if(done.returning(_TASKS.id).cte("done"))
 
 
@@ -108,7 +108,7 @@ def _record(held: Claim, one: Try, decision: Decision, system: System) -> TaskSt
             if one.verb == "act" and one.answer.outcome is Outcome.DONE:
                 settle(session, Override.task_id == task.id, "the system answered late: done")
             return None
-        if held.overridden and state is TaskState.DONE:
+        if state is TaskState.DONE:
             settle(session, Override.task_id == task.id, f"the system answered: {one.answer.message or 'done'}")
         # With `keep`, one effect is still in place, as it should be.
         if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, exists, insert, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from orderapp.models import Override, Task, Word, db_now
 from orderapp.services.audit import Actor
@@ -49,6 +49,6 @@ def settle(session: Session, which: ColumnElement[bool], by: str) -> int:
     return session.connection().execute(settled).rowcount
 
 
-def has_unproven_word(task_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+def has_unproven_word(task_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Return the condition that staff's word on a task's effect is unproven."""
     return exists().where(Override.task_id == task_id, UNPROVEN)

@@ -6,6 +6,8 @@ from tests.mutations.mutation import Mutation
 
 SERVICES = "orderapp/services"
 CLAIMING = f"{SERVICES}/claiming.py"
+TAKING = f"{SERVICES}/taking.py"
+EARLIER = f"{SERVICES}/earlier_attempts.py"
 PERFORMING = f"{SERVICES}/performing.py"
 RUNNING = f"{SERVICES}/running.py"
 RECOVERING = f"{SERVICES}/recovering.py"
@@ -14,14 +16,14 @@ STAFF = f"{SERVICES}/staff_acts.py"
 MUTATIONS = (
     Mutation(
         "a task is claimed from its worker",
-        CLAIMING,
+        TAKING,
         (
-            ("        moving(Task, TaskState.RUNNING)\n", "        update(table)\n"),
+            ("        moving(Task, TaskState.RUNNING)\n", "        table.update()\n"),
             ("            publish_at=None,\n", '            publish_at=None,\n            state="running",\n'),
             ("        Task.state == TaskState.WAITING.value,\n", '        Task.state.in_(["waiting", "running"]),\n'),
         ),
     ),
-    Mutation("a task is run before it is due", CLAIMING, (("        Task.due_at <= db_now(),\n", ""),)),
+    Mutation("a task is run before it is due", TAKING, (("        Task.due_at <= db_now(),\n", ""),)),
     Mutation(
         "an attempt is counted when it is recorded, not when it begins",
         RUNNING,
@@ -39,7 +41,7 @@ MUTATIONS = (
         # The model's games are played by one worker at a time.
         tests=("tests/services/test_suspects.py",),
     ),
-    Mutation("an attempt isn't counted at its claim", CLAIMING, (("            attempts=Task.attempts + 1,\n", ""),)),
+    Mutation("an attempt isn't counted at its claim", TAKING, (("            attempts=Task.attempts + 1,\n", ""),)),
     Mutation(
         "a query_first system is called again without asking",
         PERFORMING,
@@ -47,15 +49,22 @@ MUTATIONS = (
     ),
     Mutation(
         "what a system accepted and finishes later is sent to it again",
-        PERFORMING,
-        (("    used_before = claim.doubtful or claim.accepted\n", "    used_before = claim.doubtful\n"),),
+        EARLIER,
+        (("        return self.doubtful or self.accepted\n", "        return self.doubtful\n"),),
+    ),
+    Mutation(
+        "a later claim knows as little of earlier attempts as a first one",
+        f"{SERVICES}/claiming_at_once.py",
+        ((" if task.claims == 1 else None\n", "\n"),),
+        # PostgreSQL only, and the model plays on SQLite.
+        tests=("tests/services/test_running_query_first.py",),
     ),
     Mutation(
         "what isn't there is done again before the late window",
         PERFORMING,
         (
             (
-                "    if claim.absent_in_seconds > 0:\n"
+                "    if claim.known.absent_in_seconds > 0:\n"
                 '        return "ask", _too_early(claim, found)\n    if claim.seconds_left()',
                 "    if claim.seconds_left()",
             ),
@@ -66,7 +75,7 @@ MUTATIONS = (
         PERFORMING,
         (
             (
-                "    if report.finding is Finding.ABSENT and claim.absent_in_seconds > 0:\n"
+                "    if report.finding is Finding.ABSENT and claim.known.absent_in_seconds > 0:\n"
                 '        return "ask", _too_early(claim, found)\n    surplus',
                 "    surplus",
             ),
