@@ -20,7 +20,7 @@ from orderapp.logs import set_up_logs
 set_up_logs(json_lines=os.environ.get("ORDERAPP_MODE") != "development")
 
 
-def _wire() -> tuple[Flask, Settings, dramatiq.Broker, dramatiq.Actor[[int, str], Any]]:
+def _wire() -> tuple[Flask, Settings, dramatiq.Broker, dramatiq.Actor[[list[int], str], Any]]:
     # Imported here: what these rooms import may log, and the logs are set up only now.
     from orderapp import create_app
     from orderapp.systems.settings import Environment

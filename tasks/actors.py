@@ -1,4 +1,4 @@
-"""The one actor: it takes a task's id and calls one service."""
+"""The one actor: it takes the ids of tasks and calls one service for each."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SLOTS_PER_SYSTEM = 4
 # again by themselves, so beyond a thousand the oldest is forgotten.
 REMEMBERED_HINTS = 1000
 # One message runs so many tasks at most, so that it is acknowledged long before a broker takes it back (30 minutes).
-TASKS_PER_MESSAGE = 20
+TASKS_PER_RUN = 20
 
 
 def declare_actor(
     broker: dramatiq.Broker, app: Flask, settings: Settings, slots_per_system: int = SLOTS_PER_SYSTEM
-) -> dramatiq.Actor[[int, str], None]:
-    """Declare the actor `run(task_id, system)` on the broker."""
+) -> dramatiq.Actor[[list[int], str], None]:
+    """Declare the actor `run(task_ids, system)` on the broker."""
     # More threads than tasks that may run at once would only find out that they may not.
     slots = {
         name: threading.BoundedSemaphore(min(slots_per_system, system.limits.concurrency or slots_per_system))
@@ -37,21 +37,21 @@ def declare_actor(
     }
     remembered: dict[str, deque[int]] = {system: deque(maxlen=REMEMBERED_HINTS) for system in settings.systems}
 
-    def run(task_id: int, system: str) -> None:
-        """Run a task and those remembered, unless its system is unknown or has enough of this process's threads."""
+    def run(task_ids: list[int], system: str) -> None:
+        """Run tasks and those remembered, unless their system is unknown or has enough of this process's threads."""
         if system not in slots:
             return
+        waiting = remembered[system]
+        waiting.extend([int(task_id) for task_id in task_ids])  # nonsense ends here, in its own message
         if not slots[system].acquire(blocking=False):
-            remembered[system].append(task_id)
             return
         try:
-            _run_one(task_id)
-            for _ in range(TASKS_PER_MESSAGE - 1):
+            for _ in range(TASKS_PER_RUN):
                 try:
-                    waiting = remembered[system].popleft()
+                    task_id = waiting.popleft()
                 except IndexError:
                     break
-                _run_one(waiting)
+                _run_one(task_id)
         finally:
             slots[system].release()
 

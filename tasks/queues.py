@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import dramatiq
@@ -16,6 +17,6 @@ def queue_name(system: str) -> str:
     return f"orderapp.{system}.{QUEUE_VERSION}"
 
 
-def hint_message(task_id: int, system: str) -> dramatiq.Message[Any]:
-    """Return the message that a task is due. Ids only: dramatiq writes arguments to its logs."""
-    return dramatiq.Message(queue_name(system), ACTOR, (task_id, system), {}, {})
+def hint_message(task_ids: Sequence[int], system: str) -> dramatiq.Message[Any]:
+    """Return the message that tasks of a system are due. Ids only: dramatiq writes arguments to its logs."""
+    return dramatiq.Message(queue_name(system), ACTOR, (list(task_ids), system), {}, {})

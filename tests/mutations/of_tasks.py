@@ -191,10 +191,10 @@ MUTATIONS = (
         "tasks/relay.py",
         (
             (
-                "            broker.enqueue(hint_message(hint.task_id, hint.system))\n"
-                "            confirmed.append(hint)\n",
-                "            confirmed.append(hint)\n"
-                "            broker.enqueue(hint_message(hint.task_id, hint.system))\n",
+                "            broker.enqueue(hint_message([hint.task_id for hint in hints], hints[0].system))\n"
+                "            confirmed.extend(hints)\n",
+                "            confirmed.extend(hints)\n"
+                "            broker.enqueue(hint_message([hint.task_id for hint in hints], hints[0].system))\n",
             ),
         ),
     ),

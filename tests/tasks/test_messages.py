@@ -13,7 +13,7 @@ import pytest
 
 from orderapp.services.relaying import HINT_AGAIN_AT_MOST_SECONDS, HINT_AGAIN_SECONDS
 from tasks.queues import ACTOR, hint_message, queue_name
-from tasks.relay import relay_once
+from tasks.relay import TASKS_PER_MESSAGE, relay_once
 from tests.servers.loopback import poll_until
 from tests.servers.rabbitmq import RabbitmqServer
 from tests.services.scripted import Scripted, dies
@@ -38,10 +38,10 @@ def test_a_message_twice_does_nothing_twice(worker: Worker, systems: dict[str, S
     worker.shop.submit()
     task = worker.shop.task(kind="settle")
     for _ in range(5):
-        worker.broker.enqueue(hint_message(task.id, task.system))
+        worker.broker.enqueue(hint_message([task.id], task.system))
     assert tell_until(worker, lambda: all_done(worker.shop))
     for _ in range(5):
-        worker.broker.enqueue(hint_message(task.id, task.system))
+        worker.broker.enqueue(hint_message([task.id], task.system))
     worker.broker.join(queue_name(task.system), timeout=10_000)
     assert systems["bank"].verbs() == ["act"]
     assert worker.shop.task(kind="settle").claims == 1
@@ -49,7 +49,16 @@ def test_a_message_twice_does_nothing_twice(worker: Worker, systems: dict[str, S
 
 @pytest.mark.parametrize(
     "arguments",
-    [(10**6, "{system}"), ("nonsense", "{system}"), (None, None), (1, ["{system}"]), (), (1, "{system}", "more")],
+    [
+        ([10**6], "{system}"),
+        (10**6, "{system}"),
+        ("nonsense", "{system}"),
+        ([1, "nonsense"], "{system}"),
+        (None, None),
+        ([1], ["{system}"]),
+        (),
+        ([1], "{system}", "more"),
+    ],
 )
 def test_a_message_that_makes_no_sense_harms_nobody(
     worker: Worker, systems: dict[str, Scripted], arguments: tuple[Any, ...]
@@ -114,7 +123,7 @@ def test_without_the_broker_orders_are_placed_and_their_tasks_wait_for_its_retur
 
 
 class FailingBroker:
-    """Confirms so many messages, then loses its connection."""
+    """Confirms so many messages, then loses its connection. `confirmed` are the tasks they told of."""
 
     def __init__(self, confirms: int) -> None:
         self.left = confirms
@@ -124,18 +133,18 @@ class FailingBroker:
         if self.left == 0:
             raise dramatiq.ConnectionClosed("gone")
         self.left -= 1
-        self.confirmed.append(message.args[0])
+        self.confirmed.extend(message.args[0])
 
 
-@pytest.mark.parametrize("confirms", [0, 1, 3])
-def test_only_what_the_broker_has_confirmed_is_marked(shop: Shop, confirms: int) -> None:
-    for _ in range(2):
+@pytest.mark.parametrize(("confirms", "tasks"), [(0, 0), (1, TASKS_PER_MESSAGE), (3, 2 * TASKS_PER_MESSAGE + 1)])
+def test_only_what_the_broker_has_confirmed_is_marked(shop: Shop, confirms: int, tasks: int) -> None:
+    for _ in range(TASKS_PER_MESSAGE + 1):  # a full message and one more, for each of two systems
         shop.submit()
     broker = FailingBroker(confirms)
     with pytest.raises(dramatiq.ConnectionClosed):
         relay_once(broker, shop.settings)  # type: ignore[arg-type]
     assert {hint.task_id for hint in shop.due()} == {task.id for task in shop.tasks()} - set(broker.confirmed)
-    assert len(broker.confirmed) == confirms
+    assert len(broker.confirmed) == tasks
 
 
 def test_a_task_that_nobody_claims_is_told_again_ever_more_seldom(shop: Shop) -> None:
@@ -160,7 +169,7 @@ def test_a_slow_system_leaves_threads_for_the_others(worker: Worker, systems: di
         go_on.wait(60)
 
     systems["bank"].before = wait
-    for _ in range(12):
+    for _ in range(4 * TASKS_PER_MESSAGE):  # a message for each thread that the system may keep busy
         worker.shop.submit()
     try:
         mail = systems["mail"]

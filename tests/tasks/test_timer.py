@@ -93,7 +93,7 @@ def test_a_worker_without_a_database_drops_its_hints(systems: dict[str, Scripted
     settings = replace(app.extensions["orderapp.settings"], rabbitmq_urls=())
     run = declare_actor(make_broker(settings, app), app, Shop(app, settings).with_systems(*systems.values()).settings)
     for _ in range(6):  # more than there are slots
-        run(1, systems["bank"].name)
+        run([1], systems["bank"].name)
     assert systems["bank"].calls == []
 
 
