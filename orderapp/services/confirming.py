@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, select, true
+from sqlalchemy import Select, bindparam, func, insert, literal, select, true
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from orderapp.domain.keys import effect_key
@@ -16,7 +17,7 @@ from orderapp.domain.states import OrderState, PlacementState, StepState, TaskSt
 from orderapp.errors import LeaseLost
 from orderapp.models import Order, Placement, Step, Task, db_now, table_of
 from orderapp.services.compensation import plan_surplus
-from orderapp.services.database import statements_nest, writing
+from orderapp.services.database import at_once, statements_nest, writing
 from orderapp.services.history import record_steps, recording_steps_of, step_attempts
 from orderapp.services.json_rows import as_json, rows_of
 from orderapp.services.learning import learn_from_steps, nothing_to_learn
@@ -25,6 +26,8 @@ from orderapp.services.submissions import GIVE_UP_LEASE, give_up_lease
 from orderapp.services.transitions import moving
 from orderapp.systems.base import Part
 from orderapp.systems.registry import Systems
+
+DIVISION_BY_ZERO = "22012"  # PostgreSQL's code
 
 # Built once, on the tables: each order needs them.
 _CONFIRM_PLACEMENT = (
@@ -110,10 +113,15 @@ def _confirm_in_one_statement(held: Held, results: list[StepResult], systems: Sy
         "attempts": as_json(step_attempts(results)),
         "tasks": as_json({name: task[name] for name in _TASK_COLUMNS} for task in _forward_tasks(held, systems)),
     }
-    with writing() as session:
-        rows = session.connection().execute(_CONFIRM_IN_ONE, parameters).all()
-        if not rows:
-            raise _lost(held)
+    try:
+        with at_once() as connection:
+            rows = connection.execute(_CONFIRM_IN_ONE, parameters).all()
+    except DataError as error:
+        if getattr(error.orig, "sqlstate", None) != DIVISION_BY_ZERO:
+            raise
+        raise _lost(held) from error
+    if not rows:
+        raise _lost(held)
     tasks = tuple(row for row in rows if row.id is not None)
     return Confirmed(rows[0].client_id, rows[0].created_at, rows[0].updated_at, tasks)
 
@@ -136,9 +144,12 @@ def _confirm_in_one() -> Select[Any]:
         .returning(_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts)
         .cte("new")
     )
+    # A lease given up for an order that could not be confirmed: an error, so that nothing of the statement stays.
+    all_or_nothing = (literal(1) // select(func.count()).select_from(order).scalar_subquery()).label("all_or_nothing")
     return (
-        select(order.c.client_id, order.c.created_at, order.c.updated_at, *tasks.c)
-        .join_from(order, tasks, true(), isouter=True)
+        select(order.c.client_id, order.c.created_at, order.c.updated_at, *tasks.c, all_or_nothing)
+        .join_from(lease, order, true(), isouter=True)
+        .join(tasks, true(), isouter=True)
         .order_by(tasks.c.id)
         .add_cte(steps, recording_steps_of(order))
     )

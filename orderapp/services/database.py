@@ -34,6 +34,8 @@ SCHEMA_IS_OLD = frozenset({"42P01", "42703"})
 UNASKED_SECONDS = 1.0
 # Marks a transaction that will write: on SQLite it takes the write lock at once, since upgrading later fails at once.
 WRITES = {"orderapp_writes": True}
+# Marks statements that are transactions of their own.
+COMMITS_ITSELF = {"orderapp_commits_itself": True}
 
 
 @contextmanager
@@ -141,7 +143,6 @@ def engine_options(url: str) -> dict[str, Any]:
         "max_overflow": 20,
         "pool_timeout": LOCK_WAIT_SECONDS,
         "pool_use_lifo": True,
-        "skip_autocommit_rollback": True,  # nothing to roll back after reads
         "connect_args": {
             "connect_timeout": 3,
             # Prepared at its second execution, not its fifth: an order's statements are few, long and always the same,
@@ -166,10 +167,12 @@ def prepare(app: Flask) -> None:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_on_sqlite)
     else:
+        event.listen(engine, "connect", _set_up_postgresql)
+        event.listen(engine, "begin", _begin_on_postgresql)
         event.listen(engine, "checkin", _note_idle)
         event.listen(engine, "checkout", partial(_ping_if_idle, engine))
     writing = engine.execution_options(**WRITES)
-    committing_itself = engine.execution_options(isolation_level="AUTOCOMMIT")
+    committing_itself = engine.execution_options(**COMMITS_ITSELF)
     app.extensions["orderapp.engines"] = (
         _Engines(writing, committing_itself, committing_itself)
         if engine.dialect.name == "postgresql"
@@ -192,6 +195,16 @@ def _ping_if_idle(engine: Engine, connection: Any, record: ConnectionPoolEntry, 
         engine.dialect.do_ping(connection)
     except engine.dialect.dbapi.Error as error:  # type: ignore[union-attr]
         raise InvalidatePoolError from error
+
+
+def _set_up_postgresql(connection: Any, _record: Any) -> None:
+    # A statement commits itself unless BEGIN came before it; else the driver would send BEGIN before each first one.
+    connection.autocommit = True
+
+
+def _begin_on_postgresql(connection: Any) -> None:
+    if not connection.get_execution_options().get("orderapp_commits_itself"):
+        connection.exec_driver_sql("BEGIN")
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -80,6 +80,9 @@ class OrderSchema(Schema):
     duplicate = fields.String(load_default="refuse", validate=validate.OneOf(["refuse", "allow"]))
 
 
+_ORDER = OrderSchema()  # made once: it keeps nothing of what it reads
+
+
 def read_order(data: Any) -> OrderRequest:
     """Check a submission for form.
 
@@ -100,7 +103,7 @@ def read_order(data: Any) -> OrderRequest:
         # Before each of them is looked at: a flood of lines is one mistake, not thousands.
         raise InvalidRequest({"lines": [f"At most {MAX_LINES} different products can be ordered at once."]})
     try:
-        loaded = OrderSchema().load(data)
+        loaded = _ORDER.load(data)
     except ValidationError as error:
         raise InvalidRequest(_flat(error.messages)) from error
     errors: dict[str, list[str]] = {}

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select, update
 
 from orderapp import create_app
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.states import TaskState
+from orderapp.domain.states import OrderState, PlacementState, TaskState
+from orderapp.errors import InProgress
 from orderapp.extensions import db
-from orderapp.models import Product, db_now
+from orderapp.models import Placement, Product, Submission, db_now
 from orderapp.services.call_order import LEAST_STEPS, REFRESH_SECONDS, failure_rate
-from orderapp.services.database import writing
+from orderapp.services.database import reading, writing
 from orderapp.services.placing import Result
 from orderapp.services.running import run_task
 from tests.services.scripted import OneOfEach, Scripted, answers, does_it_then
@@ -65,6 +66,22 @@ def test_a_request_commits_twice_however_it_ends(busy_shop: Shop, systems: OneOf
     with counted() as tally:
         assert busy_shop.submit().result is ends
     assert tally["commits"] == 2
+
+
+def test_a_confirmation_of_a_placement_that_is_decided_already_writes_nothing(
+    busy_shop: Shop, systems: OneOfEach
+) -> None:
+    def decide(_verb: str, _effect: object) -> None:
+        with writing() as session:
+            session.execute(update(Placement).values(state=PlacementState.COMPENSATED.value))
+
+    systems.voucher.before = decide
+    with pytest.raises(InProgress):
+        busy_shop.submit()
+    order = busy_shop.the_order()
+    assert (order.state, busy_shop.tasks(order.id, kind="settle")) == (OrderState.PLACING, [])
+    with reading() as session:
+        assert session.scalars(select(Submission.lease_until)).one() is not None, "the lease was given up for nothing"
 
 
 def test_a_replay_commits_nothing(busy_shop: Shop) -> None:
