@@ -18,7 +18,6 @@ from orderapp.services.cancelling import cancel_order
 from orderapp.services.order_request import read_order
 from orderapp.services.order_view import OrderView, find_order_of_client
 from orderapp.services.placing import Placed, Placing, Result
-from orderapp.services.submissions import client_scope
 
 # What a system refused under is passed on if it is a word; anything else could be mistaken for one of ours.
 WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -40,8 +39,8 @@ def place() -> Response:
     content = read_json()
     key, client, request = read_idempotency_key(), client_id(), read_order(content)
     guessers = guessing.guessers_of_client(client, request.customer.email)
-    with guessing.holding_back(guessers, request, client_scope(client), key):
-        return _answer(Placing(current_settings()).submit(request, key, client))
+    with guessing.counting(guessers):
+        return _answer(Placing(current_settings()).submit(request, key, client, guessers))
 
 
 @api.get("/orders/<order_id>")

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from orderapp.domain.orders import OrderRequest
-from orderapp.errors import InvalidRequest, TooManyAttempts
-from orderapp.services import rate_limits, submissions
+from orderapp.errors import InvalidRequest
+from orderapp.services import rate_limits
 
 WINDOW_SECONDS = 600
 # Whoever types a code from a voucher gets it right within a few tries; who needs more than ten in ten minutes guesses.
@@ -41,24 +41,11 @@ def guessers_of_visitor(address: str | None) -> tuple[Guesser, ...]:
     return (Guesser(("wrong-codes", "address", rate_limits.network_of(address)), WRONG_CODES_OF_PERSON),)
 
 
-@contextmanager
-def holding_back(guessers: Sequence[Guesser], request: OrderRequest, scope: str, key: str) -> Iterator[None]:
-    """Submit `request` in the block: not begun after too many wrong codes, counted where it ends with another one.
-
-    A submission without codes, or one that is recorded under its key already, is let through: it tries nothing.
-
-    Raises:
-        TooManyAttempts: no system was asked and nothing recorded; or this code was wrong as well, one too many.
-
-    """
-    if request.coupon or request.benefit:
-        try:
-            rate_limits.refuse_if_used_up([(guesser.bucket_parts, guesser.limit) for guesser in guessers])
-        except TooManyAttempts:
-            if submissions.find(scope, key) is None:
-                raise
-    with counting(guessers):
-        yield
+def limits_of(guessers: Sequence[Guesser], request: OrderRequest) -> dict[str, int]:
+    """Return what has to be looked at before a submission may try its codes, by bucket; nothing where it has none."""
+    if not (request.coupon or request.benefit):
+        return {}
+    return {rate_limits.bucket_of(guesser.bucket_parts): guesser.limit for guesser in guessers}
 
 
 @contextmanager

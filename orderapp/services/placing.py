@@ -1,7 +1,7 @@
 """Places orders: the whole way from a submission to its answer. Start reading here.
 
-submit ─► known key? ─► take over, replay, wait or refuse                        (submissions)
-   │ new
+submit ─► what is known: the key, products, the systems' standing, guesses       (looking_up)
+   ├─► known key: take over, replay, wait or refuse                              (submissions)
    ├─► prices; may its systems be called now?; discounts                         (pricing, admission)
    ├─► TX1: order, placement, steps, submission with its lease                   (opening)
    ├─► the blocking systems, one after the other, no transaction open            (calling)
@@ -11,6 +11,7 @@ submit ─► known key? ─► take over, replay, wait or refuse               
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -30,11 +31,15 @@ from orderapp.services.confirming import confirm
 from orderapp.services.database import reading
 from orderapp.services.deciding import record_too_late, turn_round
 from orderapp.services.documents import load_document
+from orderapp.services.guessing import Guesser, limits_of
+from orderapp.services.looking_up import look_up
 from orderapp.services.opening import open_order, open_retry
 from orderapp.services.opening_rows import Opening
 from orderapp.services.order_view import OrderView, find_order, view_confirmed
 from orderapp.services.placement import Held, Stopped
 from orderapp.services.pricing import Priced, ask_for_discounts, price
+from orderapp.services.rate_limits import refuse_if_used_up
+from orderapp.services.standing import Standing
 from orderapp.services.submissions import SHOP, client_scope, find, hash_cart, hash_order, hash_retry, take_over
 from orderapp.systems.base import Part
 
@@ -74,7 +79,9 @@ class Placing:
         self._settings = settings
         self._systems = settings.systems
 
-    def submit(self, request: OrderRequest, key: str, client_id: int | None = None) -> Placed:
+    def submit(
+        self, request: OrderRequest, key: str, client_id: int | None = None, guessers: Sequence[Guesser] = ()
+    ) -> Placed:
         """Place an order, or say what became of the one that this key stands for.
 
         Transaction: two (TX1, and TX2 or TX3), neither open while a system is called.
@@ -85,20 +92,25 @@ class Placing:
             request: Checked for form.
             key: 1 to 64 characters, the submitter's own or made with the form.
             client_id: The API client; None for the shop's own form.
+            guessers: Who may be guessing codes with it, and is turned away after too many wrong ones. What is recorded
+                under its key already is answered all the same: it tries nothing.
 
         Raises:
-            InvalidRequest, ProbableDuplicate: nothing was recorded.
+            InvalidRequest, ProbableDuplicate, TooManyAttempts: nothing was recorded.
             KeyReused, InProgress: nothing was done.
             DatabaseUnavailable: repeat with the same key.
 
         """
         scope = SHOP if client_id is None else client_scope(client_id)
         content_hash = hash_order(request)
-        known = self._answer_known(scope, key, content_hash)
+        limits = limits_of(guessers, request)
+        before = look_up(scope, key, [line.sku for line in request.lines], limits)
+        known = self._answer_known(scope, key, content_hash) if before.submitted else None
         if known:
             return known
-        priced = price(request)
-        opening = self._opening(scope, key, content_hash, request, priced)
+        refuse_if_used_up(limits, before.counted)
+        priced = price(request, before.products)
+        opening = self._opening(scope, key, content_hash, request, priced, before.standing)
         cart = Cart(
             customer=request.customer,
             coupon=request.coupon,
@@ -140,9 +152,9 @@ class Placing:
         with reading() as session:
             document = load_document(session, order_id)
         request = _as_request(document)
-        priced = price(request)
-        priced = replace(priced, lines=document.lines, subtotal=document.subtotal)
-        opening = self._opening(scope, key, content_hash, request, priced)
+        before = look_up(scope, key, [line.sku for line in request.lines])
+        priced = replace(price(request, before.products), lines=document.lines, subtotal=document.subtotal)
+        opening = self._opening(scope, key, content_hash, request, priced, before.standing)
         try:
             held = open_retry(opening, order_id, order.placements, document)
         except (IntegrityError, WrongState):
@@ -153,9 +165,11 @@ class Placing:
             raise
         return self._go_on(held, opening.offered.stopped)
 
-    def _opening(self, scope: str, key: str, content_hash: str, request: OrderRequest, priced: Priced) -> Opening:
+    def _opening(
+        self, scope: str, key: str, content_hash: str, request: OrderRequest, priced: Priced, standing: Standing
+    ) -> Opening:
         concerned = [system for system in self._systems.having(Part.BLOCKING) if system.concerns(request)]
-        admission = admit(priced.standing, concerned)
+        admission = admit(standing, concerned)
         offered = ask_for_discounts(request, priced.subtotal, self._systems, admission)
         return Opening(
             scope,

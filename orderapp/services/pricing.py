@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-from sqlalchemy import bindparam, select
 
 from orderapp.domain import discounts
 from orderapp.domain.money import MAX_MINOR, Money
 from orderapp.domain.orders import Discount, Line, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote
 from orderapp.errors import InvalidRequest
-from orderapp.models import Product, table_of
 from orderapp.services.admission import Admission
-from orderapp.services.database import reading
+from orderapp.services.looking_up import Sold
 from orderapp.services.placement import Stopped, Try
-from orderapp.services.standing import Standing, read_standing
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
 
 # What customers read when a code can't be used; the same for a code that doesn't exist and one of somebody else's.
 NOT_USABLE = "This can't be used: please check how it is written."
-
-# Built once, on the table: each order asks it.
-_PRODUCTS = table_of(Product).c
-_PRICES = select(_PRODUCTS.sku, _PRODUCTS.name, _PRODUCTS.price_minor, _PRODUCTS.currency).where(
-    _PRODUCTS.sku.in_(bindparam("wanted", expanding=True))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +27,6 @@ class Priced:
 
     lines: tuple[Line, ...]
     subtotal: Money
-    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +38,32 @@ class Offered:
     tried: Try | None = None
 
 
-def price(request: OrderRequest) -> Priced:
-    """Price a request's lines from the catalogue.
+def price(request: OrderRequest, products: Mapping[str, Sold]) -> Priced:
+    """Price a request's lines.
+
+    Args:
+        request: The lines.
+        products: What is for sale, by SKU; all of the lines' products that are.
 
     Raises:
         InvalidRequest: a product that isn't sold, or lines in two currencies.
 
     """
-    wanted = [line.sku for line in request.lines]
-    with reading() as session:
-        found = {row.sku: row for row in session.execute(_PRICES, {"wanted": wanted})}
-        standing = read_standing(session)
     errors: dict[str, list[str]] = {}
     for number, line in enumerate(request.lines):
-        if line.sku not in found:
+        if line.sku not in products:
             errors[f"lines.{number}.sku"] = ["This product isn't sold here."]
     if errors:
         raise InvalidRequest(errors)
-    currencies = {found[sku].currency for sku in wanted}
+    sold = [(line, products[line.sku]) for line in request.lines]
+    currencies = {one.price.currency for _line, one in sold}
     if len(currencies) > 1:
         raise InvalidRequest({"lines": [f"Products in {' and '.join(sorted(currencies))} can't be ordered together."]})
-    lines = tuple(
-        Line(
-            line.sku, found[line.sku].name, line.quantity, Money(found[line.sku].price_minor, found[line.sku].currency)
-        )
-        for line in request.lines
-    )
+    lines = tuple(Line(line.sku, one.name, line.quantity, one.price) for line, one in sold)
     subtotal = Money(sum(line.total.minor for line in lines), currencies.pop())
     if subtotal.minor > MAX_MINOR:
         raise InvalidRequest({"lines": ["An order of this size can't be placed here; please talk to us."]})
-    return Priced(lines, subtotal, standing)
+    return Priced(lines, subtotal)
 
 
 def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, admission: Admission) -> Offered:

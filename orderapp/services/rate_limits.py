@@ -6,25 +6,35 @@ import hashlib
 import ipaddress
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import bindparam, case, delete, select
+from sqlalchemy import case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orderapp.errors import TooManyAttempts
 from orderapp.models import RateCounter, db_now, seconds_until, table_of
-from orderapp.services.database import reading, writing
+from orderapp.services.database import writing
 
 TOO_MANY = "There were too many attempts. Nothing was done; try again later."
 IPV6_SUBSCRIBER_PREFIX = 64  # what one household or one rented server is given; its addresses are one person's
 
-# Built once, on the table: it is asked for each order with a code.
+# Built once, on the table; to be narrowed to buckets.
 _COUNTERS = table_of(RateCounter).c
-_COUNTED = select(
+COUNTED = select(
     _COUNTERS.bucket,
     _COUNTERS["count"].label("attempts"),
     seconds_until(_COUNTERS.window_ends_at).label("left_seconds"),
-).where(_COUNTERS.bucket.in_(bindparam("asked", expanding=True)), _COUNTERS.window_ends_at > db_now())
+).where(_COUNTERS.window_ends_at > db_now())
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a bucket has counted in its present window, and how long that still lasts."""
+
+    bucket: str
+    attempts: int
+    left_seconds: float
 
 
 def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) -> None:
@@ -44,7 +54,7 @@ def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) ->
     with writing() as session:
         dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
         first = dialect.insert(RateCounter).values(
-            bucket=_hash(bucket_parts), window_ends_at=db_now(window_seconds), count=1
+            bucket=bucket_of(bucket_parts), window_ends_at=db_now(window_seconds), count=1
         )
         over = RateCounter.window_ends_at <= db_now()
         further = {
@@ -60,17 +70,15 @@ def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) ->
         raise _too_many(left_seconds)
 
 
-def refuse_if_used_up(limits: Sequence[tuple[Sequence[str | int], int]]) -> None:
-    """Raise TooManyAttempts if the present window of one of them allows no further attempt; counts nothing.
+def refuse_if_used_up(limits: Mapping[str, int], counted: Iterable[Counted]) -> None:
+    """Raise TooManyAttempts if the present window of one bucket allows no further attempt; counts nothing.
 
     Args:
-        limits: What is counted and for whom, each with how many attempts a window allows; one query for all.
+        limits: How many attempts a window allows, by bucket.
+        counted: What the buckets have counted.
 
     """
-    limit_of = {_hash(bucket_parts): limit for bucket_parts, limit in limits}
-    with reading() as session:
-        counted = session.execute(_COUNTED, {"asked": list(limit_of)}).all()
-    left = [row.left_seconds for row in counted if row.attempts >= limit_of[row.bucket]]
+    left = [one.left_seconds for one in counted if one.attempts >= limits[one.bucket]]
     if left:
         raise _too_many(max(left))
 
@@ -78,7 +86,7 @@ def refuse_if_used_up(limits: Sequence[tuple[Sequence[str | int], int]]) -> None
 def forget(bucket_parts: Sequence[str | int]) -> None:
     """Begin to count anew. Transaction: one, committed here."""
     with writing() as session:
-        session.execute(delete(RateCounter).where(RateCounter.bucket == _hash(bucket_parts)))
+        session.execute(delete(RateCounter).where(RateCounter.bucket == bucket_of(bucket_parts)))
 
 
 def network_of(address: str | None) -> str:
@@ -93,7 +101,8 @@ def network_of(address: str | None) -> str:
     return str(ipaddress.ip_network((parsed.packed, IPV6_SUBSCRIBER_PREFIX), strict=False))
 
 
-def _hash(bucket_parts: Sequence[str | int]) -> str:
+def bucket_of(bucket_parts: Sequence[str | int]) -> str:
+    """Return the name under which attempts are counted: a hash, so that the table names nobody."""
     return hashlib.sha256(json.dumps(list(bucket_parts)).encode()).hexdigest()
 
 

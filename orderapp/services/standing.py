@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select, literal, select, union_all
 from sqlalchemy.orm import Session
@@ -33,12 +34,17 @@ class Standing:
 
 def read_standing(session: Session) -> Standing:
     """Return how the systems stand, in one query over three tables of a few rows. Transaction: within the caller's."""
-    rows = [(str(name), str(word), float(left)) for name, word, left in session.execute(_EVERYTHING)]
+    return standing_of(session.connection().execute(STANDING).all())
+
+
+def standing_of(rows: Iterable[Sequence[Any]]) -> Standing:
+    """Return how the systems stand, by the rows of STANDING."""
+    found = [(str(name), str(word), float(left)) for name, word, left in rows]
 
     def those(wanted: str) -> frozenset[str]:
-        return frozenset(name for name, word, _left in rows if word == wanted)
+        return frozenset(name for name, word, _left in found if word == wanted)
 
-    failing = {name: left for name, word, left in rows if word in (CircuitState.OPEN, CircuitState.HALF_OPEN)}
+    failing = {name: left for name, word, left in found if word in (CircuitState.OPEN, CircuitState.HALF_OPEN)}
     return Standing(those(SwitchMode.PAUSED), those(SwitchMode.COMPENSATE_ONLY), failing, those(HELD))
 
 
@@ -59,4 +65,4 @@ def _everything() -> Select[str, str, float]:
     return select(found.c.system, found.c.word, found.c.left_seconds)
 
 
-_EVERYTHING = _everything()  # built once: each order and each look of the relay asks it
+STANDING = _everything()  # built once: each order and each look of the relay asks it

@@ -12,7 +12,6 @@ from orderapp.services import catalogue, guessing
 from orderapp.services.catalogue import ProductView
 from orderapp.services.placing import Placing
 from orderapp.services.shop_orders import find_shop_order
-from orderapp.services.submissions import SHOP
 from orderapp.web import formats, order_form
 from orderapp.web.blueprint import shop
 from orderapp.web.order_form import OrderForm
@@ -40,8 +39,8 @@ def place() -> ResponseReturnValue:
     form = order_form.read(request.form)
     content = order_form.to_request(form)
     guessers = guessing.guessers_of_visitor(request.remote_addr)
-    with guessing.holding_back(guessers, content, SHOP, form.key):
-        placed = Placing(current_settings()).submit(content, form.key)
+    with guessing.counting(guessers):
+        placed = Placing(current_settings()).submit(content, form.key, guessers=guessers)
     return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)
 
 

@@ -13,7 +13,6 @@ from orderapp.errors import InvalidRequest, TooManyAttempts
 from orderapp.models import RateCounter, db_now
 from orderapp.services import guessing
 from orderapp.services.database import writing
-from orderapp.services.order_request import read_order
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
 from tests.sandbox.running import RunningSandbox
 
@@ -116,10 +115,8 @@ def test_after_the_window_the_count_begins_anew(client: ApiClient) -> None:
 
 
 def test_visitors_of_the_shop_are_counted_by_the_network_they_come_from(app: Flask) -> None:
-    request = read_order(order_content(coupon="NO-SUCH"))
-
     def guess_from(address: str | None) -> None:
-        with guessing.holding_back(guessing.guessers_of_visitor(address), request, "shop", "k"):
+        with guessing.counting(guessing.guessers_of_visitor(address)):
             raise InvalidRequest({"coupon": ["unknown"]})
 
     for number in range(10):

@@ -14,6 +14,7 @@ from flask import Flask
 from orderapp.services import api_tokens
 from orderapp.services.admission import Admission
 from orderapp.services.cart_locks import Cart
+from orderapp.services.looking_up import look_up
 from orderapp.services.opening import Opening, open_order
 from orderapp.services.order_request import read_order
 from orderapp.services.pricing import Offered, price
@@ -301,7 +302,8 @@ def died_half_way(app: Flask, token: str) -> str:
     request, scope = read_order(order_content()), client_scope(client_id)
     inventory = app.extensions["orderapp.settings"].systems["inventory"]
     cart = Cart(request.customer, "", "", client_id, hash_cart(scope, request), 0, allow_duplicate=False)
-    opening = Opening(scope, "k", hash_order(request), price(request), Offered(), (inventory,), Admission(), 0)
+    priced = price(request, look_up(scope, "k", ["TEA-GREEN"]).products)
+    opening = Opening(scope, "k", hash_order(request), priced, Offered(), (inventory,), Admission(), 0)
     open_order(opening, cart)
     time.sleep(0.01)  # the lease ran out at once, which the database's clock tells in milliseconds
     return "k"

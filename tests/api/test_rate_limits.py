@@ -16,6 +16,7 @@ from orderapp.extensions import db
 from orderapp.models import Base, RateCounter, db_now
 from orderapp.services import rate_limits
 from orderapp.services.database import reading, writing
+from orderapp.services.looking_up import look_up
 
 BUCKET = ("guess", "ada@example.com", 7)
 
@@ -33,13 +34,18 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
         db.engine.dispose()
 
 
+def refuse_if_used_up(limit: int) -> None:
+    bucket = rate_limits.bucket_of(BUCKET)
+    rate_limits.refuse_if_used_up({bucket: limit}, look_up("shop", "k", [], [bucket]).counted)
+
+
 def test_as_many_attempts_as_allowed_pass_and_no_more(app: Flask) -> None:
     for _ in range(3):
-        rate_limits.refuse_if_used_up([(BUCKET, 3)])
+        refuse_if_used_up(3)
         rate_limits.count(BUCKET, 3, 60)
 
     with pytest.raises(TooManyAttempts):
-        rate_limits.refuse_if_used_up([(BUCKET, 3)])
+        refuse_if_used_up(3)
     with pytest.raises(TooManyAttempts) as caught:
         rate_limits.count(BUCKET, 3, 60)
     assert 50 < caught.value.retry_after_seconds <= 60
@@ -68,7 +74,7 @@ def test_a_new_window_begins_when_the_old_one_is_over(app: Flask) -> None:
     with writing() as session:
         session.execute(update(RateCounter).values(window_ends_at=db_now(-0.001)))
 
-    rate_limits.refuse_if_used_up([(BUCKET, 1)])
+    refuse_if_used_up(1)
     rate_limits.count(BUCKET, 1, 60)
     with pytest.raises(TooManyAttempts):
         rate_limits.count(BUCKET, 1, 60)

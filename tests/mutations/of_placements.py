@@ -221,12 +221,12 @@ MUTATIONS = (
         f"{SERVICES}/placing.py",
         (
             (
-                "        priced = price(request)\n        opening = self._opening(",
+                "        priced = price(request, before.products)\n",
                 "        from orderapp.services.cart_locks import refuse_locked\n\n"
                 "        if not request.allow_duplicate:\n            with reading() as session:\n"
                 "                looked = hash_cart(scope, request)\n"
                 "                refuse_locked(session, Cart(request.customer, '', '', None, looked, 60, False))\n"
-                "        priced = price(request)\n        opening = self._opening(",
+                "        priced = price(request, before.products)\n",
             ),
             ("            allow_duplicate=request.allow_duplicate,\n", "            allow_duplicate=True,\n"),
         ),

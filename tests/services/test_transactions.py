@@ -183,7 +183,7 @@ def test_what_is_usual_takes_a_handful_of_statements(busy_shop: Shop) -> None:
             for hint in due:
                 assert run_task(hint.task_id, busy_shop.settings) is TaskState.DONE
         tallies.append((request["statements"], tasks["statements"] / len(due)))
-    # In the service: the key, prices, the systems' standing, TX1, TX2; a task's claim with its order, its end. The
+    # In the service: what is known beforehand, TX1, TX2; a task's claim with its order, its end. The
     # smaller: once in a while the failure rates are read as well.
     # On SQLite a statement changes one table only, and BEGIN is one as well.
-    assert min(tallies) == ((5, 2) if db.engine.dialect.name == "postgresql" else (21, 8))
+    assert min(tallies) == ((3, 2) if db.engine.dialect.name == "postgresql" else (21, 8))

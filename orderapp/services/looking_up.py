@@ -1,0 +1,98 @@
+"""What has to be known before an order is placed, asked of the database in one go: one statement, on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ARRAY, JSON, Connection, FromClause, ScalarSelect, Select, String, any_, bindparam, func, select
+
+from orderapp.domain.money import Money
+from orderapp.models import Product, Submission, table_of
+from orderapp.services.database import asking, statements_nest
+from orderapp.services.rate_limits import COUNTED, Counted
+from orderapp.services.standing import STANDING, Standing, standing_of
+
+_PRODUCTS, _SUBMISSIONS = table_of(Product).c, table_of(Submission).c
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """A product that is for sale."""
+
+    name: str
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Beforehand:
+    """What was known before an order was placed.
+
+    Args:
+        submitted: Whether something is recorded under the key.
+        products: Those of the wanted ones that are for sale, by SKU.
+        standing: How the external systems stand.
+        counted: The counters that were asked for, those only that have counted something.
+
+    """
+
+    submitted: bool
+    products: Mapping[str, Sold]
+    standing: Standing
+    counted: Sequence[Counted]
+
+
+def look_up(scope: str, key: str, skus: Iterable[str], buckets: Iterable[str] = ()) -> Beforehand:
+    """Ask for what is recorded under a key, for products, for how the systems stand, and for counters."""
+    wanted = {"scope": scope, "key": key, "skus": list(skus), "buckets": list(buckets)}
+    with asking() as connection:
+        found = (_at_once if statements_nest() else _one_by_one)(connection, wanted)
+    submitted, products, standing, counted = found
+    return Beforehand(
+        bool(submitted),
+        {sku: Sold(name, Money(price_minor, currency)) for sku, name, price_minor, currency in products},
+        standing_of(standing),
+        [Counted(*row) for row in counted],
+    )
+
+
+def _at_once(connection: Connection, wanted: Mapping[str, Any]) -> tuple[Any, ...]:
+    submitted, *lists = connection.execute(_ALL, wanted).one()
+    return submitted, *(rows or () for rows in lists)
+
+
+def _one_by_one(connection: Connection, wanted: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        connection.execute(_SUBMITTED, wanted).first(),
+        connection.execute(_SOLD.where(_PRODUCTS.sku.in_(bindparam("skus", expanding=True))), wanted).all(),
+        connection.execute(STANDING).all(),
+        connection.execute(COUNTED.where(_BUCKET.in_(bindparam("buckets", expanding=True))), wanted).all(),
+    )
+
+
+def _any_of(parameter: str) -> Any:
+    return any_(bindparam(parameter, type_=ARRAY(String)))
+
+
+def _as_list(rows: FromClause) -> ScalarSelect[Any]:
+    return select(func.json_agg(func.json_build_array(*rows.c), type_=JSON)).select_from(rows).scalar_subquery()
+
+
+def _all() -> Select[Any]:
+    sold, counted = _SOLD.where(_PRODUCTS.sku == _any_of("skus")), COUNTED.where(_any_of("buckets") == _BUCKET)
+    return select(
+        _SUBMITTED.exists().label("submitted"),
+        _as_list(sold.subquery("sold")).label("products"),
+        _as_list(STANDING.subquery("standing")).label("standing"),
+        _as_list(counted.subquery("counted")).label("counters"),
+    )
+
+
+# Built once: each order asks it.
+_SUBMITTED = select(_SUBMISSIONS.id).where(
+    _SUBMISSIONS.scope == bindparam("scope"), _SUBMISSIONS.key == bindparam("key")
+)
+_SOLD = select(_PRODUCTS.sku, _PRODUCTS.name, _PRODUCTS.price_minor, _PRODUCTS.currency)
+_BUCKET = COUNTED.selected_columns.bucket
+_ALL = _all()
