@@ -25,7 +25,7 @@ POLL_SECONDS = 0.05
 # What becomes due together goes into one message: it, its confirmation and its acknowledgement cost as much as a task's
 # call. A worker runs them one after the other, so more of them would wait for each other; what a slow system holds up
 # is told of again after some seconds, to whoever has nothing to do.
-TASKS_PER_MESSAGE = 5
+TASKS_PER_MESSAGE = 10
 # After a failure of the database or the broker: soon enough to be unnoticed, seldom enough not to fill the log.
 PAUSE_SECONDS = 1.0
 

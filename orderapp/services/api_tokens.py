@@ -13,7 +13,7 @@ from orderapp.errors import InvalidRequest, NotFound
 from orderapp.models import ApiToken, db_now, table_of
 from orderapp.services import audit
 from orderapp.services.audit import COMMAND_LINE, Act
-from orderapp.services.database import reading, writing
+from orderapp.services.database import asking, writing
 from orderapp.services.order_request import FORBIDDEN
 
 log = structlog.get_logger()
@@ -71,8 +71,8 @@ def create(name: str) -> str:
 
 def authenticate(token: str) -> int | None:
     """Return the client whose token this is, or None for an unknown or revoked one."""
-    with reading() as session:
-        return session.scalar(_CLIENT_OF, {"hash": _hash(token)})
+    with asking() as connection:
+        return connection.scalar(_CLIENT_OF, {"hash": _hash(token)})
 
 
 def revoke(name: str) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
     CompoundSelect,
     Integer,
     Select,
+    Update,
+    any_,
     bindparam,
     case,
     exists,
@@ -128,23 +132,27 @@ def mark_published(hints: list[Hint]) -> None:
     Idempotent because: a hint sent twice finds nothing to do the second time.
     If we die here: the hints are sent once more.
     """
-    overdue_seconds = -seconds_until(Task.due_at)
+    with writing() as session:
+        connection = session.connection()
+        connection.execute(_told(connection.dialect.name), {"told": [hint.task_id for hint in hints]})
+
+
+@cache
+def _told(dialect: str) -> Update:
+    """Return the statement that puts off the next hints of tasks, built once; its parameter `told` are their ids."""
+    tasks = table_of(Task).c
+    overdue_seconds = -seconds_until(tasks.due_at)
     again_seconds = case(
         (overdue_seconds < HINT_AGAIN_SECONDS, HINT_AGAIN_SECONDS),
         (overdue_seconds > HINT_AGAIN_AT_MOST_SECONDS, HINT_AGAIN_AT_MOST_SECONDS),
         else_=overdue_seconds,
     )
+    # One parameter, however many they are, so that PostgreSQL plans it once; SQLite has no lists.
+    told = any_(bindparam("told", type_=ARRAY(BigInteger))) if dialect == "postgresql" else None
+    among = tasks.id == told if told is not None else tasks.id.in_(bindparam("told", expanding=True))
     # It waits for nobody: who changes a task right now says himself when it is due, and two who each lock some of an
     # order's tasks could wait for each other. A row passed over gets a second hint, which is harmless.
     still_due = (
-        select(Task.id)
-        .where(Task.id.in_([hint.task_id for hint in hints]), Task.publish_at <= db_now())
-        .with_for_update(skip_locked=True, key_share=True)
+        select(tasks.id).where(among, tasks.publish_at <= db_now()).with_for_update(skip_locked=True, key_share=True)
     )
-    with writing() as session:
-        session.execute(
-            update(Task)
-            .where(Task.id.in_(still_due))
-            .values(publish_at=db_now(again_seconds))
-            .execution_options(synchronize_session=False)
-        )
+    return update(table_of(Task)).where(tasks.id.in_(still_due)).values(publish_at=db_now(again_seconds))

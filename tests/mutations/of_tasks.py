@@ -201,7 +201,7 @@ MUTATIONS = (
     Mutation(
         "a published row is never published again",
         f"{SERVICES}/relaying.py",
-        (("            .values(publish_at=db_now(again_seconds))\n", "            .values(publish_at=None)\n"),),
+        ((".values(publish_at=db_now(again_seconds))\n", ".values(publish_at=None)\n"),),
     ),
     Mutation(
         "what is taken from a worker counts as never tried",
