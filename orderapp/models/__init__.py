@@ -1,7 +1,7 @@
 """The tables. Constraints in the database carry the safety; services carry the meaning."""
 
 from orderapp.models.access import ApiToken, RateCounter, Role, Staff, StaffSession
-from orderapp.models.base import Base, db_now, seconds_until, table_of
+from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
 from orderapp.models.books import Drift, Override, Reconciliation, Word
 from orderapp.models.catalogue import Product
 from orderapp.models.health import Circuit, CircuitState, Pace
@@ -38,6 +38,7 @@ __all__ = [
     "Task",
     "Word",
     "db_now",
+    "holds",
     "seconds_until",
     "table_of",
 ]
