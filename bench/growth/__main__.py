@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.growth.archiving import archive_some
 from bench.growth.idle import idle
 from bench.growth.placing import rates
 from bench.growth.queries import milliseconds
@@ -54,7 +55,9 @@ def main() -> None:
         placing = rates(shops)
         _say("Watching the timer with nothing to do ...")
         idleness = {sized.orders: idle(sized.url, servers, RESULTS) for sized in (shops[0], shops[-1])}
-    report = markdown(queries, placing, idleness, bytes_used)
+        _say("Archiving orders ...")
+        archiving = archive_some(shops[-1], Path(folder))
+    report = markdown(queries, placing, idleness, bytes_used, archiving)
     result = {
         "form": servers.title,
         "processors": os.cpu_count(),
@@ -63,6 +66,7 @@ def main() -> None:
         "placing": {orders: asdict(one) for orders, one in placing.items()},
         "idle": {orders: asdict(one) for orders, one in idleness.items()},
         "bytes": bytes_used,
+        "archive": asdict(archiving),
     }
     (RESULTS / "result.json").write_text(json.dumps(result, indent=1))
     (RESULTS / "result.md").write_text(report)

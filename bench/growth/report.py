@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from bench.growth.archiving import Archiving
 from bench.growth.idle import Idle
 from bench.growth.placing import Rates
 
@@ -13,6 +14,7 @@ def markdown(
     placing: Mapping[int, Rates],
     idleness: Mapping[int, Idle],
     sizes: Mapping[int, int],
+    archiving: Archiving,
 ) -> str:
     """Return the whole report. All by number of orders: milliseconds, rates, shares of a processor, bytes."""
     kept = [orders for orders in sizes if orders]
@@ -45,6 +47,9 @@ def markdown(
                     for orders, one in idleness.items()
                 ),
             ),
+            "",
+            f"`flask archive` moved {archiving.orders:,} orders of the largest shop, {archiving.per_second:.0f} in a "
+            f"second, {archiving.bytes_per_order:.0f} bytes each.",
             "",
         )
     )

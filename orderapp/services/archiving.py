@@ -87,8 +87,8 @@ def archive(
             }
         )
     path = path.absolute()
-    if len(str(path)) > MAX_FILE_CHARACTERS:
-        raise ArchiveUnusable(f"its name has more than {MAX_FILE_CHARACTERS} characters")
+    if len(str(path)) > MAX_FILE_CHARACTERS or not str(path).isprintable():
+        raise ArchiveUnusable(f"its name has more than {MAX_FILE_CHARACTERS} characters, or some that can't be printed")
     with opened(path) as file:
         run = _Run(age_seconds, file, actor)
         more = True

@@ -149,11 +149,12 @@ class _Going:
             now = session.execute(select(db_now())).scalar_one()
         comparing = Comparing(self._settings.systems, out_of_use, now, self._before_each)
         for place in batch:
-            order = settled.get(place[1])
-            if order is None:
+            order, document = settled.get(place[1]), documents.get(place[1])
+            # One without a document was archived a moment ago.
+            if order is None or document is None:
                 self._unsettled += 1
             else:
-                self._compared.append(comparing.compare(order, documents[order.id]))
+                self._compared.append(comparing.compare(order, document))
             self._run.reached = place
             if self._stop.is_set():
                 return
