@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import json
 import os
+import signal
+import subprocess
+import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
+from orderapp.config import ROOT
 from orderapp.models import Order, Submission, Task, db_now
 from orderapp.services.database import writing
 from orderapp.services.order_view import OrderView
 from tests.cli.conftest import Run
+from tests.servers.loopback import poll_until
 
 DAY = 86_400
+ENOUGH = 8000  # forty batches, so that a signal at the first one comes long before the last
 
 
 @pytest.fixture
@@ -124,6 +132,38 @@ def test_a_name_that_can_not_be_kept_is_refused(run: Run, old: OrderView, folder
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: its name has more than 500 characters, or some that can't be printed")
     assert list(folder.iterdir()) == []
+
+
+def test_ctrl_c_ends_it_after_the_batch_it_is_at_and_nothing_is_lost(
+    app: Flask, variables: dict[str, str], run: Run, folder: Path
+) -> None:
+    common = {"state": "failed", "placement_number": 1, "currency": "EUR", "subtotal_minor": 0, "total_minor": 0,
+              "customer_name": "", "customer_email": "", "customer_phone": "", "member_ref": "", "coupon": "",
+              "benefit": ""}  # fmt: skip
+    long_ago = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    rows = [
+        {"id": uuid.uuid4(), "number": f"N{number}", "created_at": long_ago, "updated_at": long_ago, **common}
+        for number in range(ENOUGH)
+    ]
+    with app.app_context(), writing() as session:
+        session.execute(insert(Order), rows)
+    file = folder / "orders.jsonl"
+    command = [sys.executable, "-m", "flask", "archive", "--older-than", "90d", "--to", str(file)]
+    program = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert poll_until(lambda: file.exists() and file.stat().st_size > 0, within_seconds=60, interval_seconds=0.005)
+    program.send_signal(signal.SIGINT)
+    told, why = program.communicate(timeout=60)
+    moved = len(file.read_text().splitlines())
+    assert (told, program.returncode) == (f"orders moved to {file}: {moved}\n", 1)
+    assert why == "Error: stopped before the end; run again, it goes on from here\n"
+    assert 0 < moved < ENOUGH
+    rest = run("archive", "--older-than", "90d", "--to", str(file))
+    assert rest.stdout == f"orders moved to {file}: {ENOUGH - moved}\n"
+    assert {json.loads(line)["order"]["number"] for line in file.read_text().splitlines()} == {
+        row["number"] for row in rows
+    }
 
 
 def test_a_relative_name_is_kept_in_full(

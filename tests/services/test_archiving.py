@@ -90,6 +90,16 @@ def test_where_it_went_is_told_and_who_had_it_done_is_kept(busy_shop: Shop, old:
     assert (entry.actor, str(file) in entry.details) == ("command line", True)
 
 
+def test_its_key_is_forgotten(busy_shop: Shop, file: Path) -> None:
+    content = busy_shop.content()
+    first = busy_shop.submit("key", content).order
+    busy_shop.work_until_quiet_but_for_staff()
+    let_days_pass()
+    assert busy_shop.submit("key", content).order.id == first.id
+    archived(busy_shop, file)
+    assert busy_shop.submit("key", content).order.number != first.number
+
+
 def test_run_again_it_goes_on_in_the_same_file(busy_shop: Shop, old: list[str], file: Path) -> None:
     archived(busy_shop, file)
     later = busy_shop.submit().order
