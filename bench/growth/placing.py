@@ -9,8 +9,9 @@ from statistics import median
 
 from bench.growth.sized import Sized
 
-ROUNDS = 7
-ORDERS = 150  # about a second at each size and round, so that a slow second of the machine meets all of them
+ROUNDS = 80
+ORDERS = 15  # a tenth of a second at each size and round: what else the machine does meets all of them alike
+WARM_UP_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ def rates(shops: Sequence[Sized]) -> dict[int, Rates]:
     """Measure; the first shop is the empty one. In each round all sizes, in another order."""
     placed: dict[int, list[float]] = {sized.orders: [] for sized in shops}
     done: dict[int, list[float]] = {sized.orders: [] for sized in shops}
-    for number in range(ROUNDS + 1):
+    for number in range(WARM_UP_ROUNDS + ROUNDS):
         turn = number % len(shops)
         for sized in (*shops[turn:], *shops[:turn]):
             placed_seconds, done_seconds = _place(sized)
-            if number:  # the first one warms up
+            if number >= WARM_UP_ROUNDS:
                 placed[sized.orders].append(ORDERS / placed_seconds)
                 done[sized.orders].append(ORDERS / done_seconds)
     empty = shops[0].orders

@@ -3,7 +3,8 @@
 Revision ID: 0004
 Revises: 0003
 
-On PostgreSQL each table is locked against writing while its indexes are built: some ten seconds for a million orders.
+On PostgreSQL nobody can write to the tables until all indexes are built and committed; four million attempts take their
+time.
 """
 
 import sqlalchemy as sa
