@@ -7,7 +7,7 @@ DEVELOPMENT := .venv/.development-installed
 # Files of tests at a time: as many as a small machine has processors, since some tests measure time.
 TESTS_AT_A_TIME ?= 2
 
-.PHONY: help run test model mutations sweep bench chaos drain services lint format docs
+.PHONY: help run test model mutations sweep bench growth chaos drain services lint format docs
 
 help: ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -29,6 +29,9 @@ mutations: $(DEVELOPMENT) ## Make deliberate mistakes in a copy of the services,
 
 bench: $(RUNTIME) ## Measure it beside a plain shop, five minutes (longer runs: BENCH_ORDERS=2000 make bench)
 	@.venv/bin/python -m bench
+
+growth: $(DEVELOPMENT) ## Measure how costs grow up to a million orders, ten minutes (smaller: GROWTH_ORDERS=1000,10000 make growth)
+	@.venv/bin/python -m bench.growth
 
 chaos: $(DEVELOPMENT) ## Place 2,000 orders among faults, kills and restarts, then audit (SEED=7 ORDERS=200 SECONDS=30 make chaos)
 	@SEED="$(SEED)" ORDERS="$(ORDERS)" SECONDS="$(SECONDS)" .venv/bin/python -m tests.chaos

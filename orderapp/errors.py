@@ -5,7 +5,9 @@ OrderappError
 ├── DatabaseUnavailable           nothing can be read or written at present
 ├── Overloaded                    more orders come than can be placed; nothing was done
 ├── InvalidRequest                the input is at fault; nothing was recorded
+├── ArchiveUnusable               a file can't take in what is archived; nothing more was deleted
 ├── NotFound                      there is no such thing, or it isn't yours
+│   └── Archived                  there was, and it is in a file now
 ├── TooManyAttempts               somebody is guessing
 ├── Conflict                      the input is fine, the moment or the key isn't
 │   ├── InProgress                the same key is being worked on right now
@@ -68,6 +70,18 @@ class NotFound(OrderappError):
     """There is no such thing, or it belongs to somebody else; the two look the same from outside."""
 
     code = "not_found"
+
+
+class Archived(NotFound):
+    """There was such an order; the text says in which file it is now."""
+
+    code = "archived"
+
+
+class ArchiveUnusable(OrderappError):
+    """The file can't take in what is archived, or holds something else; nothing was deleted that it doesn't hold."""
+
+    code = "archive_unusable"
 
 
 class TooManyAttempts(OrderappError):

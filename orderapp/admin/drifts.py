@@ -21,7 +21,7 @@ from orderapp.admin.listing import Listing, OneOf, choices
 from orderapp.config import current_settings
 from orderapp.domain.states import DriftState
 from orderapp.errors import InvalidRequest
-from orderapp.models import Drift, Order, Role
+from orderapp.models import Drift, Order, Role, holds
 from orderapp.services.comparing import Repair
 from orderapp.services.counts import Count, capped
 from orderapp.services.reconciliation_runs import last_reconciliation
@@ -120,8 +120,10 @@ class DriftsView(Listing):
         """Return address, text, count and whether it is the present one, for each state."""
         chosen = self._get_filters(self._get_list_extra_args().filters)
         kept: dict[str, Any] = {name: value for name, value in chosen.items() if name != "state"}
-        wanted = [getattr(Drift, name) == value for name, value in kept.items()]
-        counts = capped(session, {one: select(Drift.id).where(Drift.state == one.value, *wanted) for one in DriftState})
+        wanted = [holds(getattr(Drift, name), value) for name, value in kept.items()]
+        counts = capped(
+            session, {one: select(Drift.id).where(holds(Drift.state, one.value), *wanted) for one in DriftState}
+        )
         present = request.args.get("state") or None
         tabs: list[tuple[str, str, Count | None, bool]] = [
             (url_for(".index_view", state=one.value, **kept), one.value.capitalize(), counts[one], present == one.value)

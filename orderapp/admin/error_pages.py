@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, make_response
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, MethodNotAllowed, Unauthorized
 from werkzeug.exceptions import NotFound as NoSuchAddress
 
-from orderapp.errors import NotFound
+from orderapp.errors import Archived, NotFound
 
 WORDS: dict[type[Exception], tuple[int, str, str]] = {
     BadRequest: (
@@ -20,6 +20,7 @@ WORDS: dict[type[Exception], tuple[int, str, str]] = {
     Unauthorized: (401, "Please log in", "Your login is over. Nothing was changed; log in and do it again."),
     Forbidden: (403, "This isn't open to your role", "Nothing was changed. Ask an admin if you need it."),
     NoSuchAddress: (404, "There is no such thing", "The address may be mistyped. Nothing was changed."),
+    Archived: (404, "This order is archived", "It can't be shown or changed here any more."),
     NotFound: (404, "There is no such thing", "The address may be mistyped. Nothing was changed."),
     MethodNotAllowed: (405, "That can't be done here", "Nothing was changed. Use the buttons on the page."),
 }
@@ -33,7 +34,8 @@ def register(blueprint: Blueprint, render: Callable[..., str]) -> None:
 
 def _page(render: Callable[..., str], status: int, title: str, text: str) -> Callable[[Exception], Response]:
     def answer(error: Exception) -> Response:
-        page = render("office/error.html", title=title, text=text, request_id=g.get("request_id"))
+        told = f"{error} {text}" if isinstance(error, Archived) else text
+        page = render("office/error.html", title=title, text=told, request_id=g.get("request_id"))
         response = make_response(page, status)
         if isinstance(error, HTTPException):
             further = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from orderapp.admin.guard import Guarded
+from orderapp.models import holds
 from orderapp.services.database import reading
 
 PAGE_SIZE = 50
@@ -30,6 +31,10 @@ class OneOf(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
     def validate(self, value: str) -> bool:
         """Return whether the value is one of those offered."""
         return value in dict(self.options)
+
+    def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
+        """Narrow a statement to the rows that have the value."""
+        return query.where(holds(self.column, value))
 
 
 def choices(states: Iterable[StrEnum]) -> list[tuple[str, str]]:

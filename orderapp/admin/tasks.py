@@ -22,7 +22,7 @@ from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.errors import InvalidRequest
-from orderapp.models import Order, Role, Task
+from orderapp.models import Order, Role, Task, holds
 from orderapp.services import overriding, staff_acts
 from orderapp.services.counts import Count, capped
 from orderapp.services.database import reading
@@ -119,11 +119,11 @@ class TasksView(Listing):
     @act_at("/requeue-failed", Role.OPERATOR)
     def requeue_failed(self) -> ResponseReturnValue:
         """Requeue all failed tasks that the filters in the address let through, up to MAX_SELECTION, oldest first."""
-        wanted = [getattr(Task, name) == value for name, value in self._kept_filters().items()]
+        wanted = [holds(getattr(Task, name), value) for name, value in self._kept_filters().items()]
         with reading() as session:
             ids = session.scalars(
                 select(Task.id)
-                .where(Task.state == TaskState.FAILED.value, *wanted)
+                .where(holds(Task.state, TaskState.FAILED.value), *wanted)
                 .order_by(Task.id)
                 .limit(MAX_SELECTION)
             ).all()
@@ -146,8 +146,8 @@ class TasksView(Listing):
     def _tabs(self, session: Session) -> list[tuple[str, str, Count | None, bool]]:
         """Return address, text, count and whether it is the present one, for each state."""
         kept = self._kept_filters()
-        wanted = [getattr(Task, name) == value for name, value in kept.items()]
-        counts = capped(session, {one: select(Task.id).where(Task.state == one.value, *wanted) for one in TABS})
+        wanted = [holds(getattr(Task, name), value) for name, value in kept.items()]
+        counts = capped(session, {one: select(Task.id).where(holds(Task.state, one.value), *wanted) for one in TABS})
         present = request.args.get("state") or None
         tabs: list[tuple[str, str, Count | None, bool]] = [
             (url_for(".index_view", state=one.value, **kept), one.value.capitalize(), counts[one], present == one.value)

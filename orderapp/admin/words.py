@@ -29,6 +29,7 @@ ACTS = {
     "drift.repair": "Ordered a repair",
     "drifts.repair": "Ordered the repair of a selection",
     "order.cancel": "Cancelled an order",
+    "orders.archive": "Archived orders",
     "staff.create": "Created an account",
     "staff.disable": "Disabled an account",
     "staff.login": "Logged in",

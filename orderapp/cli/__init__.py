@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from orderapp.cli.archive import archive_orders
 from orderapp.cli.doctor import doctor
 from orderapp.cli.products import products
 from orderapp.cli.reconcile import reconcile_orders
@@ -18,5 +19,5 @@ __all__ = ["configuration_in_one_line", "init_app"]
 
 def init_app(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (doctor, products, reconcile_orders, staff, tasks, timer, tokens):
+    for command in (archive_orders, doctor, products, reconcile_orders, staff, tasks, timer, tokens):
         app.cli.add_command(command)

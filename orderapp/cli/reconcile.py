@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
 from orderapp.cli.command import Command, one_line
+from orderapp.cli.period import Period
+from orderapp.cli.stopping import stopped_by_signals
 from orderapp.config import current_settings
 from orderapp.services.drifts import Difference
 from orderapp.services.reconciliation_runs import Run
 from orderapp.services.reconciling import reconcile
 
-UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
-MAX_SECONDS = 3660 * 86_400  # ten years: as far back as any bookkeeping has to reach
 PROGRESS_SECONDS = 5.0  # a command that says nothing for longer looks dead
-
-
-class Period(click.ParamType[Any, Any]):
-    """A period such as 90m, 24h or 7d, as seconds."""
-
-    name = "period"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds; refuses anything else."""
-        found = re.fullmatch(r"([0-9]{1,9})([mhd])", str(value))
-        seconds = int(found[1]) * UNIT_SECONDS[found[2]] if found else 0
-        if not 0 < seconds <= MAX_SECONDS:
-            raise click.ClickException(
-                f"--since: {one_line(str(value))!r} is no period such as 90m, 24h or 7d, of ten years at most"
-            )
-        return float(seconds)
 
 
 class _Telling:
@@ -82,7 +60,7 @@ def reconcile_orders(ctx: click.Context, since_seconds: float) -> None:
     under way, another refuses to begin. The exit status is 1 where there is a difference, where something could not be
     checked, and where the run didn't come to its end.
     """
-    with _stopped_by_signals() as stop:
+    with stopped_by_signals() as stop:
         run = reconcile(current_settings(), since_seconds, _Telling(), stop)
     counts = run.counts
     click.echo(
@@ -95,16 +73,3 @@ def reconcile_orders(ctx: click.Context, since_seconds: float) -> None:
         raise click.ClickException("stopped before the end; the next `flask reconcile` goes on from here")
     if counts.differences or counts.not_checked:
         ctx.exit(1)
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """Turn the signals that end a process into a stop in order: what was found is kept, the run is given up."""
-    stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
-    try:
-        yield stop
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

@@ -1,7 +1,8 @@
 """The tables. Constraints in the database carry the safety; services carry the meaning."""
 
 from orderapp.models.access import ApiToken, RateCounter, Role, Staff, StaffSession
-from orderapp.models.base import Base, db_now, seconds_until, table_of
+from orderapp.models.archives import Archive, ArchivedOrder
+from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
 from orderapp.models.books import Drift, Override, Reconciliation, Word
 from orderapp.models.catalogue import Product
 from orderapp.models.health import Circuit, CircuitState, Pace
@@ -12,6 +13,8 @@ from orderapp.models.work import Attempt, Placement, Step, Task
 
 __all__ = [
     "ApiToken",
+    "Archive",
+    "ArchivedOrder",
     "Attempt",
     "AuditEntry",
     "Base",
@@ -38,6 +41,7 @@ __all__ = [
     "Task",
     "Word",
     "db_now",
+    "holds",
     "seconds_until",
     "table_of",
 ]

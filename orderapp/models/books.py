@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orderapp.domain.states import DriftState
-from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
+from orderapp.models.base import Base, BigId, UtcDateTime, one_of, partial_index, state_column
 
 
 class Word(StrEnum):
@@ -89,6 +89,9 @@ class Drift(Base):
         ),
         Index("ix_drifts_state_newest", "state", "id"),
         Index("ix_drifts_order_id", "order_id"),
+        # Asked by the database itself for each placement and task that is deleted with its order.
+        Index("ix_drifts_placement_id", "placement_id"),
+        partial_index("ix_drifts_task_id", "task_id"),
         CheckConstraint("seen >= 1", name="seen_once"),
     )
 

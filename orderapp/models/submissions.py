@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orderapp.models.base import Base, BigId, UtcDateTime
+from orderapp.models.base import Base, BigId, UtcDateTime, partial_index
 
 
 class Submission(Base):
@@ -18,12 +18,7 @@ class Submission(Base):
     __table_args__ = (
         UniqueConstraint("scope", "key"),
         CheckConstraint("length(key) BETWEEN 1 AND 64", name="key_length"),
-        Index(
-            "ix_submissions_lease_until",
-            "lease_until",
-            postgresql_where=text("lease_until IS NOT NULL"),
-            sqlite_where=text("lease_until IS NOT NULL"),
-        ),
+        partial_index("ix_submissions_lease_until", "lease_until"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import PlacementState, StepState, TaskKind, TaskState
-from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
+from orderapp.models.base import Base, BigId, UtcDateTime, one_of, partial_index, state_column
 
 
 class Placement(Base):
@@ -82,25 +82,29 @@ class Task(Base):
             postgresql_where=text("publish_at IS NOT NULL"),
             sqlite_where=text("publish_at IS NOT NULL"),
         ),
-        Index(
-            "ix_tasks_lease_until",
-            "lease_until",
-            postgresql_where=text("lease_until IS NOT NULL"),
-            sqlite_where=text("lease_until IS NOT NULL"),
-        ),
+        partial_index("ix_tasks_lease_until", "lease_until"),
         Index("ix_tasks_order_id", "order_id"),
+        # Lists of tasks, newest first. Of a normal order nothing is compensated, so the last one costs it nothing.
         Index("ix_tasks_state_newest", "state", "id"),
-        Index("ix_tasks_system_state", "system", "state"),
+        Index("ix_tasks_system_state_newest", "system", "state", "id"),
+        Index(
+            "ix_tasks_compensations_newest",
+            "state",
+            "id",
+            postgresql_where=text("kind = 'compensate'"),
+            sqlite_where=text("kind = 'compensate'"),
+        ),
+        partial_index("ix_tasks_step_id", "step_id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
     placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"))
-    step_id: Mapped[int | None] = mapped_column(ForeignKey("steps.id"), index=True)
+    step_id: Mapped[int | None] = mapped_column(ForeignKey("steps.id"))
     kind: Mapped[str] = mapped_column(state_column(TaskKind))
     system: Mapped[str] = mapped_column(String(32))
     # The effect it brings about or undoes.
-    key: Mapped[str] = mapped_column(String(64), index=True)
+    key: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(state_column(TaskState))
     due_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     # Attempts used up; a snooze gives its attempt back.
@@ -138,8 +142,8 @@ class Attempt(Base):
         CheckConstraint("duration_ms >= 0", name="duration_not_negative"),
         CheckConstraint("task_id IS NOT NULL OR step_id IS NOT NULL", name="belongs_to_something"),
         Index("ix_attempts_order_id", "order_id"),
-        Index("ix_attempts_task_id", "task_id", "number"),
-        Index("ix_attempts_step_id", "step_id"),
+        partial_index("ix_attempts_task_id", "task_id", "number"),
+        partial_index("ix_attempts_step_id", "step_id"),
         Index("ix_attempts_system_newest", "system", "started_at"),
     )
 

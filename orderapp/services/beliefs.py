@@ -98,7 +98,9 @@ def settled_orders(session: Session, order_ids: Sequence[uuid.UUID]) -> list[Set
     used_at = {row.id: row.started_at for row in session.execute(began)}
     settled = []
     for order_id in order_ids:
-        if (order := orders.get(order_id)) is None:
+        rows: list[Step | Task] = [*steps[order_id], *tasks[order_id]]
+        # One that is archived between these statements is gone from the later ones.
+        if (order := orders.get(order_id)) is None or any(row.placement_id not in used_at for row in rows):
             continue
         work = _sort(tasks[order_id])
         if not work.open and (order.state in FINAL or _owes(order.state, work)):

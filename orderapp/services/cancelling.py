@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
 from orderapp.domain.states import OrderState, PlacementState
-from orderapp.errors import WrongState
+from orderapp.errors import NotFound, WrongState
 from orderapp.models import Order, Placement, db_now
 from orderapp.services.compensation import close_if_complete, plan_compensation, plan_reversal
 from orderapp.services.database import writing
@@ -43,7 +43,7 @@ def cancel_order(order_id: uuid.UUID, settings: Settings) -> OrderView:
 
 
 def turn_to_cancelled(session: Session, order_id: uuid.UUID, settings: Settings) -> bool:
-    """Do so within the caller's transaction; return whether anything changed. Raises WrongState."""
+    """Do so within the caller's transaction; return whether anything changed. Raises WrongState, NotFound."""
     moved = move(
         session,
         Order,
@@ -53,7 +53,9 @@ def turn_to_cancelled(session: Session, order_id: uuid.UUID, settings: Settings)
         ends_as=OrderState.CANCELLED.value,
         updated_at=db_now(),
     )
-    order = session.get_one(Order, order_id)
+    order = session.get(Order, order_id, populate_existing=True)
+    if order is None:
+        raise NotFound(f"There is no order {order_id} any more.")
     if not moved:
         if order.state in ALREADY and order.ends_as == OrderState.CANCELLED.value:
             return False

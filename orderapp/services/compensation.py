@@ -17,6 +17,7 @@ from orderapp.domain.states import (
     TaskKind,
     TaskState,
 )
+from orderapp.errors import NotFound
 from orderapp.models import Order, Override, Placement, Step, Task, db_now, seconds_until
 from orderapp.services.history import record_taken_away
 from orderapp.services.staff_words import settle
@@ -180,9 +181,15 @@ def lock_order(session: Session, order_id: uuid.UUID) -> Row[str, str | None]:
     Returns:
         The order's `state` and `ends_as`.
 
+    Raises:
+        NotFound: it isn't there any more: it was archived.
+
     """
     columns = select(Order.state, Order.ends_as).where(Order.id == order_id)
-    return session.execute(columns.with_for_update(key_share=True)).one()
+    row = session.execute(columns.with_for_update(key_share=True)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no order {order_id} any more.")
+    return row
 
 
 def _write(session: Session, placement_id: int, rows: list[dict[str, Any]]) -> None:

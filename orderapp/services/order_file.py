@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from orderapp.domain.states import OrderState
 from orderapp.errors import NotFound
 from orderapp.models import Attempt, AuditEntry, Drift, Order, Override, Placement, Submission, Task, seconds_until
+from orderapp.services.archiving import refuse_archived
 from orderapp.services.database import reading
 from orderapp.services.drifts import of_order
 from orderapp.services.earlier_attempts import left_in_doubt
@@ -70,10 +71,11 @@ class TaskFile:
 
 
 def find_order_file(number: str) -> OrderFile:
-    """Return an order's file by its number. Raises NotFound."""
+    """Return an order's file by its number. Raises NotFound, or Archived with where it is."""
     with reading() as session:
         order_id = session.scalar(select(Order.id).where(Order.number == number))
         if order_id is None:
+            refuse_archived(session, number)
             raise NotFound(f"There is no order {number}.")
         attempts = _attempts(session, Attempt.order_id == order_id)
         return OrderFile(

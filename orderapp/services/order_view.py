@@ -137,7 +137,9 @@ def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
 def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
     """Return an order within the caller's transaction. Raises NotFound."""
     order, document = load_row_and_document(session, order_id)
-    placement = session.execute(_PLACEMENT, {"order": order_id, "placement": order.placement_number}).one()
+    placement = session.execute(_PLACEMENT, {"order": order_id, "placement": order.placement_number}).one_or_none()
+    if placement is None:
+        raise NotFound(f"There is no order {order_id} any more.")  # archived between the two statements
     steps = session.execute(_STEPS_OF, {"placement": placement.id})
     tasks = session.execute(_TASKS_OF, {"order": order_id})
     stopped = None

@@ -20,6 +20,7 @@ from orderapp.models import (
     SwitchMode,
     SystemSwitch,
     Task,
+    holds,
     seconds_until,
 )
 from orderapp.services import call_order, unproven
@@ -97,8 +98,8 @@ class Overview:
 def look(systems: Systems) -> Overview:
     """Return how things stand. Transaction: reads only."""
     rates = {name: call_order.failure_rate(name) for name, system in systems.items() if system.part is Part.BLOCKING}
-    tasks = {state: select(Task.id).where(Task.state == state.value) for state in TaskState}
-    orders = {state: select(Order.id).where(Order.state == state.value) for state in UNFINISHED_ORDERS}
+    tasks = {state: select(Task.id).where(holds(Task.state, state.value)) for state in TaskState}
+    orders = {state: select(Order.id).where(holds(Order.state, state.value)) for state in UNFINISHED_ORDERS}
     with reading() as session:
         due_in_seconds, due_task_id = _oldest_due(session)
         overdue = due_in_seconds is not None and due_in_seconds < 0
@@ -118,7 +119,7 @@ def look(systems: Systems) -> Overview:
 def _oldest_due(session: Session) -> tuple[float | None, int | None]:
     row = session.execute(
         select(seconds_until(Task.due_at), Task.id)
-        .where(Task.state == TaskState.WAITING.value)
+        .where(holds(Task.state, TaskState.WAITING.value))
         .order_by(Task.due_at, Task.id)
         .limit(1)
     ).one_or_none()
@@ -128,7 +129,7 @@ def _oldest_due(session: Session) -> tuple[float | None, int | None]:
 def _failures(session: Session) -> tuple[FailureGroup, ...]:
     failed = (
         select(Task.kind, Task.system, func.coalesce(Task.last_code, "").label("code"), Task.created_at)
-        .where(Task.state == TaskState.FAILED.value)
+        .where(holds(Task.state, TaskState.FAILED.value))
         .order_by(Task.id)
         .limit(CAP)
         .subquery()
@@ -148,7 +149,7 @@ def _system_states(session: Session, systems: Systems, rates: Mapping[str, float
     counts = capped(
         session,
         {
-            (name, state): select(Task.id).where(Task.system == name, Task.state == state.value)
+            (name, state): select(Task.id).where(holds(Task.system, name), holds(Task.state, state.value))
             for name in systems
             for state in open_states
         },

@@ -148,7 +148,12 @@ class Placing:
         if known:
             return known
         order = find_order(order_id)
-        self._refuse_retry(order)
+        if order.state is not OrderState.FAILED:
+            # The same key at the same moment may have come first, since we looked.
+            known = self._answer_known(scope, key, content_hash)
+            if known:
+                return known
+            raise self._why_not_again(order)
         with reading() as session:
             document = load_document(session, order_id)
         request = _as_request(document)
@@ -224,13 +229,12 @@ class Placing:
         fresh = held.placement_number == 1 and not held.resumed
         return (view_confirmed(held, confirmed) if fresh else find_order(held.order_id)), None
 
-    def _refuse_retry(self, order: OrderView) -> None:
+    def _why_not_again(self, order: OrderView) -> InProgress | CompensationInProgress | WrongState:
         if order.state is OrderState.PLACING:
-            raise InProgress(COMPENSATION_RETRY_SECONDS, order.id)
+            return InProgress(COMPENSATION_RETRY_SECONDS, order.id)
         if order.state is OrderState.COMPENSATING:
-            raise CompensationInProgress(order.id, COMPENSATION_RETRY_SECONDS)
-        if order.state is not OrderState.FAILED:
-            raise WrongState(f"The order is {order.state.value}; only a failed order can be tried again.")
+            return CompensationInProgress(order.id, COMPENSATION_RETRY_SECONDS)
+        return WrongState(f"The order is {order.state.value}; only a failed order can be tried again.")
 
 
 def _result_of(stopped: Stopped) -> Result:

@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, select, tuple_, union
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
+from orderapp.errors import NotFound
 from orderapp.models import Drift, Order, Override, db_now
 from orderapp.services.beliefs import settled_orders
 from orderapp.services.comparing import Compared, Comparing, systems_out_of_use
@@ -147,11 +149,12 @@ class _Going:
             now = session.execute(select(db_now())).scalar_one()
         comparing = Comparing(self._settings.systems, out_of_use, now, self._before_each)
         for place in batch:
-            order = settled.get(place[1])
-            if order is None:
+            order, document = settled.get(place[1]), documents.get(place[1])
+            # One without a document was archived a moment ago.
+            if order is None or document is None:
                 self._unsettled += 1
             else:
-                self._compared.append(comparing.compare(order, documents[order.id]))
+                self._compared.append(comparing.compare(order, document))
             self._run.reached = place
             if self._stop.is_set():
                 return
@@ -185,13 +188,14 @@ class _Going:
 def _unchanged(session: Session, compared: Sequence[Compared]) -> list[Compared]:
     """Return the orders without those that differ because they went on meanwhile: a retry, a cancellation, a repair.
 
-    The next reconciliation sees where they arrived.
+    The next reconciliation sees where they arrived; one that was archived has nowhere to arrive.
 
     Transaction: within the caller's, which keeps the others from going on.
     """
     differing = sorted(one.order.id for one in compared if one.differs)
     for order_id in differing:
-        lock_order(session, order_id)
+        with suppress(NotFound):
+            lock_order(session, order_id)
     now = {order.id: order for order in settled_orders(session, differing)} if differing else {}
     return [one for one in compared if not one.differs or now.get(one.order.id) == one.order]
 

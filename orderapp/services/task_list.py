@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.models import Order, Task, seconds_until
+from orderapp.models import Order, Task, holds, seconds_until
 from orderapp.services.database import reading
 
 
@@ -52,7 +52,7 @@ def list_tasks(
         rows = session.execute(
             select(*columns)
             .join(Order, Order.id == Task.order_id)
-            .where(*(column == value for column, value in wanted.items() if value is not None))
+            .where(*(holds(column, value) for column, value in wanted.items() if value is not None))
             .order_by(Task.id.desc())
             .limit(limit)
         ).all()

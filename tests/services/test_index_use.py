@@ -10,11 +10,15 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from orderapp.domain.identity import new_id
+from orderapp.domain.states import TaskState
 from orderapp.extensions import db
 from orderapp.models import Order, Placement, Step, Submission, Task
 from orderapp.services.database import reading, writing
+from orderapp.services.order_file import find_order_file
 from orderapp.services.recovering import repair, tidy
 from orderapp.services.running import run_task
+from orderapp.services.shop_orders import find_shop_order
+from orderapp.services.task_list import list_tasks
 from tests.services.shop import Shop
 
 ROWS = 3000  # enough for reading a whole table to cost more than an index
@@ -121,6 +125,15 @@ def test_the_timers_questions_are_answered_by_their_indexes(many_orders: Shop) -
     assert "ix_submissions_lease_until" in together
     assert "ix_tasks_lease_until" in together
     assert whole_tables_read(plans) == []
+
+
+def test_what_is_asked_of_one_order_or_of_failed_tasks_is_answered_by_indexes(many_orders: Shop) -> None:
+    def everything() -> None:
+        find_order_file("N7")
+        find_shop_order("N7")
+        list_tasks(50, TaskState.FAILED)
+
+    assert whole_tables_read(plans_of(everything)) == []
 
 
 def test_placing_running_cancelling_and_repairing_read_no_whole_table(many_orders: Shop) -> None:

@@ -1,0 +1,174 @@
+"""`flask archive`: what is moved, what is refused, each in one line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert, update
+
+from orderapp.config import ROOT
+from orderapp.models import Order, Submission, Task, db_now
+from orderapp.services.database import writing
+from orderapp.services.order_view import OrderView
+from tests.cli.conftest import Run
+from tests.servers.loopback import poll_until
+
+DAY = 86_400
+ENOUGH = 8000  # forty batches, so that a signal at the first one comes long before the last
+
+
+@pytest.fixture
+def old(app: Flask, place: Callable[..., OrderView], run_tasks: Callable[[], None]) -> OrderView:
+    """A confirmed order of a hundred days ago, beside one of today."""
+    order = place("order-1")
+    run_tasks()
+    long_ago = db_now(-100 * DAY)
+    with app.app_context(), writing() as session:
+        session.execute(update(Order).values(created_at=long_ago, updated_at=long_ago))
+        session.execute(update(Task).values(finished_at=long_ago))
+        session.execute(update(Submission).values(created_at=long_ago))
+    place("order-2")
+    run_tasks()
+    return order
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "archives"
+    made.mkdir()
+    return made
+
+
+def test_old_orders_are_moved_and_counted(run: Run, old: OrderView, folder: Path) -> None:
+    file = folder / "2026.jsonl"
+    result = run("archive", "--older-than", "90d", "--to", str(file))
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"orders moved to {file}: 1\n", "")
+    assert json.loads(file.read_text())["order"]["number"] == old.number
+    assert run("archive", "--older-than", "90d", "--to", str(file)).stdout == f"orders moved to {file}: 0\n"
+    assert len(file.read_text().splitlines()) == 1
+    assert old.number not in run("tasks", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("period", "told"),
+    [
+        ("30d", "older-than: at least 31 days: until then idempotency keys and reconciliation need them"),
+        ("90", "--older-than: '90' is no period such as 90m, 24h or 7d, of ten years at most"),
+        ("-90d", "--older-than: '-90d' is no period such as 90m, 24h or 7d, of ten years at most"),
+    ],
+)
+def test_an_age_that_is_none_or_too_short_is_refused(
+    run: Run, old: OrderView, folder: Path, period: str, told: str
+) -> None:
+    result = run("archive", f"--older-than={period}", "--to", str(folder / "a"))
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {told}\n")
+    assert list(folder.iterdir()) == []
+
+
+def _a_folder(file: Path) -> str:
+    file.mkdir()
+    return "Is a directory"
+
+
+def _in_no_folder(file: Path) -> str:
+    file.parent.rmdir()
+    return "No such file or directory"
+
+
+def _others_may_read(file: Path) -> str:
+    file.touch(0o644)
+    return f"others may read it; `chmod 600 {file}` first"
+
+
+def _something_else(file: Path) -> str:
+    file.touch(0o600)
+    file.write_text("sku,price\n")
+    return "it holds something else than archived orders"
+
+
+def _a_pipe(file: Path) -> str:
+    os.mkfifo(file, 0o600)
+    return "it is no file"
+
+
+@pytest.mark.parametrize("make", [_a_folder, _in_no_folder, _others_may_read, _something_else, _a_pipe])
+def test_a_file_that_can_not_be_used_is_told_and_left_as_it_is(
+    run: Run, old: OrderView, folder: Path, make: Callable[[Path], str]
+) -> None:
+    file = folder / "orders"
+    told = make(file)
+    before = file.stat() if file.exists() else None
+    result = run("archive", "--older-than", "90d", "--to", str(file))
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {file}: {told}\n")
+    after = file.stat() if file.exists() else None
+    assert (after and after.st_size) == (before and before.st_size)
+    assert run("tasks", "requeue", "1", "--reason", "it is there still").exit_code == 1
+    assert run("archive", "--older-than", "90d", "--to", str(folder.parent / "b")).stdout.endswith(": 1\n")
+
+
+def test_a_file_that_another_process_adds_to_is_left_to_it(run: Run, old: OrderView, folder: Path) -> None:
+    file = folder / "orders"
+    file.touch(0o600)
+    with file.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        result = run("archive", "--older-than", "90d", "--to", str(file))
+    assert result.stderr == f"Error: {file}: another process adds to it right now\n"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\udcff", "a" * 501])
+def test_a_name_that_can_not_be_kept_is_refused(run: Run, old: OrderView, folder: Path, name: str) -> None:
+    result = run("archive", "--older-than", "90d", "--to", str(folder / name))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: its name has more than 500 characters, or some that can't be printed")
+    assert list(folder.iterdir()) == []
+
+
+def test_ctrl_c_ends_it_after_the_batch_it_is_at_and_nothing_is_lost(
+    app: Flask, variables: dict[str, str], run: Run, folder: Path
+) -> None:
+    common = {"state": "failed", "placement_number": 1, "currency": "EUR", "subtotal_minor": 0, "total_minor": 0,
+              "customer_name": "", "customer_email": "", "customer_phone": "", "member_ref": "", "coupon": "",
+              "benefit": ""}  # fmt: skip
+    long_ago = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    rows = [
+        {"id": uuid.uuid4(), "number": f"N{number}", "created_at": long_ago, "updated_at": long_ago, **common}
+        for number in range(ENOUGH)
+    ]
+    with app.app_context(), writing() as session:
+        session.execute(insert(Order), rows)
+    file = folder / "orders.jsonl"
+    command = [sys.executable, "-m", "flask", "archive", "--older-than", "90d", "--to", str(file)]
+    program = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert poll_until(lambda: file.exists() and file.stat().st_size > 0, within_seconds=60, interval_seconds=0.005)
+    program.send_signal(signal.SIGINT)
+    told, why = program.communicate(timeout=60)
+    moved = len(file.read_text().splitlines())
+    assert (told, program.returncode) == (f"orders moved to {file}: {moved}\n", 1)
+    assert why == "Error: stopped before the end; run again, it goes on from here\n"
+    assert 0 < moved < ENOUGH
+    rest = run("archive", "--older-than", "90d", "--to", str(file))
+    assert rest.stdout == f"orders moved to {file}: {ENOUGH - moved}\n"
+    assert {json.loads(line)["order"]["number"] for line in file.read_text().splitlines()} == {
+        row["number"] for row in rows
+    }
+
+
+def test_a_relative_name_is_kept_in_full(
+    run: Run, old: OrderView, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert run("archive", "--older-than", "90d", "--to", "orders.jsonl").stdout == "orders moved to orders.jsonl: 1\n"
+    assert (folder / "orders.jsonl").stat().st_mode & 0o777 == 0o600
