@@ -6,6 +6,7 @@ import sys
 from orderapp.capacity import watch_queue
 from orderapp.config import Settings
 from orderapp.errors import ConfigurationError
+from orderapp.services.waking import start_telling
 
 bind = "127.0.0.1:8000"
 # Two processes of sixteen threads: a thread waits for the external systems most of its time, and each thread holds one
@@ -31,8 +32,9 @@ preload_app = False
 
 
 def post_worker_init(worker):
-    """Tell the application how long the queue for the worker's threads is."""
+    """Tell the application how long the queue for the worker's threads is, and let it wake the relay."""
     watch_queue(worker.wsgi, worker.tpool._work_queue.qsize, worker.cfg.threads)
+    start_telling(worker.wsgi)
 
 
 def on_starting(_server):

@@ -15,13 +15,17 @@ from pika.exceptions import AMQPError
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
 from orderapp.services.relaying import BATCH, Hint, due_hints, mark_published
+from orderapp.services.waking import Listener
 from tasks.queues import hint_message
 
 log = structlog.get_logger()
 
-# How soon a committed task is noticed: in the median after half of this. Twenty looks a second that find nothing, and
-# the timer's other work, are three hundredths of a processor.
-POLL_SECONDS = 0.05
+# How long the relay lies still after it has told of something: what it told of has time to be claimed, and what becomes
+# due meanwhile goes into common messages. Half of this is what a task waits for in the median while there are many.
+GATHER_SECONDS = 0.05
+# How often it looks where nobody wakes it: what becomes due by itself (a repetition) is noticed after half of this, and
+# a look costs half a millisecond. SQLite has no way to wake it, so there it looks as often as it may.
+POLL_SECONDS = 0.25
 # What becomes due together goes into one message: it, its confirmation and its acknowledgement cost as much as a task's
 # call. A worker runs them one after the other, so more of them would wait for each other; what a slow system holds up
 # is told of again after some seconds, to whoever has nothing to do.
@@ -36,23 +40,24 @@ def relay_until(stop: threading.Event, broker: dramatiq.Broker, app: Flask, sett
     Idempotent because: a hint published twice finds nothing to do the second time; any number of relays may run.
     If we die here: what was not marked is published again.
     """
-    failing = False
-    while not stop.is_set():
-        try:
-            with app.app_context():
+    failing, listener = False, Listener()
+    with app.app_context():
+        while not stop.is_set():
+            try:
                 published = relay_once(broker, settings)
-            if failing:
-                log.info("relay.recovered")
-            failing = False
-        except (DatabaseUnavailable, dramatiq.BrokerError, AMQPError, OSError) as error:
-            if not failing:
-                log.warning("relay.failing", error=type(error).__name__)
-            failing = True
-            stop.wait(PAUSE_SECONDS)
-            continue
-        # A system may have more due: at once. Else what was told of has time to be claimed, and isn't told of twice.
-        if published < BATCH:
-            stop.wait(POLL_SECONDS)
+                if failing:
+                    log.info("relay.recovered")
+                failing = False
+                if published == 0:
+                    listener.wait(stop, POLL_SECONDS, GATHER_SECONDS)
+                elif published < BATCH:  # else a system may have more due: at once
+                    stop.wait(GATHER_SECONDS)
+            except (DatabaseUnavailable, dramatiq.BrokerError, AMQPError, OSError) as error:
+                if not failing:
+                    log.warning("relay.failing", error=type(error).__name__)
+                failing = True
+                stop.wait(PAUSE_SECONDS)
+        listener.close()
 
 
 def relay_once(broker: dramatiq.Broker, settings: Settings) -> int:

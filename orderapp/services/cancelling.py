@@ -16,6 +16,7 @@ from orderapp.services.compensation import close_if_complete, plan_compensation,
 from orderapp.services.database import writing
 from orderapp.services.order_view import OrderView, find_order
 from orderapp.services.transitions import move
+from orderapp.services.waking import wake_relay
 
 log = structlog.get_logger()
 
@@ -38,6 +39,7 @@ def cancel_order(order_id: uuid.UUID, settings: Settings) -> OrderView:
     view = find_order(order_id)
     with writing() as session:
         turn_to_cancelled(session, view.id, settings)
+    wake_relay()
     log.info("order.cancelled", order=view.number)
     return find_order(order_id)
 

@@ -84,6 +84,14 @@ def asking() -> Iterator[Connection]:
         yield connection
 
 
+def listening_connection(channel: str) -> Connection:
+    """Return a connection that hears what is notified on a channel (PostgreSQL only). Raises DatabaseUnavailable."""
+    with _translated():
+        connection = _engines().reading.connect()
+        connection.exec_driver_sql(f"LISTEN {channel}")
+    return connection
+
+
 def statements_nest() -> bool:
     """Return whether one statement may change several tables (PostgreSQL), or each needs its own (SQLite)."""
     return _engines().reading.dialect.name == "postgresql"

@@ -41,6 +41,7 @@ from orderapp.services.pricing import Priced, ask_for_discounts, price
 from orderapp.services.rate_limits import refuse_if_used_up
 from orderapp.services.standing import Standing
 from orderapp.services.submissions import SHOP, client_scope, find, hash_cart, hash_order, hash_retry, take_over
+from orderapp.services.waking import wake_relay
 from orderapp.systems.base import Part
 
 log = structlog.get_logger()
@@ -217,8 +218,10 @@ class Placing:
         try:
             if not complete:
                 stopped = turn_round(held, results, self._systems)
+                wake_relay()
                 return find_order(held.order_id), stopped
             confirmed = confirm(held, results, self._systems)
+            wake_relay()
         except LeaseLost:
             log.warning("submission.lease_lost", order=held.document.number)
             record_too_late(held, results, self._systems)
