@@ -15,6 +15,7 @@ from flask import Flask
 
 from orderapp.config import Settings
 from orderapp.errors import ConfigurationError
+from orderapp.garbage import leave_what_stays
 from orderapp.logs import set_up_logs
 
 set_up_logs(json_lines=os.environ.get("ORDERAPP_MODE") != "development")
@@ -37,5 +38,6 @@ def _wire() -> tuple[Flask, Settings, dramatiq.Broker, dramatiq.Actor[[list[int]
 
 try:
     app, settings, broker, run = _wire()
+    leave_what_stays()
 except ConfigurationError as error:
     sys.exit(f"orderapp: {error}")
