@@ -27,7 +27,7 @@ sweep: $(DEVELOPMENT) ## Let orders die at every boundary they cross, each one (
 mutations: $(DEVELOPMENT) ## Make deliberate mistakes in a copy of the services, one at a time: each has to be caught; long
 	@.venv/bin/python -m tests.mutations
 
-bench: $(RUNTIME) ## Measure it beside a plain shop, five minutes (longer runs: BENCH_ORDERS=2000 make bench)
+bench: $(RUNTIME) ## Measure it beside a plain shop, some eight minutes (longer runs: BENCH_ORDERS=2000 make bench)
 	@.venv/bin/python -m bench
 
 chaos: $(DEVELOPMENT) ## Place 2,000 orders among faults, kills and restarts, then audit (SEED=7 ORDERS=200 SECONDS=30 make chaos)

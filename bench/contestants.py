@@ -12,12 +12,14 @@ from pathlib import Path
 import requests
 from sqlalchemy import create_engine, text
 
+from bench.database_work import OWN_MARK
 from bench.programs import Programs
 from bench.servers import Servers
 from bench.workload import PRODUCTS
 from tests.servers.loopback import HOST, free_port
 
 READY_SECONDS = 60.0  # a loaded machine takes ten
+_TASKS_LEFT = text(f"{OWN_MARK} SELECT count(*) FROM tasks WHERE state IN ('waiting', 'running')")  # noqa: S608
 
 
 class Contestant(ABC):
@@ -27,6 +29,7 @@ class Contestant(ABC):
         name: For files and columns.
         token: What the shop's API takes as a bearer token.
         port: Where the shop answers.
+        database_url: Of its own database.
         programs: Its processes; the one named `web` is the shop.
 
     """
@@ -38,17 +41,20 @@ class Contestant(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.token = secrets.token_hex()
         self.port = free_port()
-        database_url = servers.new_database(self.name)
-        self._engine = create_engine(database_url)
+        self.database_url = servers.new_database(self.name)
+        self._engine = create_engine(self.database_url)
+        self._for_production = servers.for_production
         urls = {f"{system}_URL": stand_in_url for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
         variables = {
             "SECRET_KEY": secrets.token_hex(),
-            "DATABASE_URL": database_url,
+            "DATABASE_URL": self.database_url,
             "RABBITMQ_URL": servers.rabbitmq_url,
             "SMS_ACCOUNT_SID": "AC0",
             "SMS_AUTH_TOKEN": "bench",
             "SMS_FROM": "+15005550006",
             "BENCH_TOKEN": self.token,
+            # Outside of production it is as `make run` has it, the sandbox replaced.
+            "ORDERAPP_MODE": "production" if servers.for_production else "development",
             **urls,
         }
         self.programs = Programs(self.folder, variables)
@@ -76,7 +82,8 @@ class Contestant(ABC):
             self._engine.dispose()
 
     def _start_web(self, module: str) -> None:
-        web = self.programs.start("web", "gunicorn", f"{module}:app", "--bind", f"{HOST}:{self.port}")
+        one = () if self._for_production else ("--workers", "1")
+        web = self.programs.start("web", "gunicorn", f"{module}:app", "--bind", f"{HOST}:{self.port}", *one)
         web.wait_until(self._answers, within_seconds=READY_SECONDS)
 
     def _answers(self) -> bool:
@@ -87,7 +94,7 @@ class Contestant(ABC):
 
 
 class Product(Contestant):
-    """orderapp: web, worker and timer, as docs/production.md starts them."""
+    """orderapp: web, worker and timer, as docs/production.md starts them, or `make run`."""
 
     name = "orderapp"
 
@@ -102,15 +109,15 @@ class Product(Contestant):
 
     def start(self) -> None:
         """Start the three processes."""
-        self.programs.start("worker", "dramatiq", "tasks")
+        one = () if self._for_production else ("--processes", "1")
+        self.programs.start("worker", "dramatiq", "tasks", *one)
         self.programs.start("timer", "flask", "timer")
         self._start_web("wsgi")
 
     def has_work(self) -> bool:
         """Return whether a task is waiting or running."""
         with self._engine.connect() as connection:
-            left = connection.execute(text("SELECT count(*) FROM tasks WHERE state IN ('waiting', 'running')"))
-            return bool(left.scalar_one())
+            return bool(connection.execute(_TASKS_LEFT).scalar_one())
 
 
 class Baseline(Contestant):

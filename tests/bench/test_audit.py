@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from bench.audit import audit
 from bench.load import Answered
-from bench.measuring import audit
 from bench.stand_in import Books
 from bench.workload import SYSTEMS, submissions
 
