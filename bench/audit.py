@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bench.load import Answered
-from bench.workload import SYSTEMS
 
 
 def audit(answers: Iterable[Answered], effects: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -19,7 +18,7 @@ def audit(answers: Iterable[Answered], effects: Mapping[str, Mapping[str, int]])
     wrong = []
     strays = {(system, whose): count for system, counted in effects.items() for whose, count in counted.items()}
     for one in answers:
-        for system in SYSTEMS if one.confirmed else ():
+        for system in one.submission.systems if one.confirmed else ():
             whose = one.submission.phone if system == "sms" else str(one.order.get("number"))
             found = strays.pop((system, whose), 0)
             if found != 1:

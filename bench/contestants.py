@@ -1,4 +1,4 @@
-"""What is measured: orderapp in its production form, and the plain baseline."""
+"""What is measured: orderapp, the plain baseline, and the baseline with Celery for what comes after the answer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from bench.database_work import OWN_MARK
-from bench.programs import Programs
+from bench.programs import BIN, ROOT, Programs
 from bench.servers import Servers
 from bench.workload import PRODUCTS
 from tests.servers.loopback import HOST, free_port
 
 READY_SECONDS = 60.0  # a loaded machine takes ten
 _TASKS_LEFT = text(f"{OWN_MARK} SELECT count(*) FROM tasks WHERE state IN ('waiting', 'running')")  # noqa: S608
+_ORDERS_LEFT = text(
+    f"{OWN_MARK} SELECT count(*) FROM orders WHERE state = 'confirmed' AND (settled_at IS NULL OR told_at IS NULL)"  # noqa: S608
+)
+# Apart from the product's own packages: it is none of them.
+CELERY_FOLDER = ROOT / "build" / "celery"
 
 
 class Contestant(ABC):
@@ -27,6 +32,7 @@ class Contestant(ABC):
 
     Attributes:
         name: For files and columns.
+        bin_folder: Where its programs are.
         token: What the shop's API takes as a bearer token.
         port: Where the shop answers.
         database_url: Of its own database.
@@ -35,6 +41,7 @@ class Contestant(ABC):
     """
 
     name: str
+    bin_folder = BIN
 
     def __init__(self, servers: Servers, stand_in_url: str, folder: Path) -> None:
         self.folder = folder / self.name
@@ -57,7 +64,7 @@ class Contestant(ABC):
             "ORDERAPP_MODE": "production" if servers.for_production else "development",
             **urls,
         }
-        self.programs = Programs(self.folder, variables)
+        self.programs = Programs(self.folder, variables, self.bin_folder)
 
     @abstractmethod
     def prepare(self) -> None:
@@ -70,6 +77,12 @@ class Contestant(ABC):
     @abstractmethod
     def has_work(self) -> bool:
         """Return whether anything of what was ordered is still to be done, by the contestant's own books."""
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection to its database inside the block."""
+        with self._engine.connect() as connection:
+            yield connection
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -116,7 +129,7 @@ class Product(Contestant):
 
     def has_work(self) -> bool:
         """Return whether a task is waiting or running."""
-        with self._engine.connect() as connection:
+        with self.reading() as connection:
             return bool(connection.execute(_TASKS_LEFT).scalar_one())
 
 
@@ -136,6 +149,32 @@ class Baseline(Contestant):
     def has_work(self) -> bool:
         """Return False: it keeps no books; what is missing shows at the systems only."""
         return False
+
+
+class Celery(Contestant):
+    """The plain shop with Celery on RabbitMQ: as many worker processes and threads as orderapp has by default."""
+
+    name = "celery"
+    bin_folder = CELERY_FOLDER / "bin"
+
+    def prepare(self) -> None:
+        """Make the tables and the products."""
+        self.programs.run("python", "-m", "bench.baseline")
+
+    def start(self) -> None:
+        """Start the workers and the web process."""
+        # Threads cost Celery a third less than its default of processes; what it has not to say, it doesn't.
+        options = ("-P", "threads", "-c", "8", "-l", "warning")
+        quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+        for number in (1, 2):
+            names = ("-A", "bench.celery_shop:tasks", "worker", "-n", f"{number}@localhost")
+            self.programs.start(f"worker-{number}", "celery", *names, *options, *quiet)
+        self._start_web("bench.celery_shop")
+
+    def has_work(self) -> bool:
+        """Return whether a confirmed order is not settled or its customer not told."""
+        with self.reading() as connection:
+            return bool(connection.execute(_ORDERS_LEFT).scalar_one())
 
 
 def _euros(minor: int) -> dict[str, object]:

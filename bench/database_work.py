@@ -1,7 +1,7 @@
 """What the database was asked to do, by PostgreSQL's own books.
 
 Writing commits come from the transaction numbers: a transaction is given one when it first writes, so as many as were
-given out, so many transactions wrote and had to reach the disk. Commits of readings, which `pg_stat_database` counts too,
+given out, so many transactions wrote and had to reach the disk. Commits of readings, which pg_stat_database counts too,
 have none. Statements come from pg_stat_statements; the benchmark's own carry a mark and are left out.
 """
 

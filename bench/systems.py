@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,11 @@ class Systems:
 
     def reset(self, delay_seconds: float) -> None:
         """Forget all effects; from now on answer after this long."""
-        answer = self._session.post(f"{self.url}/bench/reset", json={"delay_seconds": delay_seconds}, timeout=5)
-        answer.raise_for_status()
+        self._tell("reset", {"delay_seconds": delay_seconds})
+
+    def slow_down(self, delays_seconds: Mapping[str, float]) -> None:
+        """From now on let these systems, and no others, take this long for each answer; nothing is forgotten."""
+        self._tell("slow", dict(delays_seconds))
 
     def totals(self) -> dict[str, int]:
         """Return how many effects of each system are in place."""
@@ -42,6 +45,9 @@ class Systems:
         """Return every effect by system and order (`effects`), and how many `calls` and `repeats` there were."""
         effects: dict[str, Any] = self._ask("effects")
         return effects
+
+    def _tell(self, what: str, content: dict[str, float]) -> None:
+        self._session.post(f"{self.url}/bench/{what}", json=content, timeout=5).raise_for_status()
 
     def _ask(self, what: str) -> Any:
         return self._session.get(f"{self.url}/bench/{what}", timeout=30).json()
