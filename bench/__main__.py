@@ -15,27 +15,31 @@ from dataclasses import asdict
 from bench.alone import alone_markdown, measure_alone
 from bench.cells import WARM_UP
 from bench.contestants import CELERY_FOLDER, Baseline, Celery, Contestant, Product
+from bench.forms import FORMS, form_wanted
+from bench.orders_wanted import orders_wanted
 from bench.report import markdown
 from bench.rounds import ROUNDS, measured_in_turns, wrong_effects
-from bench.surroundings import FORMS, running_surroundings
+from bench.surroundings import running_surroundings
 from tests.servers.process import ServerDiedError
 
 # Ten seconds of each contestant's, and twice what the connections need to be warm.
 DEFAULT_ORDERS = 600
+LEAST_ORDERS = 16  # two of them for one client
 MOST_WRONG_SHOWN = 20  # more of them tell nothing new
 
 
 def main() -> int:
     """Measure, print the tables and write the JSON; return 1 where an effect is missing, double or stray."""
-    form, orders = _form(), _orders()
+    form, orders = form_wanted(), orders_wanted(DEFAULT_ORDERS, least=LEAST_ORDERS)
     kinds: list[type[Contestant]] = [Baseline, *_celery(form), Product]
     with running_surroundings(form) as around:
         contestants = [kind(around.servers, around.systems.url, around.logs) for kind in kinds]
         measured = measured_in_turns(contestants, around, orders)
-        alone = [measure_alone(one, around) for one in contestants if isinstance(one, Product) and form == "production"]
+        alone = [measure_alone(one, around) for one in contestants if isinstance(one, Product) and form == FORMS[0]]
         wrong = wrong_effects(measured) + [line for one in alone for line in one.wrong]
         result = {
-            "form": around.servers.title,
+            "form": form,
+            "servers": around.servers.title,
             "orders": orders,
             "rounds": ROUNDS,
             "processors": os.cpu_count(),
@@ -63,25 +67,11 @@ def _verdict(wrong: list[str]) -> str:
 def _celery(form: str) -> list[type[Contestant]]:
     if not os.environ.get("BENCH_CELERY"):
         return []
-    if form != "production":
+    if form != FORMS[0]:
         sys.exit("bench: BENCH_CELERY: Celery needs RabbitMQ, which is not part of BENCH_FORM=sqlite")
     if not (CELERY_FOLDER / "bin" / "celery").exists():
         sys.exit("bench: BENCH_CELERY: Celery is not installed; `BENCH_CELERY=1 make bench` does that")
     return [Celery]
-
-
-def _orders() -> int:
-    raw = os.environ.get("BENCH_ORDERS") or str(DEFAULT_ORDERS)
-    if not raw.isdecimal() or not 16 <= int(raw) <= 1_000_000:
-        sys.exit(f"bench: BENCH_ORDERS: {raw!r} is not a number from 16 to 1000000")
-    return int(raw)
-
-
-def _form() -> str:
-    form = os.environ.get("BENCH_FORM") or FORMS[0]
-    if form not in FORMS:
-        sys.exit(f"bench: BENCH_FORM: {form!r} is neither {' nor '.join(FORMS)}")
-    return form
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Contestant(ABC):
     name: str
     bin_folder = BIN
 
-    def __init__(self, servers: Servers, stand_in_url: str, folder: Path) -> None:
+    def __init__(self, servers: Servers, stand_in_url: str, folder: Path, web_options: Sequence[str] = ()) -> None:
         self.folder = folder / self.name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.token = secrets.token_hex()
@@ -51,6 +51,7 @@ class Contestant(ABC):
         self.database_url = servers.new_database(self.name)
         self._engine = create_engine(self.database_url)
         self._for_production = servers.for_production
+        self._web_options = web_options if servers.for_production else ("--workers", "1", *web_options)
         urls = {f"{system}_URL": stand_in_url for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
         variables = {
             "SECRET_KEY": secrets.token_hex(),
@@ -95,8 +96,8 @@ class Contestant(ABC):
             self._engine.dispose()
 
     def _start_web(self, module: str) -> None:
-        one = () if self._for_production else ("--workers", "1")
-        web = self.programs.start("web", "gunicorn", f"{module}:app", "--bind", f"{HOST}:{self.port}", *one)
+        where = ("--bind", f"{HOST}:{self.port}")
+        web = self.programs.start("web", "gunicorn", f"{module}:app", *where, *self._web_options)
         web.wait_until(self._answers, within_seconds=READY_SECONDS)
 
     def _answers(self) -> bool:

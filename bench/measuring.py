@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bench.audit import audit
 from bench.cells import Cell
@@ -54,6 +55,14 @@ class Measured:
     other_processors: float
     wrong: list[str]
     repeats: int
+
+
+def read_measured(written: Iterable[Mapping[str, Any]]) -> list[Measured]:
+    """Return measurements as they were before they were written as JSON."""
+    return [
+        Measured(**{**one, "cell": Cell(**one["cell"]), "work": DatabaseWork(**one["work"]) if one["work"] else None})
+        for one in written
+    ]
 
 
 def measure(contestant: Contestant, systems: Systems, cell: Cell, orders: int, servers: Servers) -> Measured:

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.forms import FORMS, results_of
 from bench.programs import ROOT
 from bench.servers import Servers, production_servers, sqlite_servers
 from bench.systems import Systems, running_systems
-
-RESULTS = ROOT / "build" / "bench"
-FORMS = ("production", "sqlite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +46,20 @@ class Surroundings:
 
 
 @contextmanager
-def running_surroundings(form: str = "production") -> Iterator[Surroundings]:
+def running_surroundings(form: str = FORMS[0]) -> Iterator[Surroundings]:
     """Run servers and systems inside the block.
 
     Args:
-        form: One of FORMS; that of `make run` is `sqlite`.
+        form: One of FORMS.
 
     """
-    folder = RESULTS if form == "production" else RESULTS / form
+    folder = results_of(form)
     shutil.rmtree(folder / "logs", ignore_errors=True)
     (folder / "logs").mkdir(parents=True)
     say("Starting the servers and the external systems ...")
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orderapp-bench-")))
-        servers = stack.enter_context(production_servers() if form == "production" else sqlite_servers(data))
+        servers = stack.enter_context(production_servers() if form == FORMS[0] else sqlite_servers(data))
         systems = stack.enter_context(running_systems(folder / "logs"))
         yield Surroundings(servers, systems, folder)
 
