@@ -20,7 +20,7 @@ class Cell:
 
     def __str__(self) -> str:
         """Return it as the tables and files name it."""
-        return f"{self.delay_ms} ms, {self.clients} clients"
+        return f"{self.delay_ms} ms, {self.clients} client{'s' if self.clients > 1 else ''}"
 
 
 CELLS = [Cell(delay_ms, clients) for delay_ms in (0, 20) for clients in (1, 16, 64)]

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 760, 400  # what fits beside a page's margins, at the size of its text
 LEFT, RIGHT, TOP, BOTTOM = 56, 150, 56, 64  # room for the axes' words, the lines' names, the title, the dates
+WORDS_HEIGHT = 16.0
 STEP = 0.25  # between two lines of the grid
 # Colours that differ for most kinds of colour blindness, and dashes that differ for all.
 LOOKS = (("a", ""), ("b", "7 4"), ("c", "2 3"))
@@ -78,6 +79,7 @@ def svg(chart: Chart) -> str:
         _text(LEFT, 26, chart.title, "start", "title"),
         *_grid(chart, top),
         *(part for line, look in zip(chart.lines, LOOKS, strict=False) for part in _line(line, look, chart, top)),
+        *_names(chart, top),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -90,7 +92,7 @@ def _grid(chart: Chart, top: float) -> Iterator[str]:
         y = _y(value, top)
         yield f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield _text(LEFT - 8, y + 4, f"{value:g}", "end")
-    yield _text(WIDTH - RIGHT + 10, _y(1, top) + 4, chart.unity, "start")
+    yield _text(LEFT + 6, _y(1, top) - 6, chart.unity, "start")
     for place, words in enumerate(chart.places):
         yield _text(_x(place, chart), HEIGHT - BOTTOM + 24, words, "middle")
 
@@ -104,8 +106,16 @@ def _line(line: Line, look: tuple[str, str], chart: Chart, top: float) -> Iterat
         low, high = _y(one.least, top), _y(one.most, top)
         yield f'<line class="range {kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>'
         yield f'<circle class="{kind}" cx="{x:.1f}" cy="{_y(one.median, top):.1f}" r="4"/>'
-    for last in line.points[-1:]:
-        yield _text(_x(last.place, chart) + 12, _y(last.median, top) + 4, f"{line.name}: {last.median:.2f}", "start")
+
+
+def _names(chart: Chart, top: float) -> Iterator[str]:
+    """Name the lines at their ends, one below the other where they come too close."""
+    ends = [(_y(line.points[-1].median, top), line) for line in chart.lines if line.points]
+    free_from = 0.0
+    for y, line in sorted(ends, key=lambda end: end[0]):
+        at, last = max(y, free_from), line.points[-1]
+        free_from = at + WORDS_HEIGHT
+        yield _text(_x(last.place, chart) + 12, at + 4, f"{line.name}: {last.median:.2f}", "start")
 
 
 def _x(place: int, chart: Chart) -> float:

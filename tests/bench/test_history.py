@@ -59,6 +59,13 @@ def test_higher_is_further_up_and_within_the_picture() -> None:
     assert 0 < min(heights) < max(heights) < 400
 
 
+def test_names_of_lines_that_end_together_are_apart() -> None:
+    lines = [Line(name, [Point(0, 0.5, 0.5, 0.5)]) for name in ("first", "second")]
+    root = ET.fromstring(svg(Chart("Title", "Words", ["a"], lines, "one")))
+    heights = [float(str(one.get("y"))) for one in root.findall(f"{SVG}text") if "0.50" in str(one.text)]
+    assert abs(heights[0] - heights[1]) >= 13  # the height of the words
+
+
 def test_words_are_escaped() -> None:
     root = ET.fromstring(svg(Chart("<&>", "<&>", ["<&>"], [], "<&>")))
     assert root.findtext(f"{SVG}title") == "<&>"
