@@ -17,7 +17,7 @@ from bench.cells import WARM_UP
 from bench.contestants import CELERY_FOLDER, Baseline, Celery, Contestant, Product
 from bench.forms import FORMS, form_wanted
 from bench.orders_wanted import orders_wanted
-from bench.report import markdown
+from bench.report import disturbance, markdown
 from bench.rounds import ROUNDS, measured_in_turns, wrong_effects
 from bench.surroundings import running_surroundings
 from tests.servers.process import ServerDiedError
@@ -47,8 +47,9 @@ def main() -> int:
             "measured": [asdict(one) for one in measured],
             "alone": [asdict(one) for one in alone],
         }
-        parts = (_title(around.servers.title, orders), markdown(measured), *map(alone_markdown, alone), _verdict(wrong))
-        around.keep("result", result, "\n\n".join(parts))
+        title, tables = _title(around.servers.title, orders), markdown(measured)
+        parts = (title, disturbance(measured), tables, *map(alone_markdown, alone), _verdict(wrong))
+        around.keep("result", result, "\n\n".join(filter(None, parts)))
     return 1 if wrong else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ class Measured:
         contestant: Who was measured.
         orders: How many were submitted.
         confirmed: How many of them were answered with "confirmed".
+        turned_away: How many were answered with what else.
         submit_ms: The 50th, 95th and 99th of a hundred submissions of confirmed orders.
         processor_ms: Processor time per order by what used it, the external systems and the load left out.
         memory_mb: What the contestant's programs held at the end, by program, what processes share counted once.
@@ -46,6 +48,7 @@ class Measured:
     cell: Cell
     orders: int
     confirmed: int
+    turned_away: dict[str, int]
     submitted_per_second: float
     done_per_second: float
     submit_ms: dict[str, float]
@@ -87,6 +90,7 @@ def measure(contestant: Contestant, systems: Systems, cell: Cell, orders: int, s
         cell=cell,
         orders=orders,
         confirmed=len(confirmed),
+        turned_away=dict(Counter(one.reason for one in load.answers if not one.confirmed)),
         submitted_per_second=len(confirmed) / load.seconds,
         done_per_second=len(confirmed) / seconds,
         submit_ms=percentiles(one.seconds * 1000 for one in confirmed),

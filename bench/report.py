@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from statistics import median
 
 from bench.cells import HEADLINE, Cell
 from bench.measuring import Measured
@@ -26,6 +28,8 @@ COSTS = (
     "x baseline",
     "processors used by others",
 )
+# What a machine does beside by itself; from about here on ratios of one round differ from the next one's.
+QUIET_PROCESSORS = 0.2
 Figure = Callable[[Measured], float | None]
 
 
@@ -60,6 +64,17 @@ def ratios(
     return [ours / theirs for ours, theirs in figures if ours is not None and theirs]
 
 
+def disturbance(measured: Sequence[Measured]) -> str:
+    """Return a warning where programs of others were busy, in a sentence; empty where they weren't."""
+    busy = median(one.other_processors for one in measured)
+    if busy <= QUIET_PROCESSORS:
+        return ""
+    return (
+        f"**Programs of others kept {busy:.1f} processors busy (median), so rates and times say little, and ratios "
+        "less than they would; statements and commits hold.**"
+    )
+
+
 def processor_ms(one: Measured) -> float:
     """Return the processor time per order of everything together."""
     return sum(one.processor_ms.values())
@@ -81,8 +96,13 @@ def _rates(runs: list[Measured], measured: Sequence[Measured]) -> list[str]:
         spread(one.submitted_per_second for one in runs),
         spread(map(done_per_second, runs)),
         f"**{_x(runs[0], measured, done_per_second, 2)}**",
-        str(sum(one.orders - one.confirmed for one in runs)),
+        _turned_away(runs),
     ]
+
+
+def _turned_away(runs: Sequence[Measured]) -> str:
+    reasons = sum((Counter(one.turned_away) for one in runs), Counter[str]())
+    return ", ".join(f"{count} ({reason})" for reason, count in reasons.items()) or "0"
 
 
 def _times(runs: list[Measured], measured: Sequence[Measured]) -> list[str]:

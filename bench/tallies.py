@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench.load import reason
 from bench.open_loop import Seen
 from bench.percentiles import percentiles
 from bench.tables import table
@@ -22,7 +23,7 @@ HEAD = (
     "refusal p50 ms",
     "p99 ms",
     "with Retry-After",
-    "other answers",
+    "answers other than as wished",
 )
 
 
@@ -38,7 +39,7 @@ class Tally:
         refused_share: How many of all were answered with 503, from 0 to 1.
         refused_ms: The same times of these.
         retry_after_share: How many of the refusals said when to come again; 1 where there are none.
-        others: How many had which other status; 0 stands for no answer.
+        others: How many had which other status, by it and the answer's word; 0 stands for no answer.
 
     """
 
@@ -57,7 +58,7 @@ def tally(title: str, seen: Iterable[Seen], seconds: float) -> Tally:
     everything = list(seen)
     done = [one for one in everything if one.status in DONE]
     refused = [one for one in everything if one.status == REFUSED]
-    others = Counter(str(one.status) for one in everything if one.status not in {*DONE, REFUSED})
+    others = Counter(reason(one.status, one.body) for one in everything if one.status not in DONE)
     return Tally(
         title=title,
         due_per_second=len(everything) / seconds,
@@ -84,5 +85,5 @@ def _row(one: Tally) -> list[str]:
         *((f"{one.done_ms['p50']:.0f}", f"{one.done_ms['p99']:.0f}") if one.done_per_second else ("-", "-")),
         f"{one.refused_share:.0%}",
         *(refused if one.refused_share else ("-", "-", "-")),
-        ", ".join(f"{count} of status {status}" for status, count in one.others.items()) or "none",
+        ", ".join(f"{count} ({why})" for why, count in one.others.items()) or "none",
     ]

@@ -69,7 +69,7 @@ def test_a_refusal_without_retry_after_is_counted() -> None:
 
 def test_where_nothing_was_done_there_is_no_time() -> None:
     seen = [Seen(Due(0, "page", PAGE), 0.01, 503, {"retry-after": "2"})]
-    assert "| pages | 1 | 0 | - | - | 100% | 10 | 10 | 100% | none |" in tallies_markdown([tally("pages", seen, 1)])
+    assert "| pages | 1 | 0 | - | - | 100% | 10 | 10 | 100% | 1 (503) |" in tallies_markdown([tally("pages", seen, 1)])
 
 
 def test_the_flood_has_three_times_the_capacity() -> None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from bench.cells import CELLS, HEADLINE, WARM_UP, orders_in
 from bench.database_work import DatabaseWork
 from bench.measuring import Measured
-from bench.report import done_per_second, markdown, processor_ms, ratios
+from bench.report import disturbance, done_per_second, markdown, processor_ms, ratios
 
 RUN = Measured(
     contestant="baseline",
     cell=HEADLINE,
     orders=600,
     confirmed=600,
+    turned_away={},
     submitted_per_second=100.0,
     done_per_second=100.0,
     submit_ms={"p50": 10.0, "p95": 20.0, "p99": 30.0},
@@ -57,3 +58,14 @@ def test_each_cell_has_orders_enough_for_its_clients() -> None:
 def test_work_is_counted_per_order() -> None:
     after, before = DatabaseWork(700.0, 1_800.0, None), DatabaseWork(100.0, 200.0, 50.0)
     assert after.per_order(before, 100) == DatabaseWork(6.0, 16.0, None)
+
+
+def test_who_was_turned_away_is_told_with_the_reason() -> None:
+    refused = [replace(OURS, confirmed=598, turned_away={"503 overloaded": 2}), OURS]
+    assert "| 2 (503 overloaded) |" in markdown([RUN, RUN, *refused])
+
+
+def test_a_disturbed_machine_is_told() -> None:
+    assert disturbance([RUN, OURS]) == ""
+    busy = [replace(RUN, other_processors=share) for share in (0.0, 0.7, 1.9)]
+    assert "kept 0.7 processors busy" in disturbance(busy)
