@@ -4,10 +4,14 @@
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
 
+# Celery to compare with, apart from the product: only where it is asked for.
+CELERY := build/celery/.installed
+
 # Files of tests at a time: as many as a small machine has processors, since some tests measure time.
 TESTS_AT_A_TIME ?= 2
 
 .PHONY: help run test model mutations sweep bench growth chaos drain services lint format docs
+.PHONY: help run test model mutations sweep bench overload memory history chaos drain services lint format docs
 
 help: ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -27,11 +31,19 @@ sweep: $(DEVELOPMENT) ## Let orders die at every boundary they cross, each one (
 mutations: $(DEVELOPMENT) ## Make deliberate mistakes in a copy of the services, one at a time: each has to be caught; long
 	@.venv/bin/python -m tests.mutations
 
-bench: $(RUNTIME) ## Measure it beside a plain shop, five minutes (longer runs: BENCH_ORDERS=2000 make bench)
+bench: $(RUNTIME) $(if $(BENCH_CELERY),$(CELERY)) ## Measure it beside a plain shop, eight minutes (BENCH_ORDERS=2000 BENCH_FORM=sqlite BENCH_CELERY=1)
 	@.venv/bin/python -m bench
 
 growth: $(DEVELOPMENT) ## Measure how costs grow up to a million orders, ten minutes (smaller: GROWTH_ORDERS=1000,10000 make growth)
 	@.venv/bin/python -m bench.growth
+overload: $(RUNTIME) ## Measure it idle, beyond its capacity and with a system that hangs (make bench does it too)
+	@.venv/bin/python -m bench.alone
+
+memory: $(RUNTIME) ## Measure its memory over 100,000 orders, half an hour (shorter: BENCH_ORDERS=20000 make memory)
+	@.venv/bin/python -m bench.memory
+
+history: $(RUNTIME) ## Add the last bench to the history of all, and draw it (docs/performance/)
+	@.venv/bin/python -m bench.history
 
 chaos: $(DEVELOPMENT) ## Place 2,000 orders among faults, kills and restarts, then audit (SEED=7 ORDERS=200 SECONDS=30 make chaos)
 	@SEED="$(SEED)" ORDERS="$(ORDERS)" SECONDS="$(SECONDS)" .venv/bin/python -m tests.chaos
@@ -68,4 +80,10 @@ $(RUNTIME): requirements.txt .venv/bin/python
 $(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
 	@echo "Installing the packages for tests and checks (about a minute) ..."
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(CELERY): requirements-bench.txt requirements.txt .venv/bin/python
+	@echo "Installing Celery, apart from the product (about a minute) ..."
+	@.venv/bin/python -m venv --clear build/celery
+	@build/celery/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@

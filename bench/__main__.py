@@ -1,128 +1,78 @@
 """`make bench`: orderapp beside a plain baseline, in turns, on the same servers and external systems.
 
-`BENCH_ORDERS` (default 160) is how many orders 16 clients submit in one measurement; one client submits an eighth.
+`BENCH_ORDERS` (default 600) is how many orders many clients submit in one measurement to systems that answer at once;
+`BENCH_FORM=sqlite` measures the form of `make run` in place of that for production. `BENCH_CELERY=1` measures the plain
+shop with Celery too.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from pathlib import Path
 
-import requests
-
-from bench.contestants import Baseline, Contestant, Product
-from bench.measuring import Cell, Measured, Systems, measure
-from bench.programs import ROOT, Programs
-from bench.report import markdown
-from bench.servers import Servers, running_servers
-from tests.servers.loopback import HOST, free_port
+from bench.alone import alone_markdown, measure_alone
+from bench.cells import WARM_UP
+from bench.contestants import CELERY_FOLDER, Baseline, Celery, Contestant, Product
+from bench.forms import FORMS, form_wanted
+from bench.orders_wanted import orders_wanted
+from bench.report import disturbance, markdown
+from bench.rounds import ROUNDS, measured_in_turns, wrong_effects
+from bench.surroundings import running_surroundings
 from tests.servers.process import ServerDiedError
 
-ROUNDS = 3  # the least that has a median
-WARM_UP_ORDERS = 64  # four for each client
-CELLS = [Cell(delay_ms, clients) for delay_ms in (0, 20) for clients in (1, 16, 64)]
-RESULTS = ROOT / "build" / "bench"
+# Ten seconds of each contestant's, and twice what the connections need to be warm.
+DEFAULT_ORDERS = 600
+LEAST_ORDERS = 16  # two of them for one client
+MOST_WRONG_SHOWN = 20  # more of them tell nothing new
 
 
 def main() -> int:
-    """Measure, print the table and write the JSON; return 1 where an effect is missing, double or stray."""
-    orders = _orders()
-    logs = RESULTS / "logs"
-    shutil.rmtree(logs, ignore_errors=True)
-    logs.mkdir(parents=True)
-    _say("Starting the servers and the external systems ...")
-    with tempfile.TemporaryDirectory(prefix="orderapp-bench-") as folder, ExitStack() as stack:
-        servers = stack.enter_context(running_servers(Path(folder)))
-        if servers.remark:
-            _say(servers.remark)
-        systems = stack.enter_context(_running_systems(logs))
-        contestants = [kind(servers, systems.url, logs) for kind in (Baseline, Product)]
-        for contestant in contestants:
-            contestant.prepare()
-        measured: list[Measured] = []
-        for number in range(1, ROUNDS + 1):
-            # The machine gets faster and slower: whoever was first in this round is last in the next.
-            for contestant in contestants if number % 2 else reversed(contestants):
-                _say(f"Round {number} of {ROUNDS}: {contestant.name}")
-                measured += _all_cells(contestant, systems, servers, orders)
-    return _report(measured, servers, orders)
-
-
-def _all_cells(contestant: Contestant, systems: Systems, servers: Servers, orders: int) -> Iterator[Measured]:
-    """Run a contestant, nothing else at work meanwhile, and measure each cell."""
-    with contestant.running():
-        # Connections, caches, and the first pages of each table.
-        measure(contestant, systems, Cell(0, 16), WARM_UP_ORDERS, {})
-        for cell in CELLS:
-            wanted = orders if cell.clients > 1 else orders // 8
-            one = measure(contestant, systems, cell, wanted, servers.pids)
-            _say(
-                f"  {cell.delay_ms:2} ms, {cell.clients:2} clients: {one.done_per_second:4.0f} orders/s all done, "
-                f"p50 {one.submit_ms['p50']:4.0f} ms, programs of others used {one.other_processors:.1f} processors"
-                f"{', WRONG EFFECTS' if one.wrong else ''}"
-            )
-            yield one
-
-
-def _report(measured: list[Measured], servers: Servers, orders: int) -> int:
-    result = {
-        "form": servers.title,
-        "orders": orders,
-        "rounds": ROUNDS,
-        "processors": os.cpu_count(),
-        "python": platform.python_version(),
-        "measured": [asdict(one) for one in measured],
-    }
-    (RESULTS / "result.json").write_text(json.dumps(result, indent=1))
-    text = markdown(measured, f"{servers.title}; {os.cpu_count()} processors; {ROUNDS} rounds.")
-    (RESULTS / "result.md").write_text(text)
-    _say(f"\n{text}")
-    wrong = [line for one in measured for line in one.wrong]
-    unconfirmed = sum(one.unconfirmed for one in measured)
-    _say("\n".join(wrong[:20]) or "Each effect of each confirmed order is in place exactly once, and no other.")
-    if unconfirmed:
-        _say(f"{unconfirmed} orders were not confirmed; the logs tell why.")
-    _say(f"Everything that was measured is in {RESULTS.relative_to(ROOT)}/.")
+    """Measure, print the tables and write the JSON; return 1 where an effect is missing, double or stray."""
+    form, orders = form_wanted(), orders_wanted(DEFAULT_ORDERS, least=LEAST_ORDERS)
+    kinds: list[type[Contestant]] = [Baseline, *_celery(form), Product]
+    with running_surroundings(form) as around:
+        contestants = [kind(around.servers, around.systems.url, around.logs) for kind in kinds]
+        measured = measured_in_turns(contestants, around, orders)
+        alone = [measure_alone(one, around) for one in contestants if isinstance(one, Product) and form == FORMS[0]]
+        wrong = wrong_effects(measured) + [line for one in alone for line in one.wrong]
+        result = {
+            "form": form,
+            "servers": around.servers.title,
+            "orders": orders,
+            "rounds": ROUNDS,
+            "processors": os.cpu_count(),
+            "python": platform.python_version(),
+            "measured": [asdict(one) for one in measured],
+            "alone": [asdict(one) for one in alone],
+        }
+        title, tables = _title(around.servers.title, orders), markdown(measured)
+        parts = (title, disturbance(measured), tables, *map(alone_markdown, alone), _verdict(wrong))
+        around.keep("result", result, "\n\n".join(filter(None, parts)))
     return 1 if wrong else 0
 
 
-@contextmanager
-def _running_systems(logs: Path) -> Iterator[Systems]:
-    port, programs = free_port(), Programs(logs, {})
-    url = f"http://{HOST}:{port}"
-    try:
-        process = programs.start("systems", "python", "-m", "bench.stand_in", str(port))
-        process.wait_until(lambda: _answers(url), within_seconds=30)
-        yield Systems(url, process.pid)
-    finally:
-        programs.stop()
+def _title(form: str, orders: int) -> str:
+    return (
+        f"{form}; {os.cpu_count()} processors; {ROUNDS} rounds, in each {orders} orders by many clients after "
+        f"{sum(WARM_UP.values())} of warm-up. Median [least-most]; ratios are to the baseline in the same round."
+    )
 
 
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/bench/totals", timeout=1).ok
-    except requests.RequestException:
-        return False
+def _verdict(wrong: list[str]) -> str:
+    right = "Each effect of each confirmed order is in place exactly once, and no other."
+    return "\n".join(wrong[:MOST_WRONG_SHOWN]) or right
 
 
-def _orders() -> int:
-    raw = os.environ.get("BENCH_ORDERS", "160")
-    if not raw.isdecimal() or not 16 <= int(raw) <= 1_000_000:
-        sys.exit(f"bench: BENCH_ORDERS: {raw!r} is not a number from 16 to 1000000")
-    return int(raw)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+def _celery(form: str) -> list[type[Contestant]]:
+    if not os.environ.get("BENCH_CELERY"):
+        return []
+    if form != FORMS[0]:
+        sys.exit("bench: BENCH_CELERY: Celery needs RabbitMQ, which is not part of BENCH_FORM=sqlite")
+    if not (CELERY_FOLDER / "bin" / "celery").exists():
+        sys.exit("bench: BENCH_CELERY: Celery is not installed; `BENCH_CELERY=1 make bench` does that")
+    return [Celery]
 
 
 if __name__ == "__main__":

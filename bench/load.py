@@ -33,6 +33,11 @@ class Answered:
         return self.status == 201
 
     @property
+    def reason(self) -> str:
+        """Why the order is not confirmed."""
+        return reason(self.status, self.body)
+
+    @property
     def order(self) -> dict[str, Any]:
         """The order in the answer; empty where there is none."""
         try:
@@ -40,6 +45,14 @@ class Answered:
         except (ValueError, KeyError):
             return {}
         return order
+
+
+def reason(status: int, body: bytes) -> str:
+    """Return an answer's status, and the word that it has for programs; status 0: no answer came."""
+    try:
+        return f"{status} {json.loads(body)['code']}"
+    except (ValueError, KeyError, TypeError):
+        return str(status)
 
 
 @dataclass(slots=True)

@@ -41,6 +41,16 @@ def resident_mb(pid: int) -> float:
     return total + sum(map(resident_mb, children(pid)))
 
 
+def held_mb(pid: int) -> list[float]:
+    """Return the memory that no other process has (USS) of a process and each of its descendants, its own first."""
+    held = 0.0
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Private_"):
+                held += int(line.split()[1]) / 1024
+    return [held, *(mb for child in children(pid) for mb in held_mb(child))]
+
+
 def busy_seconds() -> float:
     """Return the processor time that the whole machine has used so far."""
     with suppress(OSError):

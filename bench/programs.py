@@ -23,11 +23,13 @@ class Programs:
     Args:
         logs: Where the log files go.
         variables: The programs' environment, beside the few variables that every program needs.
+        bin_folder: Where the programs are.
 
     """
 
-    def __init__(self, logs: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, logs: Path, variables: Mapping[str, str], bin_folder: Path = BIN) -> None:
         self._logs = logs
+        self._bin_folder = bin_folder
         self._environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | dict(variables)
         self._running: dict[str, ServerProcess] = {}
 
@@ -39,7 +41,7 @@ class Programs:
     def run(self, program: str, *arguments: str) -> str:
         """Run a program to its end and return its output. Raises ServerDiedError where it fails."""
         ended = subprocess.run(  # noqa: S603 - programs of ours
-            [str(BIN / program), *arguments],
+            [str(self._bin_folder / program), *arguments],
             check=False,
             cwd=ROOT,
             env=self._environment,
@@ -55,7 +57,7 @@ class Programs:
         log = self._logs / f"{name}.log"
         with log.open("ab") as output:
             child = subprocess.Popen(  # noqa: S603 - programs of ours
-                [str(BIN / program), *arguments],
+                [str(self._bin_folder / program), *arguments],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

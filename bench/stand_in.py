@@ -3,6 +3,7 @@
 `python -m bench.stand_in PORT` answers on loopback: the contract's calls, all refusals and faults left out, and
 
 POST /bench/reset {"delay_seconds"}    forgets everything; from now on each answer takes this long
+POST /bench/slow {"<system>": seconds} these systems take this long for each answer, all others as said at the reset
 GET  /bench/totals                     {"<system>": effects in place}
 GET  /bench/effects                    {"effects": {"<system>": {"<order or phone number>": n}}, "calls", "repeats"}
 """
@@ -25,6 +26,9 @@ KEYED = {
     "consumptions": ("membership", "consumption", "consumed"),
     "settlements": ("settlement", "settlement", "settled"),
 }
+# Whose calls a collection's are; what isn't here is the message service's.
+OWNERS = {**{name: system for name, (system, _, _) in KEYED.items()}, "members": "membership"}
+OWNERS |= {"coupons": "coupon", "redemptions": "coupon"}
 PERCENT_OFF = {"kind": "percent", "value": 10}
 Reply = tuple[int, Any]
 
@@ -124,18 +128,23 @@ class StandIn:
 
     def __init__(self) -> None:
         self.books = Books()
+        self._slow_seconds: dict[str, float] = {}
 
     def answer(self, method: str, target: str, key: str, body: bytes) -> tuple[Reply, float]:
         """Return the answer to a call, and after how many seconds to give it."""
         match (method, target):
             case ("POST", "/bench/reset"):
-                self.books = Books(**json.loads(body))
+                self.books, self._slow_seconds = Books(**json.loads(body)), {}
+                return (200, {}), 0.0
+            case ("POST", "/bench/slow"):
+                self._slow_seconds = json.loads(body)
                 return (200, {}), 0.0
             case ("GET", "/bench/totals"):
                 return (200, self.books.totals()), 0.0
             case ("GET", "/bench/effects"):
                 return (200, self.books.audit()), 0.0
-        return self.books.answer(method, target, key, body), self.books.delay_seconds
+        delay_seconds = self._slow_seconds.get(_owner(target), self.books.delay_seconds)
+        return self.books.answer(method, target, key, body), delay_seconds
 
 
 class Connection(asyncio.Protocol):
@@ -174,6 +183,12 @@ class Connection(asyncio.Protocol):
     def _send(self, reply: bytes) -> None:
         if not self._transport.is_closing():
             self._transport.write(reply)
+
+
+def _owner(target: str) -> str:
+    """Return the system that a call is for."""
+    collection = target.partition("?")[0].split("/")[2:3]
+    return OWNERS.get("".join(collection), "sms")
 
 
 def _written(status: int, content: Any) -> bytes:

@@ -23,11 +23,20 @@ SYSTEMS = ("inventory", "coupon", "membership", "settlement", "sms")
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One order to place, and the phone number by which its text message is recognised."""
+    """One order to place.
+
+    Args:
+        phone: By which its text message is recognised.
+        key: Its idempotency key.
+        body: What is sent.
+        systems: Those in which it has an effect once it is confirmed and done.
+
+    """
 
     phone: str
     key: str
     body: bytes
+    systems: tuple[str, ...] = SYSTEMS
 
     def request(self, token: str) -> bytes:
         """Return the whole HTTP request, for a connection that stays open."""
@@ -38,12 +47,19 @@ class Submission:
         return head.encode() + self.body
 
 
-def submissions(count: int) -> list[Submission]:
-    """Return orders of customers who are all new, of two lines each."""
-    return [_submission(number) for number in range(count)]
+def submissions(count: int, *, first: int = 0, with_coupon: bool = True) -> list[Submission]:
+    """Return orders of customers who are all new, of two lines each.
+
+    Args:
+        count: How many.
+        first: The number of the first customer; whose numbers differ, their phone numbers do.
+        with_coupon: Without, the coupons' system is never called.
+
+    """
+    return [_submission(number, with_coupon) for number in range(first, first + count)]
 
 
-def _submission(number: int) -> Submission:
+def _submission(number: int, with_coupon: bool) -> Submission:
     key = secrets.token_hex(12)
     phone = f"+49151{number:08d}"
     content: dict[str, Any] = {
@@ -57,7 +73,9 @@ def _submission(number: int) -> Submission:
             {"sku": PRODUCTS[number % 50].sku, "quantity": 1 + number % 3},
             {"sku": PRODUCTS[(number + 7) % 50].sku, "quantity": 1},
         ],
-        "coupon": f"SPRING-{number % 20}",
         "benefit": "WELCOME",
     }
-    return Submission(phone, key, json.dumps(content).encode())
+    if with_coupon:
+        content["coupon"] = f"SPRING-{number % 20}"
+    systems = tuple(system for system in SYSTEMS if with_coupon or system != "coupon")
+    return Submission(phone, key, json.dumps(content).encode(), systems)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+from bench.audit import audit
 from bench.load import Answered
-from bench.measuring import audit
-from bench.stand_in import Books
+from bench.stand_in import Books, StandIn
 from bench.workload import SYSTEMS, submissions
 
 KEYED = {"inventory": "reservations", "membership": "consumptions", "settlement": "settlements"}
@@ -79,3 +80,29 @@ def test_a_cancelled_effect_is_gone() -> None:
         books.answer("POST", f"/v1/{collection}/A:{system}/cancel", "", b"{}")
     books.answer("POST", "/v1/redemptions/2/void", "", b"{}")
     assert found(books) == ["sms has 1 effects of +4915100000000"]
+
+
+def test_an_order_without_a_coupon_has_no_effect_there() -> None:
+    books = Books()
+    for system in SYSTEMS:
+        if system != "coupon":
+            call(books, system, "A")
+    (without,) = submissions(1, with_coupon=False)
+    answer = Answered(without, 0.01, 201, b'{"order": {"number": "A"}}')
+    assert found(books, answer) == []
+    call(books, "coupon", "A")
+    assert found(books, answer) == ["coupon has 1 effects of A"]
+
+
+def test_why_an_order_is_not_confirmed_is_its_status_and_word() -> None:
+    refused = Answered(submissions(1)[0], 0.01, 503, b'{"code": "overloaded"}')
+    assert (refused.reason, replace(refused, status=0, body=b"").reason) == ("503 overloaded", "0")
+
+
+def test_only_the_system_that_is_slow_takes_its_time() -> None:
+    stand_in = StandIn()
+    stand_in.answer("POST", "/bench/slow", "", b'{"coupon": 5}')
+    for target, seconds in (("/v1/coupons/SPRING", 5), ("/v1/redemptions?reference=A", 5), ("/v1/members/M", 0)):
+        assert stand_in.answer("GET", target, "", b"")[1] == seconds
+    stand_in.answer("POST", "/bench/slow", "", b"{}")
+    assert stand_in.answer("GET", "/v1/coupons/SPRING", "", b"")[1] == 0

@@ -1,0 +1,80 @@
+"""Requests leave when they are due, whatever became of earlier ones, and are counted by what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bench.open_loop import Due, Seen, evenly, send_when_due
+from bench.overload import STRETCHES, _schedule
+from bench.tallies import tallies_markdown, tally
+from tests.servers.loopback import HOST
+
+PAGE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@contextmanager
+def server(seconds: float, answer: bytes) -> Iterator[int]:
+    """A server that answers each request after a while, at any number of them at once."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readline():
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(seconds)
+            writer.write(answer)
+        writer.close()
+
+    loop = asyncio.new_event_loop()
+    listening = loop.run_until_complete(asyncio.start_server(serve, HOST, 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(listening.close)
+        loop.call_soon_threadsafe(loop.call_later, 0.1, loop.stop)  # closed connections are seen before
+        thread.join()
+        loop.close()
+
+
+def test_a_steady_rate_is_even() -> None:
+    assert evenly(2.0, 10.0, 2.0) == [10.0, 10.5, 11.0, 11.5]
+
+
+def test_nobody_waits_for_slow_answers() -> None:
+    answer = b"HTTP/1.1 503 Slow\r\nContent-Length: 2\r\nRetry-After: 2\r\n\r\n{}"
+    with server(0.5, answer) as port:
+        seen = send_when_due(port, [Due(at, "page", PAGE) for at in evenly(100, 0, 0.2)])
+    assert len(seen) == 20
+    assert max(one.seconds for one in seen) < 5  # one after the other they would take ten
+    counted = tally("pages", seen, 0.2)
+    assert (counted.due_per_second, counted.refused_share, counted.retry_after_share) == (100, 1, 1)
+
+
+def test_who_gets_no_answer_is_counted() -> None:
+    with server(0, b"") as port:
+        unanswered = port
+    seen = send_when_due(unanswered, [Due(0, "page", PAGE)])
+    assert tally("pages", seen, 1).others == {"0": 1}
+
+
+def test_a_refusal_without_retry_after_is_counted() -> None:
+    seen = [Seen(Due(0, "page", PAGE), 0.01, 503, headers) for headers in ({"retry-after": "2"}, {})]
+    assert tally("pages", seen, 1).retry_after_share == pytest.approx(0.5)
+
+
+def test_where_nothing_was_done_there_is_no_time() -> None:
+    seen = [Seen(Due(0, "page", PAGE), 0.01, 503, {"retry-after": "2"})]
+    assert "| pages | 1 | 0 | - | - | 100% | 10 | 10 | 100% | 1 (503) |" in tallies_markdown([tally("pages", seen, 1)])
+
+
+def test_the_flood_has_three_times_the_capacity() -> None:
+    due = _schedule("token", capacity_per_second=10)
+    per_stretch = [sum(one.kind == stretch.title for one in due) for stretch in STRETCHES]
+    assert per_stretch == [50, 600, 25, 25]
+    phones = {one.submission.phone for one in due if one.submission}
+    assert len(phones) == len(due)
