@@ -10,8 +10,7 @@ CELERY := build/celery/.installed
 # Files of tests at a time: as many as a small machine has processors, since some tests measure time.
 TESTS_AT_A_TIME ?= 2
 
-.PHONY: help run test model mutations sweep bench growth chaos drain services lint format docs
-.PHONY: help run test model mutations sweep bench overload memory history chaos drain services lint format docs
+.PHONY: help run test model mutations sweep bench growth overload memory history chaos drain services lint format docs
 
 help: ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -36,6 +35,7 @@ bench: $(RUNTIME) $(if $(BENCH_CELERY),$(CELERY)) ## Measure it beside a plain s
 
 growth: $(DEVELOPMENT) ## Measure how costs grow up to a million orders, ten minutes (smaller: GROWTH_ORDERS=1000,10000 make growth)
 	@.venv/bin/python -m bench.growth
+
 overload: $(RUNTIME) ## Measure it idle, beyond its capacity and with a system that hangs (make bench does it too)
 	@.venv/bin/python -m bench.alone
 
