@@ -49,10 +49,12 @@ def main() -> int:
     with running_surroundings() as around:
         product = Product(around.servers, around.systems.url, around.logs, WEB_OPTIONS)
         product.prepare()
+        samples: list[Sample] = []
         with product.running():
-            samples = list(_samples(product, around, orders))
-        result = {"orders": orders, "growth": growth(samples), "samples": [asdict(one) for one in samples]}
-        around.keep("memory", result, memory_markdown(samples))
+            for sample in _samples(product, around, orders):
+                samples.append(sample)
+                around.write("memory", _as_json(samples))  # half an hour is long: a run that is stopped has told this
+        around.keep("memory", _as_json(samples), memory_markdown(samples))
     too_much = any(value > MOST_GROWTH for value in growth(samples).values())
     return 1 if too_much or any(one.wrong for one in samples) else 0
 
@@ -89,6 +91,14 @@ def _samples(product: Product, around: Surroundings, orders: int) -> Iterator[Sa
         yield sample
 
 
+def _as_json(samples: list[Sample]) -> dict[str, object]:
+    return {
+        "orders": samples[-1].orders,
+        "growth": growth(samples),
+        "samples": [asdict(one) for one in samples],
+    }
+
+
 def _held(product: Product) -> dict[str, float]:
     """Return the memory of each single process."""
     return {
@@ -104,4 +114,4 @@ if __name__ == "__main__":
     except ServerDiedError as error:
         sys.exit(f"bench: {error}")
     except KeyboardInterrupt:
-        sys.exit("bench: stopped; what was measured so far is not written")
+        sys.exit("bench: stopped; the samples so far are in build/bench/memory.json")

@@ -38,9 +38,13 @@ class Surroundings:
         """Where the programs' logs go."""
         return self.folder / "logs"
 
+    def write(self, name: str, result: Any) -> None:
+        """Write a result as JSON."""
+        (self.folder / f"{name}.json").write_text(json.dumps(result, indent=1))
+
     def keep(self, name: str, result: Any, text: str) -> None:
         """Write a result as JSON and as Markdown, and say the latter and where they are."""
-        (self.folder / f"{name}.json").write_text(json.dumps(result, indent=1))
+        self.write(name, result)
         (self.folder / f"{name}.md").write_text(f"{text}\n")
         say(f"\n{text}\n\nEverything that was measured is in {self.folder.relative_to(ROOT)}/.")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from bench.open_loop import Due, Seen, evenly, send_when_due
-from bench.overload import STRETCHES, _schedule
+from bench.overload import STRETCHES, _normal_after_seconds, _schedule
 from bench.tallies import tallies_markdown, tally
 from tests.servers.loopback import HOST
 
@@ -78,3 +78,11 @@ def test_the_flood_has_three_times_the_capacity() -> None:
     assert per_stretch == [50, 600, 25, 25]
     phones = {one.submission.phone for one in due if one.submission}
     assert len(phones) == len(due)
+
+
+def test_it_is_normal_again_after_the_last_order_that_was_refused_or_slow() -> None:
+    # The flood ends after thirty seconds.
+    orders = [(29.0, 2.0, 503), (31.0, 0.1, 503), (32.0, 1.5, 201), (34.0, 0.2, 201)]
+    seen = [Seen(Due(at, "order", b""), seconds, status) for at, seconds, status in orders]
+    assert _normal_after_seconds(seen) == 2.0
+    assert _normal_after_seconds(seen[:1]) == 0.0
