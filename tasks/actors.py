@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 
 import dramatiq
@@ -22,8 +23,8 @@ SLOTS_PER_SYSTEM = 4
 # Hints that found no slot are remembered, and run by whoever holds one. Remembering is no promise: the rows come round
 # again by themselves, so beyond a thousand the oldest is forgotten.
 REMEMBERED_HINTS = 1000
-# One message runs so many tasks at most, so that it is acknowledged long before a broker takes it back (30 minutes).
-TASKS_PER_RUN = 20
+# One message runs tasks for so long at most: acknowledged long before a broker takes it back (30 minutes).
+RUN_SECONDS = 60.0
 
 
 def declare_actor(
@@ -41,19 +42,22 @@ def declare_actor(
         """Run tasks and those remembered, unless their system is unknown or has enough of this process's threads."""
         if system not in slots:
             return
-        waiting = remembered[system]
+        waiting, ends_at = remembered[system], time.monotonic() + RUN_SECONDS
         waiting.extend([int(task_id) for task_id in task_ids])  # nonsense ends here, in its own message
-        if not slots[system].acquire(blocking=False):
-            return
-        try:
-            for _ in range(TASKS_PER_RUN):
-                try:
-                    task_id = waiting.popleft()
-                except IndexError:
-                    break
-                _run_one(task_id)
-        finally:
-            slots[system].release()
+        # Looked at again once the slot is free: whoever brought more just before that has found none.
+        while waiting and time.monotonic() < ends_at and slots[system].acquire(blocking=False):
+            try:
+                _run_waiting(waiting, ends_at)
+            finally:
+                slots[system].release()
+
+    def _run_waiting(waiting: deque[int], ends_at: float) -> None:
+        while time.monotonic() < ends_at:
+            try:
+                task_id = waiting.popleft()
+            except IndexError:
+                return
+            _run_one(task_id)
 
     def _run_one(task_id: int) -> None:
         try:

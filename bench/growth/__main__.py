@@ -22,7 +22,7 @@ from bench.growth.queries import milliseconds
 from bench.growth.report import markdown
 from bench.growth.sized import shop_with
 from bench.programs import ROOT
-from bench.servers import running_servers
+from bench.servers import production_servers
 from orderapp.logs import set_up_logs
 from tests.servers.process import ServerDiedError
 
@@ -38,9 +38,7 @@ def main() -> None:
     logging.getLogger().setLevel(logging.WARNING)  # each order tells of itself
     RESULTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="orderapp-growth-") as folder, ExitStack() as stack:
-        servers = stack.enter_context(running_servers(Path(folder)))
-        if servers.remark:
-            sys.exit(f"growth: {servers.remark}")
+        servers = stack.enter_context(production_servers())
         shops = []
         for orders in (0, *sizes):
             _say(f"Making a shop with {orders:,} finished orders ...")

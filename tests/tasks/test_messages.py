@@ -184,6 +184,19 @@ def test_a_slow_system_leaves_threads_for_the_others(worker: Worker, systems: di
     assert set(systems["bank"].ever_done.values()) == {1}
 
 
+def test_of_many_messages_at_once_none_is_forgotten_until_it_comes_again(
+    start_worker: Callable[..., Worker], systems: dict[str, Scripted]
+) -> None:
+    worker = start_worker(slots=1)
+    for _ in range(60):
+        worker.shop.submit()
+    task_ids = [task.id for task in worker.shop.tasks(kind="settle")]
+    # None of them is told of again within HINT_AGAIN_SECONDS: each message finds the slot free, or is seen by who has it.
+    for task_id in task_ids:
+        worker.broker.enqueue(hint_message([task_id], systems["bank"].name))
+    assert poll_until(lambda: {task.state for task in worker.shop.tasks(kind="settle")} == {"done"}, within_seconds=4)
+
+
 def test_a_task_that_breaks_its_run_gives_its_slot_back(
     start_worker: Callable[..., Worker], broker_urls: tuple[str, ...], systems: dict[str, Scripted]
 ) -> None:
