@@ -191,7 +191,7 @@ def test_of_many_messages_at_once_none_is_forgotten_until_it_comes_again(
     for _ in range(60):
         worker.shop.submit()
     task_ids = [task.id for task in worker.shop.tasks(kind="settle")]
-    # None of them is told of again within HINT_AGAIN_SECONDS: each message finds the slot free, or is seen by who has it.
+    # None is told of again within HINT_AGAIN_SECONDS: each message finds the slot free, or is seen by who has it.
     for task_id in task_ids:
         worker.broker.enqueue(hint_message([task_id], systems["bank"].name))
     assert poll_until(lambda: {task.state for task in worker.shop.tasks(kind="settle")} == {"done"}, within_seconds=4)
