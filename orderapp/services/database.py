@@ -92,6 +92,11 @@ def listening_connection(channel: str) -> Connection:
     return connection
 
 
+def give_up_idle_connections() -> None:
+    """Close all connections that nobody uses: one to the same server was lost, so they are likely to be lost, too."""
+    db.engine.dispose()
+
+
 def statements_nest() -> bool:
     """Return whether one statement may change several tables (PostgreSQL), or each needs its own (SQLite)."""
     return _engines().reading.dialect.name == "postgresql"
