@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -74,8 +75,15 @@ def test_a_handshake_that_fails_is_proof_that_nothing_was_sent(talk: Callable[[T
 
 
 def test_a_connection_that_is_gone_before_the_handshake_is_never_used_without_one() -> None:
-    with serving(resets_at_once) as server, call_within(2) as call:
+    connected = threading.Event()
+
+    def resets_once_connected(talk: Talk) -> None:
+        connected.wait(5)  # a reset that is faster than we are fails the connecting itself
+        resets_at_once(talk)
+
+    with serving(resets_once_connected) as server, call_within(2) as call:
         connection = connect("127.0.0.1", urlsplit(server.url).port or 0, 1)
+        connected.set()
 
         def is_gone() -> bool:
             try:
