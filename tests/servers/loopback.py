@@ -1,5 +1,6 @@
 """Free ports of loopback, and waiting until something answers there."""
 
+import itertools
 import os
 import random
 import socket
@@ -16,9 +17,15 @@ _MOST_WORKERS = 8
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _MOST_WORKERS
 
 
+_ours = itertools.cycle(random.sample(_PORTS[_WORKER::_MOST_WORKERS], len(_PORTS) // _MOST_WORKERS))
+
+
 def free_port() -> int:
-    """Return a TCP port of loopback on which nothing listens. Raises RuntimeError where none is found."""
-    for port in random.sample(_PORTS[_WORKER::_MOST_WORKERS], 100):
+    """Return a TCP port of loopback on which nothing listens. Raises RuntimeError where none is found.
+
+    None is returned twice until all have been: who asks for two before listening gets two.
+    """
+    for port in itertools.islice(_ours, 100):
         with socket.socket() as candidate:
             try:
                 candidate.bind((HOST, port))
