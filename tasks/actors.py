@@ -27,6 +27,20 @@ REMEMBERED_HINTS = 1000
 RUN_SECONDS = 60.0
 
 
+class _Stopping(dramatiq.Middleware):
+    """Knows when the process is told to stop: from then on no further task is begun, and what waits is told of again.
+
+    Else a message's tasks would go on one after the other for longer than a supervisor waits, and be killed half way.
+    """
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Begin no more."""
+        self.is_set = True
+
+
 def declare_actor(
     broker: dramatiq.Broker, app: Flask, settings: Settings, slots_per_system: int = SLOTS_PER_SYSTEM
 ) -> dramatiq.Actor[[list[int], str], None]:
@@ -37,6 +51,11 @@ def declare_actor(
         for name, system in settings.systems.items()
     }
     remembered: dict[str, deque[int]] = {system: deque(maxlen=REMEMBERED_HINTS) for system in settings.systems}
+    stopping = _Stopping()
+    broker.add_middleware(stopping)
+
+    def goes_on(ends_at: float) -> bool:
+        return not stopping.is_set and time.monotonic() < ends_at
 
     def run(task_ids: list[int], system: str) -> None:
         """Run tasks and those remembered, unless their system is unknown or has enough of this process's threads."""
@@ -45,14 +64,14 @@ def declare_actor(
         waiting, ends_at = remembered[system], time.monotonic() + RUN_SECONDS
         waiting.extend([int(task_id) for task_id in task_ids])  # nonsense ends here, in its own message
         # Looked at again once the slot is free: whoever brought more just before that has found none.
-        while waiting and time.monotonic() < ends_at and slots[system].acquire(blocking=False):
+        while waiting and goes_on(ends_at) and slots[system].acquire(blocking=False):
             try:
                 _run_waiting(waiting, ends_at)
             finally:
                 slots[system].release()
 
     def _run_waiting(waiting: deque[int], ends_at: float) -> None:
-        while time.monotonic() < ends_at:
+        while goes_on(ends_at):
             try:
                 task_id = waiting.popleft()
             except IndexError:

@@ -197,6 +197,30 @@ def test_of_many_messages_at_once_none_is_forgotten_until_it_comes_again(
     assert poll_until(lambda: {task.state for task in worker.shop.tasks(kind="settle")} == {"done"}, within_seconds=4)
 
 
+def test_a_worker_that_is_told_to_stop_ends_the_task_it_is_at_and_begins_no_other(
+    start_worker: Callable[..., Worker], systems: dict[str, Scripted]
+) -> None:
+    go_on, at_it = threading.Event(), threading.Event()
+
+    def wait(_verb: str, _effect: object) -> None:
+        at_it.set()
+        go_on.wait(30)
+
+    worker = start_worker(slots=1)
+    systems["bank"].before = wait
+    for _ in range(5):
+        worker.shop.submit()
+    tasks = worker.shop.tasks(kind="settle")
+    worker.broker.enqueue(hint_message([task.id for task in tasks], systems["bank"].name))
+    assert at_it.wait(10)
+    stopping = threading.Thread(target=worker.threads.stop)
+    stopping.start()
+    assert poll_until(lambda: not any(thread.running for thread in worker.threads.workers), within_seconds=10)
+    go_on.set()
+    stopping.join(20)
+    assert sorted(task.state for task in worker.shop.tasks(kind="settle")) == ["done"] + ["waiting"] * 4
+
+
 def test_a_task_that_breaks_its_run_gives_its_slot_back(
     start_worker: Callable[..., Worker], broker_urls: tuple[str, ...], systems: dict[str, Scripted]
 ) -> None:
