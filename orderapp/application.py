@@ -7,11 +7,15 @@ from types import TracebackType
 import structlog
 from flask import Flask, request
 
+from orderapp.fast_json import FastJson
+
 log = structlog.get_logger()
 
 
 class Application(Flask):
     """An application whose log names pages by what they are, not by where they are."""
+
+    json_provider_class = FastJson
 
     def log_exception(self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]) -> None:
         """Log an unforeseen error. Flask would log the path, and an order's path is the key to its page."""

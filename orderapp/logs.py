@@ -5,19 +5,35 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict
+
+from orderapp.fast_json import to_json
 
 # Where PostgreSQL refuses a row, it adds the row itself, with whatever is known of the customer.
 _REFUSED_ROW = re.compile(r"^DETAIL:.*?(?=^\[SQL: |^CONTEXT: |^\s*The above exception|\Z)", re.MULTILINE | re.DOTALL)
 
 
-def set_up_logs(*, json_lines: bool) -> None:
+class _StandardError:
+    """Standard error as it is at the moment of writing, not as it was when the logger was made."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def set_up_logs(*, json_lines: bool, level: int = logging.INFO) -> None:
     """Set up structlog and the standard library's logging, which libraries use, to write to standard error.
+
+    Events of ours go there straight: by way of the standard library each takes three times as long.
 
     Args:
         json_lines: JSON for machines (production); otherwise lines for people.
+        level: What is less than this is left out.
 
     """
     shared: list[structlog.types.Processor] = [
@@ -28,12 +44,14 @@ def set_up_logs(*, json_lines: bool) -> None:
         _without_rows,
     ]
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer(serializer=to_json)
+        if json_lines
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[*shared, renderer],
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _StandardError())),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -45,7 +63,7 @@ def set_up_logs(*, json_lines: bool) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(level)
     # These tell of every connection, at levels that are news only to their authors.
     for noisy in ("pika", "urllib3", "dramatiq", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -23,8 +23,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn an expected error into its one line."""
         # For the person who typed the command; the events are for processes that run unseen.
-        set_up_logs(json_lines=False)
-        logging.getLogger().setLevel(logging.WARNING)
+        set_up_logs(json_lines=False, level=logging.WARNING)
         # It reports each failed connection with a traceback of its own.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         try:

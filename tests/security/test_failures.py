@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -37,22 +35,20 @@ def test_an_unforeseen_error_is_logged_without_the_address_which_may_be_a_key(
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What the product logs in production; the tests' own logging is back afterwards."""
-    root, configured, stream = logging.getLogger(), structlog.get_config(), io.StringIO()
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """What the product logs in production, on standard error; the tests' own logging is back afterwards."""
+    root, configured = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers[:], root.level
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", stream)
-        set_up_logs(json_lines=True)
+    set_up_logs(json_lines=True)
     # Else the product's loggers would keep these settings when the test is over.
     structlog.configure(cache_logger_on_first_use=False)
-    yield stream
+    yield capsys
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.configure(**configured)
 
 
-def test_a_row_that_the_database_refuses_is_not_in_the_log(app: Flask, logged: io.StringIO) -> None:
+def test_a_row_that_the_database_refuses_is_not_in_the_log(app: Flask, logged: pytest.CaptureFixture[str]) -> None:
     def explode() -> str:
         with writing() as session:
             session.add(Product(sku="canary-sku", name="canary", price_minor=-1, currency="EUR", updated_at=db_now()))
@@ -60,7 +56,7 @@ def test_a_row_that_the_database_refuses_is_not_in_the_log(app: Flask, logged: i
 
     app.add_url_rule("/explode", "explode", explode)
     assert app.test_client().get("/explode").status_code == 500
-    text = logged.getvalue()
+    text = logged.readouterr().err
     assert "IntegrityError" in text
     assert "products" in text
     assert "canary" not in text
