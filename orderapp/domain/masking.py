@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
@@ -49,17 +49,20 @@ def mask(text: str, private: Iterable[str]) -> str:
         private: The values to hide: names, addresses, numbers, tokens. Empty ones are passed over.
 
     """
-    kept = _without(text, _parts(tuple(private)))
-    # What no database keeps: NUL, and half a character out of an escape such as "\ud800".
-    kept = kept.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    if not text:
+        return text
+    parts = [part for value in private for part in _parts(value)]
+    kept = _without(text, parts).replace("\x00", "\N{REPLACEMENT CHARACTER}")  # no database keeps NUL
+    if not kept.isascii():
+        kept = kept.encode("utf-8", "replace").decode()  # nor half a character out of an escape such as "\ud800"
     if max(len(text), len(kept)) > MAX_KEPT_CHARACTERS:
         kept = f"{kept[:MAX_KEPT_CHARACTERS]} ... ({len(text)} characters)"
     return kept
 
 
-@lru_cache(maxsize=256)  # an order's calls hide the same values but for the tokens, whatever thread makes them
-def _parts(private: tuple[str, ...]) -> tuple[Part, ...]:
-    return tuple(_part(text) for text in {part for value in private for part in (value, *_long_words(value)) if part})
+@lru_cache(maxsize=1024)  # an order's calls hide the same values, and each system's its token
+def _parts(value: str) -> tuple[Part, ...]:
+    return tuple(_part(text) for text in {value, *_long_words(value)} if text)
 
 
 def _long_words(value: str) -> list[str]:
@@ -95,13 +98,20 @@ class _Folding(dict[int, int]):
 _FOLDING = _Folding()
 
 
-def _without(text: str, parts: tuple[Part, ...]) -> str:
+def _without(text: str, parts: Sequence[Part]) -> str:
     """Return the beginning of a text with every part that begins in it blotted out, in its whole length."""
-    # Long enough that no part that begins among the characters kept is cut in two before it is found.
-    searched = text[: MAX_KEPT_CHARACTERS + max((part.characters for part in parts), default=0) * LONGEST_ESCAPE]
+    searched = text
+    if len(text) > MAX_KEPT_CHARACTERS:
+        # Long enough that no part that begins among the characters kept is cut in two before it is found.
+        searched = text[: MAX_KEPT_CHARACTERS + max((part.characters for part in parts), default=0) * LONGEST_ESCAPE]
     folded = _folded(searched)
-    found = [place for part in parts for place in _places(folded, part)]
-    found += [one.span() for one in PERSONAL_MEMBER.finditer(searched)]
+    found: list[tuple[int, int]] = []
+    for part in parts:
+        for anchor in part.anchors:
+            if anchor in folded:  # as few are, so no more is begun for the others
+                found += _places(folded, part, anchor)
+    if '"name"' in folded:
+        found += [one.span() for one in PERSONAL_MEMBER.finditer(searched)]
     pieces, end = [], 0
     for begins, ends in sorted(found):
         if begins >= MAX_KEPT_CHARACTERS:
@@ -112,20 +122,19 @@ def _without(text: str, parts: tuple[Part, ...]) -> str:
     return "".join((*pieces, searched[end:MAX_KEPT_CHARACTERS]))
 
 
-def _places(folded: str, part: Part) -> Iterator[tuple[int, int]]:
-    """Find a part in a folded text: its anchor, and then the other characters on both sides, however escaped."""
-    for anchor in part.anchors:
-        at = folded.find(anchor)
-        while at >= 0:
-            begins = {at}
-            for ways in part.before:
-                begins = {place - len(way) for place in begins for way in ways if folded.endswith(way, 0, place)}
-            ends = {at + len(anchor)}
-            for ways in part.after:
-                ends = {place + len(way) for place in ends for way in ways if folded.startswith(way, place)}
-            if begins and ends:
-                yield min(begins), max(ends)
-            at = folded.find(anchor, at + 1)
+def _places(folded: str, part: Part, anchor: str) -> Iterator[tuple[int, int]]:
+    """Find a part in a folded text: an anchor of it, and then the other characters on both sides, however escaped."""
+    at = folded.find(anchor)
+    while at >= 0:
+        begins = {at}
+        for ways in part.before:
+            begins = {place - len(way) for place in begins for way in ways if folded.endswith(way, 0, place)}
+        ends = {at + len(anchor)}
+        for ways in part.after:
+            ends = {place + len(way) for place in ends for way in ways if folded.startswith(way, place)}
+        if begins and ends:
+            yield min(begins), max(ends)
+        at = folded.find(anchor, at + 1)
 
 
 @lru_cache(maxsize=1024)  # the punctuation and letters of a few alphabets

@@ -55,19 +55,26 @@ def seconds_left(at_most: float | None) -> float | None:
 
 class _Bounded(socket.socket):
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(seconds_left(self.gettimeout()))
+        self._bound()
         return super().recv_into(*args, **kwargs)
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self.settimeout(seconds_left(self.gettimeout()))
+        self._bound()
         _call.sent = True
         super().sendall(*args, **kwargs)
 
     def send(self, *args: Any, **kwargs: Any) -> int:
         # TLS sends everything piece by piece through here, and each piece would get the whole time again.
-        self.settimeout(seconds_left(self.gettimeout()))
+        self._bound()
         _call.sent = True
         return super().send(*args, **kwargs)
+
+    def _bound(self) -> None:
+        """Let the next wait end with the call; setting what is set already would be a system call for nothing."""
+        present = self.gettimeout()
+        wanted = seconds_left(present)
+        if wanted != present:
+            self.settimeout(wanted)
 
 
 class BoundedSocket(_Bounded):
