@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from orderapp.domain import discounts
 from orderapp.domain.money import MAX_MINOR, Money
@@ -14,6 +15,7 @@ from orderapp.errors import InvalidRequest
 from orderapp.services.admission import Admission
 from orderapp.services.looking_up import Sold
 from orderapp.services.placement import Stopped, Try
+from orderapp.services.side_by_side import all_of
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
 
@@ -78,25 +80,32 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
     for name, answer in admission.refusals.items():
         now = time.monotonic()
         return Offered(stopped=Stopped(name, answer.outcome, answer.code), tried=Try("act", answer, now, now))
-    offers: list[tuple[str, str, str, int]] = []
-    for system in systems.values():
-        if system.part is not Part.BLOCKING or not system.can("quote") or not system.concerns(request):
-            continue
+    asked = [
+        system
+        for system in systems.values()
+        if system.part is Part.BLOCKING and system.can("quote") and system.concerns(request)
+    ]
+    for system in asked:
         if not system.configured:
             raise InvalidRequest({"": [f"{system.title} can't be used here."]})
-        started = time.monotonic()
-        quote = admission.of(system).quote(request)
+    answers = all_of([partial(_ask, admission.of(system), request) for system in asked])
+    offers: list[tuple[str, str, str, int]] = []
+    for system, (quote, started, ended) in zip(asked, answers, strict=True):
         if quote is None:
             continue
         if quote.field:
             raise InvalidRequest({quote.field: [NOT_USABLE]})
         stopped = _obstacle(system, quote, subtotal)
         if stopped:
-            return Offered(
-                stopped=stopped, tried=Try("quote", _as_answer(stopped, quote.answer), started, time.monotonic())
-            )
+            return Offered(stopped=stopped, tried=Try("quote", _as_answer(stopped, quote.answer), started, ended))
         offers.append((system.name, quote.code, quote.kind, quote.value))
     return Offered(discounts.apply(subtotal, offers))
+
+
+def _ask(system: System, request: OrderRequest) -> tuple[Quote | None, float, float]:
+    """Return what a system offers, and when it was asked and answered, by the monotonic clock."""
+    started = time.monotonic()
+    return system.quote(request), started, time.monotonic()
 
 
 def _obstacle(system: System, quote: Quote, subtotal: Money) -> Stopped | None:
