@@ -4,7 +4,6 @@ import os
 import sys
 
 from orderapp.application import Application
-from orderapp.capacity import watch_queue
 from orderapp.config import Settings
 from orderapp.errors import ConfigurationError
 from orderapp.garbage import leave_what_stays
@@ -14,7 +13,7 @@ bind = "127.0.0.1:8000"
 # Two processes of sixteen threads: a thread waits for the external systems most of its time, and each thread holds one
 # database connection at the most (the pool has room for forty a process).
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-worker_class = "gthread"
+worker_class = "orderapp.web_worker.Worker"  # gthread, with a bound to its queue
 threads = 16
 # Longer than the idle time after which common proxies (60 s) drop their connections to us.
 keepalive = 75
@@ -34,8 +33,7 @@ preload_app = False
 
 
 def post_worker_init(worker):
-    """Tell the application how long the queue for the worker's threads is, let it wake the relay, and settle down."""
-    watch_queue(worker.wsgi, worker.tpool._work_queue.qsize, worker.cfg.threads)
+    """Let the application wake the relay, and settle down."""
     if isinstance(worker.wsgi, Application):  # not the plain shop, which `make bench` runs with the same settings
         start_telling(worker.wsgi)
         leave_what_stays()

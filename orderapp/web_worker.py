@@ -1,0 +1,15 @@
+"""gunicorn's worker with threads, whose queue has a bound."""
+
+from __future__ import annotations
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from orderapp.capacity import Threads
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A web process."""
+
+    def get_thread_pool(self) -> Threads:
+        """Return the threads that serve requests; gunicorn asks for them once."""
+        return Threads(self.cfg.threads)
