@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 
 import dramatiq
 import structlog
@@ -12,17 +11,15 @@ from flask import Flask
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.running import run_task
+from orderapp.services.running_together import Together
 from tasks.queues import ACTOR
+from tasks.remembered import Remembered
 
 log = structlog.get_logger()
 
 # Threads of one worker process that one system may keep busy: half of dramatiq's default of eight, so that a system
 # that answers slowly never has them all.
 SLOTS_PER_SYSTEM = 4
-# Hints that found no slot are remembered, and run by whoever holds one. Remembering is no promise: the rows come round
-# again by themselves, so beyond a thousand the oldest is forgotten.
-REMEMBERED_HINTS = 1000
 # One message runs tasks for so long at most: acknowledged long before a broker takes it back (30 minutes).
 RUN_SECONDS = 60.0
 
@@ -50,7 +47,8 @@ def declare_actor(
         name: threading.BoundedSemaphore(min(slots_per_system, system.limits.concurrency or slots_per_system))
         for name, system in settings.systems.items()
     }
-    remembered: dict[str, deque[int]] = {system: deque(maxlen=REMEMBERED_HINTS) for system in settings.systems}
+    remembered = {name: Remembered() for name in settings.systems}
+    together = {name: Together(system, settings) for name, system in settings.systems.items()}
     stopping = _Stopping()
     broker.add_middleware(stopping)
 
@@ -62,28 +60,21 @@ def declare_actor(
         if system not in slots:
             return
         waiting, ends_at = remembered[system], time.monotonic() + RUN_SECONDS
-        waiting.extend([int(task_id) for task_id in task_ids])  # nonsense ends here, in its own message
+        waiting.add([int(task_id) for task_id in task_ids])  # nonsense ends here, in its own message
         # Looked at again once the slot is free: whoever brought more just before that has found none.
         while waiting and goes_on(ends_at) and slots[system].acquire(blocking=False):
             try:
-                _run_waiting(waiting, ends_at)
+                _run_waiting(waiting, together[system], ends_at)
             finally:
                 slots[system].release()
 
-    def _run_waiting(waiting: deque[int], ends_at: float) -> None:
-        while goes_on(ends_at):
+    def _run_waiting(waiting: Remembered, together: Together, ends_at: float) -> None:
+        while goes_on(ends_at) and (task_ids := waiting.take(together.at_most)):
             try:
-                task_id = waiting.popleft()
-            except IndexError:
-                return
-            _run_one(task_id)
-
-    def _run_one(task_id: int) -> None:
-        try:
-            with app.app_context():
-                run_task(task_id, settings)
-        except DatabaseUnavailable:
-            # The row is untouched or under its lease: the timer brings it back. Raising would dead-letter the hint.
-            log.warning("task.database_unavailable", task=task_id)
+                with app.app_context():
+                    together.run(task_ids, lambda: goes_on(ends_at))
+            except DatabaseUnavailable:
+                # The rows are untouched or under a lease: the timer brings them back. Raising would dead-letter hints.
+                log.warning("task.database_unavailable", tasks=task_ids)
 
     return dramatiq.actor(actor_name=ACTOR, broker=broker)(run)

@@ -22,14 +22,14 @@ log = structlog.get_logger()
 
 # How long the relay lies still after it has told of something: what it told of has time to be claimed, and what becomes
 # due meanwhile goes into common messages. Half of this is what a task waits for in the median while there are many.
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 # How often it looks where nobody wakes it: what becomes due by itself (a repetition) is noticed after half of this, and
 # a look costs half a millisecond. SQLite has no way to wake it, so there it looks as often as it may.
 POLL_SECONDS = 0.25
 # What becomes due together goes into one message: it, its confirmation and its acknowledgement cost as much as a task's
 # call. A worker runs them one after the other, so more of them would wait for each other; what a slow system holds up
 # is told of again after some seconds, to whoever has nothing to do.
-TASKS_PER_MESSAGE = 10
+TASKS_PER_MESSAGE = 20
 # After a failure of the database or the broker: soon enough to be unnoticed, seldom enough not to fill the log.
 PAUSE_SECONDS = 1.0
 

@@ -91,7 +91,8 @@ def importing(module: str) -> list[Path]:
     for path in PRODUCT:
         for node in code_of(path):
             imported = [one.name for one in node.names] if isinstance(node, ast.Import) else []
-            imported += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                imported += [f"{node.module}.{one.name}" for one in node.names]
             if any(one == module or one.startswith(f"{module}.") for one in imported):
                 found.append(path)
     return sorted(set(found))
@@ -110,13 +111,21 @@ def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
             yield (names_in(node.func) or [""])[0], node
 
 
-COMMITTING = ("commit", "writing", "at_once", "begin")
+COMMITTING = ("commit", "writing", "begin", "raw_connection", "ReadyStatement")
 
 
 def test_only_services_commit() -> None:
     elsewhere = [path for path in PRODUCT if SERVICES not in path.parents and SANDBOX not in path.parents]
     found = [(path, name) for path in elsewhere for name, _ in calls(path) if name in COMMITTING]
     assert found == []
+    # Whoever has a ready statement commits by running it, whatever the name it is run under.
+    having = importing("orderapp.services.ready_statements")
+    assert having
+    assert {path.parent for path in having} == {SERVICES}
+
+
+def test_the_driver_is_used_past_sqlalchemy_in_few_places() -> None:
+    assert importing("psycopg") == [SERVICES / "ready_statements.py", SERVICES / "waking.py"]
 
 
 STATE_WORDS = {state.value for states in EDGES.values() for state in states}

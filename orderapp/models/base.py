@@ -113,7 +113,8 @@ class seconds_until(FunctionElement[float]):  # noqa: N801 - reads as the SQL fu
 
 @compiles(seconds_until, "postgresql")
 def _until_on_postgresql(element: seconds_until, compiler: Any, **kw: Any) -> str:
-    return f"EXTRACT(EPOCH FROM ({compiler.process(element.clauses, **kw)} - statement_timestamp()))"
+    seconds = f"EXTRACT(EPOCH FROM ({compiler.process(element.clauses, **kw)} - statement_timestamp()))"
+    return f"CAST({seconds} AS double precision)"
 
 
 @compiles(seconds_until, "sqlite")

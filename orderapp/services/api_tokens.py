@@ -13,8 +13,9 @@ from orderapp.errors import InvalidRequest, NotFound
 from orderapp.models import ApiToken, db_now, table_of
 from orderapp.services import audit
 from orderapp.services.audit import COMMAND_LINE, Act
-from orderapp.services.database import asking, writing
+from orderapp.services.database import writing
 from orderapp.services.order_request import FORBIDDEN
+from orderapp.services.ready_statements import ReadyStatement
 
 log = structlog.get_logger()
 
@@ -23,7 +24,9 @@ MAX_NAME_CHARACTERS = 100
 
 # Built once, on the table: each request asks it.
 _TOKENS = table_of(ApiToken).c
-_CLIENT_OF = select(_TOKENS.id).where(_TOKENS.token_hash == bindparam("hash"), _TOKENS.revoked_at.is_(None))
+_CLIENT_OF = ReadyStatement(
+    select(_TOKENS.id).where(_TOKENS.token_hash == bindparam("hash"), _TOKENS.revoked_at.is_(None))
+)
 
 
 def create(name: str) -> str:
@@ -71,8 +74,8 @@ def create(name: str) -> str:
 
 def authenticate(token: str) -> int | None:
     """Return the client whose token this is, or None for an unknown or revoked one."""
-    with asking() as connection:
-        return connection.scalar(_CLIENT_OF, {"hash": _hash(token)})
+    clients = _CLIENT_OF.ask({"hash": _hash(token)})
+    return clients[0].id if clients else None
 
 
 def revoke(name: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Float, Uuid, bindparam, literal_column, or_, select
+from sqlalchemy import ColumnElement, Float, Uuid, bindparam, literal, literal_column, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
@@ -56,7 +56,8 @@ def locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[An
     # written out, since nothing correlates inside ON CONFLICT: with the column, any ended order would free every cart
     locked_by: ColumnElement[uuid.UUID] = literal_column(f"{locks.name}.order_id")
     ended = select(Order.id).where(
-        Order.id == locked_by, Order.state.in_((OrderState.FAILED.value, OrderState.CANCELLED.value))
+        Order.id == locked_by,
+        Order.state.in_([literal(state.value) for state in (OrderState.FAILED, OrderState.CANCELLED)]),
     )
     free = None if whatever_holds_it else or_(locks.c.expires_at < db_now(), ended.exists())
     on_conflict = statement.on_conflict_do_update(index_elements=[locks.c.cart_hash], set_=values, where=free)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
 from orderapp.domain.orders import Effect
-from orderapp.domain.states import TaskKind
-from orderapp.models import Task, db_now
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.models import Task, db_now, table_of
 from orderapp.services import circuits, pacing, suspects
 from orderapp.services.claiming_at_once import take_at_once
 from orderapp.services.database import asking, statements_nest, writing
 from orderapp.services.documents import load_document
 from orderapp.services.earlier_attempts import Known, ask_known
+from orderapp.services.ready_statements import ReadyStatement
 from orderapp.services.taking import claimable, taking
+from orderapp.services.transitions import move
 from orderapp.systems.base import System
 
 
@@ -38,6 +41,14 @@ class Claim:
         return self.lease_ends_at - time.monotonic()
 
 
+# Built once: of what is told of twice, the second hint finds nothing.
+_DUE = ReadyStatement(
+    select(table_of(Task).c.id).where(
+        table_of(Task).c.id == bindparam("task"), Task.state == TaskState.WAITING.value, Task.due_at <= db_now()
+    )
+)
+
+
 class _NotNow(Exception):
     """The system's rate or number of running tasks is used up: the claim is rolled back, as if it had never been."""
 
@@ -53,12 +64,11 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
     Idempotent because: the claim is one conditional statement; whoever comes second finds nothing to claim.
     If we die here: the lease runs out, and the timer makes the task due again; the attempt stays counted.
     """
-    started = time.monotonic()
-    lease_ends_at = started + settings.task_lease_seconds
-    taken = take_at_once(task_id, settings.task_lease_seconds, _plain(settings)) if statements_nest() else None
-    if taken is not None:
-        known = taken.known or _ask_known(task_id)
-        return Claim(taken.task, Effect(taken.task.key, taken.document), known, lease_ends_at)
+    lease_ends_at = time.monotonic() + settings.task_lease_seconds
+    for held in claim_plainly([task_id], settings):
+        return held
+    if statements_nest() and not _DUE.ask({"task": task_id}):
+        return None  # as most that can't be had in that way: somebody else has it, or has had it
     try:
         with writing() as session:
             row, probing = _take(session, task_id, settings)
@@ -68,6 +78,35 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
         return None
     except _NotNow:
         return None
+
+
+def claim_plainly(task_ids: Sequence[int], settings: Settings) -> list[Claim]:
+    """Claim those of these tasks that nothing else has to be looked at for; the others are for `claim`.
+
+    Transaction: one, of one statement, on PostgreSQL; elsewhere nothing is claimed in this way.
+    Idempotent because, If we die here: as for `claim`.
+    """
+    if not statements_nest():
+        return []
+    lease_ends_at = time.monotonic() + settings.task_lease_seconds
+    return [
+        Claim(one.task, Effect(one.task.key, one.document), one.known or _ask_known(one.task.id), lease_ends_at)
+        for one in take_at_once(task_ids, settings.task_lease_seconds, _plain(settings))
+    ]
+
+
+def give_back(claims: Sequence[Claim]) -> None:
+    """Give back tasks that nothing was done for: they are due again, and the attempts don't count.
+
+    Transaction: one, committed here.
+    Idempotent because: each is moved only under its fencing token, once.
+    If we die here: the leases run out, and the timer makes the tasks due again; the attempts stay counted.
+    """
+    with writing() as session:
+        for one in claims:
+            ours = (Task.id == one.task.id, Task.fencing == one.task.fencing, Task.state == TaskState.RUNNING.value)
+            again = {"attempts": Task.attempts - 1, "publish_at": db_now(), "lease_until": None}
+            move(session, Task, TaskState.WAITING, *ours, **again)
 
 
 def _ask_known(task_id: int) -> Known:

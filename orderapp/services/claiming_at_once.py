@@ -1,22 +1,24 @@
-"""A claim as one statement, for what is usual: nothing but the task's own row changes (PostgreSQL only).
+"""Claims as one statement, for what is usual: nothing but the tasks' own rows change (PostgreSQL only).
 
-It takes the task and reads along with it what a first run needs: the order, and how many have held its placement.
+It takes tasks and reads along with each what a first run needs: the order, and how many have held its placement.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from orderapp.domain.orders import OrderDocument
 from orderapp.models import Submission, Task, seconds_until, table_of
-from orderapp.services.database import at_once
 from orderapp.services.documents import document_of, with_document
 from orderapp.services.earlier_attempts import Known
-from orderapp.services.taking import taking
+from orderapp.services.ready_statements import ReadyStatement
+from orderapp.services.taking import taking_plainly
 
 _COLUMNS = tuple(table_of(Task).c.keys())
 _PREFIX = "task_"  # of the task's columns, beside the order's
@@ -31,19 +33,22 @@ class Taken:
     known: Known | None
 
 
-def take_at_once(task_id: int, lease_seconds: float, systems: tuple[str, ...]) -> Taken | None:
-    """Take a task of one of these systems; None, and nothing changed, where it can't be had in this way.
+def take_at_once(task_ids: Sequence[int], lease_seconds: float, systems: tuple[str, ...]) -> list[Taken]:
+    """Take tasks of these systems; those that can't be had in this way are missing, and nothing of them has changed.
 
     Transaction: one, of one statement.
     Idempotent because: it is conditional; whoever comes second finds nothing to take.
-    If we die here: the lease runs out, and the timer makes the task due again; the attempt stays counted.
+    If we die here: the lease runs out, and the timer makes the tasks due again; the attempts stay counted.
     """
-    with at_once() as connection:
-        rows = connection.execute(_taking(systems), {"task": task_id, "lease_seconds": lease_seconds}).all()
-    if not rows:
-        return None
+    several = len(task_ids) > 1
+    which = {"tasks": sorted(task_ids)} if several else {"task": task_ids[0]}
+    rows = _taking(systems, several).run({**which, "lease_seconds": lease_seconds})
+    return [_taken(list(of_one)) for _, of_one in groupby(rows, key=lambda row: row.task_id)]
+
+
+def _taken(rows: Sequence[Any]) -> Taken:
     row = rows[0]
-    task = Task(**{name: row._mapping[_PREFIX + name] for name in _COLUMNS})
+    task = Task(**{name: getattr(row, _PREFIX + name) for name in _COLUMNS})
     # A first claim has no earlier attempts. Those of a later one are not for this statement to read: had it waited for
     # the row, it would not see what the last holder has written.
     known = Known.of_row(row, doubtful=False, accepted=False) if task.claims == 1 else None
@@ -51,14 +56,15 @@ def take_at_once(task_id: int, lease_seconds: float, systems: tuple[str, ...]) -
 
 
 @lru_cache(maxsize=8)  # built once: the systems of a process don't change
-def _taking(systems: tuple[str, ...]) -> Select[Any]:
-    taken = taking(systems, alone=True).cte("taken")
+def _taking(systems: tuple[str, ...], several: bool) -> ReadyStatement:
+    taken = taking_plainly(systems, several=several).cte("taken")
     submissions = table_of(Submission).c
     holders = select(submissions.fencing).where(submissions.placement_id == taken.c.placement_id).scalar_subquery()
-    return with_document(
+    statement = with_document(
         taken,
         *(taken.c[name].label(_PREFIX + name) for name in _COLUMNS),
         seconds_until(taken.c.absent_from).label("absent_in"),
         seconds_until(taken.c.key_dies_at).label("key_left"),
         holders.label("holders"),
     )
+    return ReadyStatement(statement)

@@ -17,11 +17,12 @@ from orderapp.domain.states import OrderState, PlacementState, StepState, TaskSt
 from orderapp.errors import LeaseLost
 from orderapp.models import Order, Placement, Step, Task, db_now, table_of
 from orderapp.services.compensation import plan_surplus
-from orderapp.services.database import at_once, statements_nest, writing
+from orderapp.services.database import statements_nest, writing
 from orderapp.services.history import record_steps, recording_steps_of, step_attempts
 from orderapp.services.json_rows import as_json, rows_of
 from orderapp.services.learning import learn_from_steps, nothing_to_learn
 from orderapp.services.placement import Held, StepResult
+from orderapp.services.ready_statements import ReadyStatement
 from orderapp.services.submissions import GIVE_UP_LEASE, give_up_lease
 from orderapp.services.transitions import moving
 from orderapp.systems.base import Part
@@ -49,7 +50,8 @@ _STEPS_ARE_DONE = (
     .values(outcome=Outcome.DONE.value, code="", decided_at=db_now())
 )
 _TASKS = table_of(Task).c
-_TASK_COLUMNS = ("kind", "system", "key", "state", "attempts", "attempt_limit", "claims", "fencing")
+_TASK_COLUMNS = ("kind", "system", "key", "state", "attempts", "attempt_limit", "claims", "fencing", "cleared_claims",
+                 "keep")  # fmt: skip
 _INSERT_TASKS = (
     insert(table_of(Task))
     .values(due_at=db_now(), publish_at=db_now(), created_at=db_now())
@@ -114,8 +116,7 @@ def _confirm_in_one_statement(held: Held, results: list[StepResult], systems: Sy
         "tasks": as_json({name: task[name] for name in _TASK_COLUMNS} for task in _forward_tasks(held, systems)),
     }
     try:
-        with at_once() as connection:
-            rows = connection.execute(_CONFIRM_IN_ONE, parameters).all()
+        rows = _CONFIRM_IN_ONE.run(parameters)
     except DataError as error:
         if getattr(error.orig, "sqlstate", None) != DIVISION_BY_ZERO:
             raise
@@ -155,7 +156,7 @@ def _confirm_in_one() -> Select[Any]:
     )
 
 
-_CONFIRM_IN_ONE = _confirm_in_one()  # built once
+_CONFIRM_IN_ONE = ReadyStatement(_confirm_in_one())
 
 
 def _held_parameters(held: Held) -> dict[str, Any]:
@@ -184,6 +185,8 @@ def _forward_tasks(held: Held, systems: Systems) -> list[dict[str, Any]]:
             "attempt_limit": system.backoff.attempts,
             "claims": 0,
             "fencing": 0,
+            "cleared_claims": 0,
+            "keep": 0,
         }
         for part in (Part.SETTLE, Part.NOTIFY)
         for system in systems.having(part)

@@ -48,7 +48,7 @@ def writing() -> Iterator[Session]:
 
     """
     with (
-        _translated(),
+        translated(),
         Session(_engines().writing, expire_on_commit=False) as session,
         session.begin(),
     ):
@@ -62,31 +62,20 @@ def reading() -> Iterator[Session]:
     On PostgreSQL without a transaction around it: at READ COMMITTED each statement has a snapshot of its own anyhow,
     BEGIN and ROLLBACK would be two round trips more, and after each ROLLBACK psycopg forgets what it has prepared.
     """
-    with _translated(), Session(_engines().reading, expire_on_commit=False) as session:
+    with translated(), Session(_engines().reading, expire_on_commit=False) as session:
         yield session
-
-
-@contextmanager
-def at_once() -> Iterator[Connection]:
-    """Open a transaction of exactly one statement. Raises DatabaseUnavailable, as `writing` does.
-
-    On PostgreSQL the statement commits itself, which saves the round trips of BEGIN and COMMIT; a second one in the
-    block would be a transaction of its own. It is a connection and no session: rows are all that one statement needs.
-    """
-    with _translated(), _engines().single.begin() as connection:
-        yield connection
 
 
 @contextmanager
 def asking() -> Iterator[Connection]:
     """Open a connection that only reads: `reading`, where rows are all that is wanted. Raises DatabaseUnavailable."""
-    with _translated(), _engines().reading.connect() as connection:
+    with translated(), _engines().reading.connect() as connection:
         yield connection
 
 
 def listening_connection(channel: str) -> Connection:
     """Return a connection that hears what is notified on a channel (PostgreSQL only). Raises DatabaseUnavailable."""
-    with _translated():
+    with translated():
         connection = _engines().reading.connect()
         connection.exec_driver_sql(f"LISTEN {channel}")
     return connection
@@ -107,7 +96,6 @@ class _Engines:
     """The application's engine, with the options for each of its uses."""
 
     writing: Engine
-    single: Engine
     reading: Engine
 
 
@@ -122,7 +110,8 @@ def ping() -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Let whatever means "not now" come out as DatabaseUnavailable."""
     try:
         yield
     except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
@@ -187,9 +176,7 @@ def prepare(app: Flask) -> None:
     writing = engine.execution_options(**WRITES)
     committing_itself = engine.execution_options(**COMMITS_ITSELF)
     app.extensions["orderapp.engines"] = (
-        _Engines(writing, committing_itself, committing_itself)
-        if engine.dialect.name == "postgresql"
-        else _Engines(writing, writing, engine)
+        _Engines(writing, committing_itself) if engine.dialect.name == "postgresql" else _Engines(writing, engine)
     )
 
 

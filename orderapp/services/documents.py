@@ -79,9 +79,10 @@ def _orders_with_parts() -> Select[Any]:
 
 
 def with_document(beside: CTE, *columns: ColumnElement[Any]) -> Select[Any]:
-    """Select these columns with an order's rows for `document_of`, beside a row with its `order_id` (PostgreSQL only).
+    """Select these columns with orders' rows for `document_of`, beside rows with an `id` and an `order_id`.
 
-    The order's lines and discounts are looked up by that id, however many there are of others.
+    Those of one row are together. An order's lines and discounts are looked up by its id, however many there are of
+    others (PostgreSQL only).
     """
     orders, parts = table_of(Order), _parts(beside).lateral("parts")
     document = [orders.c[name] for name in _DOCUMENT_COLUMNS]
@@ -89,7 +90,7 @@ def with_document(beside: CTE, *columns: ColumnElement[Any]) -> Select[Any]:
         select(*columns, *document, parts.c.part, parts.c.word, parts.c.text, parts.c.quantity, parts.c.minor)
         .join_from(beside, orders, orders.c.id == beside.c.order_id)
         .outerjoin(parts, true())
-        .order_by(parts.c.position, parts.c.word)
+        .order_by(beside.c.id, parts.c.position, parts.c.word)
     )
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
 import time
 import uuid
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Float, bindparam, insert, select, true
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningInsert
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import TaskKind, TaskState
+from orderapp.fast_json import to_json
 from orderapp.models import Attempt, Task, db_now, table_of
 from orderapp.services.json_rows import rows_of
 from orderapp.services.placement import StepResult, Try
@@ -27,9 +25,8 @@ TAKEN_AWAY = Answer(
     "the task was taken from its worker while that was at it; what came of the call is unknown",
     called=False,
 )
-PREFIX = "attempt_"  # of parameters, in a statement that has others as well
-_NAMES = ("order_id", "task_id", "step_id", "system", "number", "verb", "duration_ms", "worker", "outcome", "code",
-          "worked", "message", "exchanges")  # fmt: skip
+TASK_ATTEMPT = ("order_id", "task_id", "step_id", "system", "number", "verb", "duration_ms", "worker", "outcome",
+                "code", "worked", "message", "exchanges")  # fmt: skip
 _HOST = socket.gethostname()[:60]
 # Built once, on the table. Begun by the database's clock, set back by how long ago that was.
 _INSERT_ATTEMPTS = insert(table_of(Attempt)).values(started_at=db_now(bindparam("since_start_seconds", type_=Float)))
@@ -58,8 +55,8 @@ def step_attempts(results: list[StepResult]) -> list[dict[str, Any]]:
 
 def recording_steps_of(order: CTE) -> CTE:
     """Return `record_steps` as a part of a statement that has moved the order; its parameter is `attempts`."""
-    attempts, names = table_of(Attempt), [name for name in _NAMES if name not in ("order_id", "task_id")]
-    given = rows_of("attempts", attempts, names, seconds=["since_start_seconds"])
+    attempts, names = table_of(Attempt), [name for name in TASK_ATTEMPT if name not in ("order_id", "task_id")]
+    given = rows_of("attempts", attempts, names, further={"since_start_seconds": Float()})
     values = [given.c[name] for name in names]
     rows = select(order.c.id, *values, db_now(given.c.since_start_seconds)).join_from(order, given, true())
     inserting = insert(attempts).from_select(["order_id", *names, "started_at"], rows)
@@ -68,24 +65,7 @@ def recording_steps_of(order: CTE) -> CTE:
 
 def record_attempt(session: Session, task: Task, one: Try) -> None:
     """Write a task's attempt under the number of its claim. Transaction: within the caller's."""
-    session.connection().execute(_INSERT_ATTEMPTS, _row_of_task(task, one))
-
-
-def recording_if(moved: CTE) -> ReturningInsert[int]:
-    """Return the statement that writes a task's attempt if `moved` has moved the task: both are one (PostgreSQL only).
-
-    Its parameters are those of `moved` and `attempt_parameters`; it returns the attempt's id, or no row.
-    """
-    attempts = table_of(Attempt)
-    values = [bindparam(PREFIX + name, type_=attempts.c[name].type) for name in _NAMES]
-    started_at = db_now(bindparam(f"{PREFIX}since_start_seconds", type_=Float))
-    row = select(*values, started_at).where(select(moved).exists())
-    return insert(attempts).from_select([*_NAMES, "started_at"], row).returning(attempts.c.id)
-
-
-def attempt_parameters(task: Task, one: Try) -> dict[str, Any]:
-    """Return what `recording_if` writes."""
-    return {PREFIX + name: value for name, value in _row_of_task(task, one).items()}
+    session.connection().execute(_INSERT_ATTEMPTS, task_attempt(task, one))
 
 
 def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
@@ -103,7 +83,8 @@ def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
             record_attempt(session, task, Try(verb, TAKEN_AWAY, now, now))
 
 
-def _row_of_task(task: Task, one: Try) -> dict[str, Any]:
+def task_attempt(task: Task, one: Try) -> dict[str, Any]:
+    """Return the row of a task's attempt under the number of its claim: TASK_ATTEMPT and `since_start_seconds`."""
     return {
         "order_id": task.order_id,
         "task_id": task.id,
@@ -125,5 +106,5 @@ def _row(one: Try) -> dict[str, Any]:
         "code": answer.code[:64],
         "worked": answer.worked,
         "message": answer.message[:500],
-        "exchanges": json.dumps([asdict(exchange) for exchange in answer.exchanges]),
+        "exchanges": to_json(answer.exchanges),
     }

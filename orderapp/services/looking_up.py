@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, Connection, FromClause, ScalarSelect, Select, String, any_, bindparam, func, select
+from sqlalchemy import ARRAY, JSON, FromClause, ScalarSelect, Select, String, any_, bindparam, func, select
 
 from orderapp.domain.money import Money
 from orderapp.models import Product, Submission, table_of
 from orderapp.services.database import asking, statements_nest
 from orderapp.services.rate_limits import COUNTED, Counted
+from orderapp.services.ready_statements import ReadyStatement
 from orderapp.services.standing import STANDING, Standing, standing_of
 
 _PRODUCTS, _SUBMISSIONS = table_of(Product).c, table_of(Submission).c
@@ -46,9 +47,7 @@ class Beforehand:
 def look_up(scope: str, key: str, skus: Iterable[str], buckets: Iterable[str] = ()) -> Beforehand:
     """Ask for what is recorded under a key, for products, for how the systems stand, and for counters."""
     wanted = {"scope": scope, "key": key, "skus": list(skus), "buckets": list(buckets)}
-    with asking() as connection:
-        found = (_at_once if statements_nest() else _one_by_one)(connection, wanted)
-    submitted, products, standing, counted = found
+    submitted, products, standing, counted = (_at_once if statements_nest() else _one_by_one)(wanted)
     return Beforehand(
         bool(submitted),
         {sku: Sold(name, Money(price_minor, currency)) for sku, name, price_minor, currency in products},
@@ -57,18 +56,19 @@ def look_up(scope: str, key: str, skus: Iterable[str], buckets: Iterable[str] = 
     )
 
 
-def _at_once(connection: Connection, wanted: Mapping[str, Any]) -> tuple[Any, ...]:
-    submitted, *lists = connection.execute(_ALL, wanted).one()
+def _at_once(wanted: Mapping[str, Any]) -> tuple[Any, ...]:
+    submitted, *lists = _ALL.ask(wanted)[0]
     return submitted, *(rows or () for rows in lists)
 
 
-def _one_by_one(connection: Connection, wanted: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (
-        connection.execute(_SUBMITTED, wanted).first(),
-        connection.execute(_SOLD.where(_PRODUCTS.sku.in_(bindparam("skus", expanding=True))), wanted).all(),
-        connection.execute(STANDING).all(),
-        connection.execute(COUNTED.where(_BUCKET.in_(bindparam("buckets", expanding=True))), wanted).all(),
-    )
+def _one_by_one(wanted: Mapping[str, Any]) -> tuple[Any, ...]:
+    with asking() as connection:
+        return (
+            connection.execute(_SUBMITTED, wanted).first(),
+            connection.execute(_SOLD.where(_PRODUCTS.sku.in_(bindparam("skus", expanding=True))), wanted).all(),
+            connection.execute(STANDING).all(),
+            connection.execute(COUNTED.where(_BUCKET.in_(bindparam("buckets", expanding=True))), wanted).all(),
+        )
 
 
 def _any_of(parameter: str) -> Any:
@@ -95,4 +95,4 @@ _SUBMITTED = select(_SUBMISSIONS.id).where(
 )
 _SOLD = select(_PRODUCTS.sku, _PRODUCTS.name, _PRODUCTS.price_minor, _PRODUCTS.currency)
 _BUCKET = COUNTED.selected_columns.bucket
-_ALL = _all()
+_ALL = ReadyStatement(_all())

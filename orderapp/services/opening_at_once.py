@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CTE, Float, Select, Table, bindparam, insert, literal, select, true
+from sqlalchemy import CTE, Float, Table, bindparam, insert, literal, select, true
 
 from orderapp.domain.states import PlacementState
 from orderapp.models import Order, OrderDiscount, OrderLine, Placement, Step, Submission, db_now, table_of
 from orderapp.services.cart_locks import Cart, locking, locking_parameters
-from orderapp.services.database import at_once
 from orderapp.services.json_rows import as_json, rows_of
+from orderapp.services.ready_statements import ReadyStatement
 
 _ORDER_COLUMNS = ("id", "number", "client_id", "state", "placement_number", "customer_name", "customer_email",
                   "customer_phone", "member_ref", "coupon", "benefit", "currency", "subtotal_minor",
@@ -58,18 +58,16 @@ def write_at_once(
     locks = bool(cart.duplicate_window_seconds)
     if locks:
         parameters |= locking_parameters(order["id"], cart)
-    with at_once() as connection:
-        statement = _statement(locks_cart=locks, whatever_holds_it=cart.allow_duplicate)
-        return connection.execute(statement, parameters).all()
+    return _statement(locks_cart=locks, whatever_holds_it=cart.allow_duplicate).run(parameters)
 
 
 @cache  # in its few forms: each order needs it
-def _statement(*, locks_cart: bool, whatever_holds_it: bool) -> Select[Any]:
+def _statement(*, locks_cart: bool, whatever_holds_it: bool) -> ReadyStatement:
     order = _opened(locking("postgresql", whatever_holds_it=whatever_holds_it).cte("cart") if locks_cart else None)
     placement = _of_new_order(order)
     submission = _held_submission(order, placement)
     steps = _planned_steps(order, placement)
-    return (
+    statement = (
         select(
             placement.c.id.label("placement_id"),
             submission.c.id.label("submission_id"),
@@ -85,6 +83,7 @@ def _statement(*, locks_cart: bool, whatever_holds_it: bool) -> Select[Any]:
             _of_order(order, "discounts", table_of(OrderDiscount), _DISCOUNT_COLUMNS),
         )
     )
+    return ReadyStatement(statement)
 
 
 def _of_new_order(order: CTE) -> CTE:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import random
 import time
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import structlog
 from sqlalchemy import Float, Update, bindparam
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningInsert
 
 from orderapp.config import Settings
 from orderapp.domain.keys import next_key
@@ -25,13 +25,15 @@ from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.models import Override, Step, Task, db_now, table_of
 from orderapp.services.claiming import Claim, claim
 from orderapp.services.compensation import close_if_complete, lock_order, plan_surplus, reopen
-from orderapp.services.database import at_once, statements_nest, writing
-from orderapp.services.history import attempt_parameters, record_attempt, recording_if
+from orderapp.services.database import statements_nest, writing
+from orderapp.services.ending_at_once import end_at_once
+from orderapp.services.history import record_attempt
 from orderapp.services.learning import learn_from_run
 from orderapp.services.pacing import in_turn
 from orderapp.services.performing import KEY_BARRED, perform
 from orderapp.services.placement import Try
-from orderapp.services.staff_words import has_unproven_word, settle
+from orderapp.services.ran import Ran
+from orderapp.services.staff_words import settle
 from orderapp.services.transitions import move, moving
 from orderapp.systems.base import System
 
@@ -52,48 +54,48 @@ def run_task(task_id: int, settings: Settings) -> TaskState | None:
 
     """
     held = claim(task_id, settings)
-    if held is None:
-        return None
-    system = settings.systems[held.task.system]
+    return record_runs([make_run(held, settings)])[task_id] if held else None
+
+
+def make_run(held: Claim, settings: Settings) -> Ran:
+    """Call the system of a claimed task, and decide what is to become of it.
+
+    Idempotent because, If we die here: as `performing.perform`.
+    """
+    task, system = held.task, settings.systems[held.task.system]
     started = time.monotonic()
     verb, answer = perform(held, in_turn(system, held.turns))
     one = Try(verb, answer, started, time.monotonic())
-    decision = decide(
-        answer, held.task.attempts, held.task.attempt_limit, system.backoff, system.guarantee, random.Random()
-    )
-    state = _end_at_once(held, one, decision, system) or _record(held, one, decision, system)
-    log.info(
-        "task.run",
-        task=held.task.id,
-        order=held.effect.order.number,
-        kind=held.task.kind,
-        system=system.name,
-        outcome=answer.outcome.value,
-        code=answer.code,
-        verdict=decision.verdict.value,
-        lost=state is None,
-    )
-    return state
+    decision = decide(answer, task.attempts, task.attempt_limit, system.backoff, system.guarantee, random.Random())
+    return Ran(held, system, one, decision)
 
 
-def _end_at_once(held: Claim, one: Try, decision: Decision, system: System) -> TaskState | None:
-    """Record that a task is done where nothing else follows from it, as is usual: one statement, which commits itself.
+def record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
+    """Record runs with what becomes of their tasks; return the tasks' new states, None of one that was taken from us.
 
-    None, and nothing written, where more follows, where the task was taken from us, and on SQLite.
+    Transaction: one for those that are plainly done, one for each of the others.
+    Idempotent because: each task is moved only under its fencing token, once.
+    If we die here: what isn't recorded is repeated by whoever claims the tasks next.
     """
-    undoing = held.task.kind == TaskKind.COMPENSATE.value
-    if decision.verdict is not Verdict.DONE or undoing or held.probing or not statements_nest():
-        return None
-    wanted = _ending(held.task, one, decision, system) | attempt_parameters(held.task, one)
-    with at_once() as connection:
-        recorded = connection.execute(_done_at_once(), wanted).one_or_none()
-    return TaskState.DONE if recorded else None
-
-
-@cache
-def _done_at_once() -> ReturningInsert[int]:
-    done = _moving_on(TaskState.DONE, in_doubt=False, snoozed=False, new_key=False).where(~has_unproven_word(_TASKS.id))
-    return recording_if(done.returning(_TASKS.id).cte("done"))
+    plain = [run for run in runs if run.is_plainly_done]
+    ended = end_at_once(plain) if plain and statements_nest() else frozenset()
+    states: dict[int, TaskState | None] = {}
+    for run in runs:
+        task, answer = run.held.task, run.one.answer
+        state = TaskState.DONE if task.id in ended else _record(run.held, run.one, run.decision, run.system)
+        states[task.id] = state
+        log.info(
+            "task.run",
+            task=task.id,
+            order=run.held.effect.order.number,
+            kind=task.kind,
+            system=run.system.name,
+            outcome=answer.outcome.value,
+            code=answer.code,
+            verdict=run.decision.verdict.value,
+            lost=state is None,
+        )
+    return states
 
 
 def _record(held: Claim, one: Try, decision: Decision, system: System) -> TaskState | None:

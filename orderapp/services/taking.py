@@ -5,7 +5,22 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, and_, bindparam, exists, literal, or_
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Float,
+    and_,
+    bindparam,
+    column,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from orderapp.domain.states import TaskKind, TaskState
@@ -15,26 +30,49 @@ from orderapp.services.transitions import moving
 
 
 @lru_cache(maxsize=8)  # built once: the systems of a process don't change
-def taking(
-    systems: tuple[str, ...], *, whatever_the_circuit: bool = False, alone: bool = False
-) -> ReturningUpdate[Any]:
+def taking(systems: tuple[str, ...], *, whatever_the_circuit: bool = False) -> ReturningUpdate[Any]:
     """Return the statement; its parameters are `task` and `lease_seconds`, and it returns the task's row as it is then.
 
     Args:
         systems: Those whose tasks it takes.
         whatever_the_circuit: Whether it takes a task of a system that is known to fail as well.
-        alone: Whether it leaves suspects to those who run them one at a time.
 
     """
     where = claimable(systems)
-    if alone:
-        where = (*where, suspects.none())
     if not whatever_the_circuit:
         where = (*where, circuits.closed_for_tasks())
+    return _taking(table_of(Task).c.id == bindparam("task"), *where)
+
+
+def taking_plainly(systems: tuple[str, ...], *, several: bool) -> ReturningUpdate[Any]:
+    """Return the statement that takes what nothing else has to be looked at for (PostgreSQL only).
+
+    It leaves a task of a failing system to who may probe that, and a suspect to who runs those one at a time.
+
+    Args:
+        systems: Those whose tasks it takes.
+        several: Whether its parameter is `tasks`, a list, in place of `task`. They are locked in its order: sorted, so
+            that two of these never wait for each other.
+
+    """
+    tasks = table_of(Task).c
+    where = (*claimable(systems), suspects.none(), circuits.closed_for_tasks())
+    if not several:
+        return _taking(tasks.id == bindparam("task"), *where)
+    wanted = func.unnest(bindparam("tasks", type_=ARRAY(BigInteger))).table_valued(column("id", BigInteger))
+    wanted = wanted.render_derived(name="wanted")
+    # Each by its key: a look at all that wait would be a long one just when there are many.
+    one = select(tasks.id).where(tasks.id == wanted.c.id, *where).limit(1).with_for_update(key_share=True)
+    lockable = one.lateral("lockable")
+    locked = select(lockable.c.id).select_from(wanted).join(lockable, true()).cte("locked")
+    return _taking(tasks.id == locked.c.id)
+
+
+def _taking(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
     table = table_of(Task)
     return (
         moving(Task, TaskState.RUNNING)
-        .where(table.c.id == bindparam("task"), *where)
+        .where(*which)
         .values(
             lease_until=db_now(bindparam("lease_seconds", type_=Float)),
             attempts=Task.attempts + 1,
@@ -52,10 +90,15 @@ def claimable(known_systems: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]
         Task.state == TaskState.WAITING.value,
         Task.due_at <= db_now(),
         # A process of an older release leaves the tasks of a new system to those that know it.
-        Task.system.in_([literal(system) for system in known_systems]),
+        _is_of(known_systems),
         ~_switched_off(),
         pacing.not_held(),
     )
+
+
+def _is_of(systems: tuple[str, ...]) -> ColumnElement[bool]:
+    # Constants, and none of them no list at all: SQLAlchemy would write any other one out anew at each execution.
+    return Task.system.in_([literal(system) for system in systems]) if systems else false()
 
 
 def _switched_off() -> ColumnElement[bool]:

@@ -12,10 +12,11 @@ from typing import Any
 import structlog
 from flask import Flask, current_app
 from psycopg import Error as DriverError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, true
 
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.database import at_once, give_up_idle_connections, listening_connection, statements_nest
+from orderapp.services.database import give_up_idle_connections, listening_connection, statements_nest
+from orderapp.services.ready_statements import ReadyStatement
 
 log = structlog.get_logger()
 
@@ -25,7 +26,7 @@ CHANNEL = "orderapp_due"
 PAUSE_SECONDS = 0.02
 EXTENSION = "orderapp.due"
 # The word need not survive a power cut, so it waits for no disk.
-_TELL = text(f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHANNEL}', '')")
+_TELL = ReadyStatement(select(func.set_config("synchronous_commit", "off", true()), func.pg_notify(CHANNEL, "")))
 
 
 def start_telling(app: Flask) -> None:
@@ -57,8 +58,7 @@ def _tell_until_the_end(app: Flask, due: threading.Event) -> None:
 
 def tell() -> None:
     """Wake whoever listens. Transaction: one, of one statement that changes nothing. Raises DatabaseUnavailable."""
-    with at_once() as connection:
-        connection.execute(_TELL)
+    _TELL.run({})
 
 
 class Listener:

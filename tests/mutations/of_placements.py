@@ -234,6 +234,6 @@ MUTATIONS = (
     Mutation(
         "states are written without regard to what they were",
         f"{SERVICES}/transitions.py",
-        (("    return update(table).where(table.c.state.in_(allowed)).values", "    return update(table).values"),),
+        (("    return update(table).where(state.in_(allowed)).values", "    return update(table).values"),),
     ),
 )

@@ -12,6 +12,8 @@ PERFORMING = f"{SERVICES}/performing.py"
 RUNNING = f"{SERVICES}/running.py"
 RECOVERING = f"{SERVICES}/recovering.py"
 STAFF = f"{SERVICES}/staff_acts.py"
+# The model runs tasks one by one.
+TOGETHER = ("tests/services/test_running_together.py",)
 
 MUTATIONS = (
     Mutation(
@@ -158,6 +160,36 @@ MUTATIONS = (
                 "        verb, answer = perform(held, in_turn(system, held.turns))\n",
             ),
         ),
+    ),
+    Mutation(
+        "who lost a task records its end with those of others",
+        f"{SERVICES}/ending_at_once.py",
+        (("_TASKS.fencing == run.c.fencing, ", ""),),
+        tests=TOGETHER,
+    ),
+    Mutation(
+        "what was claimed with others and not begun counts as tried",
+        CLAIMING,
+        (('"attempts": Task.attempts - 1, ', ""),),
+        tests=TOGETHER,
+    ),
+    Mutation(
+        "what was claimed with others and not begun is kept",
+        f"{SERVICES}/running_together.py",
+        (("                give_back(left)\n", "                pass\n"),),
+        tests=TOGETHER,
+    ),
+    Mutation(
+        "after a failure the others are called all the same",
+        f"{SERVICES}/running_together.py",
+        (("        works = last.decision.verdict is Verdict.DONE\n", "        works = last is not None\n"),),
+        tests=TOGETHER,
+    ),
+    Mutation(
+        "tasks that may not be done twice run together",
+        f"{SERVICES}/running_together.py",
+        (("        if not self._idempotent:\n            return 1\n", ""),),
+        tests=TOGETHER,
     ),
     Mutation(
         "a lapsed lease leaves no attempt behind",

@@ -33,7 +33,12 @@ class Scan:
 
     node: str
     table: str
+    index: str
     rows_read: int
+
+    def __str__(self) -> str:
+        by = f" by {self.index}" if self.index else ""
+        return f"{self.node} on {self.table}{by}: {self.rows_read}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Plan:
         return sum(scan.rows_read for scan in self.scans)
 
     def __str__(self) -> str:
-        scans = ", ".join(f"{one.node} of {one.table}: {one.rows_read}" for one in self.scans)
+        scans = ", ".join(map(str, self.scans))
         return f"{self.rows_read} rows, {self.blocks} blocks; {scans}\n  {self.statement}"
 
 
@@ -87,6 +92,7 @@ def _scans(node: dict[str, Any]) -> Iterator[Scan]:
     if "Scan" in node["Node Type"] and ("Relation Name" in node or "Index Name" in node):
         passed_over = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
         rows = (node["Actual Rows"] + passed_over) * node["Actual Loops"]
-        yield Scan(node["Node Type"], node.get("Relation Name") or node["Index Name"], rows)
+        index = node.get("Index Name", "")
+        yield Scan(node["Node Type"], node.get("Relation Name") or index, index, rows)
     for part in node.get("Plans", ()):
         yield from _scans(part)

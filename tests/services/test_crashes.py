@@ -6,7 +6,6 @@ import contextlib
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -15,12 +14,12 @@ from sqlalchemy.orm import Session
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
-from orderapp.extensions import db
 from orderapp.services.recovering import repair
 from orderapp.services.running import run_task
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, answers, dies, does_it_then
 from tests.services.shop import Shop
+from tests.services.watching import watching
 
 Deed = Callable[[], object]
 
@@ -35,26 +34,20 @@ def dying_at(moment: int) -> Iterator[list[str]]:
     """
     passed: list[str] = []
 
-    def pass_by(name: str) -> Callable[..., None]:
-        def come_to(*_: Any) -> None:
-            passed.append(name)
-            if len(passed) == moment:
-                raise Killed
+    def come_to(name: str) -> None:
+        passed.append(name)
+        if len(passed) == moment:
+            raise Killed
 
-        return come_to
+    def committed(_session: Session) -> None:
+        come_to("committed")
 
-    hooks = [
-        (db.engine, "before_cursor_execute", pass_by("statement")),
-        (db.engine, "commit", pass_by("commit")),
-        (Session, "after_commit", pass_by("committed")),
-    ]
-    for target, name, hook in hooks:
-        event.listen(target, name, hook)
+    event.listen(Session, "after_commit", committed)
     try:
-        yield passed
+        with watching(statement=lambda _text: come_to("statement"), commit=lambda: come_to("commit")):
+            yield passed
     finally:
-        for target, name, hook in hooks:
-            event.remove(target, name, hook)
+        event.remove(Session, "after_commit", committed)
 
 
 def dying_everywhere(shop: Shop, prepare: Callable[[], Deed], check: Callable[[], None]) -> list[str]:

@@ -19,6 +19,7 @@ from orderapp.services.recovering import repair, tidy
 from orderapp.services.running import run_task
 from orderapp.services.shop_orders import find_shop_order
 from orderapp.services.task_list import list_tasks
+from tests.services.plans import Plans
 from tests.services.shop import Shop
 
 ROWS = 3000  # enough for reading a whole table to cost more than an index
@@ -81,6 +82,16 @@ def many_orders(busy_shop: Shop) -> Shop:
 
 def plans_of(deed: Callable[[], Any]) -> dict[str, str]:
     """Do it, and return how the database carries out each statement that it took."""
+    return _as_carried_out(deed) if db.engine.dialect.name == "postgresql" else _as_explained(deed)
+
+
+def _as_carried_out(deed: Callable[[], Any]) -> dict[str, str]:
+    plans = Plans(db.engine)
+    db.engine.dispose()  # it listens to connections from the next one on
+    return {plan.statement: "\n".join(map(str, plan.scans)) for plan in plans.of(deed, times=1)}
+
+
+def _as_explained(deed: Callable[[], Any]) -> dict[str, str]:
     seen: dict[str, Any] = {}
 
     def remember(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
@@ -92,7 +103,7 @@ def plans_of(deed: Callable[[], Any]) -> dict[str, str]:
         deed()
     finally:
         event.remove(db.engine, "before_cursor_execute", remember)
-    explain = "EXPLAIN QUERY PLAN " if db.engine.dialect.name == "sqlite" else "EXPLAIN "
+    explain = "EXPLAIN QUERY PLAN "
     with reading() as session:
         connection = session.connection()
         return {

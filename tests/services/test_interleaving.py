@@ -11,13 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
 from orderapp.errors import InProgress, OrderappError
-from orderapp.extensions import db
 from orderapp.services import staff_acts
 from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.recovering import repair
@@ -25,6 +23,7 @@ from orderapp.services.running import run_task
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, does_it_and_dies, does_it_then
 from tests.services.shop import Shop
+from tests.services.watching import watching
 
 # How long the other may take before we take it to be waiting for a lock of ours, and go on.
 BLOCKED_SECONDS = 0.1
@@ -54,11 +53,10 @@ class Interleaving:
 
         Where it hadn't, the other one runs after it.
         """
-        event.listen(db.engine, "before_cursor_execute", self._count)
         try:
-            first()
+            with watching(statement=self._count):
+                first()
         finally:
-            event.remove(db.engine, "before_cursor_execute", self._count)
             self._pool.shutdown(wait=True)
         if self._running is None:
             self._other()
@@ -66,7 +64,7 @@ class Interleaving:
         self._running.result()
         return True
 
-    def _count(self, *_: Any) -> None:
+    def _count(self, _text: str) -> None:
         if threading.get_ident() != self._mine or self._running is not None:
             return
         self._left -= 1

@@ -29,6 +29,7 @@ from orderapp.services.overview import look
 from orderapp.services.recovering import repair, tidy
 from orderapp.services.relaying import due_hints, mark_published
 from orderapp.services.running import run_task
+from orderapp.services.running_together import Together
 from orderapp.services.shop_orders import find_shop_order
 from orderapp.services.staff import create_staff
 from orderapp.services.task_list import list_tasks
@@ -115,6 +116,18 @@ def test_placing_running_repeating_and_cancelling(large: Large) -> None:
             assert run_task(task.id, shop.settings) is TaskState.DONE
 
     assert too_dear(large.plans.of(everything), SOME) == []
+
+
+def test_several_tasks_at_once(large: Large) -> None:
+    shop = large.shop
+    together = Together(shop.settings.systems["settlement"], shop.settings)
+
+    def some() -> None:
+        orders = [shop.submit().order for _ in range(5)]
+        tasks = [task for order in orders for task in order.tasks if task.system == "settlement"]
+        together.run([task.id for task in tasks], lambda: True)
+
+    assert too_dear(large.plans.of(some), SOME) == []
 
 
 def test_the_relay_finds_nothing_due(large: Large) -> None:

@@ -6,10 +6,9 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from orderapp import create_app
 from orderapp.domain.outcome import Outcome
@@ -23,6 +22,7 @@ from orderapp.services.placing import Result
 from orderapp.services.running import run_task
 from tests.services.scripted import OneOfEach, Scripted, answers, does_it_then
 from tests.services.shop import Shop
+from tests.services.watching import watching
 
 
 @contextlib.contextmanager
@@ -30,19 +30,11 @@ def counted() -> Iterator[Counter[str]]:
     """Count commits and statements."""
     tally: Counter[str] = Counter()
 
-    def commit(_connection: Any) -> None:
-        tally["commits"] += 1
+    def count(what: str) -> None:
+        tally[what] += 1
 
-    def statement(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, _context: Any, _many: bool) -> None:
-        tally["statements"] += 1
-
-    event.listen(db.engine, "commit", commit)
-    event.listen(db.engine, "before_cursor_execute", statement)
-    try:
+    with watching(statement=lambda _text: count("statements"), commit=lambda: count("commits")):
         yield tally
-    finally:
-        event.remove(db.engine, "commit", commit)
-        event.remove(db.engine, "before_cursor_execute", statement)
 
 
 def test_no_connection_is_held_while_another_system_is_called(busy_shop: Shop, systems: OneOfEach) -> None:

@@ -27,8 +27,12 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
 
+from orderapp.services.ready_statements import ReadyStatement, about_to_run, has_run
+
 DEATH = 9  # the exit status of a planned death
 DIED = "died at "
+# What all services commit with, so that it says nothing of who does.
+UNDERNEATH = ("database.py", "ready_statements.py")
 
 
 class Journal:
@@ -96,14 +100,19 @@ def watch(role: str, journal: Journal, broker: dramatiq.Broker) -> None:
 
 
 def _watch_commits(cross: Cross) -> None:
-    def before(_: Connection) -> None:
-        cross(f"{_transaction()}, before its commit")
+    def before(_: Connection | ReadyStatement, reads: bool = False) -> None:
+        if not reads:
+            cross(f"{_transaction()}, before its commit")
 
-    def after(_: Session) -> None:
-        cross(f"{_transaction()}, after its commit")
+    def after(_: Session | ReadyStatement, reads: bool = False) -> None:
+        if not reads:
+            cross(f"{_transaction()}, after its commit")
 
     event.listen(Engine, "commit", before)
     event.listen(Session, "after_commit", after)
+    # A ready statement is a transaction of its own.
+    about_to_run.connect(before, weak=False)
+    has_run.connect(after, weak=False)
 
 
 def _transaction() -> str:
@@ -111,7 +120,7 @@ def _transaction() -> str:
     frame = sys._getframe().f_back
     while frame is not None:
         folder, _, file = frame.f_code.co_filename.rpartition("/")
-        if folder.endswith("orderapp/services") and file != "database.py":
+        if folder.endswith("orderapp/services") and file not in UNDERNEATH:
             return f"{frame.f_code.co_name} {_at.system}".rstrip()
         frame = frame.f_back
     return "somebody"

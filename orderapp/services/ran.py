@@ -1,0 +1,27 @@
+"""A run of a task that has been made, and is not recorded yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orderapp.domain.retry import Decision, Verdict
+from orderapp.domain.states import TaskKind
+from orderapp.services.claiming import Claim
+from orderapp.services.placement import Try
+from orderapp.systems.base import System
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What was claimed, what came of the call, and what is to become of the task."""
+
+    held: Claim
+    system: System
+    one: Try
+    decision: Decision
+
+    @property
+    def is_plainly_done(self) -> bool:
+        """Whether the task is done and nothing else follows from it, as is usual."""
+        undoing = self.held.task.kind == TaskKind.COMPENSATE.value
+        return self.decision.verdict is Verdict.DONE and not undoing and not self.held.probing
