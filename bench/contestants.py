@@ -85,6 +85,12 @@ class Contestant(ABC):
         with self._engine.connect() as connection:
             yield connection
 
+    def analyse(self) -> None:
+        """Let the database look at how large its tables are."""
+        with self._engine.connect() as connection:
+            connection.execute(text("ANALYZE"))
+            connection.commit()
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run all processes inside the block."""

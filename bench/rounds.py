@@ -33,9 +33,13 @@ def measured_in_turns(contestants: Sequence[Contestant], around: Surroundings, o
 
 
 def warm_up(contestant: Contestant, around: Surroundings) -> None:
-    """Let caches fill and each connection learn its statements."""
+    """Let caches fill and each connection learn its statements, on tables that the database knows the sizes of.
+
+    PostgreSQL finds those out by itself within a minute, which is longer than a measurement takes.
+    """
     for cell, orders in WARM_UP.items():
         measure(contestant, around.systems, cell, orders, around.servers)
+        contestant.analyse()
 
 
 def wrong_effects(measured: Iterable[Measured]) -> list[str]:

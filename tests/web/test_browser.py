@@ -180,7 +180,8 @@ def test_a_hidden_page_asks_nothing_and_a_shown_one_asks_at_once(page, run_tasks
     page.evaluate(switch, True)
     sent = requests_of(page)
     page.clock.fast_forward("10:00")
-    assert sent == []
+    # The browser fetches the page's own parts when it likes.
+    assert [url for url in sent if "/static/" not in url] == []
     run_tasks()
     page.evaluate(switch, False)
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
