@@ -96,7 +96,7 @@ def claim_plainly(task_ids: Sequence[int], settings: Settings) -> list[Claim]:
 
 
 def give_back(claims: Sequence[Claim]) -> None:
-    """Give back tasks that nothing was done for: they are due again, and the attempts don't count.
+    """Give back tasks that nothing was done for: they are due again, and neither claim nor attempt counts.
 
     Transaction: one, committed here.
     Idempotent because: each is moved only under its fencing token, once.
@@ -105,8 +105,9 @@ def give_back(claims: Sequence[Claim]) -> None:
     with writing() as session:
         for one in claims:
             ours = (Task.id == one.task.id, Task.fencing == one.task.fencing, Task.state == TaskState.RUNNING.value)
-            again = {"attempts": Task.attempts - 1, "publish_at": db_now(), "lease_until": None}
-            move(session, Task, TaskState.WAITING, *ours, **again)
+            # As it was before: a claim that no call followed has no attempt in the history.
+            before = {"attempts": Task.attempts - 1, "claims": Task.claims - 1, "lease_until": None}
+            move(session, Task, TaskState.WAITING, *ours, publish_at=db_now(), **before)
 
 
 def _ask_known(task_id: int) -> Known:

@@ -107,11 +107,12 @@ def test_what_comes_after_a_failure_is_given_back_untouched(shop2: Shop, bank: S
     if not statements_nest():
         return  # one by one, so that the others ran
     left = [tasks[task_id] for task_id in task_ids[2:]]
-    assert {(task.state, task.attempts, task.lease_until) for task in left} == {("waiting", 0, None)}
+    assert {(task.state, task.attempts, task.claims, task.lease_until) for task in left} == {("waiting", 0, 0, None)}
     assert len(bank.calls) == 2
     shop2.make_due()
     shop2.work_until_quiet()
     assert sorted(bank.in_place.values()) == [1] * (MANY + 1)
+    assert {(one.number, one.outcome) for one in shop2.attempts(task_id=left[0].id)} == {(1, "done")}
 
 
 def test_a_worker_that_is_told_to_stop_gives_back_what_it_has_not_begun(shop2: Shop, bank: Scripted) -> None:
