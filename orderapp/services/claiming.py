@@ -89,9 +89,10 @@ def claim_plainly(task_ids: Sequence[int], settings: Settings) -> list[Claim]:
     if not statements_nest():
         return []
     lease_ends_at = time.monotonic() + settings.task_lease_seconds
+    plain = tuple(system.name for system in settings.systems.values() if is_plain(system))
     return [
         Claim(one.task, Effect(one.task.key, one.document), one.known or _ask_known(one.task.id), lease_ends_at)
-        for one in take_at_once(task_ids, settings.task_lease_seconds, _plain(settings))
+        for one in take_at_once(task_ids, settings.task_lease_seconds, plain)
     ]
 
 
@@ -110,18 +111,15 @@ def give_back(claims: Sequence[Claim]) -> None:
             move(session, Task, TaskState.WAITING, *ours, publish_at=db_now(), **before)
 
 
+def is_plain(system: System) -> bool:
+    """Whether a claim of this system's tasks changes nothing but the task, and has nothing else to look at."""
+    limits = system.limits
+    return not limits.rate_per_second and not limits.concurrency and system.key_window_seconds is None
+
+
 def _ask_known(task_id: int) -> Known:
     with asking() as connection:
         return ask_known(connection, task_id)
-
-
-def _plain(settings: Settings) -> tuple[str, ...]:
-    """Return the systems whose claims change nothing but the task."""
-    return tuple(
-        system.name
-        for system in settings.systems.values()
-        if not system.limits.rate_per_second and not system.limits.concurrency and system.key_window_seconds is None
-    )
 
 
 def _take(session: Session, task_id: int, settings: Settings) -> tuple[Row[Any] | None, bool]:

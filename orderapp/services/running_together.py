@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from orderapp.config import Settings
 from orderapp.domain.retry import Guarantee, Verdict
-from orderapp.services.claiming import Claim, claim_plainly, give_back
+from orderapp.services.claiming import Claim, claim_plainly, give_back, is_plain
 from orderapp.services.ran import Ran
 from orderapp.services.running import make_run, record_runs, run_task
 from orderapp.systems.base import System
@@ -35,14 +35,14 @@ class Together:
 
     def __init__(self, system: System, settings: Settings) -> None:
         self._system, self._settings = system, settings
-        self._idempotent = system.guarantee is Guarantee.IDEMPOTENT
+        self._together = system.guarantee is Guarantee.IDEMPOTENT and is_plain(system)
         # Before the first answer it may be a slow one.
         self._run_seconds = TOGETHER_SECONDS
 
     @property
     def at_most(self) -> int:
         """How many tasks to run together now."""
-        if not self._idempotent:
+        if not self._together:
             return 1
         return max(1, min(TOGETHER, int(TOGETHER_SECONDS / max(self._run_seconds, 0.001))))
 

@@ -17,6 +17,7 @@ from orderapp.models import Task
 from orderapp.services.database import statements_nest, writing
 from orderapp.services.running_together import TOGETHER, TOGETHER_SECONDS, Together
 from orderapp.systems.base import Part
+from orderapp.systems.limits import Limits
 from tests.servers.loopback import poll_until
 from tests.services.scripted import Killed, Scripted, answers, dies
 from tests.services.shop import Shop
@@ -145,6 +146,19 @@ def test_more_run_together_once_the_system_has_answered_quickly(shop2: Shop, ban
 def test_tasks_of_a_system_that_may_do_things_twice_run_alone(empty_shop: Shop, guarantee: Guarantee) -> None:
     sms = Scripted("sms", Part.NOTIFY, guarantee)
     made = together(empty_shop.with_systems(Scripted("stock"), sms), sms)
+    assert made.at_most == 1
+
+
+@pytest.mark.parametrize("limits", [Limits(rate_per_second=1000), Limits(concurrency=MANY)])
+def test_tasks_of_a_system_with_limits_are_claimed_one_by_one(shop2: Shop, bank: Scripted, limits: Limits) -> None:
+    bank.limits = limits
+    made = together(shop2, bank)
+    assert made.at_most == 1
+
+
+def test_tasks_of_a_system_that_forgets_its_keys_are_claimed_one_by_one(shop2: Shop, bank: Scripted) -> None:
+    bank.key_window_seconds = 3600
+    made = together(shop2, bank)
     assert made.at_most == 1
 
 
