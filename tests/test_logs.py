@@ -22,6 +22,7 @@ def undone() -> Iterator[None]:
     """The tests' own logging is back afterwards."""
     root, configured = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers[:], root.level
+    structlog.contextvars.clear_contextvars()  # whatever request was the last one in this process
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -188,7 +188,7 @@ MUTATIONS = (
     Mutation(
         "tasks that may not be done twice run together",
         f"{SERVICES}/running_together.py",
-        (("        if not self._idempotent:\n            return 1\n", ""),),
+        (("        if not self._together:\n            return 1\n", ""),),
         tests=TOGETHER,
     ),
     Mutation(
