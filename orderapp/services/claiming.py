@@ -50,11 +50,19 @@ _DUE = ReadyStatement(
 
 
 class _NotNow(Exception):
-    """The system's rate or number of running tasks is used up: the claim is rolled back, as if it had never been."""
+    """Too many of the system's tasks run (or as subclasses say): the claim is rolled back, as if it had never been."""
 
 
 class _NotBeside(_NotNow):
     """Another suspect runs: this one's turn comes soon."""
+
+
+class _NotInTurn(_NotNow):
+    """The system's next slot comes too late to wait for it."""
+
+    def __init__(self, system: System) -> None:
+        super().__init__()
+        self.system = system
 
 
 def claim(task_id: int, settings: Settings) -> Claim | None:
@@ -75,6 +83,9 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
             return None if row is None else _claim(session, row, settings, lease_ends_at, probing=probing)
     except _NotBeside:
         suspects.tell_soon(task_id)
+        return None
+    except _NotInTurn as refused:
+        pacing.tell_in_time(task_id, refused.system)
         return None
     except _NotNow:
         return None
@@ -162,5 +173,5 @@ def _turns(session: Session, system: System, task: Task, tried_before: bool) -> 
     calls = system.calls_per_run if several else 1
     turns = pacing.take_turns(session, system, calls, pacing.TASK_AHEAD_SECONDS)
     if turns is None:
-        raise _NotNow
+        raise _NotInTurn(system)
     return turns

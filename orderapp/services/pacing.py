@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import math
+import random
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -28,6 +29,8 @@ from orderapp.systems.limits import LATE_SECONDS
 TASK_AHEAD_SECONDS = 0.5
 # A customer bears a second; orders that would have to wait for longer are answered at once.
 ORDER_AHEAD_SECONDS = 1.0
+# A hint is noted as told of once the broker has confirmed it: a moment, in which its task may have come too early.
+AGAIN_AFTER_SECONDS = 0.1
 # A system's own word to wait (Retry-After) holds up its other tasks for so long at most: longer ones are about the one
 # task that they were given to.
 LONGEST_HOLD_SECONDS = 300.0
@@ -90,6 +93,24 @@ def take_turns(session: Session, system: System, calls: int, ahead_seconds: floa
     if after_seconds is None:
         return None
     return Turns(system, asked_at + max(0.0, after_seconds - calls * spacing), calls)
+
+
+def tell_in_time(task_id: int, system: System) -> None:
+    """Have the broker told of a task again that came too early: when the system's next slot is within reach.
+
+    Those that wait for the same slots come back spread over as many slots as they may be, so that few come in vain.
+
+    Transaction: one, committed here, after the claim was rolled back.
+    If we die here: the relay tells of it again by itself, some seconds later.
+    """
+    others = system.limits.tasks_told_of - 1
+    spread_seconds = random.uniform(0, others * system.limits.spacing_seconds)
+    left = select(seconds_until(Pace.next_call_at)).where(Pace.system == system.name).scalar_subquery()
+    within_reach = left - TASK_AHEAD_SECONDS
+    pause = case((within_reach > AGAIN_AFTER_SECONDS, within_reach), else_=AGAIN_AFTER_SECONDS)
+    with writing() as session:
+        waiting = (Task.id == task_id, Task.state == TaskState.WAITING.value)
+        session.execute(update(Task).where(*waiting).values(publish_at=db_now(pause + spread_seconds)))
 
 
 def too_many_run(session: Session, system: System) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -42,9 +41,6 @@ HINT_AGAIN_SECONDS = 5.0
 # seldom, up to this, so that an hour without workers doesn't leave hundreds of messages per task in front of new ones.
 HINT_AGAIN_AT_MOST_SECONDS = 15.0
 BATCH = 100  # of each system, so that what waits for one never holds up another
-# Of a system with an agreed rate, so many seconds' worth of tasks are under way in messages: workers never run dry, and
-# few come too early for their slot.
-WORTH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +110,8 @@ def _allowed(session: Session, system: System, standing: Standing) -> int:
         return 1 if standing.failing[system.name] <= 0 else 0
     if not system.limits.rate_per_second:
         return BATCH
-    worth = math.ceil(system.limits.rate_per_second * WORTH_SECONDS)
     under_way = select(func.count()).where(*_told_of(system.name))
-    return max(0, min(BATCH, worth - session.execute(under_way).scalar_one()))
+    return max(0, min(BATCH, system.limits.tasks_told_of - session.execute(under_way).scalar_one()))
 
 
 def _told_of(system: str) -> tuple[ColumnElement[bool], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from orderapp.systems.settings import Environment
@@ -41,6 +42,14 @@ class Limits:
     def spacing_seconds(self) -> float:
         """How far apart calls leave; 0 where there is no rate."""
         return 1.0 / (USED_SHARE * self.rate_per_second) if self.rate_per_second else 0.0
+
+    @property
+    def tasks_told_of(self) -> int:
+        """How many tasks of a system with a rate workers know of before they claim them; 0 where there is no rate.
+
+        A second's worth: they never run dry, and few come too early for their slot.
+        """
+        return math.ceil(self.rate_per_second)
 
     @property
     def longest_wait_seconds(self) -> float:

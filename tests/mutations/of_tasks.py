@@ -192,6 +192,12 @@ MUTATIONS = (
         tests=TOGETHER,
     ),
     Mutation(
+        "what comes too early for its system's rate isn't told of when its slot comes",
+        CLAIMING,
+        (("        pacing.tell_in_time(task_id, refused.system)\n", "        del refused\n"),),
+        tests=("tests/services/test_pacing.py",),
+    ),
+    Mutation(
         "a lapsed lease leaves no attempt behind",
         RECOVERING,
         (('        record_attempt(session, task, Try("undo" if undoing else "act", WORKER_DIED, now, now))\n', ""),),

@@ -14,7 +14,9 @@ from orderapp.domain.states import TaskState
 from orderapp.errors import ConfigurationError
 from orderapp.models import Pace
 from orderapp.services.database import reading
+from orderapp.services.pacing import TASK_AHEAD_SECONDS
 from orderapp.services.placing import Result
+from orderapp.services.relaying import HINT_AGAIN_SECONDS, mark_published
 from orderapp.services.running import run_task
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits
@@ -115,6 +117,41 @@ def test_a_task_that_comes_too_early_is_left_as_it_is(paced_shop: Shop, bank: Ti
     states = [run_task(task.id, paced_shop.settings) for task in paced_shop.tasks(kind="settle")]
     assert states == [TaskState.DONE, None, None]
     assert [task.attempts for task in paced_shop.tasks(kind="settle")] == [1, 0, 0]
+
+
+def test_a_task_that_came_too_early_is_told_of_again_when_the_next_slot_is_within_reach(
+    paced_shop: Shop, bank: Timed
+) -> None:
+    for _ in range(2):
+        paced_shop.submit()
+    mark_published(paced_shop.due())
+    bank.limits = Limits(rate_per_second=0.5)
+    first, second = (task.id for task in paced_shop.tasks(kind="settle"))
+    run_task(first, paced_shop.settings)
+    assert paced_shop.seconds_until_told(second) > HINT_AGAIN_SECONDS - 1
+    run_task(second, paced_shop.settings)
+    slot_in_seconds = 1 / (0.9 * 0.5)
+    told_in_seconds = paced_shop.seconds_until_told(second)
+    assert slot_in_seconds - TASK_AHEAD_SECONDS - 1 < told_in_seconds <= slot_in_seconds - TASK_AHEAD_SECONDS
+
+
+def test_a_slow_rate_is_used(paced_shop: Shop, bank: Timed) -> None:
+    for _ in range(8):
+        paced_shop.submit()
+    bank.limits = Limits(rate_per_second=2)
+
+    def relay() -> None:
+        while any(task.state != "done" for task in paced_shop.tasks(kind="settle")):
+            hints = paced_shop.due()
+            mark_published(hints)
+            for hint in hints:
+                run_task(hint.task_id, paced_shop.settings)
+            time.sleep(0.05)
+
+    started = time.monotonic()
+    together(paced_shop, relay, relay)
+    # Seven slots, 0.56 s each. A hint that is lost costs five.
+    assert time.monotonic() - started < 2 * 7 * bank.limits.spacing_seconds
 
 
 def test_as_many_tasks_run_at_once_as_agreed_and_no_more(paced_shop: Shop, bank: Timed) -> None:
