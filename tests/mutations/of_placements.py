@@ -168,6 +168,7 @@ MUTATIONS = (
         "a cancelled compensation counts as complete",
         COMPENSATION,
         (("Task.state != TaskState.DONE.value)", 'Task.state.not_in(("done", "cancelled")))'),),
+        tests=("tests/services/test_compensation.py",),
     ),
     Mutation(
         "cancelling an order leaves its settlement running",

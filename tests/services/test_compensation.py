@@ -20,7 +20,7 @@ from orderapp.services.recovering import repair
 from orderapp.services.running import run_task
 from tests.sandbox.running import RunningSandbox
 from tests.servers.loopback import poll_until
-from tests.services.scripted import Killed, Scripted, answers, does_it_and_dies, does_it_then
+from tests.services.scripted import Killed, OneOfEach, Scripted, answers, does_it_and_dies, does_it_then
 from tests.services.shop import Shop
 
 
@@ -160,6 +160,22 @@ def test_a_compensation_that_fails_for_good_is_in_staffs_hands_and_the_order_sta
     staff_acts.requeue([task.id], COMMAND_LINE, "it was another warehouse", shop2.settings)
     shop2.work_until_quiet()
     assert (shop2.the_order().state, stock.held) == (OrderState.FAILED, 0)
+
+
+def test_a_settlement_whose_compensation_was_given_up_keeps_its_order_open(busy_shop: Shop, systems: OneOfEach) -> None:
+    # It has no step whose state would tell of it: the task's is all there is.
+    order = busy_shop.submit().order
+    busy_shop.work_until_quiet()
+    busy_shop.cancel(order.id)
+    task = busy_shop.task(kind="compensate", system="bank")
+    staff_acts.cancel([task.id], COMMAND_LINE, "they have closed the account")
+    busy_shop.let_late_windows_pass()
+    busy_shop.work_until_quiet_but_for_staff()
+    assert (busy_shop.the_order().state, systems.held) == (OrderState.COMPENSATING, [0, 0, 1])
+
+    staff_acts.requeue([task.id], COMMAND_LINE, "they have another one", busy_shop.settings)
+    busy_shop.work_until_quiet()
+    assert (busy_shop.the_order().state, systems.held) == (OrderState.CANCELLED, [0, 0, 0])
 
 
 def test_two_workers_at_once_close_an_order_once(empty_shop: Shop) -> None:
