@@ -9,7 +9,7 @@ from typing import Any
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 from jinja2.runtime import Context
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func
 
 from orderapp.admin import cells, who
 from orderapp.admin.acting import act
@@ -21,13 +21,14 @@ from orderapp.admin.listing import Listing, OneOf, choices
 from orderapp.admin.titles import system_title
 from orderapp.admin.words import verdict_of
 from orderapp.config import current_settings
+from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
 from orderapp.models import Order, Role
 from orderapp.services import staff_acts
 from orderapp.services.order_file import OrderFile, find_order_file
 from orderapp.services.repairing import refusal_to_repair
 
-NUMBER = re.compile(r"[0-9A-Z-]{1,32}")
+NUMBER = re.compile(r"[0-9A-Za-z-]{1,32}")
 
 
 def _number(_view: Any, _context: Context | None, row: Order, _name: str) -> Any:
@@ -65,8 +66,10 @@ class OrdersView(Listing):
     empty_title = "No such orders"
 
     def search_for(self, text: str) -> ColumnElement[bool]:
-        """Find an order by its number, or a customer's orders by their address; both have an index."""
-        return Order.customer_email == text if "@" in text else Order.number == text.upper()
+        """Find an order by its number as it was heard, or a customer's orders by their address; both have an index."""
+        if "@" in text:
+            return func.lower(Order.customer_email) == func.lower(text.strip())
+        return Order.number == read_order_number(text)
 
     def read_key(self, text: str) -> uuid.UUID:
         """Return an order's id."""
@@ -105,4 +108,4 @@ class OrdersView(Listing):
 def _find(number: str) -> OrderFile:
     if not NUMBER.fullmatch(number):
         abort(404)
-    return find_order_file(number)
+    return find_order_file(read_order_number(number))

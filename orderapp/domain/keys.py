@@ -6,6 +6,7 @@ import secrets
 
 # Crockford's alphabet: no I, L, O, U, so that a number read out over the phone is typed in right.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_MISTAKEN = str.maketrans({"O": "0", "I": "1", "L": "1"})  # as Crockford reads them
 GROUPS, GROUP_LENGTH = 2, 5  # 50 random bits: 10 million orders meet one another with a chance of 1 in 10^8 per order
 MAX_KEY_LENGTH = 64  # external-systems.md, "Common to the HTTP systems"
 
@@ -13,6 +14,17 @@ MAX_KEY_LENGTH = 64  # external-systems.md, "Common to the HTTP systems"
 def new_order_number() -> str:
     """Return a new order number such as `7K3M9-QXZ2F`; a unique constraint guards against the odd repeat."""
     return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP_LENGTH)) for _ in range(GROUPS))
+
+
+def read_order_number(text: str) -> str:
+    """Return the order number that somebody means who types `7k3m9 qxz2f`, `7K3M9QXZ2F` or an O for its 0.
+
+    What can't be one is returned in capitals, as it is: nothing goes by that number.
+    """
+    typed = "".join(character for character in text.upper() if character.isalnum()).translate(_MISTAKEN)
+    if len(typed) != GROUPS * GROUP_LENGTH or not set(typed) <= set(ALPHABET):
+        return text.strip().upper()
+    return "-".join(typed[start : start + GROUP_LENGTH] for start in range(0, len(typed), GROUP_LENGTH))
 
 
 def next_key(key: str) -> str:

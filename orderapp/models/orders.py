@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Uuid
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from orderapp.domain.orders import MAX_QUANTITY
@@ -25,7 +25,7 @@ class Order(Base):
         CheckConstraint("placement_number >= 1", name="placement_from_one"),
         Index("ix_orders_newest", "created_at", "id"),
         Index("ix_orders_state_newest", "state", "created_at"),
-        Index("ix_orders_customer_email", "customer_email"),
+        Index("ix_orders_customer_email", text("lower(customer_email)")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)

@@ -1,6 +1,7 @@
 """What the pages show, and that nothing sent to them breaks them."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -98,6 +99,15 @@ def test_an_order_is_found_by_its_number_and_a_customers_orders_by_their_address
     assert rows.number(first) in by_number
     assert rows.number(second) not in by_number
     assert rows.number(second) in browser.get("/admin/orders/?search=two@example.com").text
+
+
+def test_an_order_is_found_however_its_number_and_address_are_typed(rows, browser):
+    number = rows.number(rows.order(customer_email="Ann.Upper@example.com"))
+    compact = number.replace("-", "")
+    heard = compact.replace("0", "O").replace("1", "l").lower()
+    for typed in (compact, f" {compact[:5]} {compact[5:]} ", heard, "ann.upper@EXAMPLE.com", "Ann.Upper@example.com "):
+        assert number in browser.get(f"/admin/orders/?search={quote(typed)}").text, typed
+    assert number in browser.get(f"/admin/orders/{number.lower()}").text
 
 
 def test_lists_are_turned_over_and_back_and_show_each_row_once(rows, browser):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderapp.domain.keys import ALPHABET, MAX_KEY_LENGTH, effect_key, new_order_number
+from orderapp.domain.keys import ALPHABET, MAX_KEY_LENGTH, effect_key, new_order_number, read_order_number
 
 AGREED = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -38,3 +38,15 @@ def test_a_key_longer_than_agreed_is_refused_before_it_is_used() -> None:
     assert len(effect_key("7K3M9-QXZ2F", 1, "x" * fits)) == MAX_KEY_LENGTH
     with pytest.raises(ValueError, match="at most 64"):
         effect_key("7K3M9-QXZ2F", 1, "x" * (fits + 1))
+
+
+@pytest.mark.parametrize(
+    "typed", ["7K3M1-QXZ0F", "7k3m1qxz0f", " 7K3M1 QXZ0F", "7k3ml-qxzof", "7K3MI–QXZOF", "7K3M1_QXZ0F"]
+)
+def test_a_number_is_read_as_it_was_heard(typed: str) -> None:
+    assert read_order_number(typed) == "7K3M1-QXZ0F"
+
+
+@pytest.mark.parametrize("typed", ["", "nothing", "7K3M1-QXZ0U", "7K3M1-QXZ0FF", "ß" * 10, "٣" * 10])
+def test_what_cannot_be_a_number_stays_as_it_is(typed: str) -> None:
+    assert read_order_number(typed) == typed.upper()
