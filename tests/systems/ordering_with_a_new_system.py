@@ -44,7 +44,11 @@ def main(data: Path) -> dict[str, Any]:
         sandbox.set("stock", "TEA-GREEN", 100)
         sandbox.set("stock", "SCALE-01", 0)
         app = create_app(
-            {"ORDERAPP_MODE": "development", "DATABASE_URL": f"sqlite:///{data / 'orders.db'}", **sandbox.environ()}
+            {
+                "ORDERAPP_MODE": "development",
+                "DATABASE_URL": f"sqlite:///{data / 'orders.db'}",
+                **sandbox.environ("loyalty"),
+            }
         )
         with app.app_context():
             Base.metadata.create_all(db.engine)
