@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from functools import partial
 from typing import Any, cast
 
 from flask import Flask, current_app
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, ExceptionContext, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -29,6 +30,9 @@ from orderapp.extensions import db
 LOCK_WAIT_SECONDS = 5
 # What PostgreSQL says of a table or column that isn't there: its migration hasn't run yet (SQLite says it otherwise).
 SCHEMA_IS_OLD = frozenset({"42P01", "42703"})
+# What PostgreSQL says of a statement prepared before a column it returns was changed. The driver would send it again
+# for as long as the connection lives.
+STALE_PLAN = "0A000"
 # A connection used within the last second is used again without asking whether it still lives: a server that went away
 # in between is noticed by the statement itself, and the customer is told to repeat.
 UNASKED_SECONDS = 1.0
@@ -77,13 +81,17 @@ def listening_connection(channel: str) -> Connection:
     """Return a connection that hears what is notified on a channel (PostgreSQL only). Raises DatabaseUnavailable."""
     with translated():
         connection = _engines().reading.connect()
-        connection.exec_driver_sql(f"LISTEN {channel}")
+        try:
+            connection.exec_driver_sql(f"LISTEN {channel}")
+        except BaseException:
+            connection.close()  # a standby, for one, refuses it at each of our attempts
+            raise
     return connection
 
 
-def give_up_idle_connections() -> None:
-    """Close all connections that nobody uses: one to the same server was lost, so they are likely to be lost, too."""
-    db.engine.dispose()
+def give_up_connections() -> None:
+    """Have each pooled connection replaced before its next use: one was lost, so the others are likely to be, too."""
+    _engines().given_up.set()
 
 
 def statements_nest() -> bool:
@@ -97,6 +105,7 @@ class _Engines:
 
     writing: Engine
     reading: Engine
+    given_up: threading.Event  # set until the pool has been told
 
 
 def _engines() -> _Engines:
@@ -122,7 +131,9 @@ def translated() -> Iterator[None]:
                 "The database lacks tables of ours, so nothing was done; its schema needs an upgrade."
             ) from error
         if error.connection_invalidated:
-            raise DatabaseUnavailable("The connection to the database was lost; repeat with the same key.") from error
+            raise DatabaseUnavailable(
+                "The connection to the database was of no use; repeat with the same key."
+            ) from error
         raise
 
 
@@ -165,6 +176,7 @@ def engine_options(url: str) -> dict[str, Any]:
 def prepare(app: Flask) -> None:
     """Bind the engine's events. Needs an application context."""
     engine: Engine = db.engine
+    given_up = threading.Event()
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_on_sqlite)
@@ -172,23 +184,35 @@ def prepare(app: Flask) -> None:
         event.listen(engine, "connect", _set_up_postgresql)
         event.listen(engine, "begin", _begin_on_postgresql)
         event.listen(engine, "checkin", _note_idle)
-        event.listen(engine, "checkout", partial(_ping_if_idle, engine))
+        event.listen(engine, "checkout", partial(_replace_if_useless, engine, given_up))
+        event.listen(engine, "handle_error", _tell_stale_plan)
     writing = engine.execution_options(**WRITES)
     committing_itself = engine.execution_options(**COMMITS_ITSELF)
-    app.extensions["orderapp.engines"] = (
-        _Engines(writing, committing_itself) if engine.dialect.name == "postgresql" else _Engines(writing, engine)
-    )
+    reading = committing_itself if engine.dialect.name == "postgresql" else engine
+    app.extensions["orderapp.engines"] = _Engines(writing, reading, given_up)
 
 
 def _note_idle(_connection: Any, record: ConnectionPoolEntry) -> None:
     record.info["idle_since"] = time.monotonic()
 
 
-def _ping_if_idle(engine: Engine, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Let a connection that died while it lay idle be replaced before it is used.
+def _tell_stale_plan(context: ExceptionContext) -> None:
+    if getattr(context.original_exception, "sqlstate", None) == STALE_PLAN:
+        context.is_disconnect = True
 
-    Like `pool_pre_ping`, which asks at each use and so adds a round trip to each transaction of an order.
+
+def _replace_if_useless(
+    engine: Engine, given_up: threading.Event, connection: Any, record: ConnectionPoolEntry, _proxy: Any
+) -> None:
+    """Let a connection that was given up, or died while it lay idle, be replaced before it is used.
+
+    Like `pool_pre_ping`, which asks at each use and so adds a round trip to each transaction of an order. The pool
+    replaces all others before their next use as well, those that are in use now included; to dispose of it would leave
+    those open for as long as nobody collects garbage.
     """
+    if given_up.is_set():
+        given_up.clear()
+        raise InvalidatePoolError
     if time.monotonic() - record.info.get("idle_since", math.inf) < UNASKED_SECONDS:
         return
     try:

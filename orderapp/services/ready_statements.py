@@ -20,7 +20,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import ExecutableReturnsRows
 
 from orderapp.extensions import db
-from orderapp.services.database import asking, give_up_idle_connections, statements_nest, translated
+from orderapp.services.database import STALE_PLAN, asking, give_up_connections, statements_nest, translated
 
 # Told before and after each, for whoever counts them or dies at them: SQLAlchemy's events don't see these. Both say
 # whether it only `reads`, so that there is nothing to commit.
@@ -131,10 +131,10 @@ def _carried_out(text: bytes, values: Sequence[Any]) -> Sequence[Any]:
             cursor.execute(text, values)
             return cursor.fetchall()
     except DriverError as error:
-        lost = connection.closed or connection.broken
+        lost = connection.closed or connection.broken or error.sqlstate == STALE_PLAN
         if lost:
             lent.invalidate(error)
-            give_up_idle_connections()
+            give_up_connections()
         raise _as_sqlalchemy_tells(error, text, lost=lost) from error
     except BaseException:
         lent.invalidate()  # interrupted in the middle: what it may still answer is for nobody

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Float, Update, bindparam
+from sqlalchemy import Float, Update, bindparam, select
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
@@ -22,12 +22,13 @@ from orderapp.domain.keys import next_key
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Decision, Verdict, decide
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
-from orderapp.models import Override, Step, Task, db_now, table_of
+from orderapp.errors import DatabaseUnavailable
+from orderapp.models import Attempt, Override, Step, Task, db_now, table_of
 from orderapp.services.claiming import Claim, claim
 from orderapp.services.compensation import close_if_complete, lock_order, plan_surplus, reopen
-from orderapp.services.database import statements_nest, writing
+from orderapp.services.database import reading, statements_nest, writing
 from orderapp.services.ending_at_once import end_at_once
-from orderapp.services.history import record_attempt
+from orderapp.services.history import record_attempt, worker_name
 from orderapp.services.learning import learn_from_run
 from orderapp.services.pacing import in_turn
 from orderapp.services.performing import KEY_BARRED, perform
@@ -38,6 +39,10 @@ from orderapp.services.transitions import move, moving
 from orderapp.systems.base import System
 
 log = structlog.get_logger()
+
+# A lost connection is replaced at once, a server is back within seconds; longer than that a worker that is told to stop
+# can't be kept waiting.
+RECORD_AGAIN_AFTER_SECONDS = (0.0, 1.0, 5.0)
 
 _TASKS = table_of(Task).c
 
@@ -73,10 +78,43 @@ def make_run(held: Claim, settings: Settings) -> Ran:
 def record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
     """Record runs with what becomes of their tasks; return the tasks' new states, None of one that was taken from us.
 
-    Transaction: one for those that are plainly done, one for each of the others.
+    Transaction: one for those that are plainly done, one for each of the others; where the database is lost on the way,
+        again for those that were not recorded.
     Idempotent because: each task is moved only under its fencing token, once.
     If we die here: what isn't recorded is repeated by whoever claims the tasks next.
+
+    Raises:
+        DatabaseUnavailable: it stayed away for longer than RECORD_AGAIN_AFTER_SECONDS.
+
     """
+    pauses_seconds, failed = list(RECORD_AGAIN_AFTER_SECONDS), False
+    while True:
+        try:
+            recorded = _recorded(runs) if failed else {}
+            return recorded | _record_runs([run for run in runs if run.held.task.id not in recorded])
+        except DatabaseUnavailable:
+            if not pauses_seconds:
+                raise
+            # What the systems answered is known here and nowhere else: for want of it calls would be repeated, and
+            # messages that went out would be for staff to look for.
+            failed, pause_seconds = True, pauses_seconds.pop(0)
+            log.warning("task.not_recorded", tasks=[run.held.task.id for run in runs], again_in_seconds=pause_seconds)
+            time.sleep(pause_seconds)
+
+
+def _recorded(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
+    """Return the tasks whose runs are recorded, of a record that may or may not have been committed."""
+    numbers = {run.held.task.id: run.held.task.claims for run in runs}
+    with reading() as session:
+        rows = session.execute(
+            select(Attempt.task_id, Attempt.number, Task.state)
+            .join(Task, Task.id == Attempt.task_id)
+            .where(Attempt.task_id.in_(numbers), Attempt.worker == worker_name())
+        ).all()
+    return {row.task_id: TaskState(row.state) for row in rows if row.number == numbers[row.task_id]}
+
+
+def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
     plain = [run for run in runs if run.is_plainly_done]
     ended = end_at_once(plain) if plain and statements_nest() else frozenset()
     states: dict[int, TaskState | None] = {}

@@ -74,11 +74,13 @@ class Together:
             while left and (not runs or (self._next_is_fine(runs[-1], left[0], started) and goes_on())):
                 runs.append(make_run(left.pop(0), self._settings))
         finally:
-            if runs:
-                self._run_seconds = max(run.one.ended_at - run.one.started_at for run in runs)
-                record_runs(runs)
-            if left:
-                give_back(left)
+            try:
+                if runs:
+                    self._run_seconds = max(run.one.ended_at - run.one.started_at for run in runs)
+                    record_runs(runs)
+            finally:
+                if left:
+                    give_back(left)
 
     def _next_is_fine(self, last: Ran, following: Claim, started: float) -> bool:
         """Whether to go on: the system works, there was not much to wait for yet, and the lease lasts."""

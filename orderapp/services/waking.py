@@ -15,7 +15,7 @@ from psycopg import Error as DriverError
 from sqlalchemy import Connection, func, select, true
 
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.database import give_up_idle_connections, listening_connection, statements_nest
+from orderapp.services.database import give_up_connections, listening_connection, statements_nest
 from orderapp.services.ready_statements import ReadyStatement
 
 log = structlog.get_logger()
@@ -86,7 +86,7 @@ class Listener:
             list(self._listening().notifies(timeout=at_most_seconds, stop_after=1))
         except DriverError as error:
             self.close()
-            give_up_idle_connections()
+            give_up_connections()
             raise DatabaseUnavailable("The database can't be listened to at present.") from error
 
     def close(self) -> None:
