@@ -7,7 +7,6 @@ it got. Systems without a limit cost nothing here.
 from __future__ import annotations
 
 import copy
-import math
 import random
 import time
 from collections import deque
@@ -18,7 +17,7 @@ from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.domain.states import TaskState
 from orderapp.models import Pace, Task, db_now, seconds_until
 from orderapp.services.database import writing
@@ -38,7 +37,7 @@ LONGEST_HOLD_SECONDS = 300.0
 RATE_LIMITED = Answer(
     Outcome.NOT_SENT,
     "rate_limited",
-    "more orders than its agreed rate allows; nothing was sent",
+    "more calls than its agreed rate allows; nothing was sent",
     called=False,
 )
 
@@ -51,24 +50,30 @@ class Turns:
         spacing = system.limits.spacing_seconds
         self._slots = deque(first_at + number * spacing for number in range(calls))
 
-    def wait(self) -> None:
+    def wait(self) -> bool:
         """Wait for the next slot. Whoever comes too late for it, or has none left, takes another one.
 
         Transaction: none, but for another slot.
+
+        Returns:
+            Whether it came within what a lease covers; else there is no call.
+
         """
+        ends_at = time.monotonic() + self._system.limits.longest_wait_seconds
         while True:
-            slot_at = self._slots.popleft() if self._slots else self._another()
+            slot_at = self._slots.popleft() if self._slots else self._another(ends_at)
+            if slot_at is None or slot_at > ends_at:
+                return False
             pause_seconds = slot_at - time.monotonic()
             if pause_seconds > 0:
                 time.sleep(pause_seconds)
             if time.monotonic() - slot_at <= LATE_SECONDS:
-                return
+                return True
 
-    def _another(self) -> float:
+    def _another(self, ends_at: float) -> float | None:
         with writing() as session:
-            turns = take_turns(session, self._system, 1, math.inf)
-        assert turns is not None  # noqa: S101 - no wait is too long
-        return turns._slots[0]
+            turns = take_turns(session, self._system, 1, ends_at - time.monotonic())
+        return turns._slots[0] if turns else None
 
 
 def take_turns(session: Session, system: System, calls: int, ahead_seconds: float) -> Turns | None:
@@ -87,9 +92,8 @@ def take_turns(session: Session, system: System, calls: int, ahead_seconds: floa
     spacing = system.limits.spacing_seconds
     left: ColumnElement[Any] = seconds_until(Pace.next_call_at)
     taken = {"next_call_at": db_now(case((left > 0, left), else_=0.0) + calls * spacing)}
-    soon = None if math.isinf(ahead_seconds) else left <= ahead_seconds
     asked_at = time.monotonic()
-    after_seconds = _upsert(session, system, {"next_call_at": db_now(calls * spacing)}, taken, soon)
+    after_seconds = _upsert(session, system, {"next_call_at": db_now(calls * spacing)}, taken, left <= ahead_seconds)
     if after_seconds is None:
         return None
     return Turns(system, asked_at + max(0.0, after_seconds - calls * spacing), calls)
@@ -146,15 +150,20 @@ def in_turn(system: System, turns: Turns | None) -> System:
         return system
     paced = copy.copy(system)
     paced.call_seconds += system.limits.longest_wait_seconds
-    for verb in ("quote", "act", "ask", "undo"):
-        setattr(paced, verb, _after_waiting(turns, getattr(system, verb)))
+    instead = {
+        "quote": Quote(RATE_LIMITED),
+        "act": RATE_LIMITED,
+        "ask": Report(Finding.UNCLEAR, RATE_LIMITED),
+        "undo": RATE_LIMITED,
+    }
+    for verb, refusal in instead.items():
+        setattr(paced, verb, _after_waiting(turns, getattr(system, verb), refusal))
     return paced
 
 
-def _after_waiting(turns: Turns, call: Callable[..., Any]) -> Callable[..., Any]:
+def _after_waiting(turns: Turns, call: Callable[..., Any], refusal: object) -> Callable[..., Any]:
     def waiting(*arguments: Any) -> Any:
-        turns.wait()
-        return call(*arguments)
+        return call(*arguments) if turns.wait() else refusal
 
     return waiting
 

@@ -39,6 +39,9 @@ def perform(claim: Claim, system: System) -> tuple[str, Answer]:
 
     """
     known, undoing = claim.known, claim.task.kind == TaskKind.COMPENSATE.value
+    if claim.seconds_left() < system.call_seconds:
+        # We stood still since the claim: somebody else may be at it, or staff have looked and decided.
+        return "undo" if undoing else "act", NO_TIME_LEFT
     if (known.used_before or undoing) and known.key_left_seconds < system.call_seconds:
         return _perform_with_dead_key(claim, system)
     if undoing:

@@ -53,8 +53,11 @@ class Limits:
 
     @property
     def longest_wait_seconds(self) -> float:
-        """How long a call may wait for its slot, which leases have to cover: 2 s, of which most calls need none."""
-        return 2.0 if self.rate_per_second else 0.0
+        """How long a call may wait for its slot, which leases have to cover: two slots, or 2 s; most wait for none.
+
+        A run's second call leaves a slot after its first; whoever comes too late for it may wait for another one.
+        """
+        return max(2.0, 2 * self.spacing_seconds) if self.rate_per_second else 0.0
 
     @classmethod
     def from_environment(cls, env: Environment, prefix: str) -> Limits:

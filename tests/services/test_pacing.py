@@ -5,21 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from orderapp.config import Settings
 from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskState
 from orderapp.errors import ConfigurationError
 from orderapp.models import Pace
+from orderapp.services.claiming import claim
 from orderapp.services.database import reading
-from orderapp.services.pacing import TASK_AHEAD_SECONDS
+from orderapp.services.pacing import TASK_AHEAD_SECONDS, Turns
 from orderapp.services.placing import Result
 from orderapp.services.relaying import HINT_AGAIN_SECONDS, mark_published
-from orderapp.services.running import run_task
+from orderapp.services.running import make_run, run_task
 from orderapp.systems.base import Part
-from orderapp.systems.limits import Limits
+from orderapp.systems.limits import LATE_SECONDS, Limits
 from tests.services.conftest import SETTINGS
 from tests.services.scripted import Scripted, answers
 from tests.services.shop import Shop
@@ -133,6 +136,40 @@ def test_a_task_that_came_too_early_is_told_of_again_when_the_next_slot_is_withi
     slot_in_seconds = 1 / (0.9 * 0.5)
     told_in_seconds = paced_shop.seconds_until_told(second)
     assert slot_in_seconds - TASK_AHEAD_SECONDS - 1 < told_in_seconds <= slot_in_seconds - TASK_AHEAD_SECONDS
+
+
+def test_nobody_waits_for_a_slot_for_longer_than_leases_cover(paced_shop: Shop, bank: Timed) -> None:
+    bank.limits = Limits(rate_per_second=1)
+    came: list[tuple[bool, float]] = []
+
+    def call(late: Turns) -> None:
+        started = time.monotonic()
+        came.append((late.wait(), time.monotonic() - started))
+
+    turns = [Turns(bank, time.monotonic() - 1, 1) for _ in range(6)]  # as after a first call that was slow
+    together(paced_shop, *[partial(call, late) for late in turns])
+    assert sum(got for got, _ in came) >= 2
+    assert not all(got for got, _ in came)
+    assert max(seconds for _, seconds in came) <= bank.limits.longest_wait_seconds + LATE_SECONDS
+
+
+def test_a_runs_second_call_leaves_within_its_lease_however_slow_the_rate(empty_shop: Shop) -> None:
+    bank = Timed("bank", Part.SETTLE, Guarantee.QUERY_FIRST)
+    shop = empty_shop.with_systems(Scripted("stock"), bank)
+    shop.submit()
+    task = shop.task(kind="settle")
+    bank.acts.append(answers(Outcome.UNKNOWN, "timeout"))
+    run_task(task.id, shop.settings)
+    shop.make_due()
+    bank.limits = Limits(rate_per_second=0.4)
+    # What the settings' check demands, and a little more.
+    lease_seconds = bank.call_seconds + bank.limits.longest_wait_seconds + 0.3
+    held = claim(task.id, shop.with_settings(task_lease_seconds=lease_seconds).settings)
+    assert held is not None
+    left: list[float] = []
+    bank.before = lambda verb, effect: left.append(held.seconds_left())
+    make_run(held, shop.settings)
+    assert [seconds >= bank.call_seconds for seconds in left] == [True, True]
 
 
 def test_a_slow_rate_is_used(paced_shop: Shop, bank: Timed) -> None:
