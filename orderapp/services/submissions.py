@@ -141,13 +141,16 @@ def take_over(known: Known, content_hash: str, lease_seconds: float, systems: Sy
         ).scalar_one_or_none()
         if taken is None:
             raise InProgress(max(1, round(lease_seconds)), known.order_id)
-        return _held(session, known, taken, started + lease_seconds, systems)
+        return _held(session, known, taken, lease_seconds, started, systems)
 
 
-def _held(session: Session, known: Known, fencing: int, lease_ends_at: float, systems: Systems) -> Held:
+def _held(session: Session, known: Known, fencing: int, lease_seconds: float, started: float, systems: Systems) -> Held:
     planned = select(Step.id, Step.system, Step.key).where(Step.placement_id == known.placement_id)
     steps = session.execute(planned.order_by(Step.position)).all()
-    concerned = [systems[step.system] for step in steps if step.system in systems]
+    if any(step.system not in systems for step in steps):
+        # Of a newer release, whose processes are beside us; nothing is taken from them.
+        raise InProgress(max(1, round(lease_seconds)), known.order_id)
+    concerned = [systems[step.system] for step in steps]
     return Held(
         order_id=known.order_id,
         placement_id=known.placement_id,
@@ -156,7 +159,7 @@ def _held(session: Session, known: Known, fencing: int, lease_ends_at: float, sy
         fencing=fencing,
         document=load_document(session, known.order_id),
         steps=tuple(PlannedStep(*row) for row in steps),
-        lease_ends_at=lease_ends_at,
+        lease_ends_at=started + lease_seconds,
         idle_seconds=-(known.lease_left_seconds or 0.0),
         admission=admit_within(session, read_standing(session), concerned),
     )

@@ -207,3 +207,17 @@ def test_a_real_redemption_whose_process_died_is_never_doubled(shop: Shop, sandb
     assert placed.result is Result.CONFIRMED
     shop.work_until_quiet()
     assert sandbox.held(placed.order.number) == {"inventory": 1, "coupon": 1, "settlement": 1}
+
+
+def test_a_process_of_an_older_release_leaves_a_placement_with_a_system_that_it_does_not_know(empty_shop: Shop) -> None:
+    stock = Scripted("stock", position=1)
+    newer, older = empty_shop.with_systems(stock, Scripted("points", position=2)), empty_shop.with_systems(stock)
+    content = newer.content()
+    stock.acts.append(dies)
+    with pytest.raises(Killed):
+        newer.submit("key", content)
+    newer.let_submission_leases_lapse()
+    with pytest.raises(InProgress):
+        older.submit("key", content)
+    # Nothing was taken from those that do know it.
+    assert newer.submit("key", content).result is Result.CONFIRMED
