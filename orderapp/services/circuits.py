@@ -92,6 +92,15 @@ def _failed_of_the_newest(session: Session, system: str, calls: int) -> int | No
     return int(failed) if total == calls else None
 
 
+def lock(session: Session, systems: Collection[str]) -> None:
+    """Lock the circuits of these systems, for whoever changes more than one: so that no two wait for each other.
+
+    Transaction: within the caller's, before any of the circuits and paces is changed.
+    """
+    which = select(Circuit.system).where(Circuit.system.in_(systems)).order_by(Circuit.system)
+    session.execute(which.with_for_update(key_share=True)).all()
+
+
 def close(session: Session, system: str) -> None:
     """Close a circuit after a probe has worked; what waits for the system is pulled forward from now on.
 
@@ -177,6 +186,7 @@ def take_order_probes(session: Session, systems: Collection[str]) -> frozenset[s
     Transaction: within the caller's.
     If we die here: the right comes back after ORDER_PROBE_SECONDS.
     """
+    lock(session, systems)
     taking = (
         update(Circuit)
         .where(Circuit.system.in_(systems), NOT_CLOSED, Circuit.order_probe_at <= db_now())

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.services.admission import Admission
-from orderapp.services.circuits import close, give_back_order_probes, open_if_failing
+from orderapp.services.circuits import close, give_back_order_probes, lock, open_if_failing
 from orderapp.services.pacing import hold
 from orderapp.services.placement import StepResult
 from orderapp.systems.base import System
@@ -36,15 +36,20 @@ def learn_from_steps(
 
     An order that went well and was no probe costs no statement.
     """
+    if nothing_to_learn(results, admission):
+        return
     answers = {result.step.system: result.answer for result in results}
     worked = {name for name, answer in answers.items() if answer.worked}
-    for name in sorted(admission.probes & worked):
-        close(session, name)
+    # As everywhere: circuits before paces, each in the order of their names.
+    lock(session, {*answers, *admission.probes})
     if admission.probes - worked:
         give_back_order_probes(session, admission.probes - worked)
-    for name, answer in answers.items():
+    for name, answer in sorted(answers.items()):
         if answer.worked is False and name not in admission.probes:
             open_if_failing(session, systems[name], answer)
+    for name, answer in sorted(answers.items()):
+        if name in admission.probes & worked:
+            close(session, name)
         _hold_if_asked(session, systems[name], answer)
 
 
