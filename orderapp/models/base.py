@@ -77,7 +77,8 @@ def table_of(model: type[Base]) -> Table:
 class db_now(FunctionElement[dt.datetime]):  # noqa: N801 - reads as the SQL function it is
     """The database's clock, the only one that decides anything; `db_now(5)` is five seconds from now.
 
-    The time of the statement, not of the transaction: a lease taken after a wait for a lock counts from the taking.
+    The time of the statement, not of the transaction: a lease taken after an earlier statement's wait for a lock counts
+    from the taking.
     """
 
     type = UtcDateTime()

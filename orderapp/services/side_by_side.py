@@ -1,6 +1,6 @@
 """Asks several systems at the same time, so that a customer waits for the slowest of them, not for one after the other.
 
-For questions only: what changes something elsewhere is done in order, the most error-prone last.
+For questions only: what changes something elsewhere is done in order, the most error-prone first.
 """
 
 from __future__ import annotations

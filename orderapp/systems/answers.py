@@ -74,7 +74,7 @@ def answer_by_status(status: int, body: Mapping[str, Any] | None, headers: Mappi
         f"answered {status}{f' {code}' if code else ''}{f': {message}' if message else ''}",
         repeatable=repeatable,
         slow_down=status == 429,
-        retry_after_seconds=_retry_after_seconds(headers.get("Retry-After", "")),
+        retry_after_seconds=_retry_after_seconds(headers.get("Retry-After", ""), headers.get("Date", "")),
     )
 
 
@@ -98,13 +98,24 @@ def parse(raw: bytes) -> Mapping[str, Any] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
-def _retry_after_seconds(raw: str) -> float | None:
-    """Seconds to wait by a Retry-After header (RFC 9110, 10.2.3): a number or a date; None for anything else."""
+def _retry_after_seconds(raw: str, answered: str) -> float | None:
+    """Seconds to wait by a Retry-After header (RFC 9110, 10.2.3): a number or a date; None for anything else.
+
+    A date is one of the system's clock, and so is that of its answer; ours is asked only where it says none.
+    """
     if raw.strip().isdecimal():
         return float(raw.strip()[:9])
+    until = _moment(raw)
+    if until is None:
+        return None
+    now = _moment(answered)
+    return max(0.0, until - (time.time() if now is None else now))
+
+
+def _moment(raw: str) -> float | None:
     try:
         moment = parsedate_to_datetime(raw)
         # A date without a zone is in UTC (RFC 9110, 5.6.7).
-        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except ValueError:
         return None
