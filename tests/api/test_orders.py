@@ -103,7 +103,7 @@ def test_what_is_wrong_is_told_field_by_field_and_nothing_recorded(client: ApiCl
     content = order_content(quantity=0, customer={"email": "nobody"}, price=1)
     problem = assert_problem(client.post("/orders", json=content), 400, "invalid_request")
 
-    assert problem["errors"].keys() == {"lines.0.quantity", "price"}
+    assert problem["errors"].keys() == {"customer.email", "lines.0.quantity", "price"}
     problem = assert_problem(client.place(sku="NO-SUCH"), 400, "invalid_request")
     assert problem["errors"].keys() == {"lines.0.sku"}
     assert order_count() == 0

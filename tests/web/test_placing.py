@@ -89,6 +89,22 @@ def test_a_mistake_keeps_everything_typed_and_the_key(client, new_form):
     assert orders() == 0
 
 
+def test_an_empty_basket_is_told_as_no_product_s_mistake(client, new_form):
+    page = place(client, new_form({"TEA-GREEN": "0"}))
+    assert page.status_code == 400
+    assert '<a href="#field-lines">Choose at least one product.</a>' in page.text
+    assert page.text.count('id="field-lines"') == 1
+    assert re.search('id="field-lines" name="quantity:[^>]* aria-describedby="field-lines-error"', page.text, re.DOTALL)
+    assert page.text.count('id="field-lines-error"') == 1
+
+
+def test_a_name_that_nobody_can_see_is_refused(client, new_form):
+    page = place(client, new_form(name="\u200b\u200b"))
+    assert page.status_code == 400
+    assert "Use letters or digits that can be seen." in page.text
+    assert orders() == 0
+
+
 def test_a_mistake_corrected_places_the_order_under_the_same_key(client, new_form):
     fields = new_form(email="ada@")
     place(client, fields)
