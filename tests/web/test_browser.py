@@ -130,11 +130,15 @@ def test_pressing_again_while_it_is_sent_does_nothing(page, shop_url, sandbox):
         assert session.scalar(select(func.count()).select_from(Order)) == 1
 
 
-def test_back_from_the_order_the_button_can_be_pressed_again(page, shop_url):
+def test_back_from_the_order_everything_typed_is_there_and_the_button_can_be_pressed_again(page, shop_url):
+    """The browser under test keeps no pages for going back: it loads them again, and fills in what was typed."""
     fill(page, shop_url)
     page.locator(PLACE).click()
     page.wait_for_url("**/orders/*")
     page.go_back()
+    expect(page.get_by_label("Name")).to_have_value("Ada Lovelace")
+    expect(page.get_by_label("Green tea")).to_have_value("2")
+    expect(page.locator("[data-total]")).to_have_text("€25.00")
     expect(page.locator(PLACE)).to_have_text("Place the order")
     expect(page.locator(PLACE)).not_to_have_attribute("aria-disabled", "true")
 
