@@ -139,7 +139,7 @@ def _check_codes(loaded: Mapping[str, Any], errors: dict[str, list[str]]) -> Non
             errors[field] = ["Only letters, digits and . _ : - are used in codes."]
     # A member number that can't be used is told of by itself.
     if loaded.get("benefit") and loaded.get("customer", {}).get("member_ref") == "":
-        errors["benefit"] = ["A benefit needs the member number it belongs to."]
+        errors.setdefault("benefit", []).append("A benefit needs the member number it belongs to.")
 
 
 def _customer(data: Mapping[str, str], errors: dict[str, list[str]]) -> Customer:

@@ -213,6 +213,27 @@ def test_an_order_can_be_placed_without_javascript(browser: Browser, shop_url):
     context.close()
 
 
+def test_fields_side_by_side_stand_at_one_height_and_an_error_moves_no_other_field(page, shop_url):
+    def top(label: str, what: str = "input") -> float:
+        field = page.locator(".field", has=page.get_by_label(label))
+        box = field.locator(what).bounding_box()
+        assert box is not None
+        return round(box["y"] - page.get_by_role("group", name="Discounts").bounding_box()["y"])
+
+    page.set_viewport_size({"width": 1440, "height": 900})
+    fill(page, shop_url)
+    for left, right in (("Phone", "Member number"), ("Coupon code", "Benefit code")):
+        assert top(left) == top(right)
+        assert top(left, "label") == top(right, "label")
+    before = [top("Coupon code", "label"), top("Coupon code"), top("Benefit code", "label")]
+    page.get_by_label("Benefit code").fill("FREE-TEA")
+    with page.expect_navigation():
+        page.locator(PLACE).click()
+    assert page.locator(".field-error").count() == 1
+    assert [top("Coupon code", "label"), top("Coupon code"), top("Benefit code", "label")] == before
+    assert top("Benefit code") > top("Coupon code")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_every_page_fits_and_can_be_read(page, shop_url, sandbox, scheme, width):

@@ -107,6 +107,9 @@ def test_what_is_checked_by_meaning_is_told_together_with_what_is_malformed():
     form = read(name="x" * 201, email="ada@", phone="+49 1", member_ref="M 1", coupon="A B", benefit="C D")
     assert list(errors_of(form)) == ["name", "email", "phone", "member_ref", "coupon", "benefit"]
     assert list(errors_of(read(name="", benefit="VIP5"))) == ["name", "benefit"]
+    assert errors_of(read(benefit="C D"))["benefit"].startswith(
+        "Only letters, digits and . _ : - are used in codes. A "
+    )
 
 
 def test_a_field_that_came_twice_is_not_guessed_at():
