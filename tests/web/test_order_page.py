@@ -125,6 +125,13 @@ def test_a_confirmation_is_on_its_way_until_it_was_sent(client, new_form, run_ta
     assert "on its way" not in page
 
 
+def test_the_confirmation_mail_leads_to_the_page(client, new_form, run_tasks, sandbox):
+    location = place(client, new_form()).location
+    run_tasks()
+    (mail,) = sandbox.rows("mails")
+    assert f"http://shop.localhost{location}" in mail["body"].split()
+
+
 @pytest.mark.parametrize("mode", [SwitchMode.PAUSED, SwitchMode.COMPENSATE_ONLY])
 def test_while_staff_have_paused_a_system_nobody_is_told_of_an_answer_that_was_late(
     app, client, new_form, run_tasks, mode
