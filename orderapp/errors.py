@@ -112,12 +112,13 @@ class InProgress(Conflict):
 
 
 class KeyReused(Conflict):
-    """The same key came with other content; nothing was done."""
+    """The same key came with other content, after it had led to `order_id`; nothing was done."""
 
     code = "idempotency_key_reused"
 
-    def __init__(self) -> None:
+    def __init__(self, order_id: uuid.UUID) -> None:
         super().__init__("This key was used for another order. Nothing was done; use a new key for a new order.")
+        self.order_id = order_id
 
 
 class ProbableDuplicate(Conflict):

@@ -65,7 +65,7 @@ class Discount:
 
 @dataclass(frozen=True, slots=True)
 class OrderDocument:
-    """An order as the external systems get to see it."""
+    """An order as the external systems get to see it; `in_shop`: it was placed in the shop, and has its page there."""
 
     number: str
     customer: Customer
@@ -75,6 +75,7 @@ class OrderDocument:
     coupon: str = ""
     benefit: str = ""
     discounts: tuple[Discount, ...] = ()
+    in_shop: bool = False
 
 
 @dataclass(frozen=True, slots=True)

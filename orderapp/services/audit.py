@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from orderapp.domain.texts import can_be_seen
 from orderapp.errors import InvalidRequest
 from orderapp.models import AuditEntry, db_now
 
@@ -70,7 +71,7 @@ def write(session: Session, actor: Actor, act: Act) -> int:
 
 
 def clean_reason(reason: str) -> str:
-    """Return a reason as it is kept. Raises InvalidRequest where it is empty, too long or has control characters."""
+    """Return a reason as it is kept. Raises InvalidRequest where it says nothing, is too long or has controls."""
     cleaned = reason.strip()
     if not cleaned:
         raise InvalidRequest({"reason": ["Say why; it is kept with what was done."]})
@@ -78,4 +79,6 @@ def clean_reason(reason: str) -> str:
         raise InvalidRequest({"reason": [f"Use at most {MAX_REASON_CHARACTERS} characters."]})
     if _FORBIDDEN.search(cleaned):
         raise InvalidRequest({"reason": ["Contains characters that can't be used, such as line breaks."]})
+    if not can_be_seen(cleaned):
+        raise InvalidRequest({"reason": ["Say why in letters that can be seen; it is kept with what was done."]})
     return cleaned

@@ -28,7 +28,7 @@ from orderapp.models import Order, OrderDiscount, OrderLine, table_of
 
 LINE, DISCOUNT = "line", "discount"
 _DOCUMENT_COLUMNS = ("number", "customer_name", "customer_email", "customer_phone", "member_ref", "coupon", "benefit",
-                     "currency", "subtotal_minor", "total_minor")  # fmt: skip
+                     "currency", "subtotal_minor", "total_minor", "client_id")  # fmt: skip
 
 
 def load_document(session: Session, order_id: uuid.UUID) -> OrderDocument:
@@ -66,6 +66,7 @@ def document_of(rows: Sequence[Any]) -> OrderDocument:
         discounts=tuple(
             Discount(row.word, row.text, Money(row.minor, order.currency)) for row in rows if row.part == DISCOUNT
         ),
+        in_shop=order.client_id is None,
     )
 
 

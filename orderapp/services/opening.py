@@ -22,6 +22,7 @@ from orderapp.services.learning import learn_from_steps
 from orderapp.services.opening_at_once import write_at_once
 from orderapp.services.opening_rows import (
     Opening,
+    again_document,
     discount_rows,
     line_rows,
     order_row,
@@ -58,7 +59,7 @@ def open_order(opening: Opening, cart: Cart) -> Held:
     """
     order_id, number, started = new_id(), new_order_number(), time.monotonic()
     order = order_row(order_id, number, opening, cart)
-    document = ordered_document(number, cart.customer, cart.coupon, cart.benefit, opening)
+    document = ordered_document(number, cart, opening)
     stopped = opening.offered.stopped
     if statements_nest() and not stopped:
         held = _open_at_once(order, document, opening, cart, started)
@@ -134,7 +135,7 @@ def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, doc
             raise WrongState("The order is not in a state in which it can be tried again; nothing was done.")
         session.execute(delete(OrderDiscount).where(OrderDiscount.order_id == order_id))
         _insert_discounts(session, order_id, opening)
-        again = ordered_document(document.number, document.customer, document.coupon, document.benefit, opening)
+        again = again_document(document, opening)
         return _insert_placement(session, order_id, number, again, opening, started)
 
 

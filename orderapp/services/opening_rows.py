@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orderapp.domain.keys import effect_key
 from orderapp.domain.money import Money
-from orderapp.domain.orders import Customer, OrderDocument
+from orderapp.domain.orders import OrderDocument
 from orderapp.domain.states import OrderState, StepState
 from orderapp.services.admission import Admission
 from orderapp.services.cart_locks import Cart
@@ -49,16 +49,28 @@ class Opening:
         )
 
 
-def ordered_document(number: str, customer: Customer, coupon: str, benefit: str, opening: Opening) -> OrderDocument:
+def ordered_document(number: str, cart: Cart, opening: Opening) -> OrderDocument:
     """Return the document that the external systems will see."""
     return OrderDocument(
         number=number,
-        customer=customer,
+        customer=cart.customer,
         lines=opening.priced.lines,
         subtotal=opening.priced.subtotal,
         total=opening.total,
-        coupon=coupon,
-        benefit=benefit,
+        coupon=cart.coupon,
+        benefit=cart.benefit,
+        discounts=opening.offered.discounts,
+        in_shop=cart.client_id is None,
+    )
+
+
+def again_document(document: OrderDocument, opening: Opening) -> OrderDocument:
+    """Return the document of an order that is placed again, at today's prices and discounts."""
+    return replace(
+        document,
+        lines=opening.priced.lines,
+        subtotal=opening.priced.subtotal,
+        total=opening.total,
         discounts=opening.offered.discounts,
     )
 

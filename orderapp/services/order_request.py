@@ -5,33 +5,41 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
 from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, Customer, LineRequest, OrderRequest
+from orderapp.domain.texts import can_be_seen
 from orderapp.errors import InvalidRequest
+from orderapp.services import contact_words
 
 # Control characters have no place in names and codes (they forge log lines and mail headers), and a lone surrogate
 # can't be written to any database.
 FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 # Codes travel in addresses and keys: what people print on a voucher, nothing else.
 CODE = re.compile(r"[A-Za-z0-9._:\-]+")
+QUANTITY_RANGE = f"Order 1 to {MAX_QUANTITY} of one product."
+LINES_RANGE = f"Order 1 to {MAX_LINES} different products at once."
 
 
 class Text(fields.String):
-    """A string without control characters, stripped, of a bounded length."""
+    """A string without control characters, stripped, of a bounded length; what isn't empty can be seen."""
 
     def __init__(self, longest: int, *, empty: bool = False, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Length(0 if empty else 1, longest), **kwargs)
+        told = f"Use at most {longest} characters." if empty else f"Use 1 to {longest} characters."
+        super().__init__(validate=validate.Length(0 if empty else 1, longest, error=told), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text: str = super()._deserialize(value, attr, data, **kwargs)
         if FORBIDDEN.search(text):
             raise ValidationError("Contains characters that can't be used.")
-        return text.strip()
+        stripped = text.strip()
+        if stripped and not can_be_seen(stripped):
+            raise ValidationError("Use letters or digits that can be seen.")
+        return stripped
 
 
 class CustomerSchema(Schema):
@@ -57,7 +65,9 @@ class LineSchema(Schema):
         unknown = RAISE
 
     sku = Text(64, required=True)
-    quantity = fields.Integer(required=True, strict=True, validate=validate.Range(1, MAX_QUANTITY))
+    quantity = fields.Integer(
+        required=True, strict=True, validate=validate.Range(1, MAX_QUANTITY, error=QUANTITY_RANGE)
+    )
 
     @validates_schema(pass_original=True)
     def _no_booleans(self, _data: Any, original: Any, **_kwargs: Any) -> None:
@@ -74,7 +84,9 @@ class OrderSchema(Schema):
         unknown = RAISE
 
     customer = fields.Nested(CustomerSchema, required=True)
-    lines = fields.List(fields.Nested(LineSchema), required=True, validate=validate.Length(1, MAX_LINES))
+    lines = fields.List(
+        fields.Nested(LineSchema), required=True, validate=validate.Length(1, MAX_LINES, error=LINES_RANGE)
+    )
     coupon = Text(64, empty=True, load_default="")
     benefit = Text(64, empty=True, load_default="")
     duplicate = fields.String(load_default="refuse", validate=validate.OneOf(["refuse", "allow"]))
@@ -102,47 +114,61 @@ def read_order(data: Any) -> OrderRequest:
     if isinstance(lines, list) and len(lines) > MAX_LINES:
         # Before each of them is looked at: a flood of lines is one mistake, not thousands.
         raise InvalidRequest({"lines": [f"At most {MAX_LINES} different products can be ordered at once."]})
-    try:
-        loaded = _ORDER.load(data)
-    except ValidationError as error:
-        raise InvalidRequest(_flat(error.messages)) from error
+    loaded, malformed = _load(data)
     errors: dict[str, list[str]] = {}
-    customer = _customer(loaded["customer"], errors)
-    for field in ("coupon", "benefit"):
-        if loaded[field] and not CODE.fullmatch(loaded[field]):
-            errors[field] = ["Only letters, digits and . _ : - are used in codes."]
-    if loaded["benefit"] and not customer.member_ref:
-        errors["benefit"] = ["A benefit needs the member number it belongs to."]
-    merged = _merge(loaded["lines"], errors)
-    if errors:
-        raise InvalidRequest(errors)
+    customer = _customer(loaded.get("customer", {}), errors)
+    _check_codes(loaded, errors)
+    merged = _merge(loaded.get("lines", []), errors)
+    if errors or malformed:
+        raise InvalidRequest(errors | malformed)
     return OrderRequest(customer, merged, loaded["coupon"], loaded["benefit"], loaded["duplicate"] == "allow")
 
 
-def _customer(data: Mapping[str, str], errors: dict[str, list[str]]) -> Customer:
-    email, phone = data["email"], data["phone"]
+def _load(data: dict[str, Any]) -> tuple[Mapping[str, Any], dict[str, list[str]]]:
+    """Return what is well-formed, and what is wrong with the rest: so that everything can be said at once."""
     try:
-        # Whether the domain takes mail is found out by sending, not by asking the network now.
-        email = validate_email(email, check_deliverability=False, allow_smtputf8=False).ascii_email or email
-    except EmailNotValidError as error:
-        errors["customer.email"] = [str(error)]
+        return _ORDER.load(data), {}
+    except ValidationError as error:
+        return cast(dict[str, Any], error.valid_data), _flat(error.messages)
+
+
+def _check_codes(loaded: Mapping[str, Any], errors: dict[str, list[str]]) -> None:
+    for field in ("coupon", "benefit"):
+        code = loaded.get(field)
+        if code and not CODE.fullmatch(code):
+            errors[field] = ["Only letters, digits and . _ : - are used in codes."]
+    # A member number that can't be used is told of by itself.
+    if loaded.get("benefit") and loaded.get("customer", {}).get("member_ref") == "":
+        errors.setdefault("benefit", []).append("A benefit needs the member number it belongs to.")
+
+
+def _customer(data: Mapping[str, str], errors: dict[str, list[str]]) -> Customer:
+    email, phone, member_ref = (data.get(field, "") for field in ("email", "phone", "member_ref"))
+    if email:
+        try:
+            # Whether the domain takes mail is found out by sending, not by asking the network now.
+            email = validate_email(email, check_deliverability=False, allow_smtputf8=False).ascii_email or email
+        except EmailNotValidError:
+            errors["customer.email"] = [contact_words.of_email(email)]
     if phone:
         try:
             number = phonenumbers.parse(phone)
-            if not phonenumbers.is_possible_number(number):
-                errors["customer.phone"] = ["This number has too few or too many digits."]
+            if problem := contact_words.of_length(number):
+                errors["customer.phone"] = [problem]
             phone = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-        except phonenumbers.NumberParseException:
-            errors["customer.phone"] = ["Write the number with its country, such as +49 30 901820."]
-    if data["member_ref"] and not CODE.fullmatch(data["member_ref"]):
+        except phonenumbers.NumberParseException as error:
+            errors["customer.phone"] = [contact_words.of_phone(phone, error)]
+    if member_ref and not CODE.fullmatch(member_ref):
         errors["customer.member_ref"] = ["Only letters, digits and . _ : - are used in member numbers."]
-    return Customer(data["name"], email, phone, data["member_ref"])
+    return Customer(data.get("name", ""), email, phone, member_ref)
 
 
 def _merge(lines: list[Mapping[str, Any]], errors: dict[str, list[str]]) -> tuple[LineRequest, ...]:
+    """Add up the lines of the same product; those that aren't well-formed count for nothing."""
     wanted: Counter[str] = Counter()
     for line in lines:
-        wanted[line["sku"]] += line["quantity"]
+        if "sku" in line and "quantity" in line:
+            wanted[line["sku"]] += line["quantity"]
     for sku, quantity in wanted.items():
         if quantity > MAX_QUANTITY:
             errors["lines"] = [f"At most {MAX_QUANTITY} pieces of one product can be ordered at once ({sku})."]

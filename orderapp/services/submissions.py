@@ -126,7 +126,7 @@ def take_over(known: Known, content_hash: str, lease_seconds: float, systems: Sy
 
     """
     if known.content_hash != content_hash:
-        raise KeyReused
+        raise KeyReused(known.order_id)
     if known.placement_state is not PlacementState.PLACING or known.lease_left_seconds is None:
         return None
     if known.lease_left_seconds > 0:

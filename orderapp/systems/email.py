@@ -24,6 +24,7 @@ from orderapp.domain.masking import mask
 from orderapp.domain.money import Money
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Exchange, Outcome
+from orderapp.domain.references import page_reference
 from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
@@ -62,6 +63,7 @@ class Email(System):
         self._server = urlsplit(address)
         self._timeouts = env.timeouts("SMTP_TIMEOUT")
         self._sender, self._domain = _sender_in(env)
+        self._shop, self._secret = env.address("PUBLIC", {"https": True, "http": False}), env.text("SECRET_KEY")
         if address and not self._sender:
             raise ConfigurationError("MAIL_FROM: not set, and SMTP_URL is; no mail goes without a sender")
         self.configured = bool(address)
@@ -153,8 +155,14 @@ class Email(System):
         # A colon has no place in a Message-ID (RFC 5322, 3.6.4).
         message["Message-ID"] = f"<{effect.key.replace(':', '.')}@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(_text(order))
+        message.set_content(_text(order, self._page_of(order)))
         return message
+
+    def _page_of(self, order: OrderDocument) -> str:
+        """Return the address of the order's page; empty where it has none, or where the shop's address isn't known."""
+        if not (order.in_shop and self._shop and self._secret):
+            return ""
+        return f"{self._shop}/orders/{page_reference(self._secret, order.number)}"
 
 
 def _sender_in(env: Environment) -> tuple[str, str]:
@@ -168,7 +176,7 @@ def _sender_in(env: Environment) -> tuple[str, str]:
     return sender, found["domain"] if found else ""
 
 
-def _text(order: OrderDocument) -> str:
+def _text(order: OrderDocument, page: str) -> str:
     rows = [f"  {line.quantity} x {line.name}: {_shown(line.total)}" for line in order.lines]
     rows += [f"  Discount {discount.code}: -{_shown(discount.amount)}" for discount in order.discounts]
     return "\n".join(
@@ -180,8 +188,7 @@ def _text(order: OrderDocument) -> str:
             *rows,
             "",
             f"  Total: {_shown(order.total)}",
-            "",
-            "We tell you when it is on its way.",
+            *(("", "Where your order stands:", page) if page else ()),
         )
     )
 

@@ -110,7 +110,9 @@ def to_request(form: OrderForm) -> OrderRequest:
 
 
 def messages_by_field(error: InvalidRequest, form: OrderForm, skus: Sequence[str]) -> dict[str, str]:
-    """Return one message per form field, in the order of the page; "" is the form as a whole.
+    """Return one message per form field, in the order of the page; "lines" is the choice of products, "" the form.
+
+    What the form itself says of a quantity stands for what else is wrong with that line.
 
     Args:
         error: What is wrong, by dotted path.
@@ -119,18 +121,22 @@ def messages_by_field(error: InvalidRequest, form: OrderForm, skus: Sequence[str
 
     """
     found: dict[str, list[str]] = {}
+    fields = {path: _field_of(path, list(form.chosen()), skus) for path in error.errors}
+    told = {name for path, name in fields.items() if path.startswith(QUANTITY_PREFIX)} - {""}
     for path, messages in error.errors.items():
-        name = _field_of(path, list(form.chosen()), skus)
+        name = fields[path]
+        if name in told and not path.startswith(QUANTITY_PREFIX):
+            continue
         left_empty = name in LEFT_EMPTY and not getattr(form, name)
         found.setdefault(name, []).extend([LEFT_EMPTY[name]] if left_empty else messages)
-    page_order = [*(f"quantity-{index}" for index in range(len(skus))), *TEXT_FIELDS, ""]
+    page_order = ["lines", *(f"quantity-{index}" for index in range(len(skus))), *TEXT_FIELDS, ""]
     return {name: " ".join(found[name]) for name in page_order if name in found}
 
 
 def _field_of(path: str, line_skus: Sequence[str], page_skus: Sequence[str]) -> str:
     section, _, rest = path.partition(".")
     if path == "lines":
-        return "quantity-0" if page_skus else ""
+        return "lines" if page_skus else ""
     if path.startswith(QUANTITY_PREFIX) or section == "lines":
         index = rest.partition(".")[0]
         known = index.isdecimal() and int(index) < len(line_skus)

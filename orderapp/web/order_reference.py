@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 
 from flask import current_app
 
-# 144 bits: more than the 128 that make guessing hopeless, and a multiple of 6, so Base64 needs no padding.
-TOKEN_BYTES = 18
+from orderapp.domain.references import page_reference, token
 
 
 def reference_of(order_number: str) -> str:
     """Return the order's page name: its number, a dot, and a token that only we can make."""
-    return f"{order_number}.{_token('page', order_number)}"
+    return page_reference(_secret(), order_number)
 
 
 def number_in(reference: str) -> str | None:
@@ -21,10 +19,9 @@ def number_in(reference: str) -> str | None:
 
     Decided before any look at the database, so a guess costs and shows the same whether or not there is such an order.
     """
-    number, _, token = reference.rpartition(".")
-    return (
-        number if hmac.compare_digest(token.encode(errors="surrogatepass"), _token("page", number).encode()) else None
-    )
+    number, _, _ = reference.rpartition(".")
+    right = page_reference(_secret(), number).encode(errors="surrogatepass")
+    return number if hmac.compare_digest(reference.encode(errors="surrogatepass"), right) else None
 
 
 def retry_key(order_number: str, placement_number: int) -> str:
@@ -33,11 +30,9 @@ def retry_key(order_number: str, placement_number: int) -> str:
     The same for every tab, reload and double press, so they all mean one retry; not guessable, so nobody else can use
     it up.
     """
-    return f"retry-{placement_number}-{_token('retry', f'{order_number}:{placement_number}')}"
+    return f"retry-{placement_number}-{token(_secret(), 'retry', f'{order_number}:{placement_number}')}"
 
 
-def _token(purpose: str, subject: str) -> str:
+def _secret() -> str:
     secret: str = current_app.config["SECRET_KEY"]
-    # The purpose keeps a token of one kind from passing as another; surrogates can come out of a path's bytes.
-    message = f"orderapp {purpose}:{subject}".encode(errors="surrogatepass")
-    return base64.urlsafe_b64encode(hmac.digest(secret.encode(), message, "sha256")[:TOKEN_BYTES]).decode()
+    return secret

@@ -105,8 +105,11 @@ def probable_duplicate(error: ProbableDuplicate) -> ResponseReturnValue:
 
 
 @_answers(KeyReused)
-def key_reused(_: KeyReused) -> ResponseReturnValue:
-    """Explain that the form was changed after it was placed, and offer to place it as a new order."""
+def key_reused(error: KeyReused) -> ResponseReturnValue:
+    """Explain that the form was changed after it was placed; show the way there, and offer to place it as a new order.
+
+    Whoever has the form's key has placed that order, or was handed the form: nobody guesses a key.
+    """
     return _send_again(
         order_form.read(request.form).under_new_key(),
         422,
@@ -116,6 +119,7 @@ def key_reused(_: KeyReused) -> ResponseReturnValue:
             "If you want this as well, place it as a new order.",
         ),
         button="Place it as a new order",
+        other_reference=_reference(error.order_id),
     )
 
 

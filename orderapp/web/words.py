@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
+from orderapp.services.admission import PAUSED
 from orderapp.services.order_view import OrderView
 
 # Tone, title, paragraphs.
 PLACING = ("info", "We are placing your order", "This usually takes a few seconds. There is no need to order again.")
-CONFIRMED = ("good", "Your order is confirmed", "We have all we need from you. A confirmation is on its way to you.")
+CONFIRMED = ("good", "Your order is confirmed", "We have all we need from you.")
 FAILING = (
     "warn",
     "Your order could not be placed",
@@ -25,8 +26,10 @@ FAILED = (
     "Nothing is charged and nothing is held for you.",
     "You can try again now, or change the order first.",
 )
-CANCELLING = ("warn", "Your order is being cancelled", "We are giving back what was held and returning what was paid.")
-CANCELLED = ("info", "Your order is cancelled", "Nothing is held for you any more, and what was paid is returned.")
+# Where nothing can be arranged at present, "try again now" would only lead here once more.
+FAILED_FOR_NOW = (*FAILED[:-1], "You can try again here later, or change the order first.")
+CANCELLING = ("warn", "Your order is being cancelled", "We are giving back what was held, and anything that was paid.")
+CANCELLED = ("info", "Your order is cancelled", "Nothing is held for you, and anything that was paid is returned.")
 
 HEADLINES = {
     OrderState.PLACING: PLACING,
@@ -47,6 +50,7 @@ REASONS = {
 }
 REFUSED = "{title}: this couldn't be arranged for your order."
 NO_ANSWER = "{title}: we didn't get a reliable answer in time. This is not your fault; trying again usually helps."
+NOTHING_SENT = "{title}: we can't arrange this at the moment; please try again later."
 INTERRUPTED = "Something interrupted us while we placed your order. This is not your fault; trying again usually helps."
 # What a step comes to; a step that is still planned when the order isn't being placed any more was never begun.
 STEPS = {
@@ -54,6 +58,22 @@ STEPS = {
     StepState.REFUSED: ("failed", "Not possible"),
     StepState.UNKNOWN: ("undoing", "No reliable answer; being checked and given back"),
     StepState.COMPENSATED: ("undone", "Given back, nothing is held"),
+}
+# What the messages that confirm the order come to, all together: in the headline, and in the progress list.
+_SAFE = "your order is safe all the same"
+MESSAGES = {
+    TaskState.DONE: ("A confirmation was sent to you.", "done", "Sent"),
+    TaskState.FAILED: (
+        f"We couldn't send you the confirmation yet; {_SAFE}.",
+        "waiting",
+        f"Couldn't be sent yet; {_SAFE}",
+    ),
+    TaskState.WAITING: ("A confirmation is on its way to you.", "running", "On its way"),
+    TaskState.CANCELLED: (
+        f"We couldn't send you a confirmation; {_SAFE}, and this page confirms it.",
+        "failed",
+        f"Wasn't sent; {_SAFE}",
+    ),
 }
 Titles = Mapping[str, str]
 
@@ -116,8 +136,10 @@ def _headline(order: OrderView, titles: Titles) -> tuple[str, ...]:
     """Return tone, title and paragraphs."""
     if order.state is OrderState.COMPENSATING and order.ends_as is OrderState.CANCELLED:
         return CANCELLING
-    tone, title, *paragraphs = HEADLINES[order.state]
-    return (tone, title, _reason(order, titles), *paragraphs)
+    later = order.state is OrderState.FAILED and _is_paused(order)
+    tone, title, *paragraphs = FAILED_FOR_NOW if later else HEADLINES[order.state]
+    messages = _messages(order)
+    return (tone, title, _reason(order, titles), *paragraphs, MESSAGES[messages][0] if messages else "")
 
 
 def _reason(order: OrderView, titles: Titles) -> str:
@@ -127,9 +149,16 @@ def _reason(order: OrderView, titles: Titles) -> str:
     title = titles.get(order.stopped.system)
     if title is None:
         return INTERRUPTED
+    if _is_paused(order):
+        return NOTHING_SENT.format(title=title)
     if order.stopped.outcome is not Outcome.REFUSED:
         return NO_ANSWER.format(title=title)
     return REASONS.get(order.stopped.code, REFUSED.format(title=title))
+
+
+def _is_paused(order: OrderView) -> bool:
+    """Whether the order was stopped because staff have paused a system: nothing was sent, so nothing was late."""
+    return order.stopped is not None and order.stopped.code == PAUSED.code
 
 
 def _steps(order: OrderView, titles: Titles) -> Iterator[Entry]:
@@ -155,9 +184,10 @@ def _later(order: OrderView) -> Iterator[Entry]:
     payments = [task.state for task in order.tasks if task.kind is TaskKind.SETTLE]
     if payments:
         yield from _payment(payments, order.state)
-    messages = [task.state for task in order.tasks if task.kind is TaskKind.NOTIFY]
-    if messages and order.state is OrderState.CONFIRMED:
-        yield _messages(messages)
+    messages = _messages(order)
+    if messages:
+        _, state, note = MESSAGES[messages]
+        yield Entry(state, "Confirmation message", note)
 
 
 def _payment(states: list[TaskState], order_state: OrderState) -> Iterator[Entry]:
@@ -170,13 +200,17 @@ def _payment(states: list[TaskState], order_state: OrderState) -> Iterator[Entry
             yield Entry("done", "Payment", "Taken")
         elif TaskState.FAILED in states:
             yield Entry("waiting", "Payment", "Takes longer than usual; we look after it, you need do nothing")
-        else:
+        elif {TaskState.WAITING, TaskState.RUNNING} & set(states):
             yield Entry("running", "Payment", "In progress; you need do nothing")
+        else:
+            yield Entry("waiting", "Payment", "Not taken yet; we will be in touch")
 
 
-def _messages(states: list[TaskState]) -> Entry:
-    if all(state is TaskState.DONE for state in states):
-        return Entry("done", "Confirmation message", "Sent")
-    if TaskState.FAILED in states:
-        return Entry("waiting", "Confirmation message", "Couldn't be sent yet; your order is safe all the same")
-    return Entry("running", "Confirmation message", "On its way")
+def _messages(order: OrderView) -> TaskState | None:
+    """Return what the messages come to: one that is still being sent counts before one that was; None without any."""
+    states = {task.state for task in order.tasks if task.kind is TaskKind.NOTIFY}
+    if not states or order.state is not OrderState.CONFIRMED:
+        return None
+    if states & {TaskState.WAITING, TaskState.RUNNING} and TaskState.FAILED not in states:
+        return TaskState.WAITING
+    return next(state for state in (TaskState.FAILED, TaskState.DONE, TaskState.CANCELLED) if state in states)

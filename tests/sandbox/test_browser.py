@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import smtplib
+
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -47,4 +49,19 @@ def test_every_page_fits_a_small_screen(browser: Browser, sandbox):
     for path in ("/", "/look/stock", "/look/reservations", "/look/benefits", "/look/mails"):
         page.goto(sandbox.base_url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.close()
+
+
+@pytest.mark.parametrize("width", [320, 768, 1440])
+def test_mails_can_be_read_and_all_records_are_seen_at_once(browser: Browser, sandbox, width):
+    with smtplib.SMTP("127.0.0.1", sandbox.smtp_port, timeout=5) as client:
+        text = "Thank you, your order is confirmed. " * 10
+        client.sendmail("shop@example.com", ["ada@example.com"], f"Subject: Your order is confirmed\n\n{text}")
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"{sandbox.base_url}/look/mails")
+    text_box = page.locator("td pre").first.bounding_box()
+    assert text_box is not None
+    assert text_box["width"] >= min(22 * 16, 0.7 * width)
+    assert page.locator(".tabs").evaluate("tabs => tabs.scrollWidth <= tabs.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()

@@ -13,6 +13,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
 from orderapp.errors import InProgress, KeyReused, ProbableDuplicate
 from orderapp.services.placing import Result
+from orderapp.systems.base import Part
 from tests.sandbox.running import RunningSandbox
 from tests.services.scripted import Scripted, answers
 from tests.services.shop import Shop
@@ -75,6 +76,20 @@ def _as_client(shop: Shop, key: str, content: dict[str, Any]) -> Any:
 
     token = api_tokens.create("till")
     return shop.submit(key, content, client_id=api_tokens.authenticate(token)).order.id
+
+
+def test_every_system_is_told_whether_the_order_has_a_page_in_the_shop(empty_shop: Shop) -> None:
+    """When it is placed, and when a task is taken."""
+    told: list[tuple[str, bool]] = []
+    stock, mail = Scripted("stock"), Scripted("mail", Part.NOTIFY)
+    for system in (stock, mail):
+        system.before = lambda _verb, effect: told.append((effect.order.number, effect.order.in_shop))
+    shop = empty_shop.with_systems(stock, mail)
+    own = [shop.submit().order.number for _ in range(3)]
+    _as_client(shop, "key", shop.content())
+    shop.work_until_quiet()
+    assert len(told) == 8
+    assert all(in_shop is (number in own) for number, in_shop in told)
 
 
 def test_after_the_failure_the_key_answers_with_the_failed_order(empty_shop: Shop) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from orderapp.domain.orders import Customer, Effect
 from orderapp.domain.outcome import Outcome
+from orderapp.domain.references import page_reference
 from orderapp.errors import ConfigurationError
 from orderapp.systems.email import Email
 from tests.servers.smtp import SmtpServer
@@ -46,6 +47,34 @@ def test_the_mail_says_what_was_ordered(smtp_server: SmtpServer) -> None:
     lines = [line.strip() for line in message.get_content().splitlines()]
     assert lines[0] == "Hello Zoë O'Neill,"
     assert {"2 x Green tea, 100 g: €25.00", "Discount SAVE10: -€7.00", "Total: €63.00"} <= set(lines)
+
+
+SHOP = {"PUBLIC_URL": "https://shop.example/tea/", "SECRET_KEY": "a secret for tests alone"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "in_shop", "linked"),
+    [
+        (SHOP, True, True),
+        (SHOP, False, False),
+        (SHOP | {"PUBLIC_URL": ""}, True, False),
+        (SHOP | {"SECRET_KEY": ""}, True, False),
+    ],
+)
+def test_the_mail_leads_to_the_order_s_page_where_there_is_one_and_promises_no_further_mail(
+    smtp_server: SmtpServer, settings: dict[str, str], in_shop: bool, linked: bool
+) -> None:
+    smtp_server.clear()
+    effect = replace(EFFECT, order=replace(ORDER, in_shop=in_shop))
+    answer = make(Email, SMTP_URL=smtp_server.url, **settings).act(effect)
+    assert answer.outcome is Outcome.DONE
+    (mail,) = smtp_server.wait_for(1)
+    text = mail.message.get_content()
+    page = f"https://shop.example/tea/orders/{page_reference(SHOP['SECRET_KEY'], ORDER.number)}"
+    assert (page in text.splitlines()) is linked
+    assert ("http" in text) is linked
+    assert "on its way" not in text
+    assert page not in str(answer.exchanges)
 
 
 @pytest.mark.parametrize("name", ["Ada", "Zoë", "茶" * 80])

@@ -39,6 +39,7 @@ def app(tmp_path: Path, sandbox: RunningSandbox) -> Iterator[Flask]:
         {
             "ORDERAPP_MODE": "development",
             "SECRET_KEY": "a secret for tests alone",
+            "PUBLIC_URL": "http://shop.localhost",
             "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}",
             "RETRY_BASE_SECONDS": "0.01",
             "RETRY_MAX_SECONDS": "0.02",

@@ -130,11 +130,15 @@ def test_pressing_again_while_it_is_sent_does_nothing(page, shop_url, sandbox):
         assert session.scalar(select(func.count()).select_from(Order)) == 1
 
 
-def test_back_from_the_order_the_button_can_be_pressed_again(page, shop_url):
+def test_back_from_the_order_everything_typed_is_there_and_the_button_can_be_pressed_again(page, shop_url):
+    """The browser under test keeps no pages for going back: it loads them again, and fills in what was typed."""
     fill(page, shop_url)
     page.locator(PLACE).click()
     page.wait_for_url("**/orders/*")
     page.go_back()
+    expect(page.get_by_label("Name")).to_have_value("Ada Lovelace")
+    expect(page.get_by_label("Green tea")).to_have_value("2")
+    expect(page.locator("[data-total]")).to_have_text("€25.00")
     expect(page.locator(PLACE)).to_have_text("Place the order")
     expect(page.locator(PLACE)).not_to_have_attribute("aria-disabled", "true")
 
@@ -207,6 +211,27 @@ def test_an_order_can_be_placed_without_javascript(browser: Browser, shop_url):
     page.locator(PLACE).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
     context.close()
+
+
+def test_fields_side_by_side_stand_at_one_height_and_an_error_moves_no_other_field(page, shop_url):
+    def top(label: str, what: str = "input") -> float:
+        field = page.locator(".field", has=page.get_by_label(label))
+        box = field.locator(what).bounding_box()
+        assert box is not None
+        return round(box["y"] - page.get_by_role("group", name="Discounts").bounding_box()["y"])
+
+    page.set_viewport_size({"width": 1440, "height": 900})
+    fill(page, shop_url)
+    for left, right in (("Phone", "Member number"), ("Coupon code", "Benefit code")):
+        assert top(left) == top(right)
+        assert top(left, "label") == top(right, "label")
+    before = [top("Coupon code", "label"), top("Coupon code"), top("Benefit code", "label")]
+    page.get_by_label("Benefit code").fill("FREE-TEA")
+    with page.expect_navigation():
+        page.locator(PLACE).click()
+    assert page.locator(".field-error").count() == 1
+    assert [top("Coupon code", "label"), top("Coupon code"), top("Benefit code", "label")] == before
+    assert top("Benefit code") > top("Coupon code")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -32,8 +32,8 @@ def test_a_quantity_that_is_no_number_in_range_is_told_at_its_field(quantity):
 
 
 @pytest.mark.parametrize("nothing", ["0", "", "00", " "])
-def test_an_order_of_nothing_is_told_at_the_first_product(nothing):
-    assert errors_of(read(**{"quantity:TEA": nothing})) == {"quantity-0": "Choose at least one product."}
+def test_an_order_of_nothing_is_told_of_the_choice_and_of_no_product(nothing):
+    assert errors_of(read(**{"quantity:TEA": nothing})) == {"lines": "Choose at least one product."}
 
 
 def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_page():
@@ -61,7 +61,55 @@ def test_text_that_can_t_be_used_is_told_at_its_field_and_kept(field, text):
 
 def test_five_hundred_products_are_too_many():
     form = order_form.read(MultiDict({**GOOD, **{f"quantity:P{number}": "1" for number in range(500)}}))
-    assert "quantity-0" in errors_of(form)
+    assert "lines" in errors_of(form)
+
+
+@pytest.mark.parametrize("quantity", ["1001", "10000"])
+def test_a_quantity_that_is_too_large_is_told_once(quantity):
+    assert errors_of(read(**{"quantity:TEA": quantity})) == {"quantity-0": "Order at most 1000 of one product."}
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "told"),
+    [
+        ("x" * 201, "name", "Use 1 to 200 characters."),
+        ("x" * 65, "coupon", "Use at most 64 characters."),
+        ("ada", "email", "The @ is missing; write it like name@example.com."),
+        ("a@b@example.com", "email", "There is more than one @; write it like name@example.com."),
+        ("@example.com", "email", "What stands before the @ is missing; write it like name@example.com."),
+        ("ada@example", "email", "What stands after the @ isn't complete; write it like name@example.com."),
+        ("ada@", "email", "What stands after the @ isn't complete; write it like name@example.com."),
+        ("a..b@example.com", "email", "Mail can't be sent to this; write it like name@example.com."),
+        ("\xe4da@example.com", "email", "We can't send to addresses with letters such as \xe4 before the @"),
+        ("+49 1", "phone", "This number has too few digits."),
+        ("+49", "phone", "This number has too few digits."),
+        ("+1 202 55501234567", "phone", "This number has too many digits."),
+        ("+49 30 901820 1234567890", "phone", "This number has too many digits."),
+        ("030 901820", "phone", "Write the number with its country code, such as +49 30 901820."),
+        ("+999 123456", "phone", "No country has this code; write the number such as +49 30 901820."),
+        ("call me", "phone", "Write the number with its country code, such as +49 30 901820."),
+        ("+none", "phone", "Write the number in digits, such as +49 30 901820."),
+    ],
+)
+def test_a_mistake_is_told_in_our_own_words(typed, field, told):
+    (message,) = errors_of(read(**{field: typed})).values()
+    assert message.startswith(told)
+
+
+@pytest.mark.parametrize("invisible", ["\u200b\u200b", "\u2060", "\xad", "\ue000"])
+@pytest.mark.parametrize("field", ["name", "phone", "member_ref", "coupon"])
+def test_text_that_nobody_can_see_is_told_at_its_field(field, invisible):
+    assert list(errors_of(read(**{field: invisible}))) == [field]
+    assert order_form.to_request(read(name=f"Ada{invisible}Lovelace"))
+
+
+def test_what_is_checked_by_meaning_is_told_together_with_what_is_malformed():
+    form = read(name="x" * 201, email="ada@", phone="+49 1", member_ref="M 1", coupon="A B", benefit="C D")
+    assert list(errors_of(form)) == ["name", "email", "phone", "member_ref", "coupon", "benefit"]
+    assert list(errors_of(read(name="", benefit="VIP5"))) == ["name", "benefit"]
+    assert errors_of(read(benefit="C D"))["benefit"].startswith(
+        "Only letters, digits and . _ : - are used in codes. A "
+    )
 
 
 def test_a_field_that_came_twice_is_not_guessed_at():

@@ -4,8 +4,12 @@ import re
 
 import pytest
 
+from orderapp.models import SwitchMode
+from orderapp.services import staff_acts
+from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.cancelling import cancel_order
 from orderapp.services.shop_orders import find_shop_order
+from orderapp.services.switching import switch_system
 from orderapp.web.order_reference import retry_key
 from tests.web.conftest import hidden_fields
 from tests.web.test_placing import place, title_of
@@ -86,7 +90,9 @@ def test_a_cancelled_order_is_told_as_such(app, client, new_form, run_tasks):
     cancel_order(order.id, app.extensions["orderapp.settings"])
     assert title_of(client.get(location)) == "Your order is being cancelled"
     run_tasks()
-    assert title_of(client.get(location)) == "Your order is cancelled"
+    page = client.get(location)
+    assert title_of(page) == "Your order is cancelled"
+    assert "anything that was paid is returned" in page.text
 
 
 def test_when_all_is_done_the_page_stops_changing(client, new_form, run_tasks):
@@ -94,6 +100,49 @@ def test_when_all_is_done_the_page_stops_changing(client, new_form, run_tasks):
     assert 'data-changing="yes"' in client.get(f"{location}/status").text
     run_tasks()
     assert 'data-changing="no"' in client.get(f"{location}/status").text
+
+
+def test_what_staff_gave_up_is_told_as_given_up_and_the_page_stops_asking(client, new_form, run_tasks):
+    location = place(client, new_form(phone="+49 30 901820")).location
+    order = find_shop_order(number_of(location))
+    given_up = staff_acts.cancel([task.id for task in order.tasks], COMMAND_LINE, "the customer was called")
+    assert [item.done for item in given_up.items] == [True, True, True]
+    run_tasks()
+    page = client.get(location).text.replace("&#39;", "'")
+    assert "Not taken yet; we will be in touch" in page
+    assert "Wasn't sent; your order is safe all the same" in page
+    assert "We couldn't send you a confirmation" in page
+    assert not any(text in page for text in ("n its way", "In progress", "need do nothing"))
+    assert 'data-changing="no"' in page
+
+
+def test_a_confirmation_is_on_its_way_until_it_was_sent(client, new_form, run_tasks):
+    location = place(client, new_form()).location
+    assert "A confirmation is on its way to you." in client.get(location).text
+    run_tasks()
+    page = client.get(location).text
+    assert "A confirmation was sent to you." in page
+    assert "on its way" not in page
+
+
+def test_the_confirmation_mail_leads_to_the_page(client, new_form, run_tasks, sandbox):
+    location = place(client, new_form()).location
+    run_tasks()
+    (mail,) = sandbox.rows("mails")
+    assert f"http://shop.localhost{location}" in mail["body"].split()
+
+
+@pytest.mark.parametrize("mode", [SwitchMode.PAUSED, SwitchMode.COMPENSATE_ONLY])
+def test_while_staff_have_paused_a_system_nobody_is_told_of_an_answer_that_was_late(
+    app, client, new_form, run_tasks, mode
+):
+    switch_system("inventory", mode, COMMAND_LINE, "stocktaking", app.extensions["orderapp.settings"])
+    location = place(client, new_form()).location
+    run_tasks()
+    page = client.get(location).text.replace("&#39;", "'")
+    assert "we can't arrange this at the moment; please try again later" in page
+    assert not any(text in page for text in ("reliable answer", "try again now"))
+    assert "Try again</button>" in page
 
 
 def test_the_status_is_the_changing_part_alone(client, new_form):

@@ -89,6 +89,22 @@ def test_a_mistake_keeps_everything_typed_and_the_key(client, new_form):
     assert orders() == 0
 
 
+def test_an_empty_basket_is_told_as_no_product_s_mistake(client, new_form):
+    page = place(client, new_form({"TEA-GREEN": "0"}))
+    assert page.status_code == 400
+    assert '<a href="#field-lines">Choose at least one product.</a>' in page.text
+    assert page.text.count('id="field-lines"') == 1
+    assert re.search('id="field-lines" name="quantity:[^>]* aria-describedby="field-lines-error"', page.text, re.DOTALL)
+    assert page.text.count('id="field-lines-error"') == 1
+
+
+def test_a_name_that_nobody_can_see_is_refused(client, new_form):
+    page = place(client, new_form(name="\u200b\u200b"))
+    assert page.status_code == 400
+    assert "Use letters or digits that can be seen." in page.text
+    assert orders() == 0
+
+
 def test_a_mistake_corrected_places_the_order_under_the_same_key(client, new_form):
     fields = new_form(email="ada@")
     place(client, fields)
@@ -129,12 +145,24 @@ def test_the_same_cart_under_another_key_is_asked_about_first(client, new_form):
 
 def test_a_placed_form_with_other_content_is_explained_and_can_be_a_new_order(client, new_form):
     fields = new_form()
-    place(client, fields)
+    first = place(client, fields)
     page = place(client, {**fields, "quantity:TEA-GREEN": "3"})
     assert page.status_code == 422
+    assert f'href="{first.location}"' in page.text
     assert orders() == 1
     assert hidden_fields(page)["key"] != fields["key"]
     assert place(client, hidden_fields(page)).status_code == 303
+
+
+def test_nobody_without_the_form_s_key_is_led_to_its_order(client, new_form):
+    """Neither under another key, nor with the key of another form."""
+    fields = new_form()
+    location = place(client, fields).location
+    keys = (fields["key"][:-1], fields["key"].swapcase(), hidden_fields(client.get("/"))["key"])
+    for quantity, key in enumerate(keys, 3):
+        answer = place(client, {**fields, "key": key, "email": "eve@example.com", "quantity:TEA-GREEN": str(quantity)})
+        assert answer.status_code == 303
+        assert location not in (answer.location, answer.text)
 
 
 def test_without_a_token_nothing_is_ordered_and_nothing_typed_is_lost(client, new_form):

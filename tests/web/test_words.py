@@ -100,6 +100,7 @@ def test_a_cancelled_order_is_not_told_as_a_failed_one():
         (TaskState.RUNNING, "running", True),
         (TaskState.DONE, "done", False),
         (TaskState.FAILED, "waiting", False),
+        (TaskState.CANCELLED, "waiting", False),
     ],
 )
 def test_the_payment_of_a_confirmed_order_is_told_in_plain_words(task_state, told, changing):
@@ -107,6 +108,28 @@ def test_the_payment_of_a_confirmed_order_is_told_in_plain_words(task_state, tol
     assert progress(order) == [(told, "Payment")]
     assert story_of(order, TITLES).changing is changing
     assert not story_of(order, TITLES).moving
+
+
+@pytest.mark.parametrize(
+    ("states", "told", "headline"),
+    [
+        ({TaskState.WAITING}, "running", "is on its way"),
+        ({TaskState.RUNNING, TaskState.CANCELLED}, "running", "is on its way"),
+        ({TaskState.DONE}, "done", "was sent"),
+        ({TaskState.DONE, TaskState.CANCELLED}, "done", "was sent"),
+        ({TaskState.DONE, TaskState.FAILED}, "waiting", "couldn't send you the confirmation yet"),
+        ({TaskState.CANCELLED}, "failed", "couldn't send you a confirmation"),
+    ],
+)
+def test_the_messages_are_told_by_what_became_of_them(states, told, headline):
+    order = view(OrderState.CONFIRMED, tasks=[(TaskKind.NOTIFY, state) for state in states])
+    assert progress(order) == [(told, "Confirmation message")]
+    assert headline in " ".join(story_of(order, TITLES).paragraphs)
+    assert story_of(order, TITLES).changing is (told == "running")
+
+
+def test_an_order_without_messages_promises_none():
+    assert "confirmation" not in " ".join(story_of(view(OrderState.CONFIRMED), TITLES).paragraphs)
 
 
 def test_the_version_changes_exactly_with_the_story():
