@@ -199,3 +199,18 @@ def link(page, rel):
 def db_past():
     """Two minutes ago, by the database's clock."""
     return db_now(-120)
+
+
+def test_each_button_of_a_systems_switch_says_what_follows(browser):
+    page = browser.get("/admin/").text
+    for name, mode, told in (
+        ("inventory", "paused", "New orders fail until it is resumed. What is to be given back waits as well."),
+        ("inventory", "compensate_only", "New orders fail until it is resumed. What is held is still given back."),
+        ("membership", "paused", "New orders that need it fail until it is resumed; all others are placed as ever."),
+        ("settlement", "paused", "Settlements wait until it is resumed; orders are confirmed all the same."),
+        ("email", "compensate_only", "Its messages wait until it is resumed; orders are confirmed all the same."),
+    ):
+        assert f'id="switch-{name}-{mode}">{told}' in page
+        assert f'aria-describedby="switch-{name}-{mode}"' in page
+    browser.post("/admin/systems/inventory/switch", mode="paused", reason="moving house")
+    assert ">Resume</button>" in browser.get("/admin/").text
