@@ -35,7 +35,7 @@ class AuditView(Listing):
         "actor": cells.text,
         "act": _act,
         "subject": cells.text,
-        "reason": cells.text,
+        "reason": cells.prose,
     }
     newest_first = (AuditEntry.at, AuditEntry.id)
     empty_title = "Nobody has done anything yet"

@@ -25,6 +25,12 @@ def text(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
     return NOTHING if value in (None, "") else Markup("<bdi>{}</bdi>").format(value)
 
 
+def prose(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
+    """Show a sentence of any length, which may be a single word; a dash for nothing."""
+    value = getattr(row, name)
+    return NOTHING if value in (None, "") else Markup('<bdi class="prose">{}</bdi>').format(value)
+
+
 def state(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
     """Show a state as a badge: text, shape and colour."""
     return badge(getattr(row, name))
@@ -55,8 +61,11 @@ def time_of(at: dt.datetime | None) -> Markup:
     """Return a time as markup, exact for machines; a dash for none."""
     if at is None:
         return NOTHING
-    shown = f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}"
-    return Markup('<time class="nowrap" datetime="{}">{}</time>').format(at.isoformat(), shown)
+    day, clock = f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}".split()
+    # Where a line is too short, it breaks between the two and nowhere else.
+    return Markup('<time datetime="{}"><span class="nowrap">{}</span> <span class="nowrap">{}</span></time>').format(
+        at.isoformat(), day, clock
+    )
 
 
 def order_link(number: str) -> Markup:

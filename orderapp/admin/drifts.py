@@ -39,7 +39,7 @@ def _what(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
 
 
 def _words(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
-    return Markup("We believe: {}<br>It says: {}").format(row.ours, row.theirs)
+    return Markup('<span class="prose">We believe: {}<br>It says: {}</span>').format(row.ours, row.theirs)
 
 
 def _state(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:

@@ -58,7 +58,7 @@ class TasksView(Listing):
         "state": cells.state,
         "attempts": _attempts,
         "due_at": cells.moment,
-        "last_message": cells.text,
+        "last_message": cells.prose,
     }
     column_list = tuple(column_formatters)
     column_labels = {
