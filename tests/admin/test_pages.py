@@ -182,6 +182,23 @@ def test_an_orders_page_says_in_words_how_it_stands(rows, browser, order_state, 
     assert verdict in browser.get(f"/admin/orders/{rows.number(order_id)}").text
 
 
+def test_work_is_told_without_saying_it_twice(rows, browser):
+    order_id = rows.order()
+    rows.task(TaskState.WAITING, TaskKind.SETTLE, order_id)
+    rows.task(TaskState.WAITING, TaskKind.NOTIFY, order_id)
+    rows.task(TaskState.WAITING, TaskKind.NOTIFY, order_id, system="sms", key="another")
+    page = browser.get(f"/admin/orders/{rows.number(order_id)}").text
+    for work in ("the settlement,", "the message by E-mail,", "the text message,"):
+        assert f"Still to come: {work}" in page
+
+
+def test_staff_are_told_what_the_customer_is_and_isnt_told(rows, browser):
+    page = browser.get(f"/admin/orders/{rows.number(rows.order())}").text
+    assert "The customer gets no message; tell them." in page
+    failed = browser.get(f"/admin/orders/{rows.number(rows.order(OrderState.FAILED))}").text
+    assert "The customer can try again on the order&#39;s page." in failed
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "0 s"), (45, "45 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (349_200, "4 d 1 h"), (86_400, "1 d")],
