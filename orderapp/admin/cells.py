@@ -11,7 +11,9 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from orderapp.admin.titles import system_title
+from orderapp.admin.words import TASK_STATES
 from orderapp.domain.money import Money
+from orderapp.domain.states import TaskState
 
 NOTHING = Markup('<span class="muted">\N{EN DASH}</span>')
 # As Flask-Admin calls them: the view, the template's context, the row, the column's name.
@@ -51,9 +53,14 @@ def words(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
     return escape(str(getattr(row, name)).replace("_", " ").capitalize())
 
 
-def badge(word: str) -> Markup:
+def task_state(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
+    """Show a task's state as a badge, in staff's words."""
+    return badge(getattr(row, name), TASK_STATES[TaskState(getattr(row, name))])
+
+
+def badge(word: str, shown: str = "") -> Markup:
     """Return a badge; the word is one of ours."""
-    shown = word.replace("_", " ").capitalize()
+    shown = shown or word.replace("_", " ").capitalize()
     return Markup('<span class="badge badge-{}">{}</span>').format(word, shown)
 
 

@@ -11,6 +11,8 @@ from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import CircuitState, SwitchMode, Task
 from orderapp.services.order_file import OrderFile
 
+# Staff give tasks up; the table's word for it is another one.
+TASK_STATES = {state: state.value.capitalize() for state in TaskState} | {TaskState.CANCELLED: "Given up"}
 MODES = {
     SwitchMode.ON: "In use",
     SwitchMode.COMPENSATE_ONLY: "Only compensates",
