@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import ApiToken, Role, Staff, db_now
 from orderapp.services import audit, passwords, rate_limits, staff_sessions
-from orderapp.services.audit import COMMAND_LINE, Act, Actor
+from orderapp.services.audit import COMMAND_LINE, UNKNOWN, Act, Actor
 from orderapp.services.database import reading, writing
 from orderapp.services.staff_sessions import Member
 
@@ -88,7 +88,7 @@ def log_in(email: str, password: str, address: str | None) -> Opened | None:
     with writing() as session:
         if account is None or not right:
             # An unknown name isn't kept: people type their password into the wrong field.
-            actor = Actor(account.id, account.email) if account else Actor(None, "unknown")
+            actor = Actor(account.id, account.email) if account else UNKNOWN
             audit.write(session, actor, Act("staff.refuse", "login"))
             log.warning("staff.login_refused", staff=account.id if account else None)
             return None

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 from sqlalchemy import select
@@ -315,7 +316,7 @@ def test_staff_read_one_word_for_what_they_gave_up(rows, logged_in):
     listed = browser.get("/admin/tasks/?state=cancelled").text
     for shown in (page, listed, browser.get(f"/admin/orders/{number}").text, browser.get("/admin/audit/").text):
         assert "Given up" in shown or "Gave a task up" in shown
-        assert ">Cancelled" not in shown
+        assert not re.search(">Cancelled ?<", shown)
         assert ">cancel<" not in shown
     browser.post("/admin/tasks/cancel", task=task_id, reason="again", back="/admin/tasks/")
     assert f"Task {task_id} can&#39;t be given up: it is given up already." in browser.get("/admin/tasks/").text

@@ -231,3 +231,38 @@ def test_each_button_of_a_systems_switch_says_what_follows(browser):
         assert f'aria-describedby="switch-{name}-{mode}"' in page
     browser.post("/admin/systems/inventory/switch", mode="paused", reason="moving house")
     assert ">Resume</button>" in browser.get("/admin/").text
+
+
+def test_the_audit_says_on_what_and_leads_there(rows, browser):
+    task_id = rows.task()
+    order_id = rows.order()
+    browser.post("/admin/tasks/requeue", task=task_id, reason="again")
+    browser.post("/admin/systems/coupon/switch", mode="compensate_only", reason="half well")
+    browser.post("/admin/staff/1/role", role="operator", reason="promoted")
+    browser.post(f"/admin/orders/{rows.number(order_id)}/cancel", reason="they called")
+    page = browser.get("/admin/audit/").text
+    for told in (
+        f'href="/admin/tasks/{task_id}">Task {task_id}</a>',
+        'href="/admin/#system-coupon">Coupon</a>: Only compensates',
+        "<bdi>viewer@example.com</bdi>: Operator",
+        f'Order <a class="mono" href="/admin/orders/{rows.number(order_id)}">',
+        "<bdi>admin@example.com</bdi></span>",  # whose login it was
+    ):
+        assert told in page
+    assert "staff 1" not in page
+    (entry,) = rows.audit("system.switch")
+    act = browser.get(f"/admin/audit/{entry.id}").text
+    assert "<dd>In use</dd>" in act
+    assert "<dd>Only compensates</dd>" in act
+    (entry,) = rows.audit("staff.role")
+    assert "viewer@example.com" in browser.get(f"/admin/audit/{entry.id}").text
+
+
+def test_the_audit_is_filtered_by_act_and_by_actor(rows, browser):
+    browser.post("/admin/tasks/requeue", task=rows.task(), reason="again and again")
+    assert "again and again" in browser.get("/admin/audit/?act=task.requeue&actor=admin@example.com").text
+    assert "Logged in" not in browser.get("/admin/audit/?act=task.requeue").text.partition("<tbody>")[2]
+    assert "again and again" not in browser.get("/admin/audit/?actor=command+line").text
+    assert "Created an account" in browser.get("/admin/audit/?actor=command+line").text.partition("<tbody>")[2]
+    for query in ("act=task.nonesuch", "actor=nobody@example.com"):
+        assert browser.get(f"/admin/audit/?{query}").status_code == 400
