@@ -158,3 +158,11 @@ def test_cancelling_an_order_is_said_to_do_so(rows, drift, logged_in):
     assert sorted(task.system for task in tasks) == ["inventory", "settlement"]
     assert rows.read(Drift, drift_id).task_id is None
     assert OrderState.COMPENSATING.value in browser.get(f"/admin/orders/{rows.number(row.order_id)}").text
+
+
+def test_a_refused_selection_of_drifts_comes_back_as_it_was_entered(drift, logged_in):
+    drift_id = drift()
+    browser = logged_in(Role.OPERATOR)
+    browser.post("/admin/drifts/repair", drift=drift_id, reason="", back="/admin/drifts/")
+    assert f'name="drift" value="{drift_id}" checked' in browser.get("/admin/drifts/").text
+    assert "checked" not in browser.get("/admin/drifts/").text
