@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flask import abort, url_for
 from jinja2.runtime import Context
 from markupsafe import Markup
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from orderapp.admin import cells
+from orderapp.admin.audit_words import subject_of, value_of
 from orderapp.admin.guard import page_at
-from orderapp.admin.listing import Listing
-from orderapp.admin.words import act_in_words
-from orderapp.models import AuditEntry, Order
+from orderapp.admin.listing import Listing, OneOf
+from orderapp.admin.words import ACTS, act_in_words
+from orderapp.models import AuditEntry, Order, Staff
+from orderapp.services.audit import COMMAND_LINE, UNKNOWN
 from orderapp.services.database import reading
 
 
 def _at(_view: Any, _context: Context | None, row: AuditEntry, _name: str) -> Any:
     return Markup('<a href="{}">{}</a>').format(url_for("audit.page", entry_id=row.id), cells.time_of(row.at))
+
+
+def _subject(_view: Any, context: Context | None, row: AuditEntry, _name: str) -> Any:
+    return subject_of(row, context["order_numbers"].get(row.order_id) if context else None)
+
+
+class ByActor(OneOf):
+    """The filter by who did it: the members of staff there are, and the command line."""
+
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """Return their names, read anew for each page."""
+        with reading() as session:
+            names = [*session.scalars(select(Staff.email).order_by(Staff.email)), COMMAND_LINE.name, UNKNOWN.name]
+        return [(name, name) for name in names]
+
+    @options.setter
+    def options(self, _fixed: object) -> None:
+        """Pass over what Flask-Admin sets."""
+
+    def get_options(self, _view: Any) -> None:
+        """Return nothing to Flask-Admin, which would ask the database when the application starts."""
 
 
 def _act(_view: Any, _context: Context | None, row: AuditEntry, _name: str) -> Any:
@@ -34,11 +61,20 @@ class AuditView(Listing):
         "at": _at,
         "actor": cells.text,
         "act": _act,
-        "subject": cells.text,
-        "reason": cells.text,
+        "subject": _subject,
+        "reason": cells.prose,
     }
+    column_filters = (
+        OneOf("act", AuditEntry.act, "What", sorted(ACTS.items(), key=lambda one: one[1])),
+        ByActor("actor", AuditEntry.actor, "Who", ()),
+    )
     newest_first = (AuditEntry.at, AuditEntry.id)
     empty_title = "Nobody has done anything yet"
+
+    def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
+        """Return the numbers of the orders that acts are about."""
+        numbers = session.execute(select(Order.id, Order.number).where(Order.id.in_({row.order_id for row in rows})))
+        return {"order_numbers": {row.id: row.number for row in numbers}}
 
     @page_at("/<int(max=9223372036854775807):entry_id>")
     def page(self, entry_id: int) -> str:
@@ -52,6 +88,8 @@ class AuditView(Listing):
             entry=entry,
             act=act_in_words(entry.act),
             order=order,
+            subject=subject_of(entry, order.number if order else None),
+            value_of=value_of,
             items=details.pop("items", ()),
             details=details,
         )

@@ -11,7 +11,9 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from orderapp.admin.titles import system_title
+from orderapp.admin.words import TASK_STATES
 from orderapp.domain.money import Money
+from orderapp.domain.states import TaskState
 
 NOTHING = Markup('<span class="muted">\N{EN DASH}</span>')
 # As Flask-Admin calls them: the view, the template's context, the row, the column's name.
@@ -23,6 +25,12 @@ def text(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
     value = getattr(row, name)
     # Isolated: a name written from right to left, or only claiming so, doesn't turn its neighbours round.
     return NOTHING if value in (None, "") else Markup("<bdi>{}</bdi>").format(value)
+
+
+def prose(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
+    """Show a sentence of any length, which may be a single word; a dash for nothing."""
+    value = getattr(row, name)
+    return NOTHING if value in (None, "") else Markup('<bdi class="prose">{}</bdi>').format(value)
 
 
 def state(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
@@ -45,9 +53,14 @@ def words(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
     return escape(str(getattr(row, name)).replace("_", " ").capitalize())
 
 
-def badge(word: str) -> Markup:
+def task_state(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
+    """Show a task's state as a badge, in staff's words."""
+    return badge(getattr(row, name), TASK_STATES[TaskState(getattr(row, name))])
+
+
+def badge(word: str, shown: str = "") -> Markup:
     """Return a badge; the word is one of ours."""
-    shown = word.replace("_", " ").capitalize()
+    shown = shown or word.replace("_", " ").capitalize()
     return Markup('<span class="badge badge-{}">{}</span>').format(word, shown)
 
 
@@ -55,8 +68,11 @@ def time_of(at: dt.datetime | None) -> Markup:
     """Return a time as markup, exact for machines; a dash for none."""
     if at is None:
         return NOTHING
-    shown = f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}"
-    return Markup('<time class="nowrap" datetime="{}">{}</time>').format(at.isoformat(), shown)
+    day, clock = f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}".split()
+    # Where a line is too short, it breaks between the two and nowhere else.
+    return Markup('<time datetime="{}"><span class="nowrap">{}</span> <span class="nowrap">{}</span></time>').format(
+        at.isoformat(), day, clock
+    )
 
 
 def order_link(number: str) -> Markup:

@@ -43,10 +43,10 @@ def beside(verdict: Verdict, drifts: Sequence[Drift]) -> Verdict:
     if not told:
         return verdict
     repairing = all(drift.state != DriftState.OPEN.value for drift in drifts)
-    tone, title = ("warn", "its repair is ordered") if repairing else ("bad", "a system says otherwise")
+    tone, title = ("warn", "Its repair is ordered") if repairing else ("bad", "A system says otherwise")
     # That all is well is what a system denies.
     ours = () if verdict.tone == "good" else verdict.sentences
-    return Verdict(tone, f"{verdict.title} by our rows, but {title}", (*told, *ours))
+    return Verdict(tone, f"By our rows: {verdict.title}. {title}.", (*told, *ours))
 
 
 def _told(drift: Drift) -> str:

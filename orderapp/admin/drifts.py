@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from orderapp.admin import cells, who
+from orderapp.admin import cells, kept_forms, who
 from orderapp.admin.acting import sentence_of
 from orderapp.admin.addresses import local_page
 from orderapp.admin.drift_words import KINDS, REPAIRS
@@ -39,7 +39,7 @@ def _what(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
 
 
 def _words(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
-    return Markup("We believe: {}<br>It says: {}").format(row.ours, row.theirs)
+    return Markup('<span class="prose">We believe: {}<br>It says: {}</span>').format(row.ours, row.theirs)
 
 
 def _state(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
@@ -97,6 +97,7 @@ class DriftsView(Listing):
             "last": last_reconciliation(session),
             "most": MAX_SELECTION,
             "refusal": refusal_to_repair,
+            "kept": kept_forms.take("drift"),
             "may_act": who.member().may(Role.OPERATOR),
         }
 
@@ -109,6 +110,7 @@ class DriftsView(Listing):
             selection = repair_drifts(_chosen(), actor, reason, current_settings())
         except InvalidRequest as error:
             flash(sentence_of(error), "error")
+            kept_forms.keep("drift")
             return redirect(back, 303)
         if selection.audit_id is not None:
             return redirect(url_for("audit.page", entry_id=selection.audit_id), 303)

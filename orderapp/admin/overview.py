@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from orderapp.admin import who
 from orderapp.admin.acting import act
 from orderapp.admin.guard import Guarded, act_at, page_at
+from orderapp.admin.switch_words import switch_choices
 from orderapp.admin.titles import system_title
 from orderapp.admin.words import CIRCUITS, GUARANTEES, MODES, duration
 from orderapp.config import current_settings
@@ -31,6 +32,7 @@ class OverviewView(Guarded):
             circuits=CIRCUITS,
             guarantees=GUARANTEES,
             title_of=system_title,
+            switch_choices=switch_choices,
             may_act=who.member().may(Role.OPERATOR),
         )
         return page
@@ -48,5 +50,6 @@ class OverviewView(Guarded):
         return act(
             lambda: switching.switch_system(name, mode, actor, reason, current_settings()),
             f"{system_title(name)}: {MODES[mode].lower()}.",
-            url_for("admin.index") + f"#system-{name}",
+            # To its top, where it is said what was done; the system's row may be screens below.
+            url_for("admin.index"),
         )

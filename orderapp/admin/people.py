@@ -47,6 +47,16 @@ class StaffView(Listing):
             url_for(".index_view"),
         )
 
+    @act_at(f"/<{ID}:staff_id>/enable", Role.ADMIN)
+    def enable(self, staff_id: int) -> ResponseReturnValue:
+        """Enable a disabled account."""
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        return act(
+            lambda: staff.enable_staff(staff_id, actor, reason),
+            "The account is enabled, with the role and the password it had.",
+            url_for(".index_view"),
+        )
+
     @act_at(f"/<{ID}:staff_id>/role", Role.ADMIN)
     def change_role(self, staff_id: int) -> ResponseReturnValue:
         """Give an account another role."""

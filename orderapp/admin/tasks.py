@@ -1,4 +1,4 @@
-"""Tasks: the list by state, the page of one with all its attempts, and requeueing and cancelling, one or many."""
+"""Tasks: the list by state, the page of one with all its attempts, and requeueing and giving up, one or many."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jinja2.runtime import Context
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from orderapp.admin import cells, who
+from orderapp.admin import cells, kept_forms, who
 from orderapp.admin.acting import sentence_of
 from orderapp.admin.addresses import local_page
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
@@ -19,6 +19,7 @@ from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries
 from orderapp.admin.listing import Listing, OneOf, choices
 from orderapp.admin.titles import system_title
+from orderapp.admin.words import TASK_STATES, act_in_words
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.errors import InvalidRequest
@@ -55,10 +56,10 @@ class TasksView(Listing):
         "id": _task,
         "order_id": _order,
         "system": cells.system,
-        "state": cells.state,
+        "state": cells.task_state,
         "attempts": _attempts,
         "due_at": cells.moment,
-        "last_message": cells.text,
+        "last_message": cells.prose,
     }
     column_list = tuple(column_formatters)
     column_labels = {
@@ -68,7 +69,7 @@ class TasksView(Listing):
         "last_message": "Last said",
     }
     column_filters = (
-        OneOf("state", Task.state, "State", choices(TABS)),
+        OneOf("state", Task.state, "State", [(state.value, TASK_STATES[state]) for state in TABS]),
         OneOf("kind", Task.kind, "Kind", choices(TaskKind)),
         OneOf("system", Task.system, "System", [(one.name, one.title) for one in system_classes()]),
     )
@@ -78,6 +79,7 @@ class TasksView(Listing):
 
     def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
         """Return the orders' numbers, and how many tasks each tab has under the same filters."""
+        may_act = who.member().may(Role.OPERATOR)
         numbers = session.execute(select(Order.id, Order.number).where(Order.id.in_({row.order_id for row in rows})))
         return {
             "order_numbers": {row.id: row.number for row in numbers},
@@ -85,7 +87,9 @@ class TasksView(Listing):
             "kept_filters": self._kept_filters(),
             "most": MAX_SELECTION,
             "marks": BUTTONS,
-            "may_act": who.member().may(Role.OPERATOR),
+            "may_act": may_act,
+            "open_to_acts": {row.id for row in rows if may_act and TaskState(row.state) in staff_acts.OPEN_TO_ACTS},
+            "kept": kept_forms.take("task"),
         }
 
     @page_at("/<int(max=9223372036854775807):task_id>")
@@ -104,6 +108,7 @@ class TasksView(Listing):
             attempts=attempt_entries(file.attempts),
             requeue_refusal=staff_acts.refusal_to_requeue(file.task, file.order_state),
             cancel_refusal=staff_acts.refusal_to_cancel(file.task),
+            act_in_words=act_in_words,
             choices=choices_of(file.task, system, title, file.circumstances),
             giving_up=what_giving_up_means(file.task),
             may_act=who.member().may(Role.OPERATOR),
@@ -150,7 +155,7 @@ class TasksView(Listing):
         counts = capped(session, {one: select(Task.id).where(holds(Task.state, one.value), *wanted) for one in TABS})
         present = request.args.get("state") or None
         tabs: list[tuple[str, str, Count | None, bool]] = [
-            (url_for(".index_view", state=one.value, **kept), one.value.capitalize(), counts[one], present == one.value)
+            (url_for(".index_view", state=one.value, **kept), TASK_STATES[one], counts[one], present == one.value)
             for one in TABS
         ]
         return [*tabs, (url_for(".index_view", **kept), "All", None, present is None)]
@@ -175,6 +180,7 @@ def _answer(do: Any) -> ResponseReturnValue:
         selection: Selection = do()
     except InvalidRequest as error:
         flash(sentence_of(error), "error")
+        kept_forms.keep("task")
         return redirect(back, 303)
     if selection.audit_id is not None:
         return redirect(url_for("audit.page", entry_id=selection.audit_id), 303)

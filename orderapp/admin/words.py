@@ -11,6 +11,8 @@ from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import CircuitState, SwitchMode, Task
 from orderapp.services.order_file import OrderFile
 
+# Staff give tasks up; the table's word for it is another one.
+TASK_STATES = {state: state.value.capitalize() for state in TaskState} | {TaskState.CANCELLED: "Given up"}
 MODES = {
     SwitchMode.ON: "In use",
     SwitchMode.COMPENSATE_ONLY: "Only compensates",
@@ -32,8 +34,10 @@ ACTS = {
     "orders.archive": "Archived orders",
     "staff.create": "Created an account",
     "staff.disable": "Disabled an account",
+    "staff.enable": "Enabled an account",
     "staff.login": "Logged in",
     "staff.logout": "Logged out",
+    "staff.password": "Replaced a password",
     "staff.refuse": "Was refused at the login",
     "staff.role": "Changed a role",
     "system.switch": "Switched a system",
@@ -48,19 +52,8 @@ ACTS = {
     "token.create": "Made an API token",
     "token.revoke": "Revoked an API token",
 }
-# What a task that isn't done means to staff.
-WORK = {
-    TaskKind.SETTLE: "the settlement with {system}",
-    TaskKind.NOTIFY: "the message by {system}",
-    TaskKind.COMPENSATE: "giving back what {system} holds or may hold",
-}
-
-# What a task that is done means to them.
-ENDED = {
-    TaskKind.SETTLE: "The settlement with {system} happened",
-    TaskKind.NOTIFY: "The message by {system} went out",
-    TaskKind.COMPENSATE: "{system} holds nothing",
-}
+# What a task that goes forward is for, in the words before its system's title, and what it came to.
+ERRANDS = {TaskKind.SETTLE: ("settlement with", "happened"), TaskKind.NOTIFY: ("message by", "went out")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +84,7 @@ def verdict_of(file: OrderFile) -> Verdict:
     if state is OrderState.PLACING:
         return _placing(file)
     if state is OrderState.FAILED:
-        again = "It can be tried again."
+        again = "The customer can try again on the order's page."
         return _by_word(file, Verdict("info", "Failed; nothing is held anywhere", (_stopped(file), again)))
     if state is OrderState.CANCELLED:
         given_back = ("Every effect was given back.",)
@@ -170,13 +163,25 @@ def _waits(tasks: Sequence[Task]) -> tuple[str, ...]:
 
 
 def _work(task: Task) -> str:
+    title = system_title(task.system)
+    if task.kind == TaskKind.COMPENSATE.value:
+        return f"giving back what {title} holds or may hold"
     if task.kind == TaskKind.SETTLE.value and task.step_id is not None:
-        return f"what {system_title(task.system)} lost, done once more"
-    return WORK[TaskKind(task.kind)].format(system=system_title(task.system))
+        return f"what {title} lost, done once more"
+    return f"the {_errand(task)}"
 
 
 def _ended(task: Task) -> str:
-    return ENDED[TaskKind(task.kind)].format(system=system_title(task.system))
+    if task.kind == TaskKind.COMPENSATE.value:
+        return f"{system_title(task.system)} holds nothing"
+    return f"The {_errand(task)} {ERRANDS[TaskKind(task.kind)][1]}"
+
+
+def _errand(task: Task) -> str:
+    """Return what a task is for, once where the system is called the same: not "the message by Text message"."""
+    (what, _), title = ERRANDS[TaskKind(task.kind)], system_title(task.system)
+    same = what.partition(" ")[0] in title.casefold()
+    return f"{title[0].lower()}{title[1:]}" if same else f"{what} {title}"
 
 
 def _said(task: Task) -> str:

@@ -6,9 +6,10 @@ import sys
 
 import click
 
-from orderapp.cli.command import Group
+from orderapp.cli.command import Group, one_line
 from orderapp.models import Role
-from orderapp.services.staff import create_staff
+from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.staff import create_staff, enable_staff, find_staff, set_password
 
 # Longer than any password that is accepted; what a mistaken pipe sends is not read to its end.
 MAX_PASSWORD_BYTES = 10_000
@@ -22,20 +23,39 @@ staff = Group("staff", help="Who may use the back office.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
 def create(email: str, role: str, password_stdin: bool) -> None:
     """Create an account. Each role may do all that the one before it may: viewer, operator, admin."""
-    if not password_stdin:
-        # Arguments can be read by everybody on the machine, in the list of processes.
-        raise click.ClickException("give --password-stdin, and the password on standard input")
-    create_staff(email, Role(role), _read_password())
+    create_staff(email, Role(role), _read_password(password_stdin))
     click.echo(f"Created {email} as {role}.")
 
 
-def _read_password() -> str:
+@staff.command("enable")
+@click.argument("email")
+@click.option("--reason", required=True, help="Why; it is kept with your act.")
+def enable(email: str, reason: str) -> None:
+    """Enable a disabled account, with the role and the password it had."""
+    enable_staff(find_staff(email), COMMAND_LINE, reason)
+    click.echo(f"{one_line(email)} can log in again.")
+
+
+@staff.command("password")
+@click.argument("email")
+@click.option("--password-stdin", is_flag=True, help="Read the new password from standard input, one line.")
+@click.option("--reason", required=True, help="Why; it is kept with your act.")
+def password(email: str, password_stdin: bool, reason: str) -> None:
+    """Give an account a new password, in place of a lost one; it is logged out everywhere."""
+    set_password(find_staff(email), _read_password(password_stdin), COMMAND_LINE, reason)
+    click.echo(f"{one_line(email)} has its new password, and is logged out everywhere.")
+
+
+def _read_password(from_stdin: bool) -> str:
+    if not from_stdin:
+        # Arguments can be read by everybody on the machine, in the list of processes.
+        raise click.ClickException("give --password-stdin, and the password on standard input")
     raw = sys.stdin.buffer.read(MAX_PASSWORD_BYTES)
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        raise click.ClickException("the password on standard input is not UTF-8; no account was created") from error
+        raise click.ClickException("the password on standard input is not UTF-8; nothing was changed") from error
     password = text.removesuffix("\n").removesuffix("\r")
     if not password or "\n" in password:
-        raise click.ClickException("standard input holds no password of one line; no account was created")
+        raise click.ClickException("standard input holds no password of one line; nothing was changed")
     return password

@@ -26,6 +26,8 @@ class AuditEntry(Base):
     __tablename__ = "audit_entries"
     __table_args__ = (
         Index("ix_audit_entries_newest", "at", "id"),
+        Index("ix_audit_entries_act_newest", "act", "at", "id"),
+        Index("ix_audit_entries_actor_newest", "actor", "at", "id"),
         Index("ix_audit_entries_order_id", "order_id"),
     )
 

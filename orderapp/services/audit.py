@@ -30,6 +30,8 @@ class Actor:
 
 
 COMMAND_LINE = Actor(None, "command line")
+# Whoever was refused at the login, under a name that no account has.
+UNKNOWN = Actor(None, "unknown")
 
 
 @dataclass(frozen=True, slots=True)

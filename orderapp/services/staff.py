@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import ApiToken, Role, Staff, db_now
 from orderapp.services import audit, passwords, rate_limits, staff_sessions
-from orderapp.services.audit import COMMAND_LINE, Act, Actor
+from orderapp.services.audit import COMMAND_LINE, UNKNOWN, Act, Actor
 from orderapp.services.database import reading, writing
 from orderapp.services.staff_sessions import Member
 
@@ -88,7 +88,7 @@ def log_in(email: str, password: str, address: str | None) -> Opened | None:
     with writing() as session:
         if account is None or not right:
             # An unknown name isn't kept: people type their password into the wrong field.
-            actor = Actor(account.id, account.email) if account else Actor(None, "unknown")
+            actor = Actor(account.id, account.email) if account else UNKNOWN
             audit.write(session, actor, Act("staff.refuse", "login"))
             log.warning("staff.login_refused", staff=account.id if account else None)
             return None
@@ -127,6 +127,64 @@ def disable_staff(staff_id: int, actor: Actor, reason: str) -> None:
     log.info("staff.disabled", staff=staff_id, by=actor.staff_id)
 
 
+def enable_staff(staff_id: int, actor: Actor, reason: str) -> None:
+    """Enable a disabled account, with the role and the password it had.
+
+    Transaction: one, committed here, with its audit row.
+
+    Raises:
+        InvalidRequest: the reason.
+        NotFound: there is no such account.
+        WrongState: it isn't disabled; nothing was changed.
+
+    """
+    why = audit.clean_reason(reason)
+    with writing() as session:
+        account = _lock(session, staff_id)
+        if account.disabled_at is None:
+            raise WrongState(f"{account.email} isn't disabled. Nothing was changed.")
+        session.execute(update(Staff).where(Staff.id == staff_id).values(disabled_at=None))
+        details = {"email": account.email, "role": account.role}
+        audit.write(session, actor, Act("staff.enable", f"staff {staff_id}", why, details=details))
+    log.info("staff.enabled", staff=staff_id, by=actor.staff_id)
+
+
+def set_password(staff_id: int, password: str, actor: Actor, reason: str) -> None:
+    """Give an account another password; its sessions end at once.
+
+    Transaction: one, committed here, with its audit row.
+
+    Raises:
+        InvalidRequest: the reason or the password.
+        NotFound: there is no such account.
+
+    """
+    why = audit.clean_reason(reason)
+    with reading() as session:
+        email = session.scalar(select(Staff.email).where(Staff.id == staff_id))
+    if email is None:
+        raise NotFound(f"There is no member of staff {staff_id}.")
+    if problem := passwords.problem_of(password, email):
+        raise InvalidRequest({"password": [problem]})
+    # Hashed before the transaction: it takes its time.
+    password_hash = passwords.hash_password(password)
+    with writing() as session:
+        _lock(session, staff_id)
+        session.execute(update(Staff).where(Staff.id == staff_id).values(password_hash=password_hash))
+        staff_sessions.end_all(session, staff_id)
+        audit.write(session, actor, Act("staff.password", f"staff {staff_id}", why, details={"email": email}))
+    log.info("staff.password_changed", staff=staff_id, by=actor.staff_id)
+
+
+def find_staff(email: str) -> int:
+    """Return the id of the account with an address, in any capitalisation. Raises NotFound."""
+    name = email.strip().casefold()
+    account = _account(name) if EMAIL.fullmatch(name) else None
+    if account is None:
+        raise NotFound("There is no member of staff with this address.")
+    return account.id
+
+
 def set_role(staff_id: int, role: Role, actor: Actor, reason: str) -> None:
     """Give an account another role; it counts from the next request on.
 
@@ -135,7 +193,7 @@ def set_role(staff_id: int, role: Role, actor: Actor, reason: str) -> None:
     Raises:
         InvalidRequest: the reason.
         NotFound: there is no such account.
-        WrongState: it is the actor's own, or the last one of an admin; nothing was changed.
+        WrongState: it is the actor's own, disabled, or the last one of an admin; nothing was changed.
 
     """
     why = audit.clean_reason(reason)
@@ -145,6 +203,8 @@ def set_role(staff_id: int, role: Role, actor: Actor, reason: str) -> None:
         if role is not Role.ADMIN:
             _refuse_the_last_admin(session, staff_id)
         account = _lock(session, staff_id)
+        if account.disabled_at is not None:
+            raise WrongState(f"{account.email} is disabled. Nothing was changed; enable the account first.")
         session.execute(update(Staff).where(Staff.id == staff_id).values(role=role.value))
         details = {"email": account.email, "before": account.role, "after": role.value}
         audit.write(session, actor, Act("staff.role", f"staff {staff_id}", why, details=details))

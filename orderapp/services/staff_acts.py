@@ -29,6 +29,8 @@ from orderapp.systems.registry import Systems
 log = structlog.get_logger()
 
 REQUEUEABLE = frozenset({TaskState.FAILED, TaskState.WAITING, TaskState.CANCELLED})
+# The states in which something may be done about a task; whether it makes sense depends on its order as well.
+OPEN_TO_ACTS = REQUEUEABLE | OPEN_TASK_STATES
 # What an order has to be for its tasks to make sense.
 ORDER_STATE_FOR = {
     TaskKind.SETTLE: OrderState.CONFIRMED,
@@ -64,7 +66,7 @@ def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
 
     Transaction, Idempotent because, If we die here, Returns, Raises: as for `requeue`.
     """
-    verb = Verb("cancel", "cancelled")
+    verb = Verb("cancel", "given up")
     return each(verb, task_ids, actor, reason, lambda session, task, why: _cancel(session, task, actor, why))
 
 
@@ -105,8 +107,11 @@ def refusal_to_requeue(task: Task, order_state: OrderState) -> str | None:
 
 
 def refusal_to_cancel(task: Task) -> str | None:
-    """Return why a task can't be cancelled, or None where it can."""
-    return None if TaskState(task.state) in OPEN_TASK_STATES else f"it is {task.state} already"
+    """Return why a task can't be given up, or None where it can."""
+    state = TaskState(task.state)
+    if state in OPEN_TASK_STATES:
+        return None
+    return f"it is {'given up' if state is TaskState.CANCELLED else state.value} already"
 
 
 def make_due(session: Session, task: Task, system: System, **values: Any) -> int:
@@ -175,7 +180,7 @@ def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str
     )
     if not moved:
         refusal = refusal_to_cancel(task) or "it was changed at this very moment"
-        raise WrongState(f"Task {task.id} can't be cancelled: {refusal}.")
+        raise WrongState(f"Task {task.id} can't be given up: {refusal}.")
     if TaskKind(task.kind) in OWING:
         say(session, task, Word.GIVEN_UP, actor, why)
     return {"before": {"state": task.state, "attempts": task.attempts}, "after": {"state": TaskState.CANCELLED.value}}

@@ -4,7 +4,7 @@ import pytest
 
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.extensions import db
-from orderapp.models import ApiToken, Role, db_now
+from orderapp.models import ApiToken, Role, Staff, db_now
 from orderapp.services.database import writing
 from tests.admin.conftest import DATABASE, Browser
 
@@ -22,6 +22,7 @@ LEAST_ROLE = {
     "orders.page": Role.VIEWER,
     "staff.change_role": Role.ADMIN,
     "staff.disable": Role.ADMIN,
+    "staff.enable": Role.ADMIN,
     "staff.index_view": Role.ADMIN,
     "tasks.cancel": Role.OPERATOR,
     "tasks.index_view": Role.VIEWER,
@@ -217,6 +218,23 @@ def test_an_admin_disables_staff_and_revokes_tokens_and_it_is_recorded(address_o
     assert rows.read(ApiToken, 1).revoked_at is not None
     browser.post("/admin/tokens/1/revoke", reason="again")
     assert "revoked already" in browser.get("/admin/tokens/").text
+
+
+def test_a_disabled_account_is_enabled_again_as_it_was(app, rows, logged_in):
+    browser = logged_in(Role.ADMIN)
+    browser.post("/admin/staff/1/disable", reason="on leave")
+    browser.post("/admin/staff/1/role", reason="promoted", role="admin")
+    page = browser.get("/admin/staff/").text
+    assert "viewer@example.com is disabled. Nothing was changed" in page
+    assert "Enable viewer@example.com" in page
+    browser.post("/admin/staff/1/enable", reason="back again")
+    account = rows.read(Staff, 1)
+    assert (account.disabled_at, account.role) == (None, "viewer")
+    (entry,) = rows.audit("staff.enable")
+    assert (entry.actor, entry.reason) == ("admin@example.com", "back again")
+    assert Browser(app).log_in("viewer@example.com").status_code == 303
+    browser.post("/admin/staff/1/enable", reason="once more")
+    assert "viewer@example.com isn&#39;t disabled" in browser.get("/admin/staff/").text
 
 
 def test_compensations_are_for_operators_too(rows, logged_in):

@@ -1,6 +1,8 @@
 """What staff do about tasks, orders and systems: what changes, what is refused, what is recorded."""
 
 import json
+import random
+import re
 
 import pytest
 from sqlalchemy import select
@@ -265,3 +267,56 @@ def test_a_failing_system_is_shown_with_its_reason_and_used_again_by_hand(rows, 
     assert "what waits for it is being pulled forward" in browser.get("/admin/").text
     [entry] = rows.audit("system.switch")
     assert json.loads(entry.details)["circuit_before"] == "open"
+
+
+@pytest.mark.parametrize("act", ["requeue", "cancel", "mark"])
+def test_a_refused_selection_comes_back_as_it_was_entered_and_only_once(rows, logged_in, act):
+    chosen, other = rows.task(), rows.task()
+    browser = logged_in(Role.OPERATOR)
+    form = {"word": "happened", "back": "/admin/tasks/?state=failed"}
+    browser.post(f"/admin/tasks/{act}", task=chosen, reason=" ", **form)
+    page = browser.get("/admin/tasks/?state=failed").text
+    assert "Say why" in page
+    assert f'name="task" value="{chosen}" checked' in page
+    assert f'name="task" value="{other}">' in page
+    assert "checked" not in browser.get("/admin/tasks/?state=failed").text
+    browser.post(f"/admin/tasks/{act}", reason='they "called"', **form)
+    page = browser.get("/admin/tasks/?state=failed").text
+    assert "Choose at least one task." in page
+    assert 'name="reason" type="text" value="they &#34;called&#34;"' in page
+    assert "called" not in browser.get("/admin/tasks/?state=failed").text
+
+
+def test_what_is_kept_of_a_refused_selection_fits_into_its_cookie(rows, logged_in):
+    browser = logged_in(Role.OPERATOR)
+    chance = random.Random(1)  # what can't be compressed
+    chosen = [str(chance.randrange(10**17, 10**18)) for _ in range(600)]
+    reason = "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(10_000))
+    answer = browser.post("/admin/tasks/requeue", task=chosen, reason=reason)
+    assert max(len(one) for one in answer.headers.getlist("Set-Cookie")) < 4000
+    assert browser.get("/admin/tasks/").status_code == 200
+
+
+def test_only_tasks_about_which_something_can_be_done_can_be_chosen(rows, logged_in):
+    tasks = {state: rows.task(state) for state in TaskState}
+    browser = logged_in(Role.OPERATOR)
+    page = browser.get("/admin/tasks/").text
+    for state, task_id in tasks.items():
+        assert (f'name="task" value="{task_id}"' in page) is (state is not TaskState.DONE)
+    assert "With the chosen tasks" not in browser.get("/admin/tasks/?state=done").text
+
+
+def test_staff_read_one_word_for_what_they_gave_up(rows, logged_in):
+    task_id = rows.task()
+    browser = logged_in(Role.OPERATOR)
+    browser.post("/admin/tasks/cancel", task=task_id, reason="paid by hand", back=f"/admin/tasks/{task_id}")
+    page = browser.get(f"/admin/tasks/{task_id}").text
+    assert f"Task {task_id} is given up." in page
+    number = rows.number(rows.read(Task, task_id).order_id)
+    listed = browser.get("/admin/tasks/?state=cancelled").text
+    for shown in (page, listed, browser.get(f"/admin/orders/{number}").text, browser.get("/admin/audit/").text):
+        assert "Given up" in shown or "Gave a task up" in shown
+        assert not re.search(">Cancelled ?<", shown)
+        assert ">cancel<" not in shown
+    browser.post("/admin/tasks/cancel", task=task_id, reason="again", back="/admin/tasks/")
+    assert f"Task {task_id} can&#39;t be given up: it is given up already." in browser.get("/admin/tasks/").text

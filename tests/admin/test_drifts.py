@@ -74,7 +74,7 @@ def test_a_drift_is_shown_in_the_list_on_its_orders_page_and_on_the_first_page(r
         assert words in listed
     assert "Repair selected" not in listed, "a viewer only looks"
     page = browser.get(f"/admin/orders/{number}").text
-    assert "Confirmed and complete by our rows, but a system says otherwise" in page
+    assert "By our rows: Confirmed and complete. A system says otherwise." in page
     assert "Settlement: missing effect. We believe: task done; it says: absent &lt;b&gt;." in page
     assert "The system says: absent &lt;b&gt;" in page[page.index('id="books"') :], "the books show it as well"
     assert browser.get("/admin/drifts/?state=lost").status_code == 400
@@ -91,7 +91,7 @@ def test_an_operator_has_a_drift_repaired_once(rows, drift, logged_in):
     assert answer.location == back
     page = browser.get(back).text
     assert f"The repair of drift {drift_id} is ordered." in page
-    assert "but its repair is ordered" in page
+    assert ". Its repair is ordered.</h2>" in page
     drift_now = rows.read(Drift, drift_id)
     task = rows.read(Task, drift_now.task_id)
     assert (drift_now.state, task.kind, task.state, task.key) == ("repairing", "settle", "waiting", row.key)
@@ -158,3 +158,11 @@ def test_cancelling_an_order_is_said_to_do_so(rows, drift, logged_in):
     assert sorted(task.system for task in tasks) == ["inventory", "settlement"]
     assert rows.read(Drift, drift_id).task_id is None
     assert OrderState.COMPENSATING.value in browser.get(f"/admin/orders/{rows.number(row.order_id)}").text
+
+
+def test_a_refused_selection_of_drifts_comes_back_as_it_was_entered(drift, logged_in):
+    drift_id = drift()
+    browser = logged_in(Role.OPERATOR)
+    browser.post("/admin/drifts/repair", drift=drift_id, reason="", back="/admin/drifts/")
+    assert f'name="drift" value="{drift_id}" checked' in browser.get("/admin/drifts/").text
+    assert "checked" not in browser.get("/admin/drifts/").text

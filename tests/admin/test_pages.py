@@ -192,6 +192,23 @@ def test_an_orders_page_says_in_words_how_it_stands(rows, browser, order_state, 
     assert verdict in browser.get(f"/admin/orders/{rows.number(order_id)}").text
 
 
+def test_work_is_told_without_saying_it_twice(rows, browser):
+    order_id = rows.order()
+    rows.task(TaskState.WAITING, TaskKind.SETTLE, order_id)
+    rows.task(TaskState.WAITING, TaskKind.NOTIFY, order_id)
+    rows.task(TaskState.WAITING, TaskKind.NOTIFY, order_id, system="sms", key="another")
+    page = browser.get(f"/admin/orders/{rows.number(order_id)}").text
+    for work in ("the settlement,", "the message by E-mail,", "the text message,"):
+        assert f"Still to come: {work}" in page
+
+
+def test_staff_are_told_what_the_customer_is_and_isnt_told(rows, browser):
+    page = browser.get(f"/admin/orders/{rows.number(rows.order())}").text
+    assert "The customer gets no message; tell them." in page
+    failed = browser.get(f"/admin/orders/{rows.number(rows.order(OrderState.FAILED))}").text
+    assert "The customer can try again on the order&#39;s page." in failed
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "0 s"), (45, "45 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (349_200, "4 d 1 h"), (86_400, "1 d")],
@@ -209,3 +226,53 @@ def link(page, rel):
 def db_past():
     """Two minutes ago, by the database's clock."""
     return db_now(-120)
+
+
+def test_each_button_of_a_systems_switch_says_what_follows(browser):
+    page = browser.get("/admin/").text
+    for name, mode, told in (
+        ("inventory", "paused", "New orders fail until it is resumed. What is to be given back waits as well."),
+        ("inventory", "compensate_only", "New orders fail until it is resumed. What is held is still given back."),
+        ("membership", "paused", "New orders that need it fail until it is resumed; all others are placed as ever."),
+        ("settlement", "paused", "Settlements wait until it is resumed; orders are confirmed all the same."),
+        ("email", "compensate_only", "Its messages wait until it is resumed; orders are confirmed all the same."),
+    ):
+        assert f'id="switch-{name}-{mode}">{told}' in page
+        assert f'aria-describedby="switch-{name}-{mode}"' in page
+    browser.post("/admin/systems/inventory/switch", mode="paused", reason="moving house")
+    assert ">Resume</button>" in browser.get("/admin/").text
+
+
+def test_the_audit_says_on_what_and_leads_there(rows, browser):
+    task_id = rows.task()
+    order_id = rows.order()
+    browser.post("/admin/tasks/requeue", task=task_id, reason="again")
+    browser.post("/admin/systems/coupon/switch", mode="compensate_only", reason="half well")
+    browser.post("/admin/staff/1/role", role="operator", reason="promoted")
+    browser.post(f"/admin/orders/{rows.number(order_id)}/cancel", reason="they called")
+    page = browser.get("/admin/audit/").text
+    for told in (
+        f'href="/admin/tasks/{task_id}">Task {task_id}</a>',
+        'href="/admin/#system-coupon">Coupon</a>: Only compensates',
+        "<bdi>viewer@example.com</bdi>: Operator",
+        f'Order <a class="mono" href="/admin/orders/{rows.number(order_id)}">',
+        "<bdi>admin@example.com</bdi></span>",  # whose login it was
+    ):
+        assert told in page
+    assert "staff 1" not in page
+    (entry,) = rows.audit("system.switch")
+    act = browser.get(f"/admin/audit/{entry.id}").text
+    assert "<dd>In use</dd>" in act
+    assert "<dd>Only compensates</dd>" in act
+    (entry,) = rows.audit("staff.role")
+    assert "viewer@example.com" in browser.get(f"/admin/audit/{entry.id}").text
+
+
+def test_the_audit_is_filtered_by_act_and_by_actor(rows, browser):
+    browser.post("/admin/tasks/requeue", task=rows.task(), reason="again and again")
+    assert "again and again" in browser.get("/admin/audit/?act=task.requeue&actor=admin@example.com").text
+    assert "Logged in" not in browser.get("/admin/audit/?act=task.requeue").text.partition("<tbody>")[2]
+    assert "again and again" not in browser.get("/admin/audit/?actor=command+line").text
+    assert "Created an account" in browser.get("/admin/audit/?actor=command+line").text.partition("<tbody>")[2]
+    for query in ("act=task.nonesuch", "actor=nobody@example.com"):
+        assert browser.get(f"/admin/audit/?{query}").status_code == 400

@@ -6,9 +6,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from orderapp.models import ApiToken, Staff
-from orderapp.services import api_tokens
+from orderapp.models import ApiToken, AuditEntry, Role, Staff
+from orderapp.services import api_tokens, staff_sessions
+from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.database import reading
+from orderapp.services.staff import create_staff, disable_staff, log_in
 from tests.cli.conftest import Run
 
 PASSWORD = "a horse that staples batteries"
@@ -73,6 +75,60 @@ def test_a_role_that_does_not_exist_is_refused(app: Flask, run: Run) -> None:
     assert result.exit_code == 2
     assert "'viewer', 'operator', 'admin'" in result.stderr
     assert staff(app) == []
+
+
+def test_a_lost_password_is_replaced_and_ends_all_logins(app: Flask, run: Run) -> None:
+    with app.app_context():
+        create_staff("ada@example.com", Role.ADMIN, PASSWORD)
+        opened = log_in("ada@example.com", PASSWORD, "127.0.0.1")
+        assert opened is not None
+    new = "a mule that files paper clips"
+    result = run("staff", "password", "Ada@Example.com", "--reason", "it was lost", "--password-stdin", stdin=new)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert new not in result.output
+    with app.app_context():
+        assert staff_sessions.find(opened.token) is None
+        assert log_in("ada@example.com", PASSWORD, "127.0.0.1") is None
+        assert log_in("ada@example.com", new, "127.0.0.1") is not None
+        with reading() as session:
+            entry = session.scalars(select(AuditEntry).where(AuditEntry.act == "staff.password")).one()
+    assert (entry.actor, entry.subject, entry.reason) == ("command line", "staff 1", "it was lost")
+    assert new not in entry.details
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "more", "told"),
+    [
+        ("bob@example.com", PASSWORD, ("--password-stdin",), "There is no member of staff with this address."),
+        ("no\nbody", PASSWORD, ("--password-stdin",), "There is no member of staff with this address."),
+        ("ada@example.com", "short", ("--password-stdin",), "password: "),
+        ("ada@example.com", "", ("--password-stdin",), "standard input holds no password of one line"),
+        ("ada@example.com", PASSWORD, (), "give --password-stdin"),
+    ],
+)
+def test_a_password_that_isnt_replaced_stays(
+    app: Flask, run: Run, email: str, password: str, more: tuple[str, ...], told: str
+) -> None:
+    with app.app_context():
+        create_staff("ada@example.com", Role.ADMIN, PASSWORD)
+    result = run("staff", "password", email, "--reason", "lost", *more, stdin=password)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {told}")
+    with app.app_context():
+        assert log_in("ada@example.com", PASSWORD, "127.0.0.1") is not None
+
+
+def test_a_disabled_account_is_enabled(app: Flask, run: Run) -> None:
+    with app.app_context():
+        for email in ("ada@example.com", "bob@example.com"):
+            create_staff(email, Role.ADMIN, PASSWORD)
+        disable_staff(1, COMMAND_LINE, "left us")
+    result = run("staff", "enable", "ada@example.com", "--reason", "back again")
+    assert (result.exit_code, result.stdout) == (0, "ada@example.com can log in again.\n")
+    with app.app_context():
+        assert log_in("ada@example.com", PASSWORD, "127.0.0.1") is not None
+    again = run("staff", "enable", "ada@example.com", "--reason", "back again")
+    assert (again.exit_code, again.stderr) == (1, "Error: ada@example.com isn't disabled. Nothing was changed.\n")
 
 
 def test_a_token_is_printed_once_and_only_its_hash_is_kept(app: Flask, run: Run) -> None:

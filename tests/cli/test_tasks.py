@@ -98,7 +98,7 @@ def test_of_several_tasks_each_is_done_or_refused_by_itself(app: Flask, run: Run
     result = run("tasks", "cancel", settle, email, "4711", "--reason", "a test order")
 
     assert result.exit_code == 1
-    assert result.stdout.splitlines() == [f"Task {settle} is cancelled.", f"Task {email} is cancelled."]
+    assert result.stdout.splitlines() == [f"Task {settle} is given up.", f"Task {email} is given up."]
     assert result.stderr == "There is no task 4711.\n"
     assert state_of(app, settle) == state_of(app, email) == "cancelled"
 

@@ -1,0 +1,64 @@
+"""What staff read of an act in the audit: on what, in words and with the way to it, and the details."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import url_for
+from markupsafe import Markup, escape
+
+from orderapp.admin import cells
+from orderapp.admin.titles import system_title
+from orderapp.admin.words import CIRCUITS, MODES, TASK_STATES
+from orderapp.models import AuditEntry, CircuitState
+
+# The values of details that have another word for staff, by the part of an act's name before the point.
+VALUES: Mapping[str, Mapping[str, str]] = {
+    "system": {
+        **{mode.value: text for mode, text in MODES.items()},
+        **{circuit.value: text for circuit, text in CIRCUITS.items()},
+        CircuitState.CLOSED.value: "Closed",
+    },
+    "task": {state.value: text for state, text in TASK_STATES.items()},
+}
+
+
+def subject_of(entry: AuditEntry, order_number: str | None) -> Markup:
+    """Return on what an act was done: as a link where it has a page, with the name that people know it by.
+
+    Args:
+        entry: The act.
+        order_number: The number of the order it is about, where it is about one.
+
+    """
+    details: Mapping[str, Any] = json.loads(entry.details)
+    kind, _, name = entry.subject.rpartition(" ")
+    if kind == "task" and name.isdecimal():
+        return cells.task_link(int(name))
+    if kind == "drift" and order_number:
+        page = url_for("orders.page", number=order_number, _anchor=f"drift-{name}")
+        return Markup('<a href="{}">Drift {}</a>').format(page, name)
+    if kind == "order":
+        return Markup("Order ") + cells.order_link(name)
+    if kind == "system":
+        page = url_for("admin.index", _anchor=f"system-{name}")
+        after = VALUES["system"].get(str(details.get("after")))
+        return Markup('<a href="{}">{}</a>').format(page, system_title(name)) + (f": {after}" if after else "")
+    if kind == "staff":
+        # Logging in and out is about whoever does it.
+        role = details.get("after") or details.get("role")
+        account = Markup("<bdi>{}</bdi>").format(details.get("email") or entry.actor)
+        return account + (f": {str(role).capitalize()}" if role else "")
+    if client := details.get("client"):
+        return Markup("API client <bdi>{}</bdi>").format(client)
+    return escape(entry.subject)
+
+
+def value_of(act: str, value: Any) -> str:
+    """Return one of an act's details in words."""
+    words = VALUES.get(act.partition(".")[0], {})
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key.replace('_', ' ')}: {words.get(str(part), part)}" for key, part in value.items())
+    return str(words.get(str(value), value))

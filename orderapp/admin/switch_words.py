@@ -1,0 +1,58 @@
+"""What staff are told before they switch a system: what each button does, by what the system is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orderapp.models import CircuitState, SwitchMode
+from orderapp.systems.base import Part, System
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchChoice:
+    """A mode that staff may choose: the button, and what follows from it."""
+
+    mode: SwitchMode
+    button: str
+    consequence: str
+
+
+def switch_choices(system: System, mode: SwitchMode, circuit: CircuitState) -> tuple[SwitchChoice, ...]:
+    """Return the modes that a system can be switched to from the one it is in."""
+    choices = []
+    if mode is not SwitchMode.ON:
+        text = "It is called again at once, and what waits for it is done at its pace."
+        choices.append(SwitchChoice(SwitchMode.ON, "Resume", text))
+    elif circuit is not CircuitState.CLOSED:
+        text = "It gets no further rest: it is called again at once, and what waits for it is done at its pace."
+        choices.append(SwitchChoice(SwitchMode.ON, "Use again now", text))
+    if mode is not SwitchMode.COMPENSATE_ONLY:
+        choices.append(SwitchChoice(SwitchMode.COMPENSATE_ONLY, "Only compensate", _only_compensating(system)))
+    if mode is not SwitchMode.PAUSED:
+        choices.append(SwitchChoice(SwitchMode.PAUSED, "Pause", _pausing(system)))
+    return tuple(choices)
+
+
+def _only_compensating(system: System) -> str:
+    if system.part is Part.NOTIFY:
+        return f"{_forward(system)} There is nothing to give back, so it is the same as to pause it."
+    if system.part is Part.SETTLE:
+        return f"{_forward(system)} What was settled is still given back where an order is cancelled."
+    return f"{_forward(system)} What is held is still given back."
+
+
+def _pausing(system: System) -> str:
+    if system.part is Part.NOTIFY:
+        return _forward(system)
+    return f"{_forward(system)} What is to be given back waits as well."
+
+
+def _forward(system: System) -> str:
+    """Return what becomes of what the system is for, while it is switched off."""
+    if system.part is Part.NOTIFY:
+        return "Its messages wait until it is resumed; orders are confirmed all the same."
+    if system.part is Part.SETTLE:
+        return "Settlements wait until it is resumed; orders are confirmed all the same."
+    if system.required:
+        return "New orders fail until it is resumed."
+    return "New orders that need it fail until it is resumed; all others are placed as ever."
