@@ -176,6 +176,14 @@ def test_a_date_without_a_zone_is_in_utc_wherever_we_are(wire: Wire, new_york: N
         assert 90 <= seconds <= 100, zone
 
 
+def test_a_date_counts_by_the_clock_of_the_system_that_named_it(wire: Wire) -> None:
+    # It is an hour before us; or we are an hour behind.
+    wire.answers(429, headers={"Date": in_seconds(3600), "Retry-After": in_seconds(3700)})
+    seconds = run(make(HTTP_KINDS[0]), "act").answer.retry_after_seconds
+    assert seconds is not None
+    assert 99 <= seconds <= 101
+
+
 @pytest.mark.parametrize("header", [*GARBAGE, *ANCIENT])
 def test_a_time_to_come_again_that_nobody_can_read_is_passed_over(header: str, wire: Wire) -> None:
     wire.answers(429, headers={"Retry-After": header})
