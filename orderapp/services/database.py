@@ -232,14 +232,30 @@ def _begin_on_postgresql(connection: Any) -> None:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    # WAL: readers go on while one writes. FULL: a commit survives a power cut.
+    _use_write_ahead_log(connection)
+    # FULL: a commit survives a power cut.
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         f"busy_timeout={LOCK_WAIT_SECONDS * 1000}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Let readers go on while one writes.
+
+    Of two that say so of a new file at the same moment one is refused at once: no busy time-out counts for this.
+    """
+    ends_at = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > ends_at:
+                raise
+            time.sleep(0.01)  # the other one needs a few milliseconds
 
 
 def _begin_on_sqlite(connection: Any) -> None:
