@@ -17,7 +17,8 @@ worker_class = "orderapp.web_worker.Worker"  # gthread, with a bound to its queu
 threads = 16
 # Longer than the idle time after which common proxies (60 s) drop their connections to us.
 keepalive = 75
-# A submission is over within its lease (30 s by default); what still runs at a stop may end.
+# A submission is over within its lease (30 s by default); what still runs at a stop may end. Supervisors wait
+# five seconds longer (deploy/systemd, compose.yaml).
 graceful_timeout = 35
 timeout = 60
 # Restarting workers now and then bounds what any leak could do; the jitter keeps them from restarting together.
