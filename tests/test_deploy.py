@@ -39,3 +39,11 @@ def test_web_processes_may_end_what_they_are_at_before_they_are_killed() -> None
 def test_how_many_processes_a_worker_has_is_said_and_not_left_to_the_host() -> None:
     assert "--processes" in unit("worker")["ExecStart"]
     assert "--processes" in container("worker")
+
+
+def test_commands_in_a_container_find_flask_and_a_folder_that_they_may_write_to() -> None:
+    image, compose = (ROOT / "Dockerfile").read_text(), (ROOT / "compose.yaml").read_text()
+    (folder,) = re.findall(r'volumes: \["archive:([^"]+)"\]', compose)
+    assert re.search(rf"install --directory --owner=orderapp .*{folder}$", image, re.MULTILINE)
+    assert re.search(r'PATH="/app/\.venv/bin:\$PATH"', image)
+    assert f"--to {folder}/" in PAGE
