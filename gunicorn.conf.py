@@ -12,6 +12,7 @@ from orderapp.services.waking import start_telling
 bind = "127.0.0.1:8000"
 # Two processes of sixteen threads: a thread waits for the external systems most of its time, and each thread holds one
 # database connection at the most (the pool has room for forty a process).
+# What is no number of processes at all, `on_starting` refuses.
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "orderapp.web_worker.Worker"  # gthread, with a bound to its queue
 threads = 16

@@ -40,6 +40,7 @@ class Settings:
     backoff: Backoff
     metrics_token: str
     trusted_proxies: int
+    web_processes: int
     secure_cookies: bool
     public_url: str
     sandbox_url: str
@@ -76,6 +77,7 @@ class Settings:
             backoff=backoff,
             metrics_token=env.text("METRICS_TOKEN"),
             trusted_proxies=env.integer("TRUSTED_PROXIES", 0, 0, 10),
+            web_processes=env.integer("WEB_CONCURRENCY", 2, 1, 1000),  # gunicorn.conf.py starts them
             secure_cookies=public_url.startswith("https://"),
             public_url=public_url,
             sandbox_url="" if production else env.text("SANDBOX_URL"),
