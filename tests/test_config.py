@@ -107,6 +107,11 @@ WRONG: list[tuple[dict[str, str], str]] = [
         "SUBMISSION_LEASE_SECONDS: 30 is shorter than the calls it covers (38 s by the time-outs of inventory, coupon,",
     ),
     (
+        {"INVENTORY_URL": ELSEWHERE, "INVENTORY_RATE_PER_SECOND": "5", "SUBMISSION_LEASE_SECONDS": "5"},
+        "SUBMISSION_LEASE_SECONDS: 5 is shorter than the calls it covers (4 s by the time-outs of inventory, 2 s by "
+        "the wait for the slots of INVENTORY_RATE_PER_SECOND)",
+    ),
+    (
         {"SETTLEMENT_URL": ELSEWHERE, "SETTLEMENT_TIMEOUT": "1,60"},
         "TASK_LEASE_SECONDS: 60 is shorter than the calls it covers (61 s by the time-outs of settlement)",
     ),
