@@ -56,7 +56,6 @@ def main() -> int:
         "ORDERAPP_MODE": "development",
         "SECRET_KEY": remembered["secret_key"],
         "PUBLIC_URL": f"http://{HOST}:{port}",
-        "SANDBOX_URL": sandbox_url,
     }
     print("Preparing the database ...", flush=True)
     try:
@@ -83,7 +82,7 @@ def main() -> int:
 
 def _systems(environ: Mapping[str, str], sandbox_url: str, smtp_url: str) -> dict[str, str]:
     """Point every system at its stand-in, but for what the environment says of it (an address, or none at all)."""
-    return {**environment(sandbox_url, smtp_url), **environ}
+    return {**environment(sandbox_url, smtp_url), **environ, "SANDBOX_URL": sandbox_url}
 
 
 def _programs(port: int, sandbox_port: int, smtp_port: int, instance: Path) -> dict[str, list[str]]:
