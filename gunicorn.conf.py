@@ -12,12 +12,14 @@ from orderapp.services.waking import start_telling
 bind = "127.0.0.1:8000"
 # Two processes of sixteen threads: a thread waits for the external systems most of its time, and each thread holds one
 # database connection at the most (the pool has room for forty a process).
+# What is no number of processes at all, `on_starting` refuses.
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "orderapp.web_worker.Worker"  # gthread, with a bound to its queue
 threads = 16
 # Longer than the idle time after which common proxies (60 s) drop their connections to us.
 keepalive = 75
-# A submission is over within its lease (30 s by default); what still runs at a stop may end.
+# A submission is over within its lease (30 s by default); what still runs at a stop may end. Supervisors wait
+# five seconds longer (deploy/systemd, compose.yaml).
 graceful_timeout = 35
 timeout = 60
 # Restarting workers now and then bounds what any leak could do; the jitter keeps them from restarting together.

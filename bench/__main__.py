@@ -13,6 +13,7 @@ import sys
 from dataclasses import asdict
 
 from bench.alone import alone_markdown, measure_alone
+from bench.arguments import refuse_arguments
 from bench.cells import WARM_UP
 from bench.contestants import CELERY_FOLDER, Baseline, Celery, Contestant, Product
 from bench.forms import FORMS, form_wanted
@@ -76,6 +77,7 @@ def _celery(form: str) -> list[type[Contestant]]:
 
 
 if __name__ == "__main__":
+    refuse_arguments("bench", __doc__)
     try:
         sys.exit(main())
     except ServerDiedError as error:

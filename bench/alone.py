@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass
 
+from bench.arguments import refuse_arguments
 from bench.cells import Cell
 from bench.contestants import Product
 from bench.idle import Idle, idle_markdown, measure_idle
@@ -65,6 +66,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    refuse_arguments("bench.alone", __doc__)
     try:
         sys.exit(main())
     except ServerDiedError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.arguments import refuse_arguments
 from bench.cells import Cell
 from bench.forms import FORMS, form_wanted, results_of
 from bench.measuring import Measured, read_measured
@@ -123,4 +124,5 @@ def _complain(text: str) -> int:
 
 
 if __name__ == "__main__":
+    refuse_arguments("bench.history", __doc__)
     sys.exit(main())

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from bench.arguments import refuse_arguments
 from bench.cells import Cell
 from bench.contestants import Product
 from bench.measuring import measure
@@ -109,6 +110,7 @@ def _held(product: Product) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    refuse_arguments("bench.memory", __doc__)
     try:
         sys.exit(main())
     except ServerDiedError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -40,6 +40,7 @@ class Settings:
     backoff: Backoff
     metrics_token: str
     trusted_proxies: int
+    web_processes: int
     secure_cookies: bool
     public_url: str
     sandbox_url: str
@@ -76,6 +77,7 @@ class Settings:
             backoff=backoff,
             metrics_token=env.text("METRICS_TOKEN"),
             trusted_proxies=env.integer("TRUSTED_PROXIES", 0, 0, 10),
+            web_processes=env.integer("WEB_CONCURRENCY", 2, 1, 1000),  # gunicorn.conf.py starts them
             secure_cookies=public_url.startswith("https://"),
             public_url=public_url,
             sandbox_url="" if production else env.text("SANDBOX_URL"),
@@ -92,12 +94,7 @@ class Settings:
 
     def _refuse_short_leases(self) -> None:
         blocking = self.systems.having(Part.BLOCKING)
-        submission_calls_seconds = sum(_longest_call_seconds(system) for system in blocking)
-        if self.submission_lease_seconds < submission_calls_seconds:
-            raise ConfigurationError(
-                f"SUBMISSION_LEASE_SECONDS: {self.submission_lease_seconds:g} is shorter than the calls it covers "
-                f"({submission_calls_seconds:g} s by the time-outs of {', '.join(s.name for s in blocking)})"
-            )
+        _refuse_short_lease("SUBMISSION_LEASE_SECONDS", self.submission_lease_seconds, blocking)
         for system in blocking:
             # A submission is repeated under the same keys for as long as somebody may hold it.
             if system.key_window_seconds is not None and system.key_window_seconds < 2 * self.submission_lease_seconds:
@@ -106,15 +103,22 @@ class Settings:
                     f"leases of a submission (SUBMISSION_LEASE_SECONDS, {self.submission_lease_seconds:g})"
                 )
         for system in self.systems.values():
-            if system.configured and self.task_lease_seconds < _longest_call_seconds(system):
-                raise ConfigurationError(
-                    f"TASK_LEASE_SECONDS: {self.task_lease_seconds:g} is shorter than the calls it covers "
-                    f"({_longest_call_seconds(system):g} s by the time-outs of {system.name})"
-                )
+            if system.configured:
+                _refuse_short_lease("TASK_LEASE_SECONDS", self.task_lease_seconds, [system])
 
 
-def _longest_call_seconds(system: System) -> float:
-    return system.call_seconds + system.limits.longest_wait_seconds
+def _refuse_short_lease(variable: str, lease_seconds: float, systems: Sequence[System]) -> None:
+    """Refuse a lease that ends before a call of each system can have ended, and its wait for a slot of its rate."""
+    called_seconds = sum(system.call_seconds for system in systems)
+    waited_seconds = sum(system.limits.longest_wait_seconds for system in systems)
+    if lease_seconds >= called_seconds + waited_seconds:
+        return
+    causes = f"{called_seconds:g} s by the time-outs of {', '.join(system.name for system in systems)}"
+    if waited_seconds:
+        paced = (system for system in systems if system.limits.longest_wait_seconds)
+        rates = ", ".join(f"{system.setting or system.name.upper()}_RATE_PER_SECOND" for system in paced)
+        causes += f", {waited_seconds:g} s by the wait for the slots of {rates}"
+    raise ConfigurationError(f"{variable}: {lease_seconds:g} is shorter than the calls it covers ({causes})")
 
 
 def _reconcile_interval(env: Environment) -> float:

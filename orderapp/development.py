@@ -52,11 +52,10 @@ def main() -> int:
     sandbox_port, smtp_port = _free_port(port + 1), _free_port(port + 2)
     sandbox_url = f"http://{HOST}:{sandbox_port}"
     variables = {
-        **os.environ,
+        **_systems(os.environ, sandbox_url, f"smtp://{HOST}:{smtp_port}"),
         "ORDERAPP_MODE": "development",
         "SECRET_KEY": remembered["secret_key"],
         "PUBLIC_URL": f"http://{HOST}:{port}",
-        **environment(sandbox_url, f"smtp://{HOST}:{smtp_port}"),
     }
     print("Preparing the database ...", flush=True)
     try:
@@ -79,6 +78,11 @@ def main() -> int:
         return 1
     finally:
         _stop(children)
+
+
+def _systems(environ: Mapping[str, str], sandbox_url: str, smtp_url: str) -> dict[str, str]:
+    """Point every system at its stand-in, but for what the environment says of it (an address, or none at all)."""
+    return {**environment(sandbox_url, smtp_url), **environ, "SANDBOX_URL": sandbox_url}
 
 
 def _programs(port: int, sandbox_port: int, smtp_port: int, instance: Path) -> dict[str, list[str]]:

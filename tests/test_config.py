@@ -53,6 +53,8 @@ WRONG: list[tuple[dict[str, str], str]] = [
     ({"RETRY_ATTEMPTS": "0"}, "RETRY_ATTEMPTS: 0 is not between"),
     ({"RETRY_ATTEMPTS": "2.5"}, "RETRY_ATTEMPTS: 2.5 is not a whole number"),
     ({"TRUSTED_PROXIES": "all"}, "TRUSTED_PROXIES: 'all' is not a number"),
+    ({"WEB_CONCURRENCY": "abc"}, "WEB_CONCURRENCY: 'abc' is not a number"),
+    ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY: 0 is not between 1 and"),
     ({"INVENTORY_TIMEOUT": "3"}, "INVENTORY_TIMEOUT: '3' is not two numbers of seconds such as 1,3"),
     ({"INVENTORY_TIMEOUT": "1,2,3"}, "INVENTORY_TIMEOUT: '1,2,3' is not two numbers"),
     ({"INVENTORY_TIMEOUT": "1;3"}, "INVENTORY_TIMEOUT: '1;3' is not two numbers"),
@@ -103,6 +105,11 @@ WRONG: list[tuple[dict[str, str], str]] = [
     (
         {"INVENTORY_URL": ELSEWHERE, "COUPON_URL": ELSEWHERE, "MEMBERSHIP_URL": ELSEWHERE, "COUPON_TIMEOUT": "10,20"},
         "SUBMISSION_LEASE_SECONDS: 30 is shorter than the calls it covers (38 s by the time-outs of inventory, coupon,",
+    ),
+    (
+        {"INVENTORY_URL": ELSEWHERE, "INVENTORY_RATE_PER_SECOND": "5", "SUBMISSION_LEASE_SECONDS": "5"},
+        "SUBMISSION_LEASE_SECONDS: 5 is shorter than the calls it covers (4 s by the time-outs of inventory, 2 s by "
+        "the wait for the slots of INVENTORY_RATE_PER_SECOND)",
     ),
     (
         {"SETTLEMENT_URL": ELSEWHERE, "SETTLEMENT_TIMEOUT": "1,60"},
@@ -175,3 +182,18 @@ def test_each_process_stops_at_its_start_with_that_line(command: list[str], tmp_
     assert ended.returncode != 0
     assert "TASK_LEASE_SECONDS: nan is not between" in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_a_web_process_without_a_worker_does_not_start(tmp_path: Path) -> None:
+    """Else gunicorn starts, listens and never answers."""
+    variables = {"PATH": "/usr/bin:/bin", "SECRET_KEY": SECRET_KEY, "DATABASE_URL": f"sqlite:///{tmp_path}/o.db"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", "127.0.0.1:0"],
+        env={**variables, "INVENTORY_URL": ELSEWHERE, "SETTLEMENT_URL": ELSEWHERE, "WEB_CONCURRENCY": "0"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert ended.returncode != 0
+    assert ended.stderr.splitlines()[-1] == "orderapp: WEB_CONCURRENCY: 0 is not between 1 and 1000"

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.arguments import refuse_arguments
 from bench.growth.archiving import archive_some
 from bench.growth.idle import idle
 from bench.growth.placing import rates
@@ -85,6 +86,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    refuse_arguments("bench.growth", __doc__)
     try:
         main()
     except ServerDiedError as error:

@@ -46,13 +46,22 @@ def metrics() -> Response:
 
 
 def _from_here() -> bool:
-    """Whether the request comes from this machine itself, not through a proxy on it that we weren't told of."""
-    if not current_settings().trusted_proxies and any(name in request.headers for name in FORWARDING_HEADERS):
+    """Whether the request comes from this machine itself: not just through a proxy on it that doesn't say for whom."""
+    proxies = current_settings().trusted_proxies
+    if proxies and not _told_by(proxies):
+        return False
+    if not proxies and any(name in request.headers for name in FORWARDING_HEADERS):
         return False
     try:
         return ipaddress.ip_address(request.remote_addr or "").is_loopback
     except ValueError:
         return False
+
+
+def _told_by(proxies: int) -> bool:
+    """Whether the proxies said whom they act for; without that the address is the nearest proxy's own."""
+    addresses = request.headers.get("X-Forwarded-For", "").split(",")
+    return len(addresses) >= proxies and bool(addresses[-proxies].strip())
 
 
 def _has_token() -> bool:

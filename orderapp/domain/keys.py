@@ -8,7 +8,7 @@ import secrets
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MISTAKEN = str.maketrans({"O": "0", "I": "1", "L": "1"})  # as Crockford reads them
 GROUPS, GROUP_LENGTH = 2, 5  # 50 random bits: 10 million orders meet one another with a chance of 1 in 10^8 per order
-MAX_KEY_LENGTH = 64  # external-systems.md, "Common to the HTTP systems"
+MAX_KEY_LENGTH = 64  # what every HTTP system takes
 
 
 def new_order_number() -> str:

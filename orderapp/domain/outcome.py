@@ -86,8 +86,9 @@ class Report:
 class Quote:
     """What a system says of a discount before anything is reserved.
 
-    Exactly one of `discount` (it would apply), `refused` (a code such as `coupon_used_up`) and `unavailable`
-    (the system gave no usable answer) tells the result; `not_found` marks a code that the system doesn't know.
+    One of three: it would apply (`kind`, with `code`, `value` and for an amount `currency`); it is refused (`refused`,
+    a code such as `coupon_used_up`, and `field` where the customer's input names nothing that the system knows); the
+    system gave no usable answer (neither `kind` nor `refused`).
     """
 
     answer: Answer

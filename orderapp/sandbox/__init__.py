@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from flask import Flask, Response, request
@@ -20,14 +21,15 @@ from orderapp.sandbox.mail import mail_stand_in
 from orderapp.sandbox.membership import MembershipRules
 from orderapp.sandbox.misbehaving import LARGEST_BODY, Misbehaving
 from orderapp.sandbox.pages import add_security_headers, pages_blueprint
-from orderapp.sandbox.settings import KeyedDeclaration, SandboxSettings
+from orderapp.sandbox.settings import KeyedDeclaration, SandboxSettings, keyed_systems
 from orderapp.sandbox.settlement import SettlementRules
+from orderapp.sandbox.sms import NAME as SMS
 from orderapp.sandbox.sms import SmsStandIn
 from orderapp.sandbox.stand_in import StandIn
 from orderapp.sandbox.state import State
 from orderapp.sandbox.store import Store
 
-__all__ = ["KeyedDeclaration", "SandboxSettings", "create_sandbox", "state_of"]
+__all__ = ["KeyedDeclaration", "SandboxSettings", "create_sandbox", "state_of", "stood_in_for"]
 
 TOP = Path(__file__).parents[2]
 RULES = {rules.system: rules for rules in (InventoryRules, MembershipRules, SettlementRules)}
@@ -64,15 +66,31 @@ def state_of(app: Flask) -> State:
     return state
 
 
+def stood_in_for() -> set[str]:
+    """Return the names of the HTTP systems that the sandbox stands in for."""
+    return {declared.name for declared in keyed_systems()} | set(OTHERS)
+
+
+def _coupon(settings: SandboxSettings, store: Store) -> StandIn:
+    token = settings.tokens.get(CouponStandIn.system, "")
+    return CouponStandIn(store).stand_in(token, settings.coupon_late_seconds)
+
+
+def _sms(settings: SandboxSettings, store: Store) -> StandIn:
+    return SmsStandIn(store, settings.sms_account_sid, settings.sms_auth_token).stand_in()
+
+
+# The systems with a protocol of their own: how each one's stand-in is made.
+OTHERS: dict[str, Callable[[SandboxSettings, Store], StandIn]] = {CouponStandIn.system: _coupon, SMS: _sms}
+
+
 def _stand_ins(settings: SandboxSettings, store: Store) -> list[StandIn]:
     tokens = defaultdict(str, settings.tokens)
     keyed = [
         KeyedStandIn(declared, RULES.get(declared.name, Rules)(), store).stand_in(tokens[declared.name])
         for declared in settings.keyed
     ]
-    coupon = CouponStandIn(store).stand_in(tokens[CouponStandIn.system], settings.coupon_late_seconds)
-    sms = SmsStandIn(store, settings.sms_account_sid, settings.sms_auth_token).stand_in()
-    return [*keyed, coupon, sms, mail_stand_in()]
+    return [*keyed, *(make(settings, store) for make in OTHERS.values()), mail_stand_in()]
 
 
 def _answer_errors(app: Flask, state: State) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from orderapp.systems.registry import system_classes
+from orderapp.sandbox import stood_in_for
 
 # Well-formed and of no use anywhere else.
 ACCOUNT_SID, AUTH_TOKEN = "AC00000000000000000000000000000000", "sandbox-auth-token"
 
 
 def environment(base_url: str, smtp_url: str) -> dict[str, str]:
-    """Return the variables for every system that there is, found by the registry.
+    """Return the variables for every system that the sandbox stands in for; one without a stand-in stays off.
 
     Args:
         base_url: Where the sandbox answers, without a trailing slash.
@@ -17,7 +17,7 @@ def environment(base_url: str, smtp_url: str) -> dict[str, str]:
 
     """
     return {
-        **{f"{system.name.upper()}_URL": f"{base_url}/{system.name}" for system in system_classes()},
+        **{f"{system.upper()}_URL": f"{base_url}/{system}" for system in sorted(stood_in_for())},
         "SMS_ACCOUNT_SID": ACCOUNT_SID,
         "SMS_AUTH_TOKEN": AUTH_TOKEN,
         "SMS_FROM": "+15005550006",

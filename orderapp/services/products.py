@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from babel.numbers import list_currencies
-from sqlalchemy import or_
+from sqlalchemy import or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -27,7 +27,7 @@ Errors = dict[str, str]
 
 
 def import_products(data: Any, progress: Callable[[int, int], None] | None = None) -> int:
-    """Insert new products and overwrite known ones, by SKU; other products stay as they are.
+    """Insert new products and overwrite known ones, by SKU; other products stay as they are, of the same currency.
 
     Transaction: one for all of them, committed here.
     Idempotent because: the same products again change nothing.
@@ -52,7 +52,18 @@ def import_products(data: Any, progress: Callable[[int, int], None] | None = Non
             session.connection().execute(statement, rows[start : start + BATCH])
             if progress:
                 progress(min(start + BATCH, len(rows)), len(rows))
+        _refuse_second_currency(session, str(rows[0]["currency"]))
     return len(rows)
+
+
+def _refuse_second_currency(session: Session, currency: str) -> None:
+    """Refuse products beside ones that stay in another currency: nobody could order the two together."""
+    other = session.execute(
+        select(Product.sku, Product.currency).where(Product.currency != currency).order_by(Product.sku).limit(1)
+    ).first()
+    if other:
+        left = f"products that they leave as they are, such as {_shown(other.sku)}, have {other.currency}"
+        raise InvalidRequest({"": [f"these are in {currency}, and {left}; a shop has one currency"]})
 
 
 def _upsert(session: Session) -> Any:

@@ -1,7 +1,8 @@
 """The protocol that most systems speak: effects under keys of ours, idempotent, with tombstones.
 
 `POST /v1/<collection>` with `Idempotency-Key`, `POST /v1/<collection>/KEY/cancel`, `GET /v1/<collection>/KEY`
-(external-systems.md, "Inventory"). A subclass says what its collection is called and what the body of a POST holds.
+(docs/add-a-system.md tells the answers). A subclass says what its collection is called and what the body of a POST
+holds.
 """
 
 from __future__ import annotations

@@ -120,9 +120,16 @@ def test_what_a_proxy_on_this_machine_hands_on_does_not_come_from_it(anonymous: 
 
 @pytest.mark.parametrize("more_settings", [{"TRUSTED_PROXIES": "1"}])
 def test_behind_a_proxy_of_ours_its_word_on_the_address_counts(anonymous: ApiClient) -> None:
-    assert samples(anonymous)
+    assert samples(anonymous, headers={"X-Forwarded-For": "192.0.2.7, 127.0.0.1"})
     forged = {"X-Forwarded-For": "127.0.0.1, 192.0.2.7"}
     assert anonymous.http.get("/metrics", headers=forged).status_code == 403
+
+
+@pytest.mark.parametrize("more_settings", [{"TRUSTED_PROXIES": "2"}])
+def test_a_proxy_of_ours_that_does_not_say_for_whom_it_asks_is_not_this_machine(anonymous: ApiClient) -> None:
+    assert samples(anonymous, headers={"X-Forwarded-For": "127.0.0.1, 10.0.0.1"})
+    for told in ({}, {"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-For": " , 127.0.0.1"}):
+        assert anonymous.http.get("/metrics", headers=told).status_code == 403, told
 
 
 @pytest.mark.parametrize("more_settings", [{"METRICS_TOKEN": "let-me-see"}])

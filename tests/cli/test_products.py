@@ -141,3 +141,19 @@ def test_a_large_file_is_imported_in_batches_with_its_progress_on_standard_error
     assert (result.exit_code, result.stdout) == (0, "Imported 20500 products.\n")
     assert result.stderr.splitlines() == [f"{done} of 20500 products" for done in (10_000, 20_000, 20_500)]
     assert len(catalogue(app)) == 20_501
+
+
+def test_the_catalogue_keeps_to_one_currency(run: Run, app: Flask) -> None:
+    dollars = [product("POT", currency="USD")]
+    ended = run("products", "import", "-", stdin=json.dumps(dollars))
+    assert ended.exit_code == 1
+    assert ended.stderr == (
+        'Error: -: these are in USD, and products that they leave as they are, such as "TEA-GREEN", have EUR; '
+        "a shop has one currency; nothing was imported\n"
+    )
+    assert catalogue(app) == BEFORE
+
+
+def test_a_file_with_every_product_may_change_the_currency(run: Run, app: Flask) -> None:
+    assert run("products", "import", "-", stdin=json.dumps([product("TEA-GREEN", currency="USD")])).exit_code == 0
+    assert {currency for *_, currency in catalogue(app)} == {"USD"}

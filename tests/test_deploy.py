@@ -1,0 +1,49 @@
+"""What is in the repository for supervisors: units of systemd and the containers' file agree with each other."""
+
+from __future__ import annotations
+
+import re
+from runpy import run_path
+
+import pytest
+
+from orderapp.config import ROOT
+
+PROCESSES = ("web", "worker", "timer")
+PAGE = (ROOT / "docs" / "production.md").read_text()
+
+
+def unit(process: str) -> dict[str, str]:
+    lines = (ROOT / "deploy" / "systemd" / f"orderapp-{process}.service").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def container(process: str) -> str:
+    (found,) = re.findall(rf"^  {process}:\n((?: {{4}}.*\n)+)", (ROOT / "compose.yaml").read_text(), re.MULTILINE)
+    return str(found)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_stop_signals_the_main_process_alone_and_waits_equally_long_everywhere(process: str) -> None:
+    (grace,) = re.findall(r"stop_grace_period: (\d+)s", container(process))
+    (told,) = re.findall(rf"^\| {process} \|.*\| (\d+) s \|", PAGE, re.MULTILINE)
+    assert unit(process)["KillMode"] == "mixed"
+    assert unit(process)["TimeoutStopSec"] == grace == told
+
+
+def test_web_processes_may_end_what_they_are_at_before_they_are_killed() -> None:
+    graceful = run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
+    assert graceful < int(unit("web")["TimeoutStopSec"])
+
+
+def test_how_many_processes_a_worker_has_is_said_and_not_left_to_the_host() -> None:
+    assert "--processes" in unit("worker")["ExecStart"]
+    assert "--processes" in container("worker")
+
+
+def test_commands_in_a_container_find_flask_and_a_folder_that_they_may_write_to() -> None:
+    image, compose = (ROOT / "Dockerfile").read_text(), (ROOT / "compose.yaml").read_text()
+    (folder,) = re.findall(r'volumes: \["archive:([^"]+)"\]', compose)
+    assert re.search(rf"install --directory --owner=orderapp .*{folder}$", image, re.MULTILINE)
+    assert re.search(r'PATH="/app/\.venv/bin:\$PATH"', image)
+    assert f"--to {folder}/" in PAGE
