@@ -81,8 +81,8 @@ def main() -> int:
 
 
 def _systems(environ: Mapping[str, str], sandbox_url: str, smtp_url: str) -> dict[str, str]:
-    """Point every system at its stand-in, but for what the environment says of it (an address, or none at all)."""
-    return {**environment(sandbox_url, smtp_url), **environ, "SANDBOX_URL": sandbox_url}
+    """Point every system at its stand-in, whatever real one the environment names; what has none is as it says."""
+    return {**environ, **environment(sandbox_url, smtp_url)}
 
 
 def _programs(port: int, sandbox_port: int, smtp_port: int, instance: Path) -> dict[str, list[str]]:

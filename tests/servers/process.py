@@ -128,7 +128,7 @@ class ServerProcess:
             return
         reason = f"was not ready within {within_seconds} s" if self.running else f"ended ({self._child.returncode})"
         self.kill()
-        last_lines = "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
+        last_lines = "\n".join(self._log.read_text(errors="replace").splitlines()[-60:])
         raise ServerDiedError(f"{self._child.args!r} {reason}; its last lines were:\n{last_lines}")
 
     def stop(self, signal_number: signal.Signals, *, within_seconds: float) -> None:
