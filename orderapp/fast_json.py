@@ -1,6 +1,6 @@
 """JSON as fast as it gets, for what is written many times an order: the log, the history, answers, rows as a parameter.
 
-What comes in from outside is read by stricter eyes (`api.reading`, `systems.answers`).
+What comes in from outside is read by stricter eyes (`strict_json`).
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import uuid
 from typing import Any
@@ -11,11 +9,12 @@ from typing import Any
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from orderapp import strict_json
 from orderapp.errors import InvalidRequest, NotFound, OrderappError
 
 MAX_KEY_CHARACTERS = 64
 KEY_PATTERN = rf"[\x20-\x7e]{{1,{MAX_KEY_CHARACTERS}}}"
-# No number in an order has more digits; the conversion of longer ones takes time that grows with their square.
+# No number in an order has more digits.
 MAX_DIGITS = 18
 NOT_JSON = "This isn't JSON in UTF-8: {reason}"
 
@@ -42,15 +41,7 @@ def read_json() -> Any:
         # Of a body that doesn't say how long it is, Werkzeug reads this much and drops the rest without a word.
         raise RequestEntityTooLarge
     try:
-        return json.loads(
-            raw.decode(),
-            parse_constant=_refuse_constant,
-            parse_int=_short_integer,
-            parse_float=_finite,
-            object_pairs_hook=_without_duplicates,
-        )
-    except RecursionError as error:
-        raise InvalidRequest({"": [NOT_JSON.format(reason="it is nested too deeply.")]}) from error
+        return strict_json.parse(raw.decode(), MAX_DIGITS)
     except UnicodeDecodeError as error:
         raise InvalidRequest({"": [NOT_JSON.format(reason="there are bytes that aren't UTF-8.")]}) from error
     except ValueError as error:
@@ -77,27 +68,3 @@ def read_order_id(text: str) -> uuid.UUID:
     if str(order_id) != text.lower():
         raise NotFound("No order's id is written like this.")  # an order has one address
     return order_id
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
-
-
-def _short_integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("a number that is too large")
-    return number
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a member comes twice in one object")
-    return made

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from orderapp import strict_json
 from orderapp.cli.command import Group, one_line
 from orderapp.errors import InvalidRequest
 from orderapp.services.products import MAX_ERRORS, import_products
@@ -57,23 +56,9 @@ def _read(file: str) -> str:
 
 def _parse(text: str, file: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
-    except RecursionError as error:
-        raise click.ClickException(f"{file}: not a list of products: too deeply nested") from error
+        return strict_json.parse(text)
     except ValueError as error:
         raise click.ClickException(f"{file}: not JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number there")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise ValueError(f"an object has {json.dumps(twice)[:60]} twice")
-    return made
 
 
 def _places(file: str, errors: Mapping[str, Sequence[str]]) -> list[str]:

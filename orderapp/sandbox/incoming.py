@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from flask import request
 
+from orderapp import strict_json
 from orderapp.sandbox.answers import Json, Problem
 
 REFERENCE = re.compile(r"[A-Za-z0-9._:-]{1,64}")  # "Common to the HTTP systems" in the contract
@@ -26,8 +26,8 @@ def json_body(members: tuple[str, ...] | None = None) -> Json:
     if request.mimetype != "application/json":
         raise Problem(415, "unsupported_media_type", "The body must be application/json.")
     try:
-        body = json.loads(request.get_data().decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:
+        body = strict_json.parse(request.get_data().decode())
+    except ValueError as error:
         raise invalid("The body isn't well-formed JSON in UTF-8.") from error
     if not isinstance(body, dict):
         raise invalid("The body must be a JSON object.")
@@ -92,14 +92,3 @@ def money(body: Json, name: str) -> tuple[int, str]:
     if not isinstance(currency, str) or not CURRENCY.fullmatch(currency):
         raise invalid("currency must be three capital letters.", field="currency")
     return integer(value, "value", 0), currency
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} isn't JSON")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> Json:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a member is there twice")
-    return value

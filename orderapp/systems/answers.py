@@ -5,7 +5,6 @@ A connector still has to check that a 2xx has the body it documents; `unreadable
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from orderapp import strict_json
 from orderapp.domain.outcome import Answer, Outcome
 
 # The contract's table of answers ("Common to the HTTP systems"). Whatever isn't listed is unknown.
@@ -78,22 +78,11 @@ def answer_by_status(status: int, body: Mapping[str, Any] | None, headers: Mappi
     )
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a member twice in one object")
-    return made
-
-
 def parse(raw: bytes) -> Mapping[str, Any] | None:
     """Return the JSON object a body holds; None for anything else, such as NaN, a member twice, or bad UTF-8."""
     try:
-        parsed = json.loads(raw.decode(), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError):
+        parsed = strict_json.parse(raw.decode())
+    except ValueError:
         return None
     return parsed if isinstance(parsed, dict) else None
 

@@ -82,9 +82,9 @@ def test_a_mistake_is_told_with_its_place_and_nothing_is_written(
     [
         (b"", "not JSON: Expecting value: line 1 column 1 (char 0)"),
         (b'[{"sku": "CUP"', "not JSON: Expecting ',' delimiter: line 1 column 15"),
-        (b'[{"sku": NaN}]', "not JSON: NaN is no number there"),
+        (b'[{"sku": NaN}]', "not JSON: NaN is no JSON value"),
         (b'[{"sku": "A", "sku": "B"}]', 'not JSON: an object has "sku" twice'),
-        (b"[" * 100_000, "not a list of products: too deeply nested"),
+        (b"[" * 100_000, "not JSON: it is nested too deeply"),
         (b'[{"sku": ' + b"9" * 5000 + b"}]", "not JSON: "),
         ("[\u00e4]".encode("latin-1"), "not UTF-8: byte 2 is 0xe4"),
         ("[]".encode("utf-16"), "not UTF-8: byte 1 is 0xff"),
