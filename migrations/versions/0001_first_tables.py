@@ -1,32 +1,130 @@
-"""The first tables.
+"""The first tables, and the triggers that keep history append-only.
 
 Revision ID: 0001
 Revises: nothing
+
+A later migration that rebuilds `attempts`, `audit_entries` or `orders` on SQLite (batch mode) has to create its
+triggers again. A later downgrade that would lose what can't be brought back refuses, as this one does.
 """
 
 import sqlalchemy as sa
 from alembic import op
-
-from orderapp.models.base import UtcDateTime
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+# In the order in which they can be dropped.
+TABLES = (
+    "overrides",
+    "drifts",
+    "attempts",
+    "tasks",
+    "submissions",
+    "steps",
+    "placements",
+    "order_lines",
+    "order_discounts",
+    "cart_locks",
+    "audit_entries",
+    "staff_sessions",
+    "orders",
+    "archived_orders",
+    "system_switches",
+    "staff",
+    "reconciliations",
+    "rate_counters",
+    "products",
+    "paces",
+    "circuits",
+    "archives",
+    "api_tokens",
+)
+
+HISTORY = ("attempts", "audit_entries")
+ARCHIVED = "EXISTS (SELECT 1 FROM archived_orders WHERE archived_orders.order_id = OLD.order_id)"
+
+REFUSE_CHANGE_ON_POSTGRESQL = """
+CREATE FUNCTION refuse_change_of_history() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: permission denied for %', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END
+$$
+"""
+# A plan is kept for as long as the connection, also one that was made while the table was empty: by its index from the
+# beginning.
+# Each row for itself: what isn't archived stays, whatever else the statement deletes.
+REFUSE_DELETE_ON_POSTGRESQL = f"""
+CREATE FUNCTION refuse_loss_of_history() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+    IF {ARCHIVED} THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION '% is append-only: permission denied for %', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END
+$$
+"""
+# As the unique constraint that guards the numbers of the orders that are there.
+REFUSE_NUMBER_ON_POSTGRESQL = """
+CREATE FUNCTION refuse_archived_number() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM archived_orders WHERE archived_orders.number = NEW.number) THEN
+        RAISE EXCEPTION 'order number % was used before, by an archived order', NEW.number
+            USING ERRCODE = 'unique_violation';
+    END IF;
+    RETURN NEW;
+END
+$$
+"""
+
 
 def upgrade() -> None:
     """Create everything."""
+    # Tables, from here on as the models say.
     op.create_table(
         "api_tokens",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("revoked_at", UtcDateTime(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_tokens")),
         sa.UniqueConstraint("name", name=op.f("uq_api_tokens_name")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_api_tokens_token_hash")),
+    )
+    op.create_table(
+        "archives",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("file", sa.String(length=500), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_archives")),
+    )
+    op.create_table(
+        "circuits",
+        sa.Column("system", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=9), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.String(length=200), nullable=False),
+        sa.Column("probe_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("order_probe_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("check_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("probe_pause_seconds", sa.Integer(), nullable=False),
+        sa.Column("recovered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pulled_task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pulled_until", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("state IN ('closed', 'open', 'half_open')", name=op.f("ck_circuits_state_known")),
+        sa.CheckConstraint("probe_pause_seconds >= 1", name=op.f("ck_circuits_pauses")),
+        sa.PrimaryKeyConstraint("system", name=op.f("pk_circuits")),
+    )
+    op.create_table(
+        "paces",
+        sa.Column("system", sa.String(length=32), nullable=False),
+        sa.Column("next_call_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tasks_held_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("system", name=op.f("pk_paces")),
     )
     op.create_table(
         "products",
@@ -34,7 +132,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("price_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
-        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("length(currency) = 3", name=op.f("ck_products_currency_three_letters")),
         sa.CheckConstraint("price_minor >= 0", name=op.f("ck_products_price_not_negative")),
         sa.PrimaryKeyConstraint("sku", name=op.f("pk_products")),
@@ -42,21 +140,33 @@ def upgrade() -> None:
     op.create_table(
         "rate_counters",
         sa.Column("bucket", sa.String(length=64), nullable=False),
-        sa.Column("window_ends_at", UtcDateTime(), nullable=False),
+        sa.Column("window_ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("bucket", name=op.f("pk_rate_counters")),
     )
-    with op.batch_alter_table("rate_counters", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_rate_counters_window_ends_at"), ["window_ends_at"], unique=False)
-
+    op.create_index(op.f("ix_rate_counters_window_ends_at"), "rate_counters", ["window_ends_at"], unique=False)
+    op.create_table(
+        "reconciliations",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("since_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reached_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reached_order_id", sa.Uuid(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fencing", sa.Integer(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("counts", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reconciliations")),
+    )
+    op.create_index("ix_reconciliations_newest", "reconciliations", ["started_at"], unique=False)
     op.create_table(
         "staff",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("email", sa.String(length=254), nullable=False),
         sa.Column("password_hash", sa.String(length=200), nullable=False),
         sa.Column("role", sa.String(length=8), nullable=False),
-        sa.Column("disabled_at", UtcDateTime(), nullable=True),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("role IN ('viewer', 'operator', 'admin')", name=op.f("ck_staff_role_known")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_staff")),
         sa.UniqueConstraint("email", name=op.f("uq_staff_email")),
@@ -66,9 +176,18 @@ def upgrade() -> None:
         sa.Column("system", sa.String(length=32), nullable=False),
         sa.Column("mode", sa.String(length=15), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
-        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("mode IN ('on', 'compensate_only', 'paused')", name=op.f("ck_system_switches_mode_known")),
         sa.PrimaryKeyConstraint("system", name=op.f("pk_system_switches")),
+    )
+    op.create_table(
+        "archived_orders",
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.String(length=32), nullable=False),
+        sa.Column("archive_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["archive_id"], ["archives.id"], name=op.f("fk_archived_orders_archive_id")),
+        sa.PrimaryKeyConstraint("order_id", name=op.f("pk_archived_orders")),
+        sa.UniqueConstraint("number", name=op.f("uq_archived_orders_number")),
     )
     op.create_table(
         "orders",
@@ -87,8 +206,8 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("subtotal_minor", sa.BigInteger(), nullable=False),
         sa.Column("total_minor", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("ends_as IN ('failed', 'cancelled')", name=op.f("ck_orders_ends_as_known")),
         sa.CheckConstraint(
             "state IN ('placing', 'confirmed', 'compensating', 'failed', 'cancelled')",
@@ -102,31 +221,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
         sa.UniqueConstraint("number", name=op.f("uq_orders_number")),
     )
-    with op.batch_alter_table("orders", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_orders_client_id"), ["client_id"], unique=False)
-        batch_op.create_index("ix_orders_customer_email", ["customer_email"], unique=False)
-        batch_op.create_index("ix_orders_newest", ["created_at", "id"], unique=False)
-        batch_op.create_index("ix_orders_state_newest", ["state", "created_at"], unique=False)
-
+    op.create_index(op.f("ix_orders_client_id"), "orders", ["client_id"], unique=False)
+    op.create_index("ix_orders_newest", "orders", ["created_at", "id"], unique=False)
+    op.create_index("ix_orders_state_newest", "orders", ["state", "created_at"], unique=False)
     op.create_table(
         "staff_sessions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("last_seen_at", UtcDateTime(), nullable=False),
-        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_staff_sessions_staff_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_sessions")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_staff_sessions_token_hash")),
     )
-    with op.batch_alter_table("staff_sessions", schema=None) as batch_op:
-        batch_op.create_index("ix_staff_sessions_staff_id", ["staff_id"], unique=False)
-
+    op.create_index("ix_staff_sessions_staff_id", "staff_sessions", ["staff_id"], unique=False)
     op.create_table(
         "audit_entries",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("actor", sa.String(length=254), nullable=False),
         sa.Column("act", sa.String(length=64), nullable=False),
@@ -138,23 +252,21 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_audit_entries_staff_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entries")),
     )
-    with op.batch_alter_table("audit_entries", schema=None) as batch_op:
-        batch_op.create_index("ix_audit_entries_newest", ["at", "id"], unique=False)
-        batch_op.create_index("ix_audit_entries_order_id", ["order_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_audit_entries_staff_id"), ["staff_id"], unique=False)
-
+    op.create_index("ix_audit_entries_act_newest", "audit_entries", ["act", "at", "id"], unique=False)
+    op.create_index("ix_audit_entries_actor_newest", "audit_entries", ["actor", "at", "id"], unique=False)
+    op.create_index("ix_audit_entries_newest", "audit_entries", ["at", "id"], unique=False)
+    op.create_index("ix_audit_entries_order_id", "audit_entries", ["order_id"], unique=False)
+    op.create_index(op.f("ix_audit_entries_staff_id"), "audit_entries", ["staff_id"], unique=False)
     op.create_table(
         "cart_locks",
         sa.Column("cart_hash", sa.String(length=64), nullable=False),
         sa.Column("order_id", sa.Uuid(), nullable=False),
-        sa.Column("expires_at", UtcDateTime(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_cart_locks_order_id")),
         sa.PrimaryKeyConstraint("cart_hash", name=op.f("pk_cart_locks")),
     )
-    with op.batch_alter_table("cart_locks", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_cart_locks_expires_at"), ["expires_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_cart_locks_order_id"), ["order_id"], unique=False)
-
+    op.create_index(op.f("ix_cart_locks_expires_at"), "cart_locks", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_cart_locks_order_id"), "cart_locks", ["order_id"], unique=False)
     op.create_table(
         "order_discounts",
         sa.Column("order_id", sa.Uuid(), nullable=False),
@@ -188,8 +300,8 @@ def upgrade() -> None:
         sa.Column("failed_system", sa.String(length=32), nullable=True),
         sa.Column("failed_outcome", sa.String(length=8), nullable=True),
         sa.Column("failed_code", sa.String(length=64), nullable=True),
-        sa.Column("started_at", UtcDateTime(), nullable=False),
-        sa.Column("decided_at", UtcDateTime(), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "failed_outcome IN ('not_sent', 'done', 'refused', 'unknown')",
             name=op.f("ck_placements_failed_outcome_known"),
@@ -212,7 +324,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=11), nullable=False),
         sa.Column("outcome", sa.String(length=8), nullable=True),
         sa.Column("code", sa.String(length=64), nullable=True),
-        sa.Column("decided_at", UtcDateTime(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "outcome IN ('not_sent', 'done', 'refused', 'unknown')", name=op.f("ck_steps_outcome_known")
         ),
@@ -225,10 +337,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_steps_key")),
         sa.UniqueConstraint("placement_id", "system", name=op.f("uq_steps_placement_id_system")),
     )
-    with op.batch_alter_table("steps", schema=None) as batch_op:
-        batch_op.create_index("ix_steps_order_id", ["order_id"], unique=False)
-        batch_op.create_index("ix_steps_system_newest", ["system", "id"], unique=False)
-
+    op.create_index("ix_steps_order_id", "steps", ["order_id"], unique=False)
+    op.create_index("ix_steps_system_newest", "steps", ["system", "id"], unique=False)
     op.create_table(
         "submissions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -237,9 +347,9 @@ def upgrade() -> None:
         sa.Column("content_hash", sa.String(length=80), nullable=False),
         sa.Column("order_id", sa.Uuid(), nullable=False),
         sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("lease_until", UtcDateTime(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fencing", sa.Integer(), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("length(key) BETWEEN 1 AND 64", name=op.f("ck_submissions_key_length")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_submissions_order_id")),
         sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_submissions_placement_id")),
@@ -247,16 +357,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("placement_id", name=op.f("uq_submissions_placement_id")),
         sa.UniqueConstraint("scope", "key", name=op.f("uq_submissions_scope_key")),
     )
-    with op.batch_alter_table("submissions", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_submissions_lease_until",
-            ["lease_until"],
-            unique=False,
-            postgresql_where=sa.text("lease_until IS NOT NULL"),
-            sqlite_where=sa.text("lease_until IS NOT NULL"),
-        )
-        batch_op.create_index(batch_op.f("ix_submissions_order_id"), ["order_id"], unique=False)
-
+    op.create_index(
+        "ix_submissions_lease_until",
+        "submissions",
+        ["lease_until"],
+        unique=False,
+        postgresql_where=sa.text("lease_until IS NOT NULL"),
+        sqlite_where=sa.text("lease_until IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_submissions_order_id"), "submissions", ["order_id"], unique=False)
     op.create_table(
         "tasks",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -267,18 +376,21 @@ def upgrade() -> None:
         sa.Column("system", sa.String(length=32), nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=9), nullable=False),
-        sa.Column("due_at", UtcDateTime(), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("attempt_limit", sa.Integer(), nullable=False),
-        sa.Column("lease_until", UtcDateTime(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("claims", sa.Integer(), nullable=False),
         sa.Column("fencing", sa.Integer(), nullable=False),
-        sa.Column("publish_at", UtcDateTime(), nullable=True),
+        sa.Column("publish_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_code", sa.String(length=64), nullable=True),
         sa.Column("last_message", sa.String(length=500), nullable=True),
-        sa.Column("absent_from", UtcDateTime(), nullable=True),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("finished_at", UtcDateTime(), nullable=True),
+        sa.Column("absent_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("key_dies_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cleared_claims", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("keep", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name=op.f("ck_tasks_running_has_lease")),
         sa.CheckConstraint("kind IN ('settle', 'compensate', 'notify')", name=op.f("ck_tasks_kind_known")),
         sa.CheckConstraint("state <> 'waiting' OR due_at IS NOT NULL", name=op.f("ck_tasks_waiting_has_due_time")),
@@ -292,27 +404,41 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
         sa.UniqueConstraint("placement_id", "kind", "system", name=op.f("uq_tasks_placement_id_kind_system")),
     )
-    with op.batch_alter_table("tasks", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_tasks_key"), ["key"], unique=False)
-        batch_op.create_index(
-            "ix_tasks_lease_until",
-            ["lease_until"],
-            unique=False,
-            postgresql_where=sa.text("lease_until IS NOT NULL"),
-            sqlite_where=sa.text("lease_until IS NOT NULL"),
-        )
-        batch_op.create_index("ix_tasks_order_id", ["order_id"], unique=False)
-        batch_op.create_index(
-            "ix_tasks_publish_at",
-            ["publish_at"],
-            unique=False,
-            postgresql_where=sa.text("publish_at IS NOT NULL"),
-            sqlite_where=sa.text("publish_at IS NOT NULL"),
-        )
-        batch_op.create_index("ix_tasks_state_newest", ["state", "id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_tasks_step_id"), ["step_id"], unique=False)
-        batch_op.create_index("ix_tasks_system_state", ["system", "state"], unique=False)
-
+    op.create_index(
+        "ix_tasks_compensations_newest",
+        "tasks",
+        ["state", "id"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'compensate'"),
+        sqlite_where=sa.text("kind = 'compensate'"),
+    )
+    op.create_index(
+        "ix_tasks_lease_until",
+        "tasks",
+        ["lease_until"],
+        unique=False,
+        postgresql_where=sa.text("lease_until IS NOT NULL"),
+        sqlite_where=sa.text("lease_until IS NOT NULL"),
+    )
+    op.create_index("ix_tasks_order_id", "tasks", ["order_id"], unique=False)
+    op.create_index(
+        "ix_tasks_publish_at",
+        "tasks",
+        ["system", "publish_at"],
+        unique=False,
+        postgresql_where=sa.text("publish_at IS NOT NULL"),
+        sqlite_where=sa.text("publish_at IS NOT NULL"),
+    )
+    op.create_index("ix_tasks_state_newest", "tasks", ["state", "id"], unique=False)
+    op.create_index(
+        "ix_tasks_step_id",
+        "tasks",
+        ["step_id"],
+        unique=False,
+        postgresql_where=sa.text("step_id IS NOT NULL"),
+        sqlite_where=sa.text("step_id IS NOT NULL"),
+    )
+    op.create_index("ix_tasks_system_state_newest", "tasks", ["system", "state", "id"], unique=False)
     op.create_table(
         "attempts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -322,11 +448,12 @@ def upgrade() -> None:
         sa.Column("system", sa.String(length=32), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("verb", sa.String(length=8), nullable=False),
-        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("duration_ms", sa.Integer(), nullable=False),
         sa.Column("worker", sa.String(length=120), nullable=False),
         sa.Column("outcome", sa.String(length=8), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("worked", sa.Boolean(), nullable=True),
         sa.Column("message", sa.String(length=500), nullable=False),
         sa.Column("exchanges", sa.Text(), nullable=False),
         sa.CheckConstraint(
@@ -339,84 +466,155 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_attempts_task_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
     )
-    with op.batch_alter_table("attempts", schema=None) as batch_op:
-        batch_op.create_index("ix_attempts_order_id", ["order_id"], unique=False)
-        batch_op.create_index("ix_attempts_step_id", ["step_id"], unique=False)
-        batch_op.create_index("ix_attempts_system_newest", ["system", "started_at"], unique=False)
-        batch_op.create_index("ix_attempts_task_id", ["task_id", "number"], unique=False)
+    op.create_index("ix_attempts_order_id", "attempts", ["order_id"], unique=False)
+    op.create_index(
+        "ix_attempts_step_id",
+        "attempts",
+        ["step_id"],
+        unique=False,
+        postgresql_where=sa.text("step_id IS NOT NULL"),
+        sqlite_where=sa.text("step_id IS NOT NULL"),
+    )
+    op.create_index("ix_attempts_system_newest", "attempts", ["system", "started_at"], unique=False)
+    op.create_index(
+        "ix_attempts_task_id",
+        "attempts",
+        ["task_id", "number"],
+        unique=False,
+        postgresql_where=sa.text("task_id IS NOT NULL"),
+        sqlite_where=sa.text("task_id IS NOT NULL"),
+    )
+    op.create_table(
+        "drifts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("system", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("ours", sa.String(length=200), nullable=False),
+        sa.Column("theirs", sa.String(length=200), nullable=False),
+        sa.Column("repair", sa.String(length=20), nullable=False),
+        sa.Column("state", sa.String(length=9), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("state IN ('open', 'repairing', 'gone')", name=op.f("ck_drifts_state_known")),
+        sa.CheckConstraint("seen >= 1", name=op.f("ck_drifts_seen_once")),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_drifts_order_id")),
+        sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_drifts_placement_id")),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_drifts_task_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drifts")),
+    )
+    op.create_index("ix_drifts_order_id", "drifts", ["order_id"], unique=False)
+    op.create_index("ix_drifts_placement_id", "drifts", ["placement_id"], unique=False)
+    op.create_index("ix_drifts_state_newest", "drifts", ["state", "id"], unique=False)
+    op.create_index(
+        "ix_drifts_task_id",
+        "drifts",
+        ["task_id"],
+        unique=False,
+        postgresql_where=sa.text("task_id IS NOT NULL"),
+        sqlite_where=sa.text("task_id IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_drifts_key_unsettled",
+        "drifts",
+        ["key"],
+        unique=True,
+        postgresql_where=sa.text("state <> 'gone'"),
+        sqlite_where=sa.text("state <> 'gone'"),
+    )
+    op.create_table(
+        "overrides",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("system", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("word", sa.String(length=12), nullable=False),
+        sa.Column("reason", sa.String(length=500), nullable=False),
+        sa.Column("actor", sa.String(length=254), nullable=False),
+        sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(length=200), nullable=True),
+        sa.CheckConstraint("word IN ('happened', 'not_happened', 'given_up')", name=op.f("ck_overrides_word_known")),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_overrides_order_id")),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_overrides_task_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_overrides")),
+    )
+    op.create_index("ix_overrides_order_id", "overrides", ["order_id"], unique=False)
+    op.create_index("ix_overrides_task_id", "overrides", ["task_id"], unique=False)
+    op.create_index(
+        "ix_overrides_unproven",
+        "overrides",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("settled_at IS NULL"),
+        sqlite_where=sa.text("settled_at IS NULL"),
+    )
+    op.create_index("ix_orders_customer_email", "orders", [sa.text("lower(customer_email)")], unique=False)
+
+    # Triggers.
+    if op.get_bind().dialect.name == "postgresql":
+        _protect_on_postgresql()
+    else:
+        _protect_on_sqlite()
 
 
 def downgrade() -> None:
-    """Drop everything."""
-    with op.batch_alter_table("attempts", schema=None) as batch_op:
-        batch_op.drop_index("ix_attempts_task_id")
-        batch_op.drop_index("ix_attempts_system_newest")
-        batch_op.drop_index("ix_attempts_step_id")
-        batch_op.drop_index("ix_attempts_order_id")
+    """Drop everything, as long as there is nothing to lose.
 
-    op.drop_table("attempts")
-    with op.batch_alter_table("tasks", schema=None) as batch_op:
-        batch_op.drop_index("ix_tasks_system_state")
-        batch_op.drop_index(batch_op.f("ix_tasks_step_id"))
-        batch_op.drop_index("ix_tasks_state_newest")
-        batch_op.drop_index(
-            "ix_tasks_publish_at",
-            postgresql_where=sa.text("publish_at IS NOT NULL"),
-            sqlite_where=sa.text("publish_at IS NOT NULL"),
+    Raises:
+        SystemExit: orders or acts of staff stand in the way; nothing is dropped.
+
+    """
+    _refuse_to_lose("orders", "archived_orders", "audit_entries")
+    on_postgresql = op.get_bind().dialect.name == "postgresql"
+    for table in TABLES:
+        op.drop_table(table)
+    if on_postgresql:
+        for function in ("refuse_change_of_history", "refuse_loss_of_history", "refuse_archived_number"):
+            op.execute(f"DROP FUNCTION {function}()")
+
+
+def _refuse_to_lose(*tables: str) -> None:
+    rows = {table: sa.select(sa.func.count()).select_from(sa.table(table)) for table in tables}
+    counts = {table: op.get_bind().execute(count).scalar_one() for table, count in rows.items()}
+    lost = [f"{count} rows of {table}" for table, count in counts.items() if count]
+    if lost:
+        raise SystemExit(f"orderapp: this downgrade would lose {', '.join(lost)}; nothing was changed")
+
+
+def _protect_on_postgresql() -> None:
+    for statement in (REFUSE_CHANGE_ON_POSTGRESQL, REFUSE_DELETE_ON_POSTGRESQL, REFUSE_NUMBER_ON_POSTGRESQL):
+        op.execute(statement)
+    for table in HISTORY:
+        op.execute(
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history()"
         )
-        batch_op.drop_index("ix_tasks_order_id")
-        batch_op.drop_index(
-            "ix_tasks_lease_until",
-            postgresql_where=sa.text("lease_until IS NOT NULL"),
-            sqlite_where=sa.text("lease_until IS NOT NULL"),
+        op.execute(
+            f"CREATE TRIGGER {table}_archived_only BEFORE DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_loss_of_history()"
         )
-        batch_op.drop_index(batch_op.f("ix_tasks_key"))
+    op.execute(
+        "CREATE TRIGGER orders_number_is_new BEFORE INSERT ON orders "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_archived_number()"
+    )
 
-    op.drop_table("tasks")
-    with op.batch_alter_table("submissions", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_submissions_order_id"))
-        batch_op.drop_index(
-            "ix_submissions_lease_until",
-            postgresql_where=sa.text("lease_until IS NOT NULL"),
-            sqlite_where=sa.text("lease_until IS NOT NULL"),
-        )
 
-    op.drop_table("submissions")
-    with op.batch_alter_table("steps", schema=None) as batch_op:
-        batch_op.drop_index("ix_steps_system_newest")
-        batch_op.drop_index("ix_steps_order_id")
-
-    op.drop_table("steps")
-    op.drop_table("placements")
-    op.drop_table("order_lines")
-    op.drop_table("order_discounts")
-    with op.batch_alter_table("cart_locks", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_cart_locks_order_id"))
-        batch_op.drop_index(batch_op.f("ix_cart_locks_expires_at"))
-
-    op.drop_table("cart_locks")
-    with op.batch_alter_table("audit_entries", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_audit_entries_staff_id"))
-        batch_op.drop_index("ix_audit_entries_order_id")
-        batch_op.drop_index("ix_audit_entries_newest")
-
-    op.drop_table("audit_entries")
-    with op.batch_alter_table("staff_sessions", schema=None) as batch_op:
-        batch_op.drop_index("ix_staff_sessions_staff_id")
-
-    op.drop_table("staff_sessions")
-    with op.batch_alter_table("orders", schema=None) as batch_op:
-        batch_op.drop_index("ix_orders_state_newest")
-        batch_op.drop_index("ix_orders_newest")
-        batch_op.drop_index("ix_orders_customer_email")
-        batch_op.drop_index(batch_op.f("ix_orders_client_id"))
-
-    op.drop_table("orders")
-    op.drop_table("system_switches")
-    op.drop_table("staff")
-    with op.batch_alter_table("rate_counters", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_rate_counters_window_ends_at"))
-
-    op.drop_table("rate_counters")
-    op.drop_table("products")
-    op.drop_table("api_tokens")
+def _protect_on_sqlite() -> None:
+    for table in HISTORY:
+        for event, when in (("UPDATE", ""), ("DELETE", f"WHEN NOT {ARCHIVED}")):
+            op.execute(
+                f"CREATE TRIGGER {table}_append_only_{event.lower()} BEFORE {event} ON {table} {when} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: permission denied for {event}'); END"
+            )
+    op.execute(
+        "CREATE TRIGGER orders_number_is_new BEFORE INSERT ON orders "
+        "WHEN EXISTS (SELECT 1 FROM archived_orders WHERE archived_orders.number = NEW.number) "
+        "BEGIN SELECT RAISE(ABORT, 'the order number was used before, by an archived order'); END"
+    )
