@@ -26,6 +26,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
 
     from orderapp import admin, api, capacity, cli, request_ids, security_headers, web
     from orderapp.application import Application
+    from orderapp.client_addresses import ClientAddresses
     from orderapp.extensions import csrf, db, migrate
     from orderapp.services import database
 
@@ -54,10 +55,11 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     app.extensions["orderapp.settings"] = settings
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.wsgi_app = ClientAddresses(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     if settings.database_url.startswith("sqlite"):
         instance.mkdir(parents=True, exist_ok=True)
-    request_ids.init_app(app, believe_proxy=settings.trusted_proxies > 0)
+    request_ids.init_app(app, believe_proxy=settings.proxy_sets_request_id)
     security_headers.init_app(app, only_https=settings.secure_cookies)
     capacity.init_app(app)
     db.init_app(app)

@@ -40,6 +40,7 @@ class Settings:
     backoff: Backoff
     metrics_token: str
     trusted_proxies: int
+    proxy_sets_request_id: bool
     web_processes: int
     secure_cookies: bool
     public_url: str
@@ -77,6 +78,7 @@ class Settings:
             backoff=backoff,
             metrics_token=env.text("METRICS_TOKEN"),
             trusted_proxies=env.integer("TRUSTED_PROXIES", 0, 0, 10),
+            proxy_sets_request_id=_proxy_sets_request_id(env),
             web_processes=env.integer("WEB_CONCURRENCY", 2, 1, 1000),  # gunicorn.conf.py starts them
             secure_cookies=public_url.startswith("https://"),
             public_url=public_url,
@@ -127,6 +129,13 @@ def _reconcile_interval(env: Environment) -> float:
     if 0 < seconds < 60:
         raise ConfigurationError(f"RECONCILE_INTERVAL_SECONDS: {seconds:g} is less than a minute; 0 switches it off")
     return seconds
+
+
+def _proxy_sets_request_id(env: Environment) -> bool:
+    sets = env.flag("PROXY_SETS_REQUEST_ID")
+    if sets and not env.integer("TRUSTED_PROXIES", 0, 0, 10):
+        raise ConfigurationError("PROXY_SETS_REQUEST_ID: there is no proxy that could; see TRUSTED_PROXIES")
+    return sets
 
 
 def current_settings() -> Settings:

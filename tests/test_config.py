@@ -53,6 +53,7 @@ WRONG: list[tuple[dict[str, str], str]] = [
     ({"RETRY_ATTEMPTS": "0"}, "RETRY_ATTEMPTS: 0 is not between"),
     ({"RETRY_ATTEMPTS": "2.5"}, "RETRY_ATTEMPTS: 2.5 is not a whole number"),
     ({"TRUSTED_PROXIES": "all"}, "TRUSTED_PROXIES: 'all' is not a number"),
+    ({"PROXY_SETS_REQUEST_ID": "1"}, "PROXY_SETS_REQUEST_ID: there is no proxy that could"),
     ({"WEB_CONCURRENCY": "abc"}, "WEB_CONCURRENCY: 'abc' is not a number"),
     ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY: 0 is not between 1 and"),
     ({"INVENTORY_TIMEOUT": "3"}, "INVENTORY_TIMEOUT: '3' is not two numbers of seconds such as 1,3"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 
 import structlog
 from flask import Blueprint, Response, jsonify, request
@@ -11,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from orderapp.api.metrics import registry
 from orderapp.config import current_settings
+from orderapp.domain.networks import address_in
 from orderapp.services.readiness import obstacles
 
 log = structlog.get_logger()
@@ -52,10 +52,8 @@ def _from_here() -> bool:
         return False
     if not proxies and any(name in request.headers for name in FORWARDING_HEADERS):
         return False
-    try:
-        return ipaddress.ip_address(request.remote_addr or "").is_loopback
-    except ValueError:
-        return False
+    address = address_in(request.remote_addr)
+    return address is not None and address.is_loopback
 
 
 def _told_by(proxies: int) -> bool:

@@ -42,6 +42,11 @@ class AuditEntry(Base):
     reason: Mapped[str] = mapped_column(String(500))
     # JSON: what it was before, what it became; for a selection, each item's result.
     details: Mapped[str] = mapped_column(Text)
+    # Where it came from: the id of the request, which its log lines carry too, and the caller's /24 or /48; or the
+    # operating system's user who typed the command.
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    network: Mapped[str | None] = mapped_column(String(43))
+    os_user: Mapped[str | None] = mapped_column(String(64))
 
 
 class SystemSwitch(Base):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
@@ -32,6 +33,8 @@ class Actor:
 COMMAND_LINE = Actor(None, "command line")
 # Whoever was refused at the login, under a name that no account has.
 UNKNOWN = Actor(None, "unknown")
+# What tells where an act came from: bound for the log by whoever takes in requests and commands.
+ORIGIN = ("request_id", "network", "os_user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,11 @@ class Act:
 
 
 def write(session: Session, actor: Actor, act: Act) -> int:
-    """Write an act down; return the row's id. Transaction: within the caller's, the one of the act itself."""
+    """Write an act down, with what the log's lines say of where it came from; return the row's id.
+
+    Transaction: within the caller's, the one of the act itself.
+    """
+    origin = structlog.contextvars.get_contextvars()
     return session.execute(
         insert(AuditEntry)
         .values(
@@ -67,6 +74,7 @@ def write(session: Session, actor: Actor, act: Act) -> int:
             order_id=act.order_id,
             reason=act.reason,
             details=json.dumps(act.details, ensure_ascii=False),
+            **{column: origin.get(column) for column in ORIGIN},
         )
         .returning(AuditEntry.id)
     ).scalar_one()

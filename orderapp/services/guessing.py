@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from orderapp.domain.networks import household_of
 from orderapp.domain.orders import OrderRequest
 from orderapp.errors import InvalidRequest
 from orderapp.services import rate_limits
@@ -38,7 +39,7 @@ def guessers_of_client(client_id: int, email: str) -> tuple[Guesser, ...]:
 
 def guessers_of_visitor(address: str | None) -> tuple[Guesser, ...]:
     """Return who may be guessing in the shop, by the network address that the request came from."""
-    return (Guesser(("wrong-codes", "address", rate_limits.network_of(address)), WRONG_CODES_OF_PERSON),)
+    return (Guesser(("wrong-codes", "address", household_of(address)), WRONG_CODES_OF_PERSON),)
 
 
 def limits_of(guessers: Sequence[Guesser], request: OrderRequest) -> dict[str, int]:

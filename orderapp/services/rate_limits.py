@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,6 @@ from orderapp.models import RateCounter, db_now, seconds_until, table_of
 from orderapp.services.database import writing
 
 TOO_MANY = "There were too many attempts. Nothing was done; try again later."
-IPV6_SUBSCRIBER_PREFIX = 64  # what one household or one rented server is given; its addresses are one person's
 
 # Built once, on the table; to be narrowed to buckets.
 _COUNTERS = table_of(RateCounter).c
@@ -87,18 +85,6 @@ def forget(bucket_parts: Sequence[str | int]) -> None:
     """Begin to count anew. Transaction: one, committed here."""
     with writing() as session:
         session.execute(delete(RateCounter).where(RateCounter.bucket == bucket_of(bucket_parts)))
-
-
-def network_of(address: str | None) -> str:
-    """Return what counts as one place: an IPv4 address, or the /64 that one IPv6 subscriber has all to himself."""
-    try:
-        parsed = ipaddress.ip_address(address or "")
-    except ValueError:
-        return "unknown"  # a socket file has no address; all who come through it count as one
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    if parsed.version == 4:
-        return str(parsed)
-    return str(ipaddress.ip_network((parsed.packed, IPV6_SUBSCRIBER_PREFIX), strict=False))
 
 
 def bucket_of(bucket_parts: Sequence[str | int]) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from orderapp.domain.networks import household_of
 from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import ApiToken, Role, Staff, db_now
 from orderapp.services import audit, passwords, rate_limits, staff_sessions
@@ -78,7 +79,7 @@ def log_in(email: str, password: str, address: str | None) -> Opened | None:
         TooManyAttempts: too many wrong passwords came from there; this one wasn't even looked at.
 
     """
-    bucket = ("staff-password", rate_limits.network_of(address))
+    bucket = ("staff-password", household_of(address))
     # Counted before the look, so that guesses at the same moment are counted as well.
     rate_limits.count(bucket, WRONG_PASSWORDS, WRONG_PASSWORDS_WINDOW_SECONDS)
     name = email.strip().casefold()

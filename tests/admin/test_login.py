@@ -180,6 +180,18 @@ def test_logins_and_refusals_are_recorded_without_what_was_typed(app, rows):
     assert [entry.actor for entry in rows.audit("staff.login")] == ["viewer@example.com"]
 
 
+def test_an_act_is_kept_with_the_request_it_came_by_and_its_network(app, rows):
+    browser = Browser(app, REMOTE_ADDR="198.51.100.7")
+    answer = browser.log_in("viewer@example.com")
+    [entry] = rows.audit("staff.login")
+    assert (entry.request_id, entry.network) == (answer.headers["X-Request-Id"], "198.51.100.0/24")
+    assert entry.os_user is None
+    page = browser.get(f"/admin/audit/{entry.id}").text
+    assert entry.request_id in page
+    assert "198.51.100.0/24" in page
+    assert "198.51.100.7" not in page
+
+
 @pytest.mark.parametrize(
     "address",
     ["//evil.example", "/\\evil.example", "https:evil", "javascript:alert(1)", "/admin/\\evil", "/adminevil", "\x00"],

@@ -77,7 +77,12 @@ def test_each_request_has_an_id_of_its_own_that_the_caller_cannot_choose(client:
 
 
 @pytest.mark.parametrize("more_settings", [{"TRUSTED_PROXIES": "1"}])
-def test_behind_a_proxy_of_ours_its_id_is_kept_if_it_is_well_formed(anonymous: ApiClient) -> None:
+def test_a_proxy_that_sets_no_id_itself_hands_on_the_callers_which_is_not_believed(anonymous: ApiClient) -> None:
+    assert anonymous.http.get("/healthz", headers={"X-Request-Id": "a1-b2"}).headers["X-Request-Id"] != "a1-b2"
+
+
+@pytest.mark.parametrize("more_settings", [{"TRUSTED_PROXIES": "1", "PROXY_SETS_REQUEST_ID": "1"}])
+def test_of_a_proxy_that_sets_ids_itself_they_are_kept_if_they_are_well_formed(anonymous: ApiClient) -> None:
     kept = anonymous.http.get("/healthz", headers={"X-Request-Id": "a1-b2"})
     forged = anonymous.http.get("/healthz", headers={"X-Request-Id": "a b"})
 

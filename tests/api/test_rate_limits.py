@@ -98,20 +98,3 @@ def test_what_is_counted_and_for_whom_is_stored_as_a_hash(app: Flask) -> None:
         bucket = session.scalars(select(RateCounter.bucket)).one()
     assert len(bucket) == 64
     assert "ada" not in bucket
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("::1", "::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", "unknown"),
-        (None, "unknown"),
-        ("x" * 1000, "unknown"),
-    ],
-)
-def test_one_place_is_an_address_or_what_one_subscriber_has(address: str | None, network: str) -> None:
-    assert rate_limits.network_of(address) == network

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from orderapp.cli.command import os_user
 from orderapp.models import ApiToken, AuditEntry, Role, Staff
 from orderapp.services import api_tokens, staff_sessions
 from orderapp.services.audit import COMMAND_LINE
@@ -93,6 +94,7 @@ def test_a_lost_password_is_replaced_and_ends_all_logins(app: Flask, run: Run) -
         with reading() as session:
             entry = session.scalars(select(AuditEntry).where(AuditEntry.act == "staff.password")).one()
     assert (entry.actor, entry.subject, entry.reason) == ("command line", "staff 1", "it was lost")
+    assert (entry.os_user, entry.network, entry.request_id) == (os_user(), None, None)
     assert new not in entry.details
 
 
@@ -174,3 +176,15 @@ def test_a_client_has_one_token_at_a_time(run: Run) -> None:
     assert second.exit_code == 1
     assert second.stdout == ""
     assert "has a token already" in second.stderr
+
+
+def test_who_typed_a_command_is_asked_of_the_operating_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER"):
+        monkeypatch.setenv(name, "eve\n" * 100)
+    monkeypatch.setattr("os.getuid", lambda: 12_345)
+    assert os_user() == "user 12345"
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    assert os_user().startswith("root (sudo by eve eve")
+    assert len(os_user()) <= 64
+    monkeypatch.delenv("SUDO_USER")
+    assert os_user() == "root"
