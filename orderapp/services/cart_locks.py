@@ -5,10 +5,9 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Uuid, bindparam, literal, literal_column, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -16,6 +15,7 @@ from orderapp.domain.orders import Customer
 from orderapp.domain.states import OrderState
 from orderapp.errors import ProbableDuplicate
 from orderapp.models import CartLock, Order, db_now, table_of
+from orderapp.services.upserts import upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,11 @@ def lock_cart(session: Session, order_id: uuid.UUID, cart: Cart) -> None:
 @lru_cache(maxsize=4)  # each order needs it
 def locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[Any]:
     """Return the statement that takes a cart's lock: a row if it was got. `locking_parameters` are its parameters."""
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
     locks = table_of(CartLock)
     values = {
         "order_id": bindparam("cart_order", type_=Uuid),
         "expires_at": db_now(bindparam("window_seconds", type_=Float)),
     }
-    statement = dialect.insert(locks).values(cart_hash=bindparam("cart"), **values)
     # written out, since nothing correlates inside ON CONFLICT: with the column, any ended order would free every cart
     locked_by: ColumnElement[uuid.UUID] = literal_column(f"{locks.name}.order_id")
     ended = select(Order.id).where(
@@ -60,8 +58,9 @@ def locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[An
         Order.state.in_([literal(state.value) for state in (OrderState.FAILED, OrderState.CANCELLED)]),
     )
     free = None if whatever_holds_it else or_(locks.c.expires_at < db_now(), ended.exists())
-    on_conflict = statement.on_conflict_do_update(index_elements=[locks.c.cart_hash], set_=values, where=free)
-    return cast(ReturningInsert[Any], on_conflict.returning(locks.c.order_id))
+    new = {"cart_hash": bindparam("cart"), **values}
+    taking = upsert(dialect_name, CartLock, new, values, unique="cart_hash", where=free)
+    return taking.returning(locks.c.order_id)
 
 
 def locking_parameters(order_id: uuid.UUID, cart: Cart) -> dict[str, Any]:

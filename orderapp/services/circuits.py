@@ -13,11 +13,11 @@ from collections.abc import Collection
 
 import structlog
 from sqlalchemy import ColumnElement, case, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.models import Attempt, Circuit, CircuitState, Pace, Task, db_now
+from orderapp.services.upserts import upsert
 from orderapp.systems.base import System
 
 log = structlog.get_logger()
@@ -154,9 +154,7 @@ def _recovered() -> dict[str, object]:
 
 
 def _write(session: Session, system: str, values: dict[str, object], where: ColumnElement[bool] | None) -> bool:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    first = dialect.insert(Circuit).values(system=system, **values)
-    statement = first.on_conflict_do_update(index_elements=[Circuit.system], set_=values, where=where)
+    statement = upsert(session, Circuit, {"system": system, **values}, values, unique="system", where=where)
     return session.execute(statement.returning(Circuit.system)).scalar_one_or_none() is not None
 
 

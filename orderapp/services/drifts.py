@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import exists, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import DriftState
@@ -17,6 +16,7 @@ from orderapp.services.beliefs import OPEN as OPEN_TASKS
 from orderapp.services.comparing import Compared, Kind, Look
 from orderapp.services.proving import settle_overrides
 from orderapp.services.transitions import move
+from orderapp.services.upserts import upsert
 from orderapp.systems.registry import Systems
 
 UNSETTLED = Drift.state != DriftState.GONE.value
@@ -88,7 +88,6 @@ def _see(session: Session, look: Look) -> None:
     # A repair that has ended didn't help, so staff may order another; one that is under way goes on.
     repaired = exists().where(Task.id == Drift.task_id, Task.state.in_(OPEN_TASKS))
     move(session, Drift, DriftState.OPEN, Drift.key == look.belief.key, ~repaired)
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     seen = {
         "kind": look.kind,
         "ours": look.belief.ours,
@@ -96,15 +95,15 @@ def _see(session: Session, look: Look) -> None:
         "repair": look.repair.value,
         "last_seen_at": db_now(),
     }
-    first = dialect.insert(Drift).values(
-        order_id=look.order_id,
-        placement_id=look.belief.placement_id,
-        system=look.belief.system,
-        key=look.belief.key,
-        state=DriftState.OPEN.value,
-        seen=1,
-        found_at=db_now(),
+    first = {
         **seen,
-    )
+        "order_id": look.order_id,
+        "placement_id": look.belief.placement_id,
+        "system": look.belief.system,
+        "key": look.belief.key,
+        "state": DriftState.OPEN.value,
+        "seen": 1,
+        "found_at": db_now(),
+    }
     counted = {**seen, "seen": Drift.seen + 1}
-    session.execute(first.on_conflict_do_update(index_elements=[Drift.key], index_where=UNSETTLED, set_=counted))
+    session.execute(upsert(session, Drift, first, counted, unique="uq_drifts_key_unsettled"))

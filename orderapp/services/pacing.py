@@ -14,13 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.domain.states import TaskState
 from orderapp.models import Pace, Task, db_now, seconds_until
 from orderapp.services.database import writing
+from orderapp.services.upserts import upsert
 from orderapp.systems.base import System
 from orderapp.systems.limits import LATE_SECONDS
 
@@ -172,7 +172,5 @@ def _upsert(
     session: Session, system: System, new: dict[str, Any], changed: dict[str, Any], where: ColumnElement[bool] | None
 ) -> float | None:
     """Write the system's row; return the seconds until its next slot, None where the condition kept it as it was."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    first = dialect.insert(Pace).values(system=system.name, **new)
-    statement = first.on_conflict_do_update(index_elements=[Pace.system], set_=changed, where=where)
+    statement = upsert(session, Pace, {"system": system.name, **new}, changed, unique="system", where=where)
     return session.execute(statement.returning(seconds_until(Pace.next_call_at))).scalar_one_or_none()

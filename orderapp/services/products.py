@@ -8,7 +8,6 @@ from typing import Any
 
 from babel.numbers import list_currencies
 from sqlalchemy import or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from orderapp.domain.money import MAX_MINOR
@@ -16,6 +15,7 @@ from orderapp.errors import InvalidRequest
 from orderapp.models import Product, db_now
 from orderapp.services.database import writing
 from orderapp.services.order_request import FORBIDDEN
+from orderapp.services.upserts import proposed, upsert
 
 BATCH = 1000  # rows per round trip: some tens of milliseconds, so that progress is seen
 MAX_ERRORS = 20  # as many as somebody corrects before trying again; a file of another format would have millions
@@ -67,14 +67,11 @@ def _refuse_second_currency(session: Session, currency: str) -> None:
 
 
 def _upsert(session: Session) -> Any:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(Product.__table__).values(updated_at=db_now())
-    columns = ("name", "price_minor", "currency")
-    return insert.on_conflict_do_update(
-        index_elements=[Product.sku],
-        set_={**{column: insert.excluded[column] for column in columns}, "updated_at": db_now()},
-        where=or_(*(getattr(Product, column) != insert.excluded[column] for column in columns)),
-    )
+    written = {"updated_at": db_now()}
+    columns = (Product.name, Product.price_minor, Product.currency)
+    changed = {column.key: proposed(column) for column in columns} | written
+    different = or_(*(column != proposed(column) for column in columns))
+    return upsert(session, Product, written, changed, unique="sku", where=different)
 
 
 def _check(data: Any) -> list[Row]:

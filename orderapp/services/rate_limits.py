@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import case, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from orderapp.errors import TooManyAttempts
 from orderapp.models import RateCounter, db_now, seconds_until, table_of
 from orderapp.services.database import writing
+from orderapp.services.upserts import proposed, upsert
 
 TOO_MANY = "There were too many attempts. Nothing was done; try again later."
 
@@ -50,17 +50,14 @@ def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) ->
 
     """
     with writing() as session:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        first = dialect.insert(RateCounter).values(
-            bucket=bucket_of(bucket_parts), window_ends_at=db_now(window_seconds), count=1
-        )
+        first = {"bucket": bucket_of(bucket_parts), "window_ends_at": db_now(window_seconds), "count": 1}
         over = RateCounter.window_ends_at <= db_now()
         further = {
             "count": case((over, 1), else_=RateCounter.count + 1),
-            "window_ends_at": case((over, first.excluded.window_ends_at), else_=RateCounter.window_ends_at),
+            "window_ends_at": case((over, proposed(RateCounter.window_ends_at)), else_=RateCounter.window_ends_at),
         }
         attempts, left_seconds = session.execute(
-            first.on_conflict_do_update(index_elements=[RateCounter.bucket], set_=further).returning(
+            upsert(session, RateCounter, first, further, unique="bucket").returning(
                 RateCounter.count, seconds_until(RateCounter.window_ends_at)
             )
         ).one()

@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from orderapp.errors import LeaseLost, WrongState
 from orderapp.models import Order, Reconciliation, db_now
 from orderapp.services.comparing import Compared, Kind
 from orderapp.services.database import writing
+from orderapp.services.upserts import upsert
 
 # The timer's run begins a day before the last one did: what was under way then is looked at now.
 OVERLAP = dt.timedelta(days=1)
@@ -181,15 +181,11 @@ def _last_runs(session: Session) -> Sequence[Reconciliation]:
 
 
 def _begin(session: Session, newest: Reconciliation | None, since_at: dt.datetime, lease_seconds: float) -> Run | None:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     number = newest.id + 1 if newest else 1
-    begun = session.scalars(
-        dialect.insert(Reconciliation)
-        .values(id=number, fencing=1, lease_until=db_now(lease_seconds), **_beginning(since_at))
-        # Another process that begins a run right now gives it the same number.
-        .on_conflict_do_nothing(index_elements=[Reconciliation.id])
-        .returning(Reconciliation)
-    ).one_or_none()
+    first = {"id": number, "fencing": 1, "lease_until": db_now(lease_seconds), **_beginning(since_at)}
+    # Another process that begins a run right now gives it the same number.
+    beginning = upsert(session, Reconciliation, first, None, unique="id").returning(Reconciliation)
+    begun = session.scalars(select(Reconciliation).from_statement(beginning)).one_or_none()
     return _run(session, begun) if begun else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
@@ -13,6 +12,7 @@ from orderapp.models import Circuit, CircuitState, SwitchMode, SystemSwitch, db_
 from orderapp.services import audit, circuits
 from orderapp.services.audit import Act, Actor
 from orderapp.services.database import writing
+from orderapp.services.upserts import upsert
 
 log = structlog.get_logger()
 
@@ -49,7 +49,5 @@ def switch_system(name: str, mode: SwitchMode, actor: Actor, reason: str, settin
 
 
 def _write_switch(session: Session, name: str, mode: SwitchMode, why: str) -> None:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     values = {"mode": mode.value, "reason": why, "changed_at": db_now()}
-    first = dialect.insert(SystemSwitch).values(system=name, **values)
-    session.execute(first.on_conflict_do_update(index_elements=[SystemSwitch.system], set_=values))
+    session.execute(upsert(session, SystemSwitch, {"system": name, **values}, values, unique="system"))

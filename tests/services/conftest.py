@@ -45,9 +45,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="package")
 def shared_postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
-    """A database with our tables, one for all tests of this folder: making the tables takes longer than most tests."""
+    """A database with our tables, one for all tests of this folder: making the tables takes longer than most tests.
+
+    Each statement has one plan for all values here, as each may have from a connection's sixth execution on: nothing
+    may depend on a parameter's value being known. The tests of other folders leave the choice to the server.
+    """
     url = postgres_server.create_database()
     engine = create_engine(url)
+    with engine.begin() as connection:
+        name = engine.dialect.identifier_preparer.quote(str(engine.url.database))
+        connection.execute(text(f"ALTER DATABASE {name} SET plan_cache_mode = force_generic_plan"))
     Base.metadata.create_all(engine)
     engine.dispose()
     yield url

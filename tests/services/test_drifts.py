@@ -45,6 +45,18 @@ def test_a_drift_that_is_seen_again_is_counted_up_and_one_put_right_by_hand_is_g
     assert [(one.seen, one.state) for one in drifts()] == [(2, "gone"), (1, "open")]
 
 
+def test_more_differences_than_one_connection_plans_anew_are_all_kept_however_often_they_are_seen(
+    shop: Shop, forget: Callable[[str, str], None]
+) -> None:
+    orders = [shop.submit().order for _ in range(8)]
+    shop.work_until_quiet()
+    for order in orders:
+        forget("inventory", key(order, "inventory"))
+    for seen in range(1, 4):
+        assert len(reconciled(shop).told) == 8
+        assert [(one.seen, one.state) for one in drifts()] == 8 * [(seen, "open")]
+
+
 def test_an_order_with_an_open_drift_is_looked_at_however_old_it_is(
     shop: Shop, sandbox: RunningSandbox, confirmed: OrderView
 ) -> None:

@@ -1,0 +1,59 @@
+"""Inserts that change the row that is there already instead, in one statement, on either database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Index, Table, literal_column
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from orderapp.models import Base, table_of
+
+Insert = postgresql.Insert | sqlite.Insert
+
+
+def upsert(
+    on: Session | str,
+    model: type[Base],
+    new: Mapping[str, Any],
+    changed: Mapping[str, Any] | None,
+    *,
+    unique: str,
+    where: ColumnElement[bool] | None = None,
+) -> Insert:
+    """Return a statement that inserts a row, or changes the one that is in its way.
+
+    The condition of a partial index is written into the statement as the index has it: as a parameter it would no
+    longer be recognised from a connection's sixth execution on, when PostgreSQL makes one plan for all values.
+
+    Args:
+        on: Where it is to run: a session, or the name of its dialect.
+        model: The table.
+        new: The values of a new row; those that aren't named are parameters of the statement.
+        changed: The values that a row already there gets; `proposed` names the new row's. None: it stays as it is.
+        unique: What both rows have in common: a column's name, or a unique index's.
+        where: Whether a row already there is changed; always, unless given.
+
+    """
+    dialect_name = on if isinstance(on, str) else on.get_bind().dialect.name
+    table = table_of(model)
+    inserting = postgresql.insert if dialect_name == "postgresql" else sqlite.insert
+    statement: Insert = inserting(table).values(dict(new))
+    index = _index(table, unique)
+    target: dict[str, Any] = {"index_elements": [unique]}
+    if index is not None:
+        target = {"index_elements": list(index.columns), "index_where": index.dialect_options[dialect_name]["where"]}
+    if changed is None:
+        return statement.on_conflict_do_nothing(**target)
+    return statement.on_conflict_do_update(**target, set_=dict(changed), where=where)
+
+
+def proposed(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """Return the value that the new row would have had."""
+    return literal_column(f"excluded.{column.key}", column.type)
+
+
+def _index(table: Table, name: str) -> Index | None:
+    return next((index for index in table.indexes if index.name == name), None)
