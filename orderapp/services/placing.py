@@ -28,6 +28,7 @@ from orderapp.services.call_order import most_error_prone_first
 from orderapp.services.calling import call_blocking
 from orderapp.services.cart_locks import Cart
 from orderapp.services.confirming import confirm
+from orderapp.services.content_hashes import ContentHash, hash_cart, hash_order, hash_retry
 from orderapp.services.database import reading
 from orderapp.services.deciding import record_too_late, turn_round
 from orderapp.services.documents import load_document
@@ -40,7 +41,7 @@ from orderapp.services.placement import Held, Stopped
 from orderapp.services.pricing import Priced, ask_for_discounts, price
 from orderapp.services.rate_limits import refuse_if_used_up
 from orderapp.services.standing import Standing
-from orderapp.services.submissions import SHOP, client_scope, find, hash_cart, hash_order, hash_retry, take_over
+from orderapp.services.submissions import SHOP, client_scope, find, take_over
 from orderapp.services.waking import wake_relay
 from orderapp.systems.base import Part
 
@@ -172,7 +173,7 @@ class Placing:
         return self._go_on(held, opening.offered.stopped)
 
     def _opening(
-        self, scope: str, key: str, content_hash: str, request: OrderRequest, priced: Priced, standing: Standing
+        self, scope: str, key: str, content_hash: ContentHash, request: OrderRequest, priced: Priced, standing: Standing
     ) -> Opening:
         concerned = [system for system in self._systems.having(Part.BLOCKING) if system.concerns(request)]
         admission = admit(standing, concerned)
@@ -180,7 +181,7 @@ class Placing:
         return Opening(
             scope,
             key,
-            content_hash,
+            str(content_hash),
             priced,
             offered,
             tuple(most_error_prone_first(concerned)),
@@ -188,7 +189,7 @@ class Placing:
             self._settings.submission_lease_seconds,
         )
 
-    def _answer_known(self, scope: str, key: str, content_hash: str) -> Placed | None:
+    def _answer_known(self, scope: str, key: str, content_hash: ContentHash) -> Placed | None:
         known = find(scope, key)
         if known is None:
             return None

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
-from orderapp.domain.orders import OrderRequest
 from orderapp.domain.states import PlacementState
 from orderapp.errors import InProgress, KeyReused, LeaseLost
 from orderapp.models import Placement, Step, Submission, db_now, seconds_until, table_of
 from orderapp.services.admission import admit_within
+from orderapp.services.content_hashes import ContentHash
 from orderapp.services.database import reading, writing
 from orderapp.services.documents import load_document
 from orderapp.services.placement import Held, PlannedStep
@@ -23,8 +21,6 @@ from orderapp.services.standing import read_standing
 from orderapp.systems.registry import Systems
 
 SHOP = "shop"  # the scope of the keys that our own form hands out
-# Before the hash: another way of hashing must not turn honest repeats into "the same key, other content".
-HASH_VERSION = "v1:"
 
 # Built once, on the tables: it is asked for each order.
 _SUBMISSIONS, _PLACEMENTS = table_of(Submission).c, table_of(Placement).c
@@ -72,27 +68,6 @@ def client_scope(client_id: int) -> str:
     return f"client:{client_id}"
 
 
-def hash_order(request: OrderRequest) -> str:
-    """Return the content's hash, of a canonical form: the order of the lines is no content."""
-    content = asdict(request)
-    content.pop("allow_duplicate")
-    content["lines"] = sorted(content["lines"], key=lambda line: str(line["sku"]))
-    return HASH_VERSION + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def hash_retry(order_id: uuid.UUID) -> str:
-    """Return the hash of "place this order again"."""
-    return HASH_VERSION + hashlib.sha256(f"retry {order_id}".encode()).hexdigest()
-
-
-def hash_cart(scope: str, request: OrderRequest) -> str:
-    """Return the hash under which an identical cart of the same customer is recognised."""
-    lines = sorted((line.sku, line.quantity) for line in request.lines)
-    customer = (request.customer.email.casefold(), request.customer.member_ref)
-    cart = json.dumps([scope, customer, lines, request.coupon, request.benefit])
-    return hashlib.sha256(cart.encode()).hexdigest()
-
-
 def find(scope: str, key: str) -> Known | None:
     """Return what is recorded under a key, or None."""
     with reading() as session:
@@ -110,7 +85,7 @@ def find(scope: str, key: str) -> Known | None:
     )
 
 
-def take_over(known: Known, content_hash: str, lease_seconds: float, systems: Systems) -> Held | None:
+def take_over(known: Known, content_hash: ContentHash, lease_seconds: float, systems: Systems) -> Held | None:
     """Go on with what a dead holder left, if there is anything to go on with.
 
     Transaction: one, committed here.
@@ -125,7 +100,7 @@ def take_over(known: Known, content_hash: str, lease_seconds: float, systems: Sy
         InProgress: somebody holds it right now.
 
     """
-    if known.content_hash != content_hash:
+    if not content_hash.is_that_of(known.content_hash):
         raise KeyReused(known.order_id)
     if known.placement_state is not PlacementState.PLACING or known.lease_left_seconds is None:
         return None

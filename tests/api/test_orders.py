@@ -14,12 +14,13 @@ from flask import Flask
 from orderapp.services import api_tokens
 from orderapp.services.admission import Admission
 from orderapp.services.cart_locks import Cart
+from orderapp.services.content_hashes import hash_cart, hash_order
 from orderapp.services.looking_up import look_up
 from orderapp.services.opening import Opening, open_order
 from orderapp.services.order_request import read_order
 from orderapp.services.pricing import Offered, price
 from orderapp.services.recovering import repair
-from orderapp.services.submissions import client_scope, hash_cart, hash_order
+from orderapp.services.submissions import client_scope
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
 from tests.sandbox.running import RunningSandbox
 
@@ -304,7 +305,7 @@ def died_half_way(app: Flask, token: str) -> str:
     inventory = app.extensions["orderapp.settings"].systems["inventory"]
     cart = Cart(request.customer, "", "", client_id, hash_cart(scope, request), 0, allow_duplicate=False)
     priced = price(request, look_up(scope, "k", ["TEA-GREEN"]).products)
-    opening = Opening(scope, "k", hash_order(request), priced, Offered(), (inventory,), Admission(), 0)
+    opening = Opening(scope, "k", str(hash_order(request)), priced, Offered(), (inventory,), Admission(), 0)
     open_order(opening, cart)
     time.sleep(0.01)  # the lease ran out at once, which the database's clock tells in milliseconds
     return "k"

@@ -77,10 +77,10 @@ MUTATIONS = (
         "other content under a key in use is told to ask again later",
         SUBMISSIONS,
         (
-            ("    if known.content_hash != content_hash:\n        raise KeyReused(known.order_id)\n", ""),
+            ("    if not content_hash.is_that_of(known.content_hash):\n        raise KeyReused(known.order_id)\n", ""),
             (
                 "    started = time.monotonic()\n    with writing() as session:\n        taken",
-                "    if known.content_hash != content_hash:\n        raise KeyReused(known.order_id)\n"
+                "    if not content_hash.is_that_of(known.content_hash):\n        raise KeyReused(known.order_id)\n"
                 "    started = time.monotonic()\n    with writing() as session:\n        taken",
             ),
         ),

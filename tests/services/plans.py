@@ -15,6 +15,7 @@ import psycopg
 from sqlalchemy import Engine, event
 
 EXPLAIN = (
+    "SET plan_cache_mode = auto",  # as the server itself chooses, whatever the tests' database is set to
     "LOAD 'auto_explain'",
     "SET auto_explain.log_min_duration = 0",
     "SET auto_explain.log_analyze = on",
