@@ -7,6 +7,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from orderapp.cli.command import os_user
+from orderapp.errors import WrongState
 from orderapp.models import ApiToken, AuditEntry, Role, Staff
 from orderapp.services import api_tokens, staff_sessions
 from orderapp.services.audit import COMMAND_LINE
@@ -188,3 +189,31 @@ def test_who_typed_a_command_is_asked_of_the_operating_system(monkeypatch: pytes
     assert len(os_user()) <= 64
     monkeypatch.delenv("SUDO_USER")
     assert os_user() == "root"
+
+
+def acts(app: Flask, act: str) -> list[tuple[str, str]]:
+    with app.app_context(), reading() as session:
+        found = session.execute(select(AuditEntry.subject, AuditEntry.reason).where(AuditEntry.act == act))
+        return [tuple(one) for one in found]
+
+
+def test_each_act_on_a_token_is_in_the_audit_once(app: Flask, run: Run) -> None:
+    run("tokens", "create", "webshop")
+    assert acts(app, "token.create") == [("API token 1", "")]
+    for _ in range(2):  # the second finds nothing to revoke
+        assert run("tokens", "revoke", "webshop").exit_code == 0
+        assert acts(app, "token.revoke") == [("API token 1", "")]
+
+
+def test_an_account_is_disabled_once(app: Flask) -> None:
+    with app.app_context():
+        for email in ("ada@example.com", "bob@example.com"):
+            create_staff(email, Role.ADMIN, PASSWORD)
+        disable_staff(1, COMMAND_LINE, "left us")
+        with reading() as session:
+            disabled_at = session.scalars(select(Staff.disabled_at).where(Staff.id == 1)).one()
+        with pytest.raises(WrongState):
+            disable_staff(1, COMMAND_LINE, "left us again")
+        with reading() as session:
+            assert session.scalars(select(Staff.disabled_at).where(Staff.id == 1)).one() == disabled_at
+    assert acts(app, "staff.disable") == [("staff 1", "left us")]

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from orderapp.domain.outcome import Quote
+from orderapp.domain.outcome import Finding, Quote
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
+from orderapp.services.bulkheads import behind_bulkhead
 from orderapp.services.placing import Placed, Result
 from orderapp.systems.limits import Limits
 from tests.servers.loopback import poll_until
@@ -112,3 +113,13 @@ def test_a_resumed_order_that_cannot_ask_stays_unknown(empty_shop: Shop) -> None
     shop.let_late_windows_pass()
     shop.work_until_quiet()
     assert voucher.held == SLOTS
+
+
+def test_a_question_that_finds_all_slots_taken_proves_nothing(empty_shop: Shop) -> None:
+    voucher = Hanging(guarantee=Guarantee.QUERY_FIRST)
+    shop = empty_shop.with_systems(Scripted("stock", position=1), voucher)
+    order = shop.submit().order
+    [document] = [shop.effect(step) for step in shop.steps(order.id) if step.system == "stock"]
+    with with_all_slots_taken(shop, voucher):
+        report = behind_bulkhead(voucher).ask(document)
+    assert (report.finding, report.answer.code) == (Finding.UNCLEAR, "busy")

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from orderapp import create_app
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
-from orderapp.models import SwitchMode
+from orderapp.models import SwitchMode, Task, db_now
 from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.circuits import LONGEST_PROBE_PAUSE_SECONDS
+from orderapp.services.database import writing
 from orderapp.services.placing import Result
 from orderapp.services.probing import probe_the_failing
 from orderapp.services.running import run_task
@@ -296,3 +298,16 @@ def test_what_a_failing_system_said_of_waiting_is_past_once_it_works(ailing_shop
     assert ailing_shop.submit().result is Result.CONFIRMED
     ailing_shop.work_until_quiet()
     assert stock.held == 1
+
+
+def test_the_task_that_would_be_due_next_tries_first(ailing_shop: Shop, bank: Ailing) -> None:
+    fail_until_open(ailing_shop, bank)
+    bank.down = False
+    late, early, later = (task.id for task in ailing_shop.tasks(kind="settle"))
+    with writing() as session:
+        for task_id, seconds in ((late, 300), (early, 100), (later, 400)):
+            due = {"due_at": db_now(seconds), "publish_at": db_now(seconds)}
+            session.execute(update(Task).where(Task.id == task_id).values(**due))
+    ailing_shop.let_probes_be_due()
+    probe_the_failing(ailing_shop.settings)
+    assert [task_id for task_id in (late, early, later) if (ailing_shop.seconds_until_due(task_id) or 0) < 1] == [early]

@@ -232,3 +232,17 @@ def _either_way(deed: Deed) -> None:
 def _nothing_is_held(shop: Shop, state: OrderState, *systems: Scripted) -> None:
     assert shop.orders_in(state) == shop.order_count()
     assert [system.held for system in systems] == [0] * len(systems)
+
+
+def test_staff_take_up_a_settlement_again_while_its_order_is_cancelled(
+    empty_shop: Shop, stock: Scripted, bank: Scripted
+) -> None:
+    shop = empty_shop.with_systems(stock, bank)
+
+    def prepare() -> tuple[Deed, Deed]:
+        [settle] = shop.tasks(shop.submit().order.id, kind="settle")
+        staff_acts.cancel([settle.id], COMMAND_LINE, "paid in cash")
+        requeue = lambda: staff_acts.requeue([settle.id], COMMAND_LINE, "not paid", shop.settings)  # noqa: E731
+        return requeue, lambda: shop.cancel(settle.order_id)
+
+    every_interleaving(shop, prepare, lambda: _nothing_is_held(shop, OrderState.CANCELLED, stock, bank))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from orderapp.domain.orders import Effect
 from orderapp.domain.outcome import Answer, Finding, Outcome
 from orderapp.domain.states import OrderState
+from orderapp.models import Placement, db_now
 from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.database import writing
 from orderapp.services.staff_acts import requeue
 from orderapp.systems.base import Part
+from tests.services.listening import reconciled
 from tests.services.scripted import Scripted, answers, does_it_then
 from tests.services.shop import Shop
 
@@ -155,3 +159,20 @@ def test_a_key_that_cannot_be_barred_is_not_left_behind(empty_shop: Shop, freeze
     shop.work_until_quiet()
     assert freezer.verbs() == ["act", "undo", "undo", "act"]
     assert freezer.held == 1
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "kinds"),
+    [(0.0, [("bank", "missing effect")]), (WINDOW_SECONDS + 60, [("bank", "could not be checked")])],
+)
+def test_reconciliation_believes_that_nothing_is_there_only_of_a_living_key(
+    empty_shop: Shop, bank: Scripted, age_seconds: float, kinds: list[tuple[str, str]]
+) -> None:
+    shop = empty_shop.with_systems(Scripted("stock", position=1), bank)
+    order = shop.submit().order
+    shop.work_until_quiet()
+    [settle] = shop.tasks(order.id, kind="settle")
+    del bank.in_place[settle.key], bank.ever_done[settle.key]
+    with writing() as session:
+        session.execute(update(Placement).values(started_at=db_now(-age_seconds)))
+    assert reconciled(shop).kinds == kinds
