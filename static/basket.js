@@ -1,21 +1,25 @@
 // Keeps the total of the order form up to date while quantities are changed. The server's total is the one that counts.
 "use strict";
 
-function amountText(minor, currency) {
-  const format = new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency });
-  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+// The digits come from the server: a browser knows how a country writes its money, not what its minor unit is.
+function amountText(minor, currency, digits) {
+  const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  const format = new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency, ...fraction });
+  return format.format(minor / 10 ** digits);
 }
 
 function basketTotal(form) {
   const sums = new Map();
+  const digits = new Map();
   for (const field of form.querySelectorAll("[data-price-minor]")) {
     const text = field.value.trim();
     const quantity = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0;
     if (quantity === 0) continue;
-    const { currency, priceMinor } = field.dataset;
+    const { currency, minorDigits, priceMinor } = field.dataset;
+    digits.set(currency, Number(minorDigits));
     sums.set(currency, (sums.get(currency) || 0) + quantity * Number(priceMinor));
   }
-  return [...sums].map(([currency, minor]) => amountText(minor, currency)).join(" + ") || "–";
+  return [...sums].map(([currency, minor]) => amountText(minor, currency, digits.get(currency))).join(" + ") || "–";
 }
 
 function showTotal(form) {

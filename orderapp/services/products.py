@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from babel.numbers import list_currencies
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from orderapp.currencies import is_currency
 from orderapp.domain.money import MAX_MINOR
 from orderapp.errors import InvalidRequest
 from orderapp.models import Product, db_now
@@ -161,7 +161,7 @@ def _wrong_price(price: Any) -> Errors:
             errors["price.value"] = f"{_shown(value)} is not a whole number of minor units (1050 for 10.50)"
         elif not 0 <= value <= MAX_MINOR:
             errors["price.value"] = f"{_shown(value)} is not between 0 and {MAX_MINOR}"
-    if "currency" in price and not (isinstance(currency, str) and currency in list_currencies()):
+    if "currency" in price and not (isinstance(currency, str) and is_currency(currency)):
         errors["price.currency"] = f"{_shown(currency)} is not an ISO 4217 code such as EUR"
     return errors
 

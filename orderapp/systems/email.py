@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from decimal import Decimal
 from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
@@ -18,10 +17,8 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
-from babel.numbers import format_currency, get_currency_precision
-
+from orderapp.currencies import amount_text
 from orderapp.domain.masking import mask
-from orderapp.domain.money import Money
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Exchange, Outcome
 from orderapp.domain.references import page_reference
@@ -177,8 +174,8 @@ def _sender_in(env: Environment) -> tuple[str, str]:
 
 
 def _text(order: OrderDocument, page: str) -> str:
-    rows = [f"  {line.quantity} x {line.name}: {_shown(line.total)}" for line in order.lines]
-    rows += [f"  Discount {discount.code}: -{_shown(discount.amount)}" for discount in order.discounts]
+    rows = [f"  {line.quantity} x {line.name}: {amount_text(line.total)}" for line in order.lines]
+    rows += [f"  Discount {discount.code}: -{amount_text(discount.amount)}" for discount in order.discounts]
     return "\n".join(
         (
             f"Hello {order.customer.name},",
@@ -187,15 +184,9 @@ def _text(order: OrderDocument, page: str) -> str:
             "",
             *rows,
             "",
-            f"  Total: {_shown(order.total)}",
+            f"  Total: {amount_text(order.total)}",
             *(("", "Where your order stands:", page) if page else ()),
         )
-    )
-
-
-def _shown(amount: Money) -> str:
-    return format_currency(
-        Decimal(amount.minor).scaleb(-get_currency_precision(amount.currency)), amount.currency, locale="en"
     )
 
 

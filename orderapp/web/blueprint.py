@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from orderapp.currencies import amount_text, minor_digits
 from orderapp.web import formats
 
 shop = Blueprint("shop", __name__)
-shop.add_app_template_filter(formats.money, "money")
+shop.add_app_template_filter(amount_text, "money")
+shop.add_app_template_filter(minor_digits, "minor_digits")
 shop.add_app_template_filter(formats.moment, "moment")

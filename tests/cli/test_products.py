@@ -44,6 +44,8 @@ WRONG: list[tuple[Any, str]] = [
     ([product(currency="EURO")], 'product 1: price.currency: "EURO" is not an ISO 4217 code'),
     ([product(currency="eur")], 'product 1: price.currency: "eur" is not an ISO 4217 code'),
     ([product(currency="QQQ")], 'product 1: price.currency: "QQQ" is not an ISO 4217 code'),
+    ([product(currency="DEM")], 'product 1: price.currency: "DEM" is not an ISO 4217 code'),
+    ([product(currency="XXX")], 'product 1: price.currency: "XXX" is not an ISO 4217 code'),
     ([product(currency=["EUR"])], "product 1: price.currency: a list is not an ISO 4217 code"),
     ([product(weight=3)], 'product 1: "weight": unknown member'),
     ([{**product(), "price": {"value": 1, "currency": "EUR", "tax": 1}}], 'product 1: price."tax": unknown member'),

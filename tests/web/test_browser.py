@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from werkzeug.serving import make_server
 
-from orderapp.models import Order
-from orderapp.services.database import reading
+from orderapp.models import Order, Product
+from orderapp.services.database import reading, writing
 
 PLACE = "[data-guard-button]"
 # Ratios of WCAG 2.2 AA, for each element that has text of its own, against the first ground behind it.
@@ -79,6 +79,15 @@ def test_the_total_follows_the_quantities(page, shop_url):
     page.get_by_label("Green tea").fill("many")
     expect(page.locator("[data-total]")).to_have_text("€89.00")
     expect(page.get_by_role("button", name="Update the total")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("currency", "total"), [("RSD", "RSD\u00a025.00"), ("IQD", "IQD\u00a02.500")])
+def test_the_script_takes_the_digits_of_a_minor_unit_from_the_server(page, shop_url, currency, total):
+    with writing() as session:
+        session.execute(update(Product).values(currency=currency))
+    fill(page, shop_url, **{"Green tea": "2"})
+    expect(page.locator("[data-total]")).to_have_text(re.compile(total))
+    expect(page.locator(".product").first).to_contain_text(re.compile(r"\.\d{2}$|\.\d{3}$", re.MULTILINE))
 
 
 def test_an_order_can_be_placed_with_the_keyboard_alone(page, shop_url):

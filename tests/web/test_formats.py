@@ -2,6 +2,7 @@ import datetime as dt
 
 import pytest
 
+from orderapp.currencies import amount_text
 from orderapp.domain.money import Money
 from orderapp.web import formats
 
@@ -17,7 +18,7 @@ from orderapp.web import formats
     ],
 )
 def test_money_is_written_with_its_currency_s_own_decimals(amount, text):
-    assert formats.money(amount) == text
+    assert amount_text(amount) == text
 
 
 def test_a_sum_has_one_part_per_currency():
