@@ -10,9 +10,11 @@ from typing import cast
 
 import pika
 from flask import current_app
+from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from orderapp.domain.customers import PhoneRules
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
@@ -42,6 +44,7 @@ class Settings:
     trusted_proxies: int
     proxy_sets_request_id: bool
     web_processes: int
+    phones: PhoneRules
     secure_cookies: bool
     public_url: str
     sandbox_url: str
@@ -80,6 +83,7 @@ class Settings:
             trusted_proxies=env.integer("TRUSTED_PROXIES", 0, 0, 10),
             proxy_sets_request_id=_proxy_sets_request_id(env),
             web_processes=env.integer("WEB_CONCURRENCY", 2, 1, 1000),  # gunicorn.conf.py starts them
+            phones=PhoneRules(_country(env, "SHOP_COUNTRY"), _countries(env, "PHONE_COUNTRIES")),
             secure_cookies=public_url.startswith("https://"),
             public_url=public_url,
             sandbox_url="" if production else env.text("SANDBOX_URL"),
@@ -136,6 +140,20 @@ def _proxy_sets_request_id(env: Environment) -> bool:
     if sets and not env.integer("TRUSTED_PROXIES", 0, 0, 10):
         raise ConfigurationError("PROXY_SETS_REQUEST_ID: there is no proxy that could; see TRUSTED_PROXIES")
     return sets
+
+
+def _country(env: Environment, variable: str) -> str:
+    found = _countries(env, variable)
+    if len(found) > 1:
+        raise ConfigurationError(f"{variable}: {env.text(variable)!r} is more than one country")
+    return "".join(found)
+
+
+def _countries(env: Environment, variable: str) -> frozenset[str]:
+    found = frozenset(word.strip().upper() for word in env.text(variable).split(",") if word.strip())
+    if unknown := sorted(found - SUPPORTED_REGIONS):
+        raise ConfigurationError(f"{variable}: {unknown[0]!r} is no country's code such as DE (ISO 3166)")
+    return found
 
 
 def current_settings() -> Settings:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from orderapp.admin.guard import Guarded
+from orderapp.domain.texts import trimmed
 from orderapp.models import holds
 from orderapp.services.database import reading
 
@@ -141,9 +142,11 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
     def _get_list_extra_args(self) -> ViewArgs:
         known = {"before", "after", *(filter_.arg for filter_ in self._filters or ())}
         known |= {"search"} if self.search_label else set()
-        if not set(request.args) <= known or any(not text.isprintable() for text in request.args.values()):
+        search = trimmed(request.args.get("search", ""))
+        others = [text for name, text in request.args.items() if name != "search"]
+        if not set(request.args) <= known or not all(text.isprintable() for text in (search, *others)):
             abort(400)
-        return ViewArgs(search=request.args.get("search", "").strip() or None, filters=self._get_list_filter_args())
+        return ViewArgs(search=search or None, filters=self._get_list_filter_args())
 
     def _get_list_filter_args(self) -> list[tuple[int, str, str]]:
         chosen = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+from orderapp.domain.texts import trimmed
+
 # Crockford's alphabet: no I, L, O, U, so that a number read out over the phone is typed in right.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MISTAKEN = str.maketrans({"O": "0", "I": "1", "L": "1"})  # as Crockford reads them
@@ -23,7 +25,7 @@ def read_order_number(text: str) -> str:
     """
     typed = "".join(character for character in text.upper() if character.isalnum()).translate(_MISTAKEN)
     if len(typed) != GROUPS * GROUP_LENGTH or not set(typed) <= set(ALPHABET):
-        return text.strip().upper()
+        return trimmed(text).upper()
     return "-".join(typed[start : start + GROUP_LENGTH] for start in range(0, len(typed), GROUP_LENGTH))
 
 

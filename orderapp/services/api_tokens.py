@@ -9,12 +9,12 @@ import structlog
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from orderapp.domain.texts import hidden_in, trimmed
 from orderapp.errors import InvalidRequest, NotFound
 from orderapp.models import ApiToken, db_now, table_of
 from orderapp.services import audit
 from orderapp.services.audit import COMMAND_LINE, Act
 from orderapp.services.database import writing
-from orderapp.services.order_request import FORBIDDEN
 from orderapp.services.ready_statements import ReadyStatement
 
 log = structlog.get_logger()
@@ -46,8 +46,8 @@ def create(name: str) -> str:
         InvalidRequest: the name can't be used, or has a valid token already.
 
     """
-    name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME_CHARACTERS or FORBIDDEN.search(name):
+    name = trimmed(name)
+    if not 1 <= len(name) <= MAX_NAME_CHARACTERS or hidden_in(name):
         raise InvalidRequest({"name": [f"A name has 1 to {MAX_NAME_CHARACTERS} characters, none of them invisible."]})
     token = secrets.token_urlsafe(TOKEN_BYTES)
     fresh = {"token_hash": _hash(token), "created_at": db_now()}
@@ -89,7 +89,7 @@ def revoke(name: str) -> None:
 
     """
     with writing() as session:
-        client_id = session.scalar(select(ApiToken.id).where(ApiToken.name == name.strip()))
+        client_id = session.scalar(select(ApiToken.id).where(ApiToken.name == trimmed(name)))
         if client_id is None:
             raise NotFound(f"There is no API client {name!r}.")
         revoked = session.execute(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,13 +12,11 @@ import structlog
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from orderapp.domain.texts import can_be_seen
+from orderapp.domain.texts import can_be_seen, hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.models import AuditEntry, db_now
 
 MAX_REASON_CHARACTERS = 500  # as long as its column
-# Control characters forge lines wherever the text is shown; a lone surrogate can't be written to any database.
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +79,14 @@ def write(session: Session, actor: Actor, act: Act) -> int:
 
 def clean_reason(reason: str) -> str:
     """Return a reason as it is kept. Raises InvalidRequest where it says nothing, is too long or has controls."""
-    cleaned = reason.strip()
+    cleaned = trimmed(reason)
     if not cleaned:
         raise InvalidRequest({"reason": ["Say why; it is kept with what was done."]})
     if len(cleaned) > MAX_REASON_CHARACTERS:
         raise InvalidRequest({"reason": [f"Use at most {MAX_REASON_CHARACTERS} characters."]})
-    if _FORBIDDEN.search(cleaned):
-        raise InvalidRequest({"reason": ["Contains characters that can't be used, such as line breaks."]})
+    # They forge lines wherever the text is shown.
+    if problem := hidden_in(cleaned):
+        raise InvalidRequest({"reason": [problem]})
     if not can_be_seen(cleaned):
         raise InvalidRequest({"reason": ["Say why in letters that can be seen; it is kept with what was done."]})
     return cleaned

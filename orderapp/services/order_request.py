@@ -7,39 +7,40 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
+from orderapp.domain.customers import PhoneRules
 from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, Customer, LineRequest, OrderRequest
-from orderapp.domain.texts import can_be_seen
+from orderapp.domain.texts import can_be_seen, has_link, hidden_in, trimmed
 from orderapp.errors import InvalidRequest
-from orderapp.services import contact_words
+from orderapp.services.email_addresses import NoAddress, read_email
+from orderapp.services.phone_numbers import NotTaken, read_phone
 
-# Control characters have no place in names and codes (they forge log lines and mail headers), and a lone surrogate
-# can't be written to any database.
-FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 # Codes travel in addresses and keys: what people print on a voucher, nothing else.
 CODE = re.compile(r"[A-Za-z0-9._:\-]+")
 QUANTITY_RANGE = f"Order 1 to {MAX_QUANTITY} of one product."
 LINES_RANGE = f"Order 1 to {MAX_LINES} different products at once."
+PHONE = (
+    "With its country code after + or 00, or as it is dialled within the shop's own country. Premium, shared-cost, "
+    "service and satellite numbers aren't taken, nor numbers of countries that the shop leaves out"
+)
+ANY_COUNTRY = PhoneRules()
 
 
 class Text(fields.String):
-    """A string without control characters, stripped, of a bounded length; what isn't empty can be seen."""
+    """A string without characters that nobody can see, of a bounded length; at its ends they are left out."""
 
     def __init__(self, longest: int, *, empty: bool = False, **kwargs: Any) -> None:
         told = f"Use at most {longest} characters." if empty else f"Use 1 to {longest} characters."
         super().__init__(validate=validate.Length(0 if empty else 1, longest, error=told), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        text: str = super()._deserialize(value, attr, data, **kwargs)
-        if FORBIDDEN.search(text):
-            raise ValidationError("Contains characters that can't be used.")
-        stripped = text.strip()
-        if stripped and not can_be_seen(stripped):
+        text = trimmed(super()._deserialize(value, attr, data, **kwargs))
+        if problem := hidden_in(text):
+            raise ValidationError(problem)
+        if text and not can_be_seen(text):
             raise ValidationError("Use letters or digits that can be seen.")
-        return stripped
+        return text
 
 
 class CustomerSchema(Schema):
@@ -50,9 +51,9 @@ class CustomerSchema(Schema):
 
         unknown = RAISE
 
-    name = Text(200, required=True)
-    email = Text(254, required=True)
-    phone = Text(30, empty=True, load_default="")
+    name = Text(200, required=True, metadata={"description": "Without web addresses"})
+    email = Text(254, required=True, metadata={"description": "At most 64 characters before the @"})
+    phone = Text(30, empty=True, load_default="", metadata={"description": PHONE})
     member_ref = Text(64, empty=True, load_default="")
 
 
@@ -95,11 +96,12 @@ class OrderSchema(Schema):
 _ORDER = OrderSchema()  # made once: it keeps nothing of what it reads
 
 
-def read_order(data: Any) -> OrderRequest:
+def read_order(data: Any, phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
     """Check a submission for form.
 
     Args:
         data: What was sent, in the shape of the API's body.
+        phones: Which phone numbers are taken.
 
     Returns:
         The request; lines of the same product are added up.
@@ -116,7 +118,7 @@ def read_order(data: Any) -> OrderRequest:
         raise InvalidRequest({"lines": [f"At most {MAX_LINES} different products can be ordered at once."]})
     loaded, malformed = _load(data)
     errors: dict[str, list[str]] = {}
-    customer = _customer(loaded.get("customer", {}), errors)
+    customer = _customer(loaded.get("customer", {}), phones, errors)
     _check_codes(loaded, errors)
     merged = _merge(loaded.get("lines", []), errors)
     if errors or malformed:
@@ -142,25 +144,21 @@ def _check_codes(loaded: Mapping[str, Any], errors: dict[str, list[str]]) -> Non
         errors.setdefault("benefit", []).append("A benefit needs the member number it belongs to.")
 
 
-def _customer(data: Mapping[str, str], errors: dict[str, list[str]]) -> Customer:
-    email, phone, member_ref = (data.get(field, "") for field in ("email", "phone", "member_ref"))
-    if email:
-        try:
-            # Whether the domain takes mail is found out by sending, not by asking the network now.
-            email = validate_email(email, check_deliverability=False, allow_smtputf8=False).ascii_email or email
-        except EmailNotValidError:
-            errors["customer.email"] = [contact_words.of_email(email)]
-    if phone:
-        try:
-            number = phonenumbers.parse(phone)
-            if problem := contact_words.of_length(number):
-                errors["customer.phone"] = [problem]
-            phone = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-        except phonenumbers.NumberParseException as error:
-            errors["customer.phone"] = [contact_words.of_phone(phone, error)]
+def _customer(data: Mapping[str, str], phones: PhoneRules, errors: dict[str, list[str]]) -> Customer:
+    name, email, phone, member_ref = (data.get(field, "") for field in ("name", "email", "phone", "member_ref"))
+    if has_link(name):
+        errors["customer.name"] = ["Leave web addresses out of the name."]
+    try:
+        email = read_email(email) if email else ""
+    except NoAddress as error:
+        errors["customer.email"] = [str(error)]
+    try:
+        phone = read_phone(phone, phones) if phone else ""
+    except NotTaken as error:
+        errors["customer.phone"] = [str(error)]
     if member_ref and not CODE.fullmatch(member_ref):
         errors["customer.member_ref"] = ["Only letters, digits and . _ : - are used in member numbers."]
-    return Customer(data.get("name", ""), email, phone, member_ref)
+    return Customer(name, email, phone, member_ref)
 
 
 def _merge(lines: list[Mapping[str, Any]], errors: dict[str, list[str]]) -> tuple[LineRequest, ...]:

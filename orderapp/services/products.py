@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from orderapp.currencies import is_currency
 from orderapp.domain.money import MAX_MINOR
+from orderapp.domain.texts import hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.models import Product, db_now
 from orderapp.services.database import writing
-from orderapp.services.order_request import FORBIDDEN
 from orderapp.services.upserts import proposed, upsert
 
 BATCH = 1000  # rows per round trip: some tens of milliseconds, so that progress is seen
@@ -143,11 +143,11 @@ def _wrong_text(member: str, value: Any, longest: int) -> Errors:
         return {member: f"{_shown(value)} is not a text"}
     if not 1 <= len(value) <= longest:
         return {member: f"has {len(value)} characters, 1 to {longest} are allowed"}
-    if FORBIDDEN.search(value):
-        return {member: f"{_shown(value)} has control characters in it"}
-    if value != value.strip():
+    if value != trimmed(value):
         # Orders name a product without them, and would never find it.
-        return {member: f"{_shown(value)} begins or ends with a blank"}
+        return {member: f"{_shown(value)} begins or ends with a blank or a character that can't be seen"}
+    if hidden_in(value):
+        return {member: f"{_shown(value)} has characters in it that can't be seen"}
     return {}
 
 

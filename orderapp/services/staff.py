@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from orderapp.domain.networks import household_of
+from orderapp.domain.texts import trimmed
 from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import ApiToken, Role, Staff, db_now
 from orderapp.services import audit, passwords, rate_limits, staff_sessions
@@ -45,7 +46,7 @@ def create_staff(email: str, role: Role, password: str) -> None:
         InvalidRequest: the address, the password, or the address is taken; nothing was recorded.
 
     """
-    name = email.strip().casefold()
+    name = trimmed(email).casefold()
     errors: dict[str, list[str]] = {}
     if not EMAIL.fullmatch(name):
         errors["email"] = ["This is no e-mail address."]
@@ -82,7 +83,7 @@ def log_in(email: str, password: str, address: str | None) -> Opened | None:
     bucket = ("staff-password", household_of(address))
     # Counted before the look, so that guesses at the same moment are counted as well.
     rate_limits.count(bucket, WRONG_PASSWORDS, WRONG_PASSWORDS_WINDOW_SECONDS)
-    name = email.strip().casefold()
+    name = trimmed(email).casefold()
     account = _account(name) if EMAIL.fullmatch(name) else None
     usable = account is not None and account.disabled_at is None
     right = passwords.is_right(password, account.password_hash if account and usable else None)
@@ -179,7 +180,7 @@ def set_password(staff_id: int, password: str, actor: Actor, reason: str) -> Non
 
 def find_staff(email: str) -> int:
     """Return the id of the account with an address, in any capitalisation. Raises NotFound."""
-    name = email.strip().casefold()
+    name = trimmed(email).casefold()
     account = _account(name) if EMAIL.fullmatch(name) else None
     if account is None:
         raise NotFound("There is no member of staff with this address.")

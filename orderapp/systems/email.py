@@ -23,6 +23,7 @@ from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Exchange, Outcome
 from orderapp.domain.references import page_reference
 from orderapp.domain.retry import Backoff, Guarantee
+from orderapp.domain.texts import without_links
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.bounded import call_within, connect, tls_context
@@ -178,7 +179,7 @@ def _text(order: OrderDocument, page: str) -> str:
     rows += [f"  Discount {discount.code}: -{amount_text(discount.amount)}" for discount in order.discounts]
     return "\n".join(
         (
-            f"Hello {order.customer.name},",
+            f"Hello {without_links(order.customer.name)},",
             "",
             f"thank you, your order {order.number} is confirmed:",
             "",

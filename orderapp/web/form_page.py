@@ -37,7 +37,7 @@ def place() -> ResponseReturnValue:
     Idempotent because the form's key goes with it: sent again, it leads to the same order.
     """
     form = order_form.read(request.form)
-    content = order_form.to_request(form)
+    content = order_form.to_request(form, current_settings().phones)
     guessers = guessing.guessers_of_visitor(request.remote_addr)
     with guessing.counting(guessers):
         placed = Placing(current_settings()).submit(content, form.key, guessers=guessers)

@@ -10,7 +10,9 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from orderapp.domain.customers import PhoneRules
 from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
+from orderapp.domain.texts import trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services import order_request
 
@@ -84,10 +86,10 @@ def read(sent: MultiDict[str, str]) -> OrderForm:
     key = sent.get("key", "")
     return OrderForm(
         key=key if _KEY.fullmatch(key) else new_key(),
-        **{name: sent.get(name, "").strip() for name in TEXT_FIELDS},
+        **{name: trimmed(sent.get(name, "")) for name in TEXT_FIELDS},
         allow_duplicate=sent.get("duplicate") == "allow",
         quantities={
-            name.removeprefix(QUANTITY_PREFIX): text.strip()
+            name.removeprefix(QUANTITY_PREFIX): trimmed(text)
             for name, text in sent.items()
             if name.startswith(QUANTITY_PREFIX)
         },
@@ -95,11 +97,17 @@ def read(sent: MultiDict[str, str]) -> OrderForm:
     )
 
 
-def to_request(form: OrderForm) -> OrderRequest:
-    """Return what the customer asks for. Raises InvalidRequest with everything that is wrong, at once."""
+def to_request(form: OrderForm, phones: PhoneRules) -> OrderRequest:
+    """Return what the customer asks for. Raises InvalidRequest with everything that is wrong, at once.
+
+    Args:
+        form: What was typed.
+        phones: Which phone numbers are taken.
+
+    """
     problems = form.problems()
     try:
-        request = order_request.read_order(form.content())
+        request = order_request.read_order(form.content(), phones)
     except InvalidRequest as error:
         # Whether the lines are enough can't be said while one of them isn't a number.
         others = {path: messages for path, messages in error.errors.items() if path != "lines" or not problems}

@@ -1,6 +1,7 @@
 import pytest
 from werkzeug.datastructures import MultiDict
 
+from orderapp.domain.customers import PhoneRules
 from orderapp.domain.orders import LineRequest
 from orderapp.errors import InvalidRequest
 from orderapp.web import order_form
@@ -15,18 +16,18 @@ def read(**typed):
 
 def errors_of(form, skus=("TEA", "POT.1")):
     with pytest.raises(InvalidRequest) as raised:
-        order_form.to_request(form)
+        order_form.to_request(form, PhoneRules())
     return order_form.messages_by_field(raised.value, form, skus)
 
 
 def test_a_form_filled_in_rightly_becomes_the_request():
-    request = order_form.to_request(read(phone="+49 30 901820", coupon=" SPRING "))
+    request = order_form.to_request(read(phone="+49 30 901820", coupon=" SPRING "), PhoneRules())
     assert request.lines == (LineRequest("TEA", 2),)
     assert (request.customer.name, request.customer.phone, request.coupon) == ("Ada", "+4930901820", "SPRING")
     assert not request.allow_duplicate
 
 
-@pytest.mark.parametrize("quantity", ["-1", "x", "1.5", "1e9", "٣", "1001", "1000000000", "9" * 5000, "\x00", "0x10"])
+@pytest.mark.parametrize("quantity", ["-1", "x", "1.5", "1e9", "٣", "1001", "1000000000", "9" * 5000, "1\x002", "0x10"])
 def test_a_quantity_that_is_no_number_in_range_is_told_at_its_field(quantity):
     assert list(errors_of(read(**{"quantity:POT.1": quantity}))) == ["quantity-1"]
 
@@ -37,7 +38,7 @@ def test_an_order_of_nothing_is_told_of_the_choice_and_of_no_product(nothing):
 
 
 def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_page():
-    form = read(**{"quantity:TEA": "x", "name": "", "email": "", "coupon": "A\x00"})
+    form = read(**{"quantity:TEA": "x", "name": "", "email": "", "coupon": "A\x00B"})
     assert list(errors_of(form)) == ["quantity-0", "name", "email", "coupon"]
 
 
@@ -86,8 +87,19 @@ def test_a_quantity_that_is_too_large_is_told_once(quantity):
         ("+1 202 55501234567", "phone", "This number has too many digits."),
         ("+49 30 901820 1234567890", "phone", "This number has too many digits."),
         ("030 901820", "phone", "Write the number with its country code, such as +49 30 901820."),
+        ("+1 2530000", "phone", "The area code is missing."),
+        ("+49 30 901820 ext. 5", "phone", "Leave out the extension."),
+        ("+44 7700 900123", "phone", "This number can't be dialled; check its digits."),
+        ("+49 900 1234567", "phone", "We don't call numbers of this kind"),
+        ("x" * 65 + "@example.com", "email", "There are more than 64 characters before the @"),
+        ("Ada https://evil.example", "name", "Leave web addresses out of the name."),
+        (
+            "Ada\u200bLovelace",
+            "name",
+            "There is a character that can't be seen after \u201cAda\u201d: zero width space",
+        ),
         ("+999 123456", "phone", "No country has this code; write the number such as +49 30 901820."),
-        ("call me", "phone", "Write the number with its country code, such as +49 30 901820."),
+        ("call me", "phone", "Write the number in digits, such as +49 30 901820."),
         ("+none", "phone", "Write the number in digits, such as +49 30 901820."),
     ],
 )
@@ -96,11 +108,31 @@ def test_a_mistake_is_told_in_our_own_words(typed, field, told):
     assert message.startswith(told)
 
 
-@pytest.mark.parametrize("invisible", ["\u200b\u200b", "\u2060", "\xad", "\ue000"])
-@pytest.mark.parametrize("field", ["name", "phone", "member_ref", "coupon"])
-def test_text_that_nobody_can_see_is_told_at_its_field(field, invisible):
-    assert list(errors_of(read(**{field: invisible}))) == [field]
-    assert order_form.to_request(read(name=f"Ada{invisible}Lovelace"))
+@pytest.mark.parametrize(
+    "invisible", ["\u200b\u200b", "\ufeff", "\u202e", "\xa0", "\u2060", "\xad", "\u3164", "\x00", "\n"]
+)
+@pytest.mark.parametrize("field", ["name", "email", "phone", "member_ref", "coupon", "benefit", "quantity:TEA"])
+def test_characters_that_nobody_can_see_are_left_out_at_the_ends(field, invisible):
+    good = {"name": "Ada", "email": "a@b.example", "phone": "+4930901820", "quantity:TEA": "2"}.get(field, "A1")
+    others = {"member_ref": "M1"} if field == "benefit" else {}
+    plain = order_form.to_request(read(**{**others, field: good}), PhoneRules())
+    framed = order_form.to_request(read(**{**others, field: f"{invisible} {good}{invisible}"}), PhoneRules())
+    assert framed == plain
+
+
+@pytest.mark.parametrize(
+    "invisible", ["\u200b\u200b", "\ufeff", "\u202e", "\xa0", "\u2060", "\xad", "\u3164", "\x00", "\n"]
+)
+@pytest.mark.parametrize("field", ["name", "email", "phone", "member_ref", "coupon", "benefit"])
+def test_characters_that_nobody_can_see_are_named_elsewhere(field, invisible):
+    told = errors_of(read(**{field: f"+49{invisible}30 901820"}))
+    assert "can't be seen after \u201c+49\u201d: " in told[field]
+    assert f"U+{ord(invisible[0]):04X}" in told[field]
+
+
+def test_a_name_of_nothing_but_such_characters_is_an_empty_one():
+    assert errors_of(read(name="\u200b\u200b")) == {"name": "Enter your name."}
+    assert errors_of(read(name="\ue000")) == {"name": "Use letters or digits that can be seen."}
 
 
 def test_what_is_checked_by_meaning_is_told_together_with_what_is_malformed():
