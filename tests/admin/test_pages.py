@@ -48,7 +48,7 @@ def test_what_strangers_wrote_is_shown_as_text(rows, browser):
         "before=-1",
         "before=100000000000000000000",
         "before=1&after=1",
-        "search=%00",
+        "search=a%00b",
         "state=%00",
         "state=nonesuch",
         "flt0_0=x",
