@@ -18,6 +18,7 @@ from flask import Flask
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
+from orderapp.services.closing import close_left_open
 from orderapp.services.probing import probe_the_failing
 from orderapp.services.pulling_forward import pull_forward
 from orderapp.services.recovering import repair, tidy
@@ -27,6 +28,7 @@ from tasks.relay import relay_until
 
 log = structlog.get_logger()
 
+CLOSE_SECONDS = 30.0  # an order left open is rare, and to look for it goes through all that are open
 TIDY_SECONDS = 600.0  # what has run out takes little room; ten minutes are soon enough
 
 
@@ -56,11 +58,14 @@ def main() -> None:
 
 def repair_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
     """Repair at each interval until told to stop. Survives the loss of the database."""
-    tidied_at = float("-inf")
+    closed_at = tidied_at = float("-inf")
 
     def work() -> bool:
-        nonlocal tidied_at
+        nonlocal closed_at, tidied_at
         more = repair(with_settings).more
+        if time.monotonic() - closed_at > CLOSE_SECONDS:
+            close_left_open()
+            closed_at = time.monotonic()
         if time.monotonic() - tidied_at > TIDY_SECONDS:
             tidy()
             tidied_at = time.monotonic()

@@ -132,10 +132,14 @@ def close_if_complete(session: Session, order_id: uuid.UUID, placement_id: int) 
 
 
 def _holds(session: Session, steps: ColumnElement[bool], tasks: ColumnElement[bool]) -> bool:
-    held = exists().where(steps, Step.state.in_(HOLDING))
+    return bool(session.execute(select(something_held(steps, tasks))).scalar_one())
+
+
+def something_held(steps: ColumnElement[bool], tasks: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that some of these steps hold something, or some of these compensations aren't done."""
     # A cancelled compensate task closes the task, never the debt: it counts as well.
     unfinished = exists().where(tasks, Task.kind == TaskKind.COMPENSATE.value, Task.state != TaskState.DONE.value)
-    return bool(session.execute(select(or_(held, unfinished))).scalar_one())
+    return or_(unfinished, exists().where(steps, Step.state.in_(HOLDING)))
 
 
 def reopen(session: Session, order_id: uuid.UUID, placement_id: int, system: System) -> None:

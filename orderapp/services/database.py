@@ -25,9 +25,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
+from orderapp.services.connection_settings import LOCK_WAIT_SECONDS, pin
 
-# How long a statement waits for somebody else's lock before it gives up: longer than any transaction of ours takes.
-LOCK_WAIT_SECONDS = 5
 # What PostgreSQL says of a table or column that isn't there: its migration hasn't run yet (SQLite says it otherwise).
 SCHEMA_IS_OLD = frozenset({"42P01", "42703"})
 # What PostgreSQL says of a statement prepared before a column it returns was changed. The driver would send it again
@@ -146,10 +145,6 @@ def engine_options(url: str) -> dict[str, Any]:
             "pool_size": 20,
             "hide_parameters": True,
         }
-    server_settings = (
-        f"-c lock_timeout={LOCK_WAIT_SECONDS * 1000} -c statement_timeout=15000 "
-        "-c idle_in_transaction_session_timeout=15000 -c timezone=UTC"
-    )
     return {
         # Each thread of a process may hold one connection at a time; see gunicorn.conf.py and the worker's threads.
         "pool_size": 20,
@@ -161,7 +156,6 @@ def engine_options(url: str) -> dict[str, Any]:
             # Prepared at its second execution, not its fifth: an order's statements are few, long and always the same,
             # and each of some thirty connections of a process's threads has to learn them.
             "prepare_threshold": 1,
-            "options": server_settings,
             # A server that vanished without a word (its host or the network is gone) is noticed within these: what was
             # sent stays unacknowledged for ten seconds, or an idle wait is probed three times.
             "tcp_user_timeout": 10_000,
@@ -224,6 +218,7 @@ def _replace_if_useless(
 def _set_up_postgresql(connection: Any, _record: Any) -> None:
     # A statement commits itself unless BEGIN came before it; else the driver would send BEGIN before each first one.
     connection.autocommit = True
+    pin(connection)
 
 
 def _begin_on_postgresql(connection: Any) -> None:

@@ -15,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from orderapp.config import Settings
 from orderapp.domain.outcome import Outcome
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.broker_check import look_at_broker
+from orderapp.services.broker_check import BrokerState, look_at_broker
 from orderapp.services.database import reading
+from orderapp.services.database_check import DatabaseState, look_at_database
 from orderapp.systems.base import System
 from orderapp.systems.settings import is_loopback
 
@@ -77,6 +78,7 @@ def _database(settings: Settings) -> Check:
     kind = "SQLite" if settings.database_url.startswith("sqlite") else "PostgreSQL"
     try:
         with reading() as session:
+            seen = look_at_database(session.connection())
             found = set(MigrationContext.configure(session.connection()).get_current_heads())
     except (DatabaseUnavailable, DBAPIError) as error:
         cause = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
@@ -87,15 +89,19 @@ def _database(settings: Settings) -> Check:
     if found != expected:
         here, needed = " and ".join(sorted(found)) or "empty", " and ".join(sorted(expected))
         return Check("database", State.WRONG, f"{kind}, schema {here}, but {needed} is needed: run `flask db upgrade`")
-    return Check("database", State.OK, f"{kind}, schema {' and '.join(sorted(found))}")
+    return _seen("database", seen, f"{kind}, schema {' and '.join(sorted(found))}")
 
 
 def _broker(settings: Settings) -> Check:
     if not settings.rabbitmq_urls:
         return Check("broker", State.OK, "in-process: RABBITMQ_URL is not set")
     seen = look_at_broker(settings.rabbitmq_urls, list(settings.systems))
+    return _seen("broker", seen, "RabbitMQ")
+
+
+def _seen(name: str, seen: BrokerState | DatabaseState, sound: str) -> Check:
     state = State.WRONG if seen.wrong else State.DOUBTFUL if seen.doubtful else State.OK
-    return Check("broker", state, "; ".join((*seen.wrong, *seen.doubtful)) or "RabbitMQ")
+    return Check(name, state, "; ".join((*seen.wrong, *seen.doubtful)) or sound)
 
 
 def _system(system: System) -> Check:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
+from sqlalchemy import create_engine, text
 
 from orderapp.services.catalogue import list_products
 from orderapp.services.order_view import OrderView
 from tests.cli.conftest import MakeApp, Run
+from tests.conftest import POSTGRES
 from tests.sandbox.calls import INVENTORY
 from tests.sandbox.running import RunningSandbox
 from tests.servers.postgres import PostgresServer
@@ -61,12 +64,79 @@ def test_tasks_are_listed_and_made_due(run: Run, place: Callable[..., OrderView]
     assert run("tasks", "requeue", listed[1].split()[0], "--reason", "now").exit_code == 0
 
 
-def test_the_doctor_knows_whether_the_schema_is_up_to_date(variables: dict[str, str], make_app: MakeApp) -> None:
-    app = make_app(variables, tables=False)
+@pytest.fixture(scope="module")
+def durable_server() -> Iterator[PostgresServer]:
+    """A server as in production, whose commits reach the disk."""
+    with PostgresServer(POSTGRES.path(), durable=True) as server:
+        yield server
+
+
+@pytest.fixture
+def examined(variables: dict[str, str], make_app: MakeApp) -> Callable[[str], str]:
+    """Gives the doctor's line on a database whose schema is up to date."""
+
+    def examine(url: str) -> str:
+        app = make_app({**variables, "DATABASE_URL": url}, tables=False)
+        with app.app_context():
+            upgrade()
+        [line] = [
+            one for one in app.test_cli_runner().invoke(args=["doctor"]).stdout.splitlines() if "database " in one
+        ]
+        return line
+
+    return examine
+
+
+@contextmanager
+def executing(url: str) -> Iterator[Callable[[str], object]]:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield lambda statement: connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_the_doctor_knows_whether_the_schema_is_up_to_date(
+    variables: dict[str, str], make_app: MakeApp, durable_server: PostgresServer, examined: Callable[[str], str]
+) -> None:
+    url = durable_server.create_database()
+    app = make_app({**variables, "DATABASE_URL": url}, tables=False)
     assert "PostgreSQL, schema empty, but " in app.test_cli_runner().invoke(args=["doctor"]).stdout
-    with app.app_context():
-        upgrade()
-    assert "database       ok        PostgreSQL, schema " in app.test_cli_runner().invoke(args=["doctor"]).stdout
+    with executing(url) as execute:  # what each connection sets itself is nobody's mistake
+        for setting in ("default_transaction_isolation = serializable", "synchronous_commit = off"):
+            execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET {setting}")
+    assert examined(url).startswith("database       ok        PostgreSQL, schema ")
+
+
+def test_the_doctor_finds_a_server_that_may_forget(database_url: str, examined: Callable[[str], str]) -> None:
+    # As the other tests' server is started.
+    line = examined(database_url)
+    assert line.startswith("database       wrong     fsync = off: a crash of its host can lose confirmed orders")
+    assert "full_page_writes = off: " in line
+
+
+SPOILT = {
+    "unlogged, so a crash empties them: rate_counters": "ALTER TABLE rate_counters SET UNLOGGED",
+    "their triggers or foreign keys are switched off: attempts": "ALTER TABLE attempts DISABLE TRIGGER ALL",
+    "invalid indexes, which keep nothing unique: uq_submissions_scope_key": (
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'uq_submissions_scope_key'::regclass"
+    ),
+    "session_replication_role = replica: foreign keys and triggers": (
+        "ALTER DATABASE {name} SET session_replication_role = replica"
+    ),
+}
+
+
+@pytest.mark.parametrize("told", SPOILT)
+def test_the_doctor_finds_what_was_done_to_our_tables(
+    told: str, durable_server: PostgresServer, examined: Callable[[str], str]
+) -> None:
+    url = durable_server.create_database()
+    examined(url)
+    with executing(url) as execute:
+        execute(SPOILT[told].format(name=url.rpartition("/")[2]))
+    line = examined(url)
+    assert line.startswith("database       wrong  ")
+    assert told in line
 
 
 def test_a_database_without_tables_is_told_in_one_line(variables: dict[str, str], make_app: MakeApp) -> None:

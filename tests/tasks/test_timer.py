@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, text, update
 
 from orderapp import create_app
 from orderapp.config import ROOT
+from orderapp.domain.states import OrderState
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
-from orderapp.models import Base, Task
+from orderapp.models import Base, Step, Task
+from orderapp.services.database import writing
 from orderapp.services.running import run_task
 from tasks.actors import declare_actor
 from tasks.broker import make_broker
@@ -66,6 +68,18 @@ def killed_worker(shop: Shop, bank: Scripted) -> Task:
         run_task(task.id, shop.settings)
     shop.let_task_leases_lapse()
     return task
+
+
+def test_it_closes_an_order_that_was_left_open_and_holds_nothing(
+    postgres_shop: Shop, systems: dict[str, Scripted]
+) -> None:
+    shop = postgres_shop
+    shop.cancel(shop.submit().order.id)
+    with writing() as session:
+        session.execute(update(Step).values(state="compensated"))
+        session.execute(update(Task).values(state="done", lease_until=None, due_at=None, publish_at=None))
+    with in_thread(repair_until, shop.app, shop.settings):
+        assert poll_until(lambda: shop.the_order().state is OrderState.CANCELLED, within_seconds=10)
 
 
 def test_timer_and_relay_go_on_after_the_database_was_away(
