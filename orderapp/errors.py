@@ -13,6 +13,7 @@ OrderappError
 │   ├── InProgress                the same key is being worked on right now
 │   ├── KeyReused                 the same key came with other content
 │   ├── ProbableDuplicate         the same customer's identical cart was ordered a moment ago
+│   ├── TotalChanged              it would cost something else than the customer was shown
 │   ├── CompensationInProgress    the earlier placement still holds something
 │   └── WrongState                the thing isn't in a state in which this can be done
 └── LeaseLost                     somebody else has taken over; whoever gets this must not write
@@ -24,6 +25,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+
+from orderapp.domain.money import Money
+from orderapp.domain.orders import Discount, Line
 
 
 class OrderappError(Exception):
@@ -129,6 +133,25 @@ class ProbableDuplicate(Conflict):
     def __init__(self, order_id: uuid.UUID) -> None:
         super().__init__("The same order was placed a moment ago. Nothing was done; confirm that you want it twice.")
         self.order_id = order_id
+
+
+class TotalChanged(Conflict):
+    """The order would cost something else than the customer was shown; nothing was recorded.
+
+    Args:
+        total: What it would cost now.
+        lines: With today's prices, or those of the order that is tried again.
+        discounts: What would come off; empty where no discount could be asked for.
+
+    """
+
+    code = "total_changed"
+
+    def __init__(self, total: Money, lines: Sequence[Line], discounts: Sequence[Discount]) -> None:
+        super().__init__(
+            "The total isn't the one that was expected. Nothing was done; send the new one if it is right."
+        )
+        self.total, self.lines, self.discounts = total, tuple(lines), tuple(discounts)
 
 
 class CompensationInProgress(Conflict):

@@ -264,6 +264,7 @@ def upgrade() -> None:
         "cart_locks",
         sa.Column("cart_hash", sa.String(length=64), nullable=False),
         sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("placement_number", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_cart_locks_order_id")),
         sa.PrimaryKeyConstraint("cart_hash", name=op.f("pk_cart_locks")),

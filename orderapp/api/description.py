@@ -77,6 +77,7 @@ def _operations() -> dict[str, dict[str, dict[str, Any]]]:
     submission = _placed() | _problems()
     one_order = _problem(404, "No such order, or not placed by this client: not_found")
     body = {"required": True, "content": {"application/json": {"schema": order_request.OrderSchema}}}
+    wishes = order_request.RetrySchema
     return {
         "/products": {"get": _operation("listProducts", "What is for sale", _answer(200, "Products", ProductsSchema))},
         "/orders": {
@@ -88,8 +89,13 @@ def _operations() -> dict[str, dict[str, dict[str, Any]]]:
         },
         "/orders/{order_id}/retry": {
             "post": _operation(
-                "retryOrder", "Place a failed order again", submission | one_order, ID_PARAMETER, KEY_PARAMETER
+                "retryOrder",
+                "Place a failed order again, at the prices it was ordered at",
+                submission | one_order | _body_problems(),
+                ID_PARAMETER,
+                KEY_PARAMETER,
             )
+            | {"requestBody": {"required": False, "content": {"application/json": {"schema": wishes}}}}
         },
         "/orders/{order_id}/cancel": {
             "post": _operation(
@@ -143,7 +149,8 @@ def _problems() -> dict[str, Any]:
         | _problem(
             409,
             "in_progress, compensation_in_progress: ask again after Retry-After. probable_duplicate: the member order "
-            "is the other one. wrong_state: the order isn't failed. Nothing was done",
+            "is the other one. total_changed: the members total, lines and discounts are what it would cost. "
+            "wrong_state: the order isn't failed. Nothing was done",
             RETRY_AFTER,
         )
         | _problem(

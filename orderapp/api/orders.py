@@ -10,12 +10,12 @@ from flask import Response, jsonify
 from orderapp.api.access import client_id
 from orderapp.api.blueprint import PREFIX, api
 from orderapp.api.problems import problem
-from orderapp.api.reading import read_idempotency_key, read_json, read_order_id
+from orderapp.api.reading import read_idempotency_key, read_json, read_json_if_any, read_order_id
 from orderapp.api.schemas import ProductsSchema, order_json
 from orderapp.config import current_settings
 from orderapp.services import catalogue, guessing
 from orderapp.services.cancelling import cancel_order
-from orderapp.services.order_request import read_order
+from orderapp.services.order_request import read_order, read_retry
 from orderapp.services.order_view import OrderView, find_order_of_client
 from orderapp.services.placing import Placed, Placing, Result
 
@@ -52,10 +52,10 @@ def show(order_id: str) -> Response:
 @api.post("/orders/<order_id>/retry")
 def retry(order_id: str) -> Response:
     """Place a failed order again."""
-    key, client = read_idempotency_key(), client_id()
+    key, client, wishes = read_idempotency_key(), client_id(), read_retry(read_json_if_any())
     order = find_order_of_client(read_order_id(order_id), client)
     with guessing.counting(guessing.guessers_of_client(client, order.customer.email)):
-        return _answer(Placing(current_settings()).retry(order.id, key, client))
+        return _answer(Placing(current_settings()).retry(order.id, key, client, wishes))
 
 
 @api.post("/orders/<order_id>/cancel")

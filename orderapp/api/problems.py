@@ -13,7 +13,7 @@ from werkzeug.routing import RequestRedirect
 
 from orderapp.api.blueprint import api
 from orderapp.api.reading import KeyMissing
-from orderapp.api.schemas import order_json
+from orderapp.api.schemas import TotalChangedSchema, order_json
 from orderapp.errors import (
     CompensationInProgress,
     Conflict,
@@ -26,6 +26,7 @@ from orderapp.errors import (
     Overloaded,
     ProbableDuplicate,
     TooManyAttempts,
+    TotalChanged,
 )
 from orderapp.services.order_view import find_order
 
@@ -44,6 +45,7 @@ STATUS: Mapping[type[OrderappError], int] = {  # the first that fits
     DatabaseUnavailable: 503,
     Overloaded: 503,
 }
+_total_changed = TotalChangedSchema()
 # Of an HTTP error: its code, and what is said of it.
 HTTP_ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("invalid_request", "The request could not be read; nothing was recorded."),
@@ -103,6 +105,8 @@ def answer_refusal(error: OrderappError) -> Response:
         members["errors"] = error.errors
     elif isinstance(error, ProbableDuplicate):
         members["order"] = order_json(find_order(error.order_id))
+    elif isinstance(error, TotalChanged):
+        members |= _total_changed.dump(error)
     elif isinstance(error, InProgress | CompensationInProgress | TooManyAttempts | Overloaded):
         headers["Retry-After"] = str(error.retry_after_seconds)
     elif isinstance(error, DatabaseUnavailable):

@@ -48,6 +48,13 @@ def read_json() -> Any:
         raise InvalidRequest({"": [NOT_JSON.format(reason=f"{error}.")]}) from error
 
 
+def read_json_if_any() -> Any:
+    """Return the request's body, or an empty object where there is none. Raises as `read_json` does."""
+    if not request.content_type and not request.get_data(cache=True):
+        return {}
+    return read_json()
+
+
 def read_idempotency_key() -> str:
     """Return the submission's key. Raises KeyMissing or InvalidRequest."""
     key = request.headers.get("Idempotency-Key", "")

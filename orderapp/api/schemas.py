@@ -102,7 +102,15 @@ class OrderAnswerSchema(Answer):
     order = fields.Nested(OrderSchema, required=True)
 
 
-class ProblemSchema(Answer):
+class TotalChangedSchema(Answer):
+    """What an order would cost, where that isn't what was expected."""
+
+    total = fields.Nested(MoneySchema)
+    lines = fields.List(fields.Nested(LineSchema))
+    discounts = fields.List(fields.Nested(DiscountSchema))
+
+
+class ProblemSchema(TotalChangedSchema):
     """An error (RFC 9457)."""
 
     type = fields.String(required=True)

@@ -30,13 +30,30 @@ class LineRequest:
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A submission's content, checked for form; nothing in it says what anything costs."""
+    """A submission's content, checked for form.
+
+    Nothing in it says what anything costs: `expected_total` and `expected_subtotal` are what the customer was shown,
+    and where it would cost something else they are asked first. Either may be None.
+    """
 
     customer: Customer
     lines: tuple[LineRequest, ...]
     coupon: str = ""
     benefit: str = ""
     allow_duplicate: bool = False
+    expected_total: Money | None = None
+    expected_subtotal: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequest:
+    """What is said with the wish to place a failed order again; the rest is as it was ordered."""
+
+    allow_duplicate: bool = False
+    expected_total: Money | None = None
+
+
+AS_ORDERED = RetryRequest()
 
 
 @dataclass(frozen=True, slots=True)

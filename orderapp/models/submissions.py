@@ -41,4 +41,5 @@ class CartLock(Base):
 
     cart_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"), index=True)
+    placement_number: Mapped[int] = mapped_column(Integer)
     expires_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, index=True)

@@ -12,7 +12,7 @@ from typing import Any
 from orderapp.domain.orders import OrderRequest
 
 # Said beside the content: a repeat that says otherwise is the same order.
-BESIDE_THE_CONTENT = ("allow_duplicate",)
+BESIDE_THE_CONTENT = frozenset({"allow_duplicate", "expected_total", "expected_subtotal"})
 # Before the hash, and compared with it: another way of hashing doesn't turn honest repeats into other content.
 VERSION = "v2"
 

@@ -70,10 +70,7 @@ def open_order(opening: Opening, cart: Cart) -> Held:
         session.execute(_INSERT_LINES, [{"order_id": order_id, **row} for row in line_rows(opening)])
         _insert_discounts(session, order_id, opening)
         held = _insert_placement(session, order_id, 1, document, opening, started)
-        if cart.duplicate_window_seconds and not stopped:
-            lock_cart(session, order_id, cart)
-        elif cart.duplicate_window_seconds and not cart.allow_duplicate:
-            refuse_locked(session, cart)
+        _lock_cart(session, order_id, 1, opening, cart)
     return held
 
 
@@ -99,8 +96,10 @@ def _open_at_once(
     )
 
 
-def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, document: OrderDocument) -> Held:
-    """Record a further placement of a failed order.
+def open_retry(
+    opening: Opening, order_id: uuid.UUID, placement_number: int, document: OrderDocument, cart: Cart
+) -> Held:
+    """Record a further placement of a failed order, which takes the cart's lock anew.
 
     Transaction: one (TX1), committed here.
     Idempotent because: the order is moved by compare-and-set on its state and placement number.
@@ -112,6 +111,7 @@ def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, doc
 
     Raises:
         WrongState: the order isn't failed any more, or somebody else tries it again already; nothing is recorded.
+        ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
         sqlalchemy.exc.IntegrityError: the key exists already.
 
     """
@@ -136,7 +136,16 @@ def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, doc
         session.execute(delete(OrderDiscount).where(OrderDiscount.order_id == order_id))
         _insert_discounts(session, order_id, opening)
         again = again_document(document, opening)
-        return _insert_placement(session, order_id, number, again, opening, started)
+        held = _insert_placement(session, order_id, number, again, opening, started)
+        _lock_cart(session, order_id, number, opening, cart)
+    return held
+
+
+def _lock_cart(session: Session, order_id: uuid.UUID, placement_number: int, opening: Opening, cart: Cart) -> None:
+    if cart.duplicate_window_seconds and not opening.offered.stopped:
+        lock_cart(session, order_id, placement_number, cart)
+    elif cart.duplicate_window_seconds and not cart.allow_duplicate:
+        refuse_locked(session, order_id, cart)
 
 
 def _insert_discounts(session: Session, order_id: uuid.UUID, opening: Opening) -> None:

@@ -57,7 +57,7 @@ def write_at_once(
     }
     locks = bool(cart.duplicate_window_seconds)
     if locks:
-        parameters |= locking_parameters(order["id"], cart)
+        parameters |= locking_parameters(order["id"], 1, cart)
     return _statement(locks_cart=locks, whatever_holds_it=cart.allow_duplicate).run(parameters)
 
 

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from orderapp.domain.customers import PhoneRules
-from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, Customer, LineRequest, OrderRequest
+from orderapp.domain.money import MAX_MINOR, Money
+from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, Customer, LineRequest, OrderRequest, RetryRequest
 from orderapp.domain.texts import can_be_seen, has_link, hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services.email_addresses import NoAddress, read_email
@@ -19,6 +20,8 @@ from orderapp.services.phone_numbers import NotTaken, read_phone
 # Codes travel in addresses and keys: what people print on a voucher, nothing else.
 CODE = re.compile(r"[A-Za-z0-9._:\-]+")
 QUANTITY_RANGE = f"Order 1 to {MAX_QUANTITY} of one product."
+AMOUNT_RANGE = f"Give an amount in minor units, from 0 to {MAX_MINOR}."
+CURRENCY = "Give the currency as three capital letters, such as EUR."
 LINES_RANGE = f"Order 1 to {MAX_LINES} different products at once."
 PHONE = (
     "With its country code after + or 00, or as it is dialled within the shop's own country. Premium, shared-cost, "
@@ -76,7 +79,46 @@ class LineSchema(Schema):
             raise ValidationError("Not a valid integer.", "quantity")
 
 
-class OrderSchema(Schema):
+class MoneySchema(Schema):
+    """An amount in minor units."""
+
+    class Meta:
+        """Unknown members are mistakes."""
+
+        unknown = RAISE
+
+    value = fields.Integer(required=True, strict=True, validate=validate.Range(0, MAX_MINOR, error=AMOUNT_RANGE))
+    currency = fields.String(required=True, validate=validate.Regexp(r"[A-Z]{3}\Z", error=CURRENCY))
+
+    @validates_schema(pass_original=True)
+    def _no_booleans(self, _data: Any, original: Any, **_kwargs: Any) -> None:
+        if isinstance(original, dict) and isinstance(original.get("value"), bool):
+            raise ValidationError("Not a valid integer.", "value")
+
+    @post_load
+    def _money(self, data: Any, **_kwargs: Any) -> Money:
+        return Money(data["value"], data["currency"])
+
+
+class WishesSchema(Schema):
+    """What is said beside an order's content: whether it may be one like another, and what it was shown to cost."""
+
+    class Meta:
+        """Unknown members are mistakes."""
+
+        unknown = RAISE
+
+    duplicate = fields.String(load_default="refuse", validate=validate.OneOf(["refuse", "allow"]))
+    expected_total = fields.Nested(
+        MoneySchema, metadata={"description": "What the customer was shown; where it is another, nothing is recorded"}
+    )
+
+
+class RetrySchema(WishesSchema):
+    """The body of a retry, if there is one."""
+
+
+class OrderSchema(WishesSchema):
     """A submission's content."""
 
     class Meta:
@@ -90,10 +132,9 @@ class OrderSchema(Schema):
     )
     coupon = Text(64, empty=True, load_default="")
     benefit = Text(64, empty=True, load_default="")
-    duplicate = fields.String(load_default="refuse", validate=validate.OneOf(["refuse", "allow"]))
 
 
-_ORDER = OrderSchema()  # made once: it keeps nothing of what it reads
+_ORDER, _RETRY = OrderSchema(), RetrySchema()  # made once: they keep nothing of what they read
 
 
 def read_order(data: Any, phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
@@ -116,20 +157,37 @@ def read_order(data: Any, phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
     if isinstance(lines, list) and len(lines) > MAX_LINES:
         # Before each of them is looked at: a flood of lines is one mistake, not thousands.
         raise InvalidRequest({"lines": [f"At most {MAX_LINES} different products can be ordered at once."]})
-    loaded, malformed = _load(data)
+    loaded, malformed = _load(data, _ORDER)
     errors: dict[str, list[str]] = {}
     customer = _customer(loaded.get("customer", {}), phones, errors)
     _check_codes(loaded, errors)
     merged = _merge(loaded.get("lines", []), errors)
     if errors or malformed:
         raise InvalidRequest(errors | malformed)
-    return OrderRequest(customer, merged, loaded["coupon"], loaded["benefit"], loaded["duplicate"] == "allow")
+    return OrderRequest(
+        customer,
+        merged,
+        loaded["coupon"],
+        loaded["benefit"],
+        loaded["duplicate"] == "allow",
+        loaded.get("expected_total"),
+    )
 
 
-def _load(data: dict[str, Any]) -> tuple[Mapping[str, Any], dict[str, list[str]]]:
+def read_retry(data: Any) -> RetryRequest:
+    """Check what is sent with a retry. Raises InvalidRequest, as for `read_order`."""
+    if not isinstance(data, dict):
+        raise InvalidRequest({"": ["A JSON object is expected."]})
+    loaded, malformed = _load(data, _RETRY)
+    if malformed:
+        raise InvalidRequest(malformed)
+    return RetryRequest(loaded["duplicate"] == "allow", loaded.get("expected_total"))
+
+
+def _load(data: dict[str, Any], schema: Schema) -> tuple[Mapping[str, Any], dict[str, list[str]]]:
     """Return what is well-formed, and what is wrong with the rest: so that everything can be said at once."""
     try:
-        return _ORDER.load(data), {}
+        return schema.load(data), {}
     except ValidationError as error:
         return cast(dict[str, Any], error.valid_data), _flat(error.messages)
 

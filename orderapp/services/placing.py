@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from orderapp.config import Settings
-from orderapp.domain.orders import LineRequest, OrderDocument, OrderRequest
+from orderapp.domain.orders import AS_ORDERED, LineRequest, OrderDocument, OrderRequest, RetryRequest
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
 from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, WrongState
@@ -38,7 +38,7 @@ from orderapp.services.opening import open_order, open_retry
 from orderapp.services.opening_rows import Opening
 from orderapp.services.order_view import OrderView, find_order, view_confirmed
 from orderapp.services.placement import Held, Stopped
-from orderapp.services.pricing import Priced, ask_for_discounts, price
+from orderapp.services.pricing import Priced, ask_for_discounts, price, refuse_another_total
 from orderapp.services.rate_limits import refuse_if_used_up
 from orderapp.services.standing import Standing
 from orderapp.services.submissions import SHOP, client_scope, find, take_over
@@ -98,7 +98,7 @@ class Placing:
                 under its key already is answered all the same: it tries nothing.
 
         Raises:
-            InvalidRequest, ProbableDuplicate, TooManyAttempts: nothing was recorded.
+            InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts: nothing was recorded.
             KeyReused, InProgress: nothing was done.
             DatabaseUnavailable: repeat with the same key.
 
@@ -113,15 +113,7 @@ class Placing:
         refuse_if_used_up(limits, before.counted)
         priced = price(request, before.products)
         opening = self._opening(scope, key, content_hash, request, priced, before.standing)
-        cart = Cart(
-            customer=request.customer,
-            coupon=request.coupon,
-            benefit=request.benefit,
-            client_id=client_id,
-            cart_hash=hash_cart(scope, request),
-            duplicate_window_seconds=self._settings.duplicate_window_seconds,
-            allow_duplicate=request.allow_duplicate,
-        )
+        cart = self._cart(scope, request, client_id)
         try:
             held = open_order(opening, cart)
         except IntegrityError:
@@ -132,8 +124,10 @@ class Placing:
             held = open_order(opening, cart)
         return self._go_on(held, opening.offered.stopped)
 
-    def retry(self, order_id: uuid.UUID, key: str, client_id: int | None = None) -> Placed:
-        """Place a failed order again, as a further placement with keys of its own.
+    def retry(
+        self, order_id: uuid.UUID, key: str, client_id: int | None = None, wishes: RetryRequest = AS_ORDERED
+    ) -> Placed:
+        """Place a failed order again, as a further placement with keys of its own, at the prices it was ordered at.
 
         Transaction, Idempotent because, If we die here: as for `submit`.
 
@@ -141,7 +135,8 @@ class Placing:
             NotFound: there is no such order.
             CompensationInProgress: the earlier placement still holds something; nothing was done.
             WrongState: the order isn't failed; nothing was done.
-            InvalidRequest, KeyReused, InProgress, DatabaseUnavailable: as for `submit`.
+            InvalidRequest, ProbableDuplicate, TotalChanged: nothing was recorded.
+            KeyReused, InProgress, DatabaseUnavailable: as for `submit`.
 
         """
         scope = SHOP if client_id is None else client_scope(client_id)
@@ -158,12 +153,15 @@ class Placing:
             raise self._why_not_again(order)
         with reading() as session:
             document = load_document(session, order_id)
-        request = _as_request(document)
+        request = replace(
+            as_request(document), allow_duplicate=wishes.allow_duplicate, expected_total=wishes.expected_total
+        )
         before = look_up(scope, key, [line.sku for line in request.lines])
         priced = replace(price(request, before.products), lines=document.lines, subtotal=document.subtotal)
         opening = self._opening(scope, key, content_hash, request, priced, before.standing)
         try:
-            held = open_retry(opening, order_id, order.placements, document)
+            cart = self._cart(scope, request, client_id)
+            held = open_retry(opening, order_id, order.placements, document, cart)
         except (IntegrityError, WrongState):
             # The same key at the same moment, and the other one came first; or else another key's retry did.
             known = self._answer_known(scope, key, content_hash)
@@ -178,6 +176,7 @@ class Placing:
         concerned = [system for system in self._systems.having(Part.BLOCKING) if system.concerns(request)]
         admission = admit(standing, concerned)
         offered = ask_for_discounts(request, priced.subtotal, self._systems, admission)
+        refuse_another_total(request, priced, offered)
         return Opening(
             scope,
             key,
@@ -187,6 +186,17 @@ class Placing:
             tuple(most_error_prone_first(concerned)),
             admission,
             self._settings.submission_lease_seconds,
+        )
+
+    def _cart(self, scope: str, request: OrderRequest, client_id: int | None) -> Cart:
+        return Cart(
+            customer=request.customer,
+            coupon=request.coupon,
+            benefit=request.benefit,
+            client_id=client_id,
+            cart_hash=hash_cart(scope, request),
+            duplicate_window_seconds=self._settings.duplicate_window_seconds,
+            allow_duplicate=request.allow_duplicate,
         )
 
     def _answer_known(self, scope: str, key: str, content_hash: ContentHash) -> Placed | None:
@@ -245,6 +255,7 @@ def _result_of(stopped: Stopped) -> Result:
     return Result.REFUSED if stopped.outcome is Outcome.REFUSED else Result.UNAVAILABLE
 
 
-def _as_request(document: OrderDocument) -> OrderRequest:
+def as_request(document: OrderDocument) -> OrderRequest:
+    """Return what the customer asked for with an order."""
     lines = tuple(LineRequest(line.sku, line.quantity) for line in document.lines)
     return OrderRequest(document.customer, lines, document.coupon, document.benefit)

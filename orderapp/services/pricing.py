@@ -11,7 +11,7 @@ from orderapp.domain import discounts
 from orderapp.domain.money import MAX_MINOR, Money
 from orderapp.domain.orders import Discount, Line, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote
-from orderapp.errors import InvalidRequest
+from orderapp.errors import InvalidRequest, TotalChanged
 from orderapp.services.admission import Admission
 from orderapp.services.looking_up import Sold
 from orderapp.services.placement import Stopped, Try
@@ -66,6 +66,21 @@ def price(request: OrderRequest, products: Mapping[str, Sold]) -> Priced:
     if subtotal.minor > MAX_MINOR:
         raise InvalidRequest({"lines": ["An order of this size can't be placed here; please talk to us."]})
     return Priced(lines, subtotal)
+
+
+def refuse_another_total(request: OrderRequest, priced: Priced, offered: Offered) -> None:
+    """Raise TotalChanged where the customer was shown something else than the order would cost.
+
+    Where the discounts couldn't be asked for, the total is bounded by what the lines cost, and nothing is charged yet.
+    """
+    taken_off = sum(one.amount.minor for one in offered.discounts)
+    total = replace(priced.subtotal, minor=priced.subtotal.minor - taken_off)
+    expected, expected_subtotal = request.expected_total, request.expected_subtotal
+    another = expected is not None and expected != total
+    if another and expected is not None and offered.stopped and (request.coupon or request.benefit):
+        another = expected.currency != total.currency or expected.minor > total.minor
+    if another or (expected_subtotal is not None and expected_subtotal != priced.subtotal):
+        raise TotalChanged(total, priced.lines, offered.discounts)
 
 
 def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, admission: Admission) -> Offered:

@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 # How many rows one pass takes up: a pass stays short, and the next one follows at once where there is more.
 BATCH = 100
+# A cart counts from the end of its order as well: two of the longest leases cover a placement that was resumed.
+CART_LOCKS_KEPT_SECONDS = 7200
 
 WORKER_DIED = Answer(
     Outcome.UNKNOWN,
@@ -82,7 +84,7 @@ def repair(settings: Settings) -> Repaired:
 def tidy() -> None:
     """Delete what has run out and means nothing any more: cart locks and counters. Transaction: one, committed here."""
     with writing() as session:
-        session.execute(delete(CartLock).where(CartLock.expires_at < db_now()))
+        session.execute(delete(CartLock).where(CartLock.expires_at < db_now(-CART_LOCKS_KEPT_SECONDS)))
         session.execute(delete(RateCounter).where(RateCounter.window_ends_at < db_now()))
 
 

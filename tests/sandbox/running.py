@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,11 @@ class RunningSandbox:
     def set(self, section: str, key: str, value: float) -> None:
         """Set a number in a table: stock by SKU, coupons by code, benefits by `MEMBER/CODE`, options by name."""
         self._checked(requests.post, f"/state/{section}", json={"key": key, "value": value})
+
+    def change(self, statement: str, *values: object) -> None:
+        """Change what a system has in store behind its back, with a statement on the sandbox's own tables."""
+        with closing(sqlite3.connect(self.settings.data, timeout=CALL_SECONDS)) as connection, connection:
+            connection.execute(statement, values)
 
     def rows(self, section: str) -> list[dict[str, Any]]:
         """Return a table: stock, coupons, redemptions, members, benefits, texts, mails, or a keyed collection."""

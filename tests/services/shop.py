@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 
 from orderapp.config import Settings
-from orderapp.domain.orders import Effect
+from orderapp.domain.orders import Effect, RetryRequest
 from orderapp.domain.states import OrderState, TaskState
 from orderapp.models import (
     Attempt,
@@ -95,9 +95,9 @@ class Shop:
         request = read_order(self.content(**members) if content is None else content)
         return Placing(self.settings).submit(request, key or uuid.uuid4().hex, client_id)
 
-    def retry(self, order_id: uuid.UUID, key: str | None = None) -> Placed:
+    def retry(self, order_id: uuid.UUID, key: str | None = None, **wishes: Any) -> Placed:
         """Try a failed order again."""
-        return Placing(self.settings).retry(order_id, key or uuid.uuid4().hex)
+        return Placing(self.settings).retry(order_id, key or uuid.uuid4().hex, wishes=RetryRequest(**wishes))
 
     def cancel(self, order_id: uuid.UUID) -> OrderView:
         """Cancel a confirmed order."""
@@ -218,6 +218,17 @@ class Shop:
         self._execute(update(Task).where(Task.lease_until.is_not(None)), lease_until=db_now(-0.01))
 
     def let_cart_locks_expire(self) -> None:
+        """Do as if the window had passed since each order was begun and decided."""
+        window_seconds = self.settings.duplicate_window_seconds
+        self._execute(update(CartLock), expires_at=db_now(-0.01))
+        decided = update(Placement).where(Placement.decided_at.is_not(None))
+        self._execute(decided, decided_at=db_now(-window_seconds - 0.01))
+
+    def change_price(self, sku: str, price_minor: int) -> None:
+        self._execute(update(Product).where(Product.sku == sku), price_minor=price_minor)
+
+    def let_cart_locks_of_the_beginning_expire(self) -> None:
+        """Do as if the window had passed since each order was begun."""
         self._execute(update(CartLock), expires_at=db_now(-0.01))
 
     def age_orders(self, seconds: float, *order_ids: uuid.UUID) -> None:

@@ -15,13 +15,14 @@ import pytest
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
-from orderapp.errors import InProgress, OrderappError
+from orderapp.errors import InProgress, OrderappError, ProbableDuplicate
 from orderapp.services import staff_acts
 from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.placing import Placed
 from orderapp.services.recovering import repair
 from orderapp.services.running import run_task
 from orderapp.systems.base import Part
-from tests.services.scripted import Killed, Scripted, does_it_and_dies, does_it_then
+from tests.services.scripted import Killed, Scripted, answers, does_it_and_dies, does_it_then
 from tests.services.shop import Shop
 from tests.services.watching import watching
 
@@ -105,6 +106,40 @@ def points() -> Scripted:
 @pytest.fixture
 def bank() -> Scripted:
     return Scripted("bank", Part.SETTLE)
+
+
+@pytest.mark.parametrize("retry_first", [True, False])
+def test_trying_again_while_the_same_cart_is_ordered_in_another_tab(
+    empty_shop: Shop, stock: Scripted, retry_first: bool
+) -> None:
+    shop = empty_shop.with_systems(stock)
+    came: list[str] = []
+    held = [0]
+
+    def prepare() -> tuple[Deed, Deed]:
+        content = shop.content()
+        stock.acts.append(answers(Outcome.REFUSED, "out_of_stock", repeatable=False))
+        failed = shop.submit(content=content).order
+        deeds = (
+            lambda: came.append(_result_of(lambda: shop.retry(failed.id))),
+            lambda: came.append(_result_of(lambda: shop.submit(content=content))),
+        )
+        return deeds if retry_first else (deeds[1], deeds[0])
+
+    def check() -> None:
+        held.append(stock.held)
+        assert sorted(came) == ["confirmed", "probable_duplicate"]
+        assert held[-1] - held[-2] == 1
+        came.clear()
+
+    every_interleaving(shop, prepare, check)
+
+
+def _result_of(place: Callable[[], Placed]) -> str:
+    try:
+        return place().result.value
+    except ProbableDuplicate as error:
+        return error.code
 
 
 def test_cancelling_while_a_worker_begins_to_settle(empty_shop: Shop, stock: Scripted, bank: Scripted) -> None:
