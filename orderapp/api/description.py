@@ -77,7 +77,6 @@ def _operations() -> dict[str, dict[str, dict[str, Any]]]:
     submission = _placed() | _problems()
     one_order = _problem(404, "No such order, or not placed by this client: not_found")
     body = {"required": True, "content": {"application/json": {"schema": order_request.OrderSchema}}}
-    wishes = order_request.RetrySchema
     return {
         "/products": {"get": _operation("listProducts", "What is for sale", _answer(200, "Products", ProductsSchema))},
         "/orders": {
@@ -87,16 +86,7 @@ def _operations() -> dict[str, dict[str, dict[str, Any]]]:
         "/orders/{order_id}": {
             "get": _operation("getOrder", "See an order", _answer(200, "The order") | one_order, ID_PARAMETER)
         },
-        "/orders/{order_id}/retry": {
-            "post": _operation(
-                "retryOrder",
-                "Place a failed order again, at the prices it was ordered at",
-                submission | one_order | _body_problems(),
-                ID_PARAMETER,
-                KEY_PARAMETER,
-            )
-            | {"requestBody": {"required": False, "content": {"application/json": {"schema": wishes}}}}
-        },
+        "/orders/{order_id}/retry": {"post": _retry(submission | one_order | _body_problems())},
         "/orders/{order_id}/cancel": {
             "post": _operation(
                 "cancelOrder",
@@ -118,6 +108,12 @@ def _operations() -> dict[str, dict[str, dict[str, Any]]]:
             }
         },
     }
+
+
+def _retry(responses: dict[str, Any]) -> dict[str, Any]:
+    summary = "Place a failed order again, at the prices it was ordered at"
+    body = {"required": False, "content": {"application/json": {"schema": order_request.RetrySchema}}}
+    return _operation("retryOrder", summary, responses, ID_PARAMETER, KEY_PARAMETER) | {"requestBody": body}
 
 
 def _operation(name: str, summary: str, responses: dict[str, Any], *parameters: Any) -> dict[str, Any]:
