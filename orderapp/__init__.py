@@ -24,10 +24,11 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     """
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from orderapp import admin, api, capacity, cli, request_ids, security_headers, web
+    from orderapp import admin, api, capacity, cli, hosts, request_ids, security_headers, web
     from orderapp.application import Application
     from orderapp.client_addresses import ClientAddresses
     from orderapp.extensions import csrf, db, migrate
+    from orderapp.owners_files import make_folder
     from orderapp.services import database
 
     variables = os.environ if variables is None else variables
@@ -43,6 +44,9 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     )
     app.config.update(
         SECRET_KEY=settings.secret_key,
+        SECRET_KEY_FALLBACKS=list(settings.old_secret_keys),
+        # Flask-WTF signs with the last of them, and takes any.
+        WTF_CSRF_SECRET_KEY=[*settings.old_secret_keys, settings.secret_key],
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings.database_url),
         MAX_CONTENT_LENGTH=262_144,  # the largest order that is accepted is about 20 kB
@@ -58,8 +62,9 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.wsgi_app = ClientAddresses(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     if settings.database_url.startswith("sqlite"):
-        instance.mkdir(parents=True, exist_ok=True)
+        make_folder(instance)
     request_ids.init_app(app, believe_proxy=settings.proxy_sets_request_id)
+    hosts.init_app(app, settings.public_url)
     security_headers.init_app(app, only_https=settings.secure_cookies)
     capacity.init_app(app)
     db.init_app(app)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-import pika
 from flask import current_app
 from phonenumbers import SUPPORTED_REGIONS
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
+from orderapp.addresses import database_url, is_encrypted, passwords_in, rabbitmq_urls
 from orderapp.domain.customers import PhoneRules
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.registry import Systems
-from orderapp.systems.settings import Environment, is_loopback
+from orderapp.systems.settings import Environment
 
 ROOT = Path(__file__).resolve().parent.parent
 # What people put into a secret when they mean to change it later.
 WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "password"})
+# 128 bits as hexadecimal digits; what `secrets.token_hex()` gives has 64 of them.
+SAFE_SECRET_CHARACTERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,9 @@ class Settings:
 
     production: bool
     secret_key: str
+    old_secret_keys: tuple[str, ...]  # what they have signed is still believed; nothing new is signed with them
     database_url: str
+    database_encrypted: bool
     rabbitmq_urls: tuple[str, ...]
     submission_lease_seconds: float
     task_lease_seconds: float
@@ -49,6 +51,7 @@ class Settings:
     public_url: str
     sandbox_url: str
     systems: Systems
+    secrets: tuple[str, ...] = field(repr=False)  # whatever must not be shown of all these
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Settings:
@@ -68,11 +71,14 @@ class Settings:
             raise ConfigurationError("FLASK_DEBUG: the debugger runs anybody's code; it can't be on in production")
         backoff = backoff_from(env, "", Backoff(base_seconds=2, max_seconds=3600, attempts=12))
         public_url = env.address("PUBLIC", {"https": True, "http": False})
+        address = database_url(env, instance_folder(variables) / "orderapp.db")
         settings = cls(
             production=production,
             secret_key=_secret_key(env),
-            database_url=_database_url(env),
-            rabbitmq_urls=_rabbitmq_urls(env),
+            old_secret_keys=_old_secret_keys(env),
+            database_url=address,
+            database_encrypted=is_encrypted(address, variables),
+            rabbitmq_urls=rabbitmq_urls(env),
             submission_lease_seconds=env.number("SUBMISSION_LEASE_SECONDS", 30, 0.1, 3600),
             task_lease_seconds=env.number("TASK_LEASE_SECONDS", 60, 0.1, 1500),  # brokers end work after 30 minutes
             timer_interval_seconds=env.number("TIMER_INTERVAL_SECONDS", 1, 0.01, 3600),
@@ -88,6 +94,7 @@ class Settings:
             public_url=public_url,
             sandbox_url="" if production else env.text("SANDBOX_URL"),
             systems=Systems.from_environment(env, backoff),
+            secrets=_secrets_in(variables),
         )
         settings._refuse_short_leases()
         return settings
@@ -176,45 +183,34 @@ def _secret_key(env: Environment) -> str:
         )
     if key.lower() in WEAK_SECRETS:
         raise ConfigurationError("SECRET_KEY: this one is guessed at the first try; use a random one")
+    _refuse_short_key("SECRET_KEY", key)
     return key
 
 
-def _database_url(env: Environment) -> str:
-    default = f"sqlite:///{instance_folder(env.variables) / 'orderapp.db'}"
-    url = env.text("DATABASE_URL", default)
-    # What hosting platforms hand out names no driver.
-    for short in ("postgresql://", "postgres://"):
-        if url.startswith(short):
-            url = "postgresql+psycopg://" + url.removeprefix(short)
-    if not url.startswith(("postgresql+psycopg://", "sqlite:///")):
-        raise ConfigurationError("DATABASE_URL: begins neither with postgresql+psycopg:// nor with sqlite:///")
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise ConfigurationError("DATABASE_URL: not an address") from error
-    if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise ConfigurationError("DATABASE_URL: SQLite needs a file, which all processes share")
-    remote = parsed.host
-    open_wire = remote and not is_loopback(remote) and "sslmode=disable" in url
-    if env.production and open_wire and not env.flag("DATABASE_ALLOW_UNENCRYPTED"):
+def _old_secret_keys(env: Environment) -> tuple[str, ...]:
+    """Return the keys that were replaced, from `SECRET_KEY_OLD`, joined by `;`."""
+    keys = tuple(key.strip() for key in env.text("SECRET_KEY_OLD").split(";") if key.strip())
+    if env.production:
+        for key in keys:
+            # Whoever guesses it signs with it, for as long as it is believed.
+            _refuse_short_key("SECRET_KEY_OLD", key)
+    return keys
+
+
+def _secrets_in(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return every value that must not be shown: keys, tokens, passwords, and those inside addresses."""
+    found = set()
+    for name, value in variables.items():
+        if name.startswith("SECRET_KEY") or name.endswith(("_TOKEN", "PASSWORD")):
+            found |= {value.strip(), *(part.strip() for part in value.split(";"))}
+        elif name.endswith("_URL"):
+            found |= {password for address in (value, *value.split(";")) for password in passwords_in(address.strip())}
+    return tuple(sorted(found - {""}, key=len, reverse=True))
+
+
+def _refuse_short_key(variable: str, key: str) -> None:
+    if len(key) < SAFE_SECRET_CHARACTERS:
         raise ConfigurationError(
-            "DATABASE_URL: sslmode=disable to another host; set DATABASE_ALLOW_UNENCRYPTED=1 if that is meant"
+            f"{variable}: has {len(key)} characters, which can be guessed; it needs {SAFE_SECRET_CHARACTERS} "
+            "random ones or more"
         )
-    return url
-
-
-def _rabbitmq_urls(env: Environment) -> tuple[str, ...]:
-    urls = tuple(url.strip() for url in env.text("RABBITMQ_URL").split(";") if url.strip())
-    if env.text("RABBITMQ_URL") and not urls:
-        raise ConfigurationError("RABBITMQ_URL: holds no address")
-    for number, url in enumerate(urls):
-        name = f"RABBITMQ_URL part {number + 1}" if len(urls) > 1 else "RABBITMQ_URL"
-        checked = Environment({**env.variables, name: url}, env.production)
-        checked.address("RABBITMQ", {"amqps": True, "amqp": False}, variable=name, permits=("login", "query"))
-        try:
-            pika.URLParameters(url)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"{name}: has a user without a password, or an option that isn't understood"
-            ) from error
-    return urls

@@ -26,6 +26,7 @@ from orderapp import create_app
 from orderapp.config import ROOT, instance_folder
 from orderapp.errors import InvalidRequest, OrderappError
 from orderapp.models import Role
+from orderapp.owners_files import make_folder
 from orderapp.sandbox.environment import environment
 from orderapp.services.catalogue import list_products
 from orderapp.services.products import import_products
@@ -47,7 +48,7 @@ def main() -> int:
         _die_with_parent()
     port = _port()
     instance = instance_folder(os.environ)
-    instance.mkdir(parents=True, exist_ok=True)
+    make_folder(instance)
     remembered = _remembered(instance / "development.json")
     sandbox_port, smtp_port = _free_port(port + 1), _free_port(port + 2)
     sandbox_url = f"http://{HOST}:{sandbox_port}"

@@ -14,11 +14,41 @@ from orderapp.errors import ConfigurationError
 SECRET_KEY = "3f" * 32
 ELSEWHERE = "https://inventory.example"
 
+# Where what is sent to the database may be read on the way, however that is spelt.
+OPEN_DATABASES: list[tuple[str, dict[str, str]]] = [
+    ("db.example/orders", {}),
+    ("db.example/orders?sslmode=disable", {}),
+    ("db.example/orders?sslmode=allow", {}),
+    ("db.example/orders?sslmode=prefer", {}),
+    ("db.example/orders?sslmode=%64isable", {}),
+    ("db.example/orders?sslmode=REQUIRE", {}),
+    ("db.example/orders?%73slmode=disable", {}),
+    ("me:p%40ss@db.example/orders", {}),
+    ("[2001:db8::1]/orders", {}),
+    ("127.0.0.1,db.example/orders", {}),
+    ("/orders?host=db.example", {}),
+    ("/orders?host=%64b.example&sslmode=disable", {}),
+    ("127.0.0.1/orders?host=db.example", {}),
+    ("/orders?host=127.0.0.1:5432&host=db.example:5432", {}),
+    ("/orders?host=/run/postgresql,db.example", {}),
+    ("127.0.0.1/orders?hostaddr=198.51.100.1", {}),
+    ("/orders?service=shop", {}),
+    ("/orders?service=shop", {"PGSSLMODE": "require"}),
+    ("/orders?conninfo=host%3Ddb.example", {}),
+    ("/orders", {"PGHOST": "db.example"}),
+    ("/orders", {"PGHOSTADDR": "198.51.100.1"}),
+    ("/orders", {"PGSERVICE": "shop"}),
+    ("db.example/orders?sslmode=disable", {"PGSSLMODE": "require"}),
+]
+
 # What is set, and the line that it stops the process with.
 WRONG: list[tuple[dict[str, str], str]] = [
     ({"SECRET_KEY": ""}, "SECRET_KEY: not set; make one with:"),
     ({"SECRET_KEY": "dev"}, "SECRET_KEY: this one is guessed at the first try"),
     ({"SECRET_KEY": " ChangeMe "}, "SECRET_KEY: this one is guessed at the first try"),
+    ({"SECRET_KEY": "3f" * 15 + "3"}, "SECRET_KEY: has 31 characters, which can be guessed; it needs 32 random ones"),
+    ({"SECRET_KEY_OLD": "3f" * 15}, "SECRET_KEY_OLD: has 30 characters, which can be guessed"),
+    ({"SECRET_KEY_OLD": f"{SECRET_KEY}; short"}, "SECRET_KEY_OLD: has 5 characters, which can be guessed"),
     ({"FLASK_DEBUG": "1"}, "FLASK_DEBUG: the debugger runs anybody's code"),
     ({"FLASK_DEBUG": "maybe"}, "FLASK_DEBUG: 'maybe' is neither 1 nor 0"),
     ({"ORDERAPP_MODE": "prod"}, "ORDERAPP_MODE: 'prod' is neither production nor development"),
@@ -26,7 +56,21 @@ WRONG: list[tuple[dict[str, str], str]] = [
     ({"DATABASE_URL": "postgresql://db.example:port/orders"}, "DATABASE_URL: not an address"),
     ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL: SQLite needs a file"),
     ({"DATABASE_URL": "sqlite:///"}, "DATABASE_URL: SQLite needs a file"),
-    ({"DATABASE_URL": "postgresql://db.example/orders?sslmode=disable"}, "DATABASE_URL: sslmode=disable to another"),
+    ({"DATABASE_URL": "sqlite:////tmp/what?is/orders.db"}, "DATABASE_URL: has a ? in it; in the name of a file, write"),
+    ({"DATABASE_URL": "sqlite:////tmp/orders.db?uri=true"}, "DATABASE_URL: has a ? in it"),
+    *(
+        (
+            {"DATABASE_URL": f"postgresql://{address}", **more},
+            "DATABASE_URL: names another host without sslmode=require",
+        )
+        for address, more in OPEN_DATABASES
+    ),
+    ({"DATABASE_URL": "postgresql://me:pa@ss@127.0.0.1/orders"}, "DATABASE_URL: has an @ in its host or name"),
+    (
+        {"DATABASE_URL": "postgresql://127.0.0.1/o?sslmode=require&sslmode=disable"},
+        "DATABASE_URL: names an option twice",
+    ),
+    ({"DATABASE_URL": "postgresql://127.0.0.1/o?ssl_mode=require"}, "DATABASE_URL: has an option that PostgreSQL's"),
     ({"RABBITMQ_URL": "rabbit.example"}, "RABBITMQ_URL: not an address that begins with amqps:// or amqp://"),
     ({"RABBITMQ_URL": "http://rabbit.example"}, "RABBITMQ_URL: not an address that begins with"),
     ({"RABBITMQ_URL": "amqp://"}, "RABBITMQ_URL: not an address that begins with"),
@@ -35,6 +79,18 @@ WRONG: list[tuple[dict[str, str], str]] = [
     ({"RABBITMQ_URL": ";"}, "RABBITMQ_URL: holds no address"),
     ({"RABBITMQ_URL": "amqp://127.0.0.1?heartbeat=often"}, "RABBITMQ_URL: has a user without a password, or an option"),
     ({"RABBITMQ_URL": "amqp://guest@127.0.0.1"}, "RABBITMQ_URL: has a user without a password"),
+    *(
+        (
+            {"RABBITMQ_URL": f"{address}rabbit.example"},
+            "RABBITMQ_URL: the account guest, which every RabbitMQ begins with",
+        )
+        for address in ("amqps://", "amqps://guest:guest@", "amqps://guest:other@", "amqps://%67uest:guest@")
+    ),
+    ({"RABBITMQ_URL": "amqps://h", "RABBITMQ_ALLOW_UNENCRYPTED": "1"}, "RABBITMQ_URL: the account guest"),
+    ({"RABBITMQ_URL": "amqp://127.0.0.1;amqps://h"}, "RABBITMQ_URL part 2: the account guest"),
+    ({"RABBITMQ_URL": "amqp://me:12/ss@127.0.0.1"}, "RABBITMQ_URL: has an @ after the host; in a password, write %40"),
+    ({"RABBITMQ_URL": "amqp://me:12?ss@127.0.0.1"}, "RABBITMQ_URL: has an @ after the host"),
+    ({"SMTP_URL": "smtps://me:12#ss@mail.example"}, "SMTP_URL: has an @ after the host"),
     ({"RABBITMQ_URL": "amqp://rabbit.example"}, "RABBITMQ_URL: amqp:// to another host is not encrypted"),
     ({"SUBMISSION_LEASE_SECONDS": "half a minute"}, "SUBMISSION_LEASE_SECONDS: 'half a minute' is not a number"),
     ({"SUBMISSION_LEASE_SECONDS": "nan"}, "SUBMISSION_LEASE_SECONDS: nan is not between"),
@@ -125,11 +181,19 @@ WRONG: list[tuple[dict[str, str], str]] = [
 RIGHT: list[dict[str, str]] = [
     {},
     {"ORDERAPP_MODE": ""},
-    {"DATABASE_URL": "postgres://db.example/orders"},
+    {"DATABASE_URL": "postgres://db.example/orders?sslmode=require"},
+    {"DATABASE_URL": "postgres:///orders?host=db.example&sslmode=verify-full"},
+    {"DATABASE_URL": "postgres:///orders?service=shop&sslmode=require"},
+    {"DATABASE_URL": "postgres://db.example/orders", "PGSSLMODE": "verify-ca"},
+    {"DATABASE_URL": "postgres:///orders"},
+    {"DATABASE_URL": "postgres:///orders?host=/run/postgresql", "PGHOST": "db.example"},
+    {"DATABASE_URL": "postgres://[::1]/orders"},
+    {"DATABASE_URL": "postgres:///orders?host=127.0.0.1:5432&host=localhost:5433"},
+    {"SECRET_KEY_OLD": f"{'4e' * 32};{'5d' * 32}"},
     {"DATABASE_URL": "postgresql://127.0.0.1/orders?sslmode=disable"},
     {"DATABASE_URL": "postgresql://db.example/orders?sslmode=disable", "DATABASE_ALLOW_UNENCRYPTED": "1"},
     {"RABBITMQ_URL": "amqp://localhost; amqps://user:pass@rabbit.example/%2F?heartbeat=15"},
-    {"RABBITMQ_URL": "amqp://rabbit.example", "RABBITMQ_ALLOW_UNENCRYPTED": "yes"},
+    {"RABBITMQ_URL": "amqp://me:pass@rabbit.example", "RABBITMQ_ALLOW_UNENCRYPTED": "yes"},
     {"INVENTORY_URL": "http://127.0.0.1:9001/inventory/"},
     {"SMTP_URL": "smtps://me:pa%20ss@mail.example", "MAIL_FROM": "Our shop <shop@shop.example>"},
     {"MAIL_FROM": "shop@localhost"},

@@ -37,7 +37,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 def app(database_url: str) -> Iterator[Flask]:
-    made = create_app({"SECRET_KEY": "a secret for tests alone", "DATABASE_URL": database_url})
+    made = create_app({"SECRET_KEY": "a secret for tests alone, and long enough", "DATABASE_URL": database_url})
     with made.app_context():
         yield made
         db.engine.dispose()
@@ -69,7 +69,7 @@ def test_two_that_migrate_at_once_take_turns(app: Flask) -> None:
     command = [sys.executable, "-m", "flask", "db", "upgrade"]
     variables = {
         "PATH": str(Path(sys.executable).parent),
-        "SECRET_KEY": "a secret for tests alone",
+        "SECRET_KEY": "a secret for tests alone, and long enough",
         "DATABASE_URL": app.config["SQLALCHEMY_DATABASE_URI"],
     }
     running = [subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.DEVNULL) for _ in range(2)]

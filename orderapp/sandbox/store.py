@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, LifoQueue
 
+from orderapp.owners_files import keep_to_owner, make_folder
+
 SCHEMA = Path(__file__).with_name("schema.sql")
 BUSY_SECONDS = (
     5  # only another process (somebody with a shell in the file) can make us wait; longer is a fault worth seeing
@@ -20,7 +22,8 @@ class Store:
     """The open file. Safe to use from any number of threads; connections are kept and lent to one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        keep_to_owner(path)
         self._path = path
         self._writing = threading.Lock()  # queues our own writers in order, where SQLite would have them poll
         self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -14,6 +15,7 @@ from orderapp.services.archived_rows import FORMAT
 
 OWNER_ONLY = 0o600  # customers' names and addresses are in it
 BEGINNING = f'{{"format":"{FORMAT}"'.encode()
+PASSING = getattr(os, "O_PATH", os.O_RDONLY)  # some may be passed through, but not read
 BACKWARDS_BYTES = 65_536  # read at a time when looking for the last line's beginning
 
 
@@ -46,7 +48,8 @@ def opened(path: Path) -> Iterator[ArchiveFile]:
     A last line that was cut off, by a death while it was written, is taken off: its order was not deleted.
 
     Raises:
-        ArchiveUnusable: it can't be opened, others may read it, another process adds to it, or it holds something else.
+        ArchiveUnusable: it can't be opened, others may read or change it or a folder on the way to it, a link
+            is on that way, another process adds to it, or it holds something else.
 
     """
     try:
@@ -65,18 +68,62 @@ def opened(path: Path) -> Iterator[ArchiveFile]:
 
 
 def _open(path: Path) -> int:
-    """Open the file; one that is made is there after a power cut as well."""
-    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK  # not to wait for somebody at a pipe's other end
+    """Open the file in a folder that nobody else can change; one that is made is there after a power cut as well."""
+    # Not to follow a link, nor to wait for somebody at a pipe's other end.
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    folder = _open_folder(path)
     try:
-        return os.open(path, flags)
-    except FileNotFoundError:
-        made = os.open(path, flags | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+        try:
+            return os.open(path.name, flags, dir_fd=folder)
+        except FileNotFoundError:
+            made = os.open(path.name, flags | os.O_CREAT | os.O_EXCL, OWNER_ONLY, dir_fd=folder)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _unusable(path, "it is a link; name the file itself") from error
+            raise
         os.fsync(folder)
+        return made
     finally:
         os.close(folder)
-    return made
+
+
+def _open_folder(path: Path) -> int:
+    """Go down to the file's folder, one step after the other and over no link, and return it open.
+
+    Whoever can write to a folder on the way puts another one in its place; a sticky one (/tmp) keeps what is ours.
+    """
+    parts = Path.cwd().joinpath(path).parts
+    if path.name in ("", ".", ".."):
+        raise _unusable(path, "it is no file")
+    folder = os.open(parts[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for count in range(2, len(parts)):
+            last = count == len(parts) - 1
+            above, folder = folder, _step_down(path, folder, Path(*parts[:count]), reading=last)
+            os.close(above)
+            _refuse_open_folder(path, folder, Path(*parts[:count]), may_be_sticky=not last)
+    except BaseException:
+        os.close(folder)
+        raise
+    return folder
+
+
+def _step_down(path: Path, folder: int, below: Path, *, reading: bool) -> int:
+    access = os.O_RDONLY if reading else PASSING
+    try:
+        return os.open(below.name, access | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except NotADirectoryError as error:
+        if stat.S_ISLNK(os.stat(below.name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise _unusable(path, f"{below} is a link; name the folder that it leads to") from error
+        raise
+
+
+def _refuse_open_folder(path: Path, folder: int, name: Path, *, may_be_sticky: bool) -> None:
+    found = os.fstat(folder)
+    if found.st_uid not in (0, os.geteuid()):
+        raise _unusable(path, f"the folder {name} is another user's, who could put another file in its place")
+    if found.st_mode & 0o022 and not (may_be_sticky and found.st_mode & stat.S_ISVTX):
+        raise _unusable(path, f"others may write to the folder {name}; `chmod go-w {name}` first, or choose another")
 
 
 def _refuse_strange(path: Path, descriptor: int) -> None:
@@ -87,6 +134,10 @@ def _refuse_strange(path: Path, descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise _unusable(path, "another process adds to it right now") from error
+    if found.st_uid != os.geteuid():
+        raise _unusable(path, "it is another user's, who would read the orders; move it away first")
+    if found.st_nlink > 1:
+        raise _unusable(path, "it has another name somewhere (a hard link), where others may find it")
     if found.st_mode & 0o077:
         raise _unusable(path, f"others may read it; `chmod 600 {path}` first")
     beginning = os.pread(descriptor, len(BEGINNING), 0)

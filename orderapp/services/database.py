@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from flask import Flask, current_app
@@ -25,6 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
+from orderapp.owners_files import keep_to_owner
 from orderapp.services.connection_settings import LOCK_WAIT_SECONDS, pin
 
 # What PostgreSQL says of a table or column that isn't there: its migration hasn't run yet (SQLite says it otherwise).
@@ -172,6 +174,7 @@ def prepare(app: Flask) -> None:
     engine: Engine = db.engine
     given_up = threading.Event()
     if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", _keep_to_owner)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_on_sqlite)
     else:
@@ -224,6 +227,11 @@ def _set_up_postgresql(connection: Any, _record: Any) -> None:
 def _begin_on_postgresql(connection: Any) -> None:
     if not connection.get_execution_options().get("orderapp_commits_itself"):
         connection.exec_driver_sql("BEGIN")
+
+
+def _keep_to_owner(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+    # Before SQLite makes it with the mode of whoever's umask this is.
+    keep_to_owner(Path(arguments[0]))
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -38,6 +38,11 @@ SPOILT = (
         "invalid indexes, which keep nothing unique: {}",
     ),
 )
+# How many of the tables that nothing is deleted from belong to a role that ours may act for.
+OWNED = (
+    "SELECT count(*) FROM pg_class WHERE oid IN (to_regclass('audit_entries'), to_regclass('attempts')) "
+    "AND pg_has_role(relowner, 'USAGE')"
+)
 # As each of our connections sets them on SQLite; one that was built without a part leaves it off without a word.
 OF_SQLITE = {"foreign_keys": 1, "synchronous": 2, "journal_mode": "wal", "encoding": "UTF-8"}
 
@@ -88,6 +93,11 @@ def _doubtful_on_postgresql(connection: Connection) -> Iterator[str]:
         yield f"PostgreSQL {version} gets no corrections any more"
     if connection.execute(text("SHOW autovacuum")).scalar_one() != "on":
         yield "autovacuum is off: tables grow, and statements get slow"
+    if connection.execute(text(OWNED)).scalar_one():
+        yield (
+            "our role owns the tables, so whoever breaks in could switch off what protects the history "
+            "(docs/production.md, Two roles)"
+        )
 
 
 def _wrong_on_sqlite(connection: Connection) -> Iterator[str]:

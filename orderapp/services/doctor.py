@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import current_app
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from orderapp.config import Settings
+from orderapp.addresses import sqlite_file
+from orderapp.config import SAFE_SECRET_CHARACTERS, Settings
+from orderapp.domain.masking import mask
 from orderapp.domain.outcome import Outcome
 from orderapp.errors import DatabaseUnavailable
+from orderapp.owners_files import readable_by_others
 from orderapp.services.broker_check import BrokerState, look_at_broker
 from orderapp.services.database import reading
 from orderapp.services.database_check import DatabaseState, look_at_database
 from orderapp.systems.base import System
-from orderapp.systems.settings import is_loopback
-
-# 128 bits as hexadecimal digits; what `secrets.token_hex()` gives has 64 of them.
-SAFE_SECRET_CHARACTERS = 32
-ENCRYPTING_SSL_MODES = frozenset({"require", "verify-ca", "verify-full"})  # the others of libpq fall back to plain text
 
 
 class State(StrEnum):
@@ -50,6 +47,12 @@ def examine(settings: Settings) -> Iterator[Check]:
     Changes nothing, here or elsewhere. Takes at most the systems' time-outs and a few seconds.
     """
     yield _configuration(settings)
+    for check in _dependencies(settings):
+        # Drivers and systems write what they like, and some repeat what they were given.
+        yield replace(check, detail=mask(check.detail, settings.secrets))
+
+
+def _dependencies(settings: Settings) -> Iterator[Check]:
     yield _database(settings)
     yield _broker(settings)
     for system in settings.systems.values():
@@ -63,15 +66,18 @@ def _configuration(settings: Settings) -> Check:
 
 
 def _weak_settings(settings: Settings) -> Iterator[str]:
-    for name, secret in (("SECRET_KEY", settings.secret_key), ("METRICS_TOKEN", settings.metrics_token)):
-        if secret and len(secret) < SAFE_SECRET_CHARACTERS:
-            yield f"{name} has {len(secret)} characters; {SAFE_SECRET_CHARACTERS} random ones or more can't be guessed"
+    if 0 < len(settings.metrics_token) < SAFE_SECRET_CHARACTERS:
+        yield (
+            f"METRICS_TOKEN has {len(settings.metrics_token)} characters; {SAFE_SECRET_CHARACTERS} random ones or more "
+            "can't be guessed"
+        )
     if not settings.secure_cookies:
         yield "PUBLIC_URL is not an https:// address, so cookies travel over unencrypted connections too"
-    address = make_url(settings.database_url)
-    encrypted = str(address.query.get("sslmode", "")) in ENCRYPTING_SSL_MODES
-    if address.host and not is_loopback(address.host) and not encrypted:
+    if not settings.database_encrypted:
         yield "DATABASE_URL names another host without sslmode=require or better: encryption isn't certain"
+    file = sqlite_file(settings.database_url)
+    if file is not None and readable_by_others(file):
+        yield f"others may read {file}; it is another user's than ours, who has to `chmod 600` it"
 
 
 def _database(settings: Settings) -> Check:

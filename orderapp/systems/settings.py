@@ -134,6 +134,9 @@ class Environment:
             raise ConfigurationError(
                 f"{name}: not an address that begins with {' or '.join(f'{s}://' for s in schemes)}"
             )
+        if "login" in permits and "@" in parts.path + parts.query + parts.fragment:
+            # It ended in the midst of a password, which would then be taken for a port or a path, and be shown.
+            raise ConfigurationError(f"{name}: has an @ after the host; in a password, write %40 for @, %2F for /")
         for word, found in _beside_the_path(parts).items():
             if found and word not in permits:
                 raise ConfigurationError(f"{name}: has {BESIDE_THE_PATH[word]} in it, which is used nowhere")

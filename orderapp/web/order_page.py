@@ -15,7 +15,7 @@ from orderapp.services.order_view import OrderView
 from orderapp.services.placing import Placing
 from orderapp.services.shop_orders import find_shop_order
 from orderapp.web.blueprint import shop
-from orderapp.web.order_reference import number_in, retry_key
+from orderapp.web.order_reference import is_retry_key, number_in, retry_key
 from orderapp.web.words import story_of
 
 
@@ -40,7 +40,7 @@ def retry(reference: str) -> ResponseReturnValue:
     found = _find(reference)
     key = request.form.get("key", "")
     # Our own keys only, the one of an old tab as well; any other would be a retry that nobody's double press repeats.
-    if key not in {retry_key(found.number, number + 1) for number in range(found.placements)}:
+    if not is_retry_key(key, found.number, found.placements):
         abort(400)
     # A conflict: it is being undone still, or somebody was quicker. The page says where it stands now.
     with suppress(Conflict):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hmac
 
-from flask import current_app
-
+from orderapp.config import current_settings
 from orderapp.domain.references import page_reference, token
 
 
 def reference_of(order_number: str) -> str:
     """Return the order's page name: its number, a dot, and a token that only we can make."""
-    return page_reference(_secret(), order_number)
+    return page_reference(_secrets()[0], order_number)
 
 
 def number_in(reference: str) -> str | None:
@@ -20,8 +19,9 @@ def number_in(reference: str) -> str | None:
     Decided before any look at the database, so a guess costs and shows the same whether or not there is such an order.
     """
     number, _, _ = reference.rpartition(".")
-    right = page_reference(_secret(), number).encode(errors="surrogatepass")
-    return number if hmac.compare_digest(reference.encode(errors="surrogatepass"), right) else None
+    sent = reference.encode(errors="surrogatepass")
+    rights = [page_reference(secret, number).encode(errors="surrogatepass") for secret in _secrets()]
+    return number if any(hmac.compare_digest(sent, right) for right in rights) else None
 
 
 def retry_key(order_number: str, placement_number: int) -> str:
@@ -30,9 +30,20 @@ def retry_key(order_number: str, placement_number: int) -> str:
     The same for every tab, reload and double press, so they all mean one retry; not guessable, so nobody else can use
     it up.
     """
-    return f"retry-{placement_number}-{token(_secret(), 'retry', f'{order_number}:{placement_number}')}"
+    return _retry_key(_secrets()[0], order_number, placement_number)
 
 
-def _secret() -> str:
-    secret: str = current_app.config["SECRET_KEY"]
-    return secret
+def is_retry_key(key: str, order_number: str, placements: int) -> bool:
+    """Return whether a key is that of a retry after one of the order's placements so far."""
+    numbers = range(1, placements + 1)
+    return key in {_retry_key(secret, order_number, number) for secret in _secrets() for number in numbers}
+
+
+def _retry_key(secret: str, order_number: str, placement_number: int) -> str:
+    return f"retry-{placement_number}-{token(secret, 'retry', f'{order_number}:{placement_number}')}"
+
+
+def _secrets() -> tuple[str, ...]:
+    """Return the key that signs, then those it has replaced."""
+    settings = current_settings()
+    return (settings.secret_key, *settings.old_secret_keys)

@@ -70,7 +70,7 @@ def variables(tmp_path: Path, **further: str) -> dict[str, str]:
     addresses = {f"{system}_URL": "http://127.0.0.1:9" for system in SYSTEMS}
     return {
         "ORDERAPP_MODE": "development",
-        "SECRET_KEY": "a secret for tests alone",
+        "SECRET_KEY": "a secret for tests alone, and long enough",
         "DATABASE_URL": f"sqlite:///{tmp_path / DATABASE}",
         **addresses,
         **further,

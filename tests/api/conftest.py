@@ -92,7 +92,7 @@ def app(tmp_path: Path, sandbox: RunningSandbox, more_settings: dict[str, str]) 
     app = create_app(
         {
             "ORDERAPP_MODE": "development",
-            "SECRET_KEY": "a secret for tests alone",
+            "SECRET_KEY": "a secret for tests alone, and long enough",
             "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}",
             "RETRY_BASE_SECONDS": "0.01",
             "RETRY_MAX_SECONDS": "0.02",

@@ -46,7 +46,7 @@ def old(app: Flask, place: Callable[..., OrderView], run_tasks: Callable[[], Non
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "archives"
-    made.mkdir()
+    made.mkdir(0o700)
     return made
 
 
@@ -102,7 +102,80 @@ def _a_pipe(file: Path) -> str:
     return "it is no file"
 
 
-@pytest.mark.parametrize("make", [_a_folder, _in_no_folder, _others_may_read, _something_else, _a_pipe])
+def _others_may_write(file: Path) -> str:
+    file.touch(0o600)
+    file.chmod(0o602)
+    return f"others may read it; `chmod 600 {file}` first"
+
+
+def _a_link(file: Path) -> str:
+    file.symlink_to(file.parent.parent / "elsewhere")
+    return "it is a link; name the file itself"
+
+
+def _two_names(file: Path) -> str:
+    file.touch(0o600)
+    os.link(file, file.parent.parent / "its-other-name")
+    return "it has another name somewhere (a hard link), where others may find it"
+
+
+def _others_may_write_to_the_folder(file: Path) -> str:
+    file.parent.chmod(0o1777)
+    return f"others may write to the folder {file.parent}; `chmod go-w {file.parent}` first, or choose another"
+
+
+def _a_group_may_write_to_the_folder(file: Path) -> str:
+    file.parent.chmod(0o770)
+    return f"others may write to the folder {file.parent}; `chmod go-w {file.parent}` first, or choose another"
+
+
+def _others_may_write_further_up(file: Path) -> str:
+    file.parent.parent.chmod(0o777)
+    above = file.parent.parent
+    return f"others may write to the folder {above}; `chmod go-w {above}` first, or choose another"
+
+
+def _the_folder_is_a_link(file: Path) -> str:
+    file.parent.rmdir()
+    (file.parent.parent / "real").mkdir(0o700)
+    file.parent.symlink_to(file.parent.parent / "real")
+    return f"{file.parent} is a link; name the folder that it leads to"
+
+
+def _another_users_file(file: Path) -> str:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    file.touch(0o600)
+    os.chown(file, 65534, 65534)
+    return "it is another user's, who would read the orders; move it away first"
+
+
+def _another_users_folder(file: Path) -> str:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give folders away")
+    os.chown(file.parent, 65534, 65534)
+    return f"the folder {file.parent} is another user's, who could put another file in its place"
+
+
+UNUSABLE = [
+    _a_folder,
+    _in_no_folder,
+    _others_may_read,
+    _others_may_write,
+    _something_else,
+    _a_pipe,
+    _a_link,
+    _two_names,
+    _others_may_write_to_the_folder,
+    _a_group_may_write_to_the_folder,
+    _others_may_write_further_up,
+    _the_folder_is_a_link,
+    _another_users_file,
+    _another_users_folder,
+]
+
+
+@pytest.mark.parametrize("make", UNUSABLE)
 def test_a_file_that_can_not_be_used_is_told_and_left_as_it_is(
     run: Run, old: OrderView, folder: Path, make: Callable[[Path], str]
 ) -> None:
@@ -113,6 +186,8 @@ def test_a_file_that_can_not_be_used_is_told_and_left_as_it_is(
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {file}: {told}\n")
     after = file.stat() if file.exists() else None
     assert (after and after.st_size) == (before and before.st_size)
+    assert not (folder.parent / "elsewhere").exists()
+    folder.parent.chmod(0o700)
     assert run("tasks", "requeue", "1", "--reason", "it is there still").exit_code == 1
     assert run("archive", "--older-than", "90d", "--to", str(folder.parent / "b")).stdout.endswith(": 1\n")
 

@@ -105,7 +105,8 @@ def test_nothing_secret_is_shown(examine: Examine, sandbox: RunningSandbox, free
     canary = "canary-7d1f"
     result = examine(
         {
-            "SECRET_KEY": canary,
+            "SECRET_KEY": canary * 3,
+            "SECRET_KEY_OLD": canary * 4,
             "METRICS_TOKEN": canary,
             "INVENTORY_TOKEN": canary,
             "SMS_AUTH_TOKEN": canary,
@@ -129,19 +130,33 @@ def test_a_database_password_is_not_shown(free_port: int, make_app: MakeApp) -> 
     assert "canary" not in result.output
 
 
+@pytest.mark.parametrize("password", ["qzx%40yqw%2F7d1f", "qzx/yqw7d1f", "qzx%20yqw", "qzx%C3%A4yqw"])
+def test_no_part_of_a_password_that_needs_escapes_is_shown(
+    password: str, free_port: int, examine: Examine, make_app: MakeApp
+) -> None:
+    url = f"postgresql://me:{password}@127.0.0.1:{free_port}/orders"
+    app = make_app({"SECRET_KEY": "3f" * 32, "DATABASE_URL": url}, tables=False)
+    shown = app.test_cli_runner().invoke(args=["doctor"]).output
+    mail = f"smtp://me:{password.replace('/', '%2F')}@127.0.0.1:{free_port}"
+    more = {"MAIL_FROM": "shop@shop.example", "SMTP_URL": mail}
+    shown += examine(more).output
+    for part in ("qzx", "yqw", "7d1f"):
+        assert part not in shown
+
+
+def test_a_password_that_somebody_repeats_is_masked(examine: Examine) -> None:
+    """A host's name is shown where it can't be found: here it is the password of the mail's account as well."""
+    result = examine({"SMTP_URL": "smtps://me:canary-7d1f@mail.canary-7d1f.example", "MAIL_FROM": "shop@shop.example"})
+    assert "canary" not in result.output
+
+
 def test_weak_settings_are_doubtful(examine: Examine) -> None:
-    result = examine({"SECRET_KEY": "correcthorse", "METRICS_TOKEN": "metrics", "PUBLIC_URL": "http://127.0.0.1:8000"})
+    result = examine({"METRICS_TOKEN": "metrics", "PUBLIC_URL": "http://127.0.0.1:8000"})
     assert result.exit_code == 0
     state, detail = lines(result)["configuration"]
     assert state == "doubtful"
-    for told in ("SECRET_KEY has 12 characters", "METRICS_TOKEN has 7 characters", "PUBLIC_URL is not an https://"):
+    for told in ("METRICS_TOKEN has 7 characters", "PUBLIC_URL is not an https://"):
         assert told in detail
-
-
-def test_the_well_known_account_on_another_broker_is_warned_of(examine: Examine) -> None:
-    for account in ("guest:guest@", ""):
-        result = examine({"RABBITMQ_URL": f"amqps://{account}rabbit.example"})
-        assert "rabbit.example:5671: the account guest with its well-known password" in lines(result)["broker"][1]
 
 
 def test_a_broker_whose_queues_are_not_there_yet_is_ok_and_none_is_made(

@@ -24,7 +24,7 @@ from tests.services.tampering import COUPON, EVERYTHING
 
 HTTP_SYSTEMS = ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS", "SMTP")
 SETTINGS = {
-    "SECRET_KEY": "a secret for tests alone",
+    "SECRET_KEY": "a secret for tests alone, and long enough",
     "RETRY_BASE_SECONDS": "0.01",
     "RETRY_MAX_SECONDS": "0.02",
     # Each order of a test is another customer's but where a test means the same one.

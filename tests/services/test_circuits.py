@@ -263,7 +263,7 @@ def test_a_circuit_that_was_open_when_circuits_were_switched_off_is_closed(
 @pytest.fixture
 def another_process(ailing_shop: Shop) -> Iterator[Flask]:
     """The same installation, in an application with connections of its own."""
-    made = create_app({"SECRET_KEY": "another process", "DATABASE_URL": ailing_shop.settings.database_url})
+    made = create_app({"SECRET_KEY": "another process" * 3, "DATABASE_URL": ailing_shop.settings.database_url})
     yield made
     with made.app_context():
         db.engine.dispose()

@@ -26,7 +26,11 @@ from tests.servers.rabbitmq import RabbitmqServer
 from tests.services.scripted import Scripted
 from tests.services.shop import Shop
 
-SETTINGS = {"SECRET_KEY": "a secret for tests alone", "RETRY_BASE_SECONDS": "0.01", "RETRY_MAX_SECONDS": "0.02"}
+SETTINGS = {
+    "SECRET_KEY": "a secret for tests alone, and long enough",
+    "RETRY_BASE_SECONDS": "0.01",
+    "RETRY_MAX_SECONDS": "0.02",
+}
 
 # The package wires a whole process when it is imported, by the environment, the logs included; tests make their own.
 _handlers, _level = list(logging.getLogger().handlers), logging.getLogger().level

@@ -38,7 +38,7 @@ def app(tmp_path: Path, sandbox: RunningSandbox) -> Iterator[Flask]:
     app = create_app(
         {
             "ORDERAPP_MODE": "development",
-            "SECRET_KEY": "a secret for tests alone",
+            "SECRET_KEY": "a secret for tests alone, and long enough",
             "PUBLIC_URL": "http://shop.localhost",
             "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}",
             "RETRY_BASE_SECONDS": "0.01",
