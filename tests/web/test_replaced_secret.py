@@ -12,6 +12,7 @@ from orderapp import create_app
 from orderapp.domain.references import page_reference
 from orderapp.extensions import db
 from orderapp.models import Base
+from orderapp.services.products import import_products
 from orderapp.web.order_reference import is_retry_key, number_in, reference_of, retry_key
 from tests.web.conftest import hidden_fields
 
@@ -22,18 +23,19 @@ def made(tmp_path: Path, **keys: str) -> Flask:
     app = create_app({"DATABASE_URL": f"sqlite:///{tmp_path}/o.db", **keys})
     with app.app_context():
         Base.metadata.create_all(db.engine)
+        import_products([{"sku": "TEA", "name": "Tea", "price": {"value": 790, "currency": "EUR"}}])
         db.engine.dispose()
     return app
 
 
-def posted(before: Flask, after: Flask) -> str:
-    """Open the form, replace the key, send the form; return what is said then."""
+def posted(before: Flask, after: Flask) -> bool:
+    """Open the form, replace the key, send the form; return whether it is taken."""
     first = before.test_client()
     page = first.get("/")
     cookie = page.headers["Set-Cookie"].partition(";")[0].partition("=")
     then: FlaskClient = after.test_client()
     then.set_cookie(cookie[0], cookie[2])
-    return then.post("/total", data=hidden_fields(page)).text
+    return then.post("/total", data=hidden_fields(page)).status_code == 200
 
 
 def test_links_and_retries_of_an_old_key_live_and_new_ones_have_the_new_key(tmp_path: Path) -> None:
@@ -56,4 +58,4 @@ def test_an_open_form_works_under_the_new_key_while_the_old_one_is_believed(
 ) -> None:
     before = made(tmp_path, SECRET_KEY=OLD)
     after = made(tmp_path, SECRET_KEY=NEWEST, SECRET_KEY_OLD=old)
-    assert ("<h1>Place an order" in posted(before, after)) == works
+    assert posted(before, after) == works
