@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from orderapp.addresses import database_url, is_encrypted, passwords_in, rabbitmq_urls
 from orderapp.domain.customers import PhoneRules
+from orderapp.domain.order_limits import DEFAULTS, Most
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
@@ -47,6 +49,7 @@ class Settings:
     proxy_sets_request_id: bool
     web_processes: int
     phones: PhoneRules
+    order_limits: Mapping[str, Most]
     secure_cookies: bool
     public_url: str
     sandbox_url: str
@@ -90,6 +93,7 @@ class Settings:
             proxy_sets_request_id=_proxy_sets_request_id(env),
             web_processes=env.integer("WEB_CONCURRENCY", 2, 1, 1000),  # gunicorn.conf.py starts them
             phones=PhoneRules(_country(env, "SHOP_COUNTRY"), _countries(env, "PHONE_COUNTRIES")),
+            order_limits={kind: _most(env, f"ORDERS_PER_{kind.upper()}", most) for kind, most in DEFAULTS.items()},
             secure_cookies=public_url.startswith("https://"),
             public_url=public_url,
             sandbox_url="" if production else env.text("SANDBOX_URL"),
@@ -161,6 +165,15 @@ def _countries(env: Environment, variable: str) -> frozenset[str]:
     if unknown := sorted(found - SUPPORTED_REGIONS):
         raise ConfigurationError(f"{variable}: {unknown[0]!r} is no country's code such as DE (ISO 3166)")
     return found
+
+
+def _most(env: Environment, variable: str, default: Most) -> Most:
+    raw = env.text(variable, ",".join(map(str, default)))
+    words = [word.strip() for word in ("0,0,0" if raw == "0" else raw).split(",")]
+    if len(words) != len(default) or not all(re.fullmatch("[0-9]{1,9}", word) for word in words):
+        raise ConfigurationError(f"{variable}: {raw!r} is not three whole numbers (a minute, an hour, a day), nor 0")
+    minute, hour, day = map(int, words)
+    return minute, hour, day
 
 
 def current_settings() -> Settings:

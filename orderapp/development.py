@@ -37,6 +37,12 @@ READY_SECONDS = 60.0  # a slow laptop on battery takes ten; after a minute somet
 STOP_SECONDS = 10.0  # what is under way may end; after that it is killed, and repaired at the next start
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STAFF_EMAIL = "admin@example.com"
+# What a demo needs otherwise than a shop, unless the environment says something else: one person at one machine orders
+# as often as they like, and the products' prices are in euros.
+DEMO = {
+    "SHOP_COUNTRY": "DE",
+    **{f"ORDERS_PER_{kind}": "0" for kind in ("NETWORK", "SESSION", "EMAIL", "PHONE")},
+}
 
 
 def main() -> int:
@@ -53,6 +59,7 @@ def main() -> int:
     sandbox_port, smtp_port = _free_port(port + 1), _free_port(port + 2)
     sandbox_url = f"http://{HOST}:{sandbox_port}"
     variables = {
+        **DEMO,
         **_systems(os.environ, sandbox_url, f"smtp://{HOST}:{smtp_port}"),
         "ORDERAPP_MODE": "development",
         "SECRET_KEY": remembered["secret_key"],

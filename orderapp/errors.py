@@ -9,6 +9,7 @@ OrderappError
 ├── NotFound                      there is no such thing, or it isn't yours
 │   └── Archived                  there was, and it is in a file now
 ├── TooManyAttempts               somebody is guessing
+│   └── TooManyOrders             more orders than any household places
 ├── Conflict                      the input is fine, the moment or the key isn't
 │   ├── InProgress                the same key is being worked on right now
 │   ├── KeyReused                 the same key came with other content
@@ -23,6 +24,7 @@ Each says in its text what happened, what was and wasn't done, and what to do; `
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 
@@ -96,6 +98,19 @@ class TooManyAttempts(OrderappError):
     def __init__(self, message: str, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyOrders(TooManyAttempts):
+    """More orders came from one place, browser, mailbox or phone than any household places; nothing was recorded."""
+
+    code = "too_many_orders"
+
+    def __init__(self, left_seconds: float) -> None:
+        super().__init__(
+            "Too many orders came from one network, browser, e-mail address, phone or client. Nothing was recorded; "
+            "repeat this one later, with its key.",
+            max(1, math.ceil(left_seconds)),
+        )
 
 
 class Conflict(OrderappError):

@@ -112,6 +112,8 @@ WRONG: list[tuple[dict[str, str], str]] = [
     ({"SHOP_COUNTRY": "Germany"}, "SHOP_COUNTRY: 'GERMANY' is no country's code such as DE"),
     ({"SHOP_COUNTRY": "DE,AT"}, "SHOP_COUNTRY: 'DE,AT' is more than one country"),
     ({"PHONE_COUNTRIES": "DE,XX"}, "PHONE_COUNTRIES: 'XX' is no country's code"),
+    ({"ORDERS_PER_EMAIL": "5"}, "ORDERS_PER_EMAIL: '5' is not three whole numbers"),
+    ({"ORDERS_PER_EMAIL": "5,-1,3"}, "ORDERS_PER_EMAIL: '5,-1,3' is not three whole numbers"),
     ({"PROXY_SETS_REQUEST_ID": "1"}, "PROXY_SETS_REQUEST_ID: there is no proxy that could"),
     ({"WEB_CONCURRENCY": "abc"}, "WEB_CONCURRENCY: 'abc' is not a number"),
     ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY: 0 is not between 1 and"),

@@ -142,6 +142,8 @@ def upgrade() -> None:
         sa.Column("bucket", sa.String(length=64), nullable=False),
         sa.Column("window_ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("most", sa.Integer(), nullable=True),
+        sa.CheckConstraint("count <= most", name=op.f("ck_rate_counters_count_within_most")),
         sa.PrimaryKeyConstraint("bucket", name=op.f("pk_rate_counters")),
     )
     op.create_index(op.f("ix_rate_counters_window_ends_at"), "rate_counters", ["window_ends_at"], unique=False)

@@ -13,7 +13,7 @@ from orderapp.services import staff, staff_sessions
 office = Blueprint("office", __name__, url_prefix="/admin")
 
 WRONG = "This e-mail address and password don't belong together. Nothing was changed; check both and try again."
-TOO_MANY = "Too many wrong passwords came from here. Wait {seconds} seconds, then try again."
+TOO_MANY = "Too many wrong passwords were tried. Wait {seconds} seconds, then try again."
 
 
 @office.get("/login")

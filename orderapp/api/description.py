@@ -154,7 +154,12 @@ def _problems() -> dict[str, Any]:
             "A system refused, in words of its own such as out_of_stock or coupon_used_up; the members order and "
             "system tell the rest. Or idempotency_key_reused: the same key, other content",
         )
-        | _problem(429, "Too many wrong codes: too_many_attempts. Nothing was recorded", RETRY_AFTER)
+        | _problem(
+            429,
+            "too_many_attempts: too many wrong codes; orders without codes are placed as ever. too_many_orders: more "
+            "than the shop allows this client. Nothing was recorded",
+            RETRY_AFTER,
+        )
         | _problem(
             503,
             "system_unavailable: a system failed or its outcome is unknown; the members order and system tell the "

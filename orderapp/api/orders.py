@@ -13,6 +13,7 @@ from orderapp.api.problems import problem
 from orderapp.api.reading import read_idempotency_key, read_json, read_json_if_any, read_order_id
 from orderapp.api.schemas import ProductsSchema, order_json
 from orderapp.config import current_settings
+from orderapp.domain.order_limits import Source
 from orderapp.services import catalogue, guessing
 from orderapp.services.cancelling import cancel_order
 from orderapp.services.order_request import read_order, read_retry
@@ -39,8 +40,8 @@ def place() -> Response:
     content = read_json()
     key, client, request = read_idempotency_key(), client_id(), read_order(content, current_settings().phones)
     guessers = guessing.guessers_of_client(client, request.customer.email)
-    with guessing.counting(guessers):
-        return _answer(Placing(current_settings()).submit(request, key, client, guessers))
+    with guessing.counting(guessers, request):
+        return _answer(Placing(current_settings()).submit(request, key, client, guessers, (Source("client", client),)))
 
 
 @api.get("/orders/<order_id>")
@@ -54,8 +55,7 @@ def retry(order_id: str) -> Response:
     """Place a failed order again."""
     key, client, wishes = read_idempotency_key(), client_id(), read_retry(read_json_if_any())
     order = find_order_of_client(read_order_id(order_id), client)
-    with guessing.counting(guessing.guessers_of_client(client, order.customer.email)):
-        return _answer(Placing(current_settings()).retry(order.id, key, client, wishes))
+    return _answer(Placing(current_settings()).retry(order.id, key, client, wishes))
 
 
 @api.post("/orders/<order_id>/cancel")

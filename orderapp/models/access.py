@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
@@ -65,8 +65,11 @@ class RateCounter(Base):
     """How often something was tried in the present window; shared by all processes."""
 
     __tablename__ = "rate_counters"
+    __table_args__ = (CheckConstraint("count <= most", name="count_within_most"),)
 
     # What is counted and for whom, hashed: e.g. wrong coupon codes from one address.
     bucket: Mapped[str] = mapped_column(String(64), primary_key=True)
     window_ends_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, index=True)
     count: Mapped[int] = mapped_column(Integer)
+    # How many the window allows, where the database itself is to refuse what goes beyond, with all that came with it.
+    most: Mapped[int | None] = mapped_column(Integer)

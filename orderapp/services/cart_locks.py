@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ from orderapp.domain.orders import Customer
 from orderapp.domain.states import OrderState
 from orderapp.errors import ProbableDuplicate
 from orderapp.models import CartLock, Order, Placement, db_now, table_of
+from orderapp.services.rate_limits import Allowance
 from orderapp.services.upserts import proposed, upsert
 
 _ENDED = [literal(state.value) for state in (OrderState.FAILED, OrderState.CANCELLED)]
@@ -31,6 +33,7 @@ class Cart:
     cart_hash: str
     duplicate_window_seconds: int  # 0: an identical cart is never taken for a duplicate
     allow_duplicate: bool
+    allowances: Sequence[Allowance] = ()  # what its order uses up
 
 
 def lock_cart(session: Session, order_id: uuid.UUID, placement_number: int, cart: Cart) -> None:

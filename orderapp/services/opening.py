@@ -30,7 +30,9 @@ from orderapp.services.opening_rows import (
     step_rows,
     submission_row,
 )
+from orderapp.services.order_limits import constrained
 from orderapp.services.placement import Held, PlannedStep, StepResult
+from orderapp.services.rate_limits import use_up
 from orderapp.services.transitions import move
 
 # Built once, on the tables and not the classes: SQLAlchemy then neither builds nor analyses them for each order.
@@ -62,10 +64,12 @@ def open_order(opening: Opening, cart: Cart) -> Held:
     document = ordered_document(number, cart, opening)
     stopped = opening.offered.stopped
     if statements_nest() and not stopped:
-        held = _open_at_once(order, document, opening, cart, started)
+        with constrained(cart.allowances):
+            held = _open_at_once(order, document, opening, cart, started)
         if held is not None:
             return held
-    with writing() as session:
+    with constrained(cart.allowances), writing() as session:
+        use_up(session, cart.allowances)
         session.execute(_INSERT_ORDER, order)
         session.execute(_INSERT_LINES, [{"order_id": order_id, **row} for row in line_rows(opening)])
         _insert_discounts(session, order_id, opening)

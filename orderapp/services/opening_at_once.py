@@ -6,15 +6,17 @@ It writes what `opening` writes one after the other, with one round trip in plac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from sqlalchemy import CTE, Float, Table, bindparam, insert, literal, select, true
 
 from orderapp.domain.states import PlacementState
-from orderapp.models import Order, OrderDiscount, OrderLine, Placement, Step, Submission, db_now, table_of
+from orderapp.models import Order, OrderDiscount, OrderLine, Placement, RateCounter, Step, Submission, db_now, table_of
 from orderapp.services.cart_locks import Cart, locking, locking_parameters
 from orderapp.services.json_rows import as_json, rows_of
+from orderapp.services.rate_limits import using_up_given
 from orderapp.services.ready_statements import ReadyStatement
 
 _ORDER_COLUMNS = ("id", "number", "client_id", "state", "placement_number", "customer_name", "customer_email",
@@ -55,15 +57,18 @@ def write_at_once(
         "discounts": as_json(discounts),
         "steps": as_json(steps),
     }
-    locks = bool(cart.duplicate_window_seconds)
+    locks, counts = bool(cart.duplicate_window_seconds), bool(cart.allowances)
     if locks:
         parameters |= locking_parameters(order["id"], 1, cart)
-    return _statement(locks_cart=locks, whatever_holds_it=cart.allow_duplicate).run(parameters)
+    if counts:
+        parameters["allowances"] = as_json(asdict(one) for one in cart.allowances)
+    return _statement(locks_cart=locks, whatever_holds_it=cart.allow_duplicate, counts=counts).run(parameters)
 
 
 @cache  # in its few forms: each order needs it
-def _statement(*, locks_cart: bool, whatever_holds_it: bool) -> ReadyStatement:
-    order = _opened(locking("postgresql", whatever_holds_it=whatever_holds_it).cte("cart") if locks_cart else None)
+def _statement(*, locks_cart: bool, whatever_holds_it: bool, counts: bool) -> ReadyStatement:
+    cart = locking("postgresql", whatever_holds_it=whatever_holds_it).cte("cart") if locks_cart else None
+    order = _opened(cart)
     placement = _of_new_order(order)
     submission = _held_submission(order, placement)
     steps = _planned_steps(order, placement)
@@ -83,6 +88,9 @@ def _statement(*, locks_cart: bool, whatever_holds_it: bool) -> ReadyStatement:
             _of_order(order, "discounts", table_of(OrderDiscount), _DISCOUNT_COLUMNS),
         )
     )
+    if counts:
+        used_up = using_up_given(None if cart is None else select(cart).exists())
+        statement = statement.add_cte(used_up.returning(table_of(RateCounter).c.bucket).cte("used_up"))
     return ReadyStatement(statement)
 
 

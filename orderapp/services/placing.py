@@ -19,10 +19,11 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from orderapp.config import Settings
+from orderapp.domain.order_limits import Source
 from orderapp.domain.orders import AS_ORDERED, LineRequest, OrderDocument, OrderRequest, RetryRequest
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
-from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, WrongState
+from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, TooManyOrders, WrongState
 from orderapp.services.admission import admit
 from orderapp.services.call_order import most_error_prone_first
 from orderapp.services.calling import call_blocking
@@ -32,14 +33,15 @@ from orderapp.services.content_hashes import ContentHash, hash_cart, hash_order,
 from orderapp.services.database import reading
 from orderapp.services.deciding import record_too_late, turn_round
 from orderapp.services.documents import load_document
-from orderapp.services.guessing import Guesser, limits_of
+from orderapp.services.guessing import Guesser, count_refused, limits_of, refuse_guessers
 from orderapp.services.looking_up import look_up
 from orderapp.services.opening import open_order, open_retry
 from orderapp.services.opening_rows import Opening
+from orderapp.services.order_limits import allowances_of, refuse_too_many
 from orderapp.services.order_view import OrderView, find_order, view_confirmed
 from orderapp.services.placement import Held, Stopped
 from orderapp.services.pricing import Priced, ask_for_discounts, price, refuse_another_total
-from orderapp.services.rate_limits import refuse_if_used_up
+from orderapp.services.rate_limits import Allowance
 from orderapp.services.standing import Standing
 from orderapp.services.submissions import SHOP, client_scope, find, take_over
 from orderapp.services.waking import wake_relay
@@ -82,7 +84,12 @@ class Placing:
         self._systems = settings.systems
 
     def submit(
-        self, request: OrderRequest, key: str, client_id: int | None = None, guessers: Sequence[Guesser] = ()
+        self,
+        request: OrderRequest,
+        key: str,
+        client_id: int | None = None,
+        guessers: Sequence[Guesser] = (),
+        sources: Sequence[Source] = (),
     ) -> Placed:
         """Place an order, or say what became of the one that this key stands for.
 
@@ -96,31 +103,38 @@ class Placing:
             client_id: The API client; None for the shop's own form.
             guessers: Who may be guessing codes with it, and is turned away after too many wrong ones. What is recorded
                 under its key already is answered all the same: it tries nothing.
+            sources: Whom the order counts for, against the limits of the settings.
 
         Raises:
-            InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts: nothing was recorded.
+            InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
             KeyReused, InProgress: nothing was done.
             DatabaseUnavailable: repeat with the same key.
 
         """
         scope = SHOP if client_id is None else client_scope(client_id)
         content_hash = hash_order(request)
-        limits = limits_of(guessers, request)
-        before = look_up(scope, key, [line.sku for line in request.lines], limits)
+        limits, allowances = limits_of(guessers, request), allowances_of(sources, self._settings.order_limits)
+        buckets = [*limits, *(one.bucket for one in allowances)]
+        before = look_up(scope, key, [line.sku for line in request.lines], buckets)
         known = self._answer_known(scope, key, content_hash) if before.submitted else None
         if known:
             return known
-        refuse_if_used_up(limits, before.counted)
+        refuse_guessers(limits, before.counted)
+        refuse_too_many(allowances, before.counted)
         priced = price(request, before.products)
         opening = self._opening(scope, key, content_hash, request, priced, before.standing)
-        cart = self._cart(scope, request, client_id)
+        if opening.offered.stopped and opening.offered.stopped.outcome is Outcome.REFUSED:
+            count_refused(guessers, request)
+        cart = self._cart(scope, request, client_id, allowances)
         try:
             held = open_order(opening, cart)
-        except IntegrityError:
+        except (IntegrityError, TooManyOrders) as error:
             # The same key at the same moment, and the other one came first; or else the order number was taken.
             known = self._answer_known(scope, key, content_hash)
             if known:
                 return known
+            if isinstance(error, TooManyOrders):
+                raise
             held = open_order(opening, cart)
         return self._go_on(held, opening.offered.stopped)
 
@@ -188,7 +202,9 @@ class Placing:
             self._settings.submission_lease_seconds,
         )
 
-    def _cart(self, scope: str, request: OrderRequest, client_id: int | None) -> Cart:
+    def _cart(
+        self, scope: str, request: OrderRequest, client_id: int | None, allowances: Sequence[Allowance] = ()
+    ) -> Cart:
         return Cart(
             customer=request.customer,
             coupon=request.coupon,
@@ -197,6 +213,7 @@ class Placing:
             cart_hash=hash_cart(scope, request),
             duplicate_window_seconds=self._settings.duplicate_window_seconds,
             allow_duplicate=request.allow_duplicate,
+            allowances=allowances,
         )
 
     def _answer_known(self, scope: str, key: str, content_hash: ContentHash) -> Placed | None:

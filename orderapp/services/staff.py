@@ -14,7 +14,7 @@ from orderapp.domain.networks import household_of
 from orderapp.domain.texts import trimmed
 from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import ApiToken, Role, Staff, db_now
-from orderapp.services import audit, passwords, rate_limits, staff_sessions
+from orderapp.services import audit, login_guesses, passwords, staff_sessions
 from orderapp.services.audit import COMMAND_LINE, UNKNOWN, Act, Actor
 from orderapp.services.database import reading, writing
 from orderapp.services.staff_sessions import Member
@@ -23,10 +23,6 @@ log = structlog.get_logger()
 
 # No mail goes there: it is the name of an account, so its shape is all that counts.
 EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}")
-# Wrong passwords from one address before it has to wait: enough for people, too few for guessing. The account itself
-# is never locked, so nobody can lock its owner out.
-WRONG_PASSWORDS = 5
-WRONG_PASSWORDS_WINDOW_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +76,8 @@ def log_in(email: str, password: str, address: str | None) -> Opened | None:
         TooManyAttempts: too many wrong passwords came from there; this one wasn't even looked at.
 
     """
-    bucket = ("staff-password", household_of(address))
-    # Counted before the look, so that guesses at the same moment are counted as well.
-    rate_limits.count(bucket, WRONG_PASSWORDS, WRONG_PASSWORDS_WINDOW_SECONDS)
-    name = trimmed(email).casefold()
+    place, name = household_of(address), trimmed(email).casefold()
+    login_guesses.count_try(place, name)
     account = _account(name) if EMAIL.fullmatch(name) else None
     usable = account is not None and account.disabled_at is None
     right = passwords.is_right(password, account.password_hash if account and usable else None)
@@ -97,7 +91,7 @@ def log_in(email: str, password: str, address: str | None) -> Opened | None:
         member = Member(account.id, account.email, Role(account.role))
         token = staff_sessions.start(session, account.id)
         audit.write(session, Actor(account.id, account.email), Act("staff.login", f"staff {account.id}"))
-    rate_limits.forget(bucket)
+    login_guesses.forgive(place, name)
     log.info("staff.login", staff=member.id)
     return Opened(member, token)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, Table, literal_column
+from sqlalchemy import ColumnElement, Index, Select, Table, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -17,7 +17,7 @@ Insert = postgresql.Insert | sqlite.Insert
 def upsert(
     on: Session | str,
     model: type[Base],
-    new: Mapping[str, Any],
+    new: Mapping[str, Any] | tuple[Sequence[str], Select[Any]],
     changed: Mapping[str, Any] | None,
     *,
     unique: str,
@@ -31,7 +31,8 @@ def upsert(
     Args:
         on: Where it is to run: a session, or the name of its dialect.
         model: The table.
-        new: The values of a new row; those that aren't named are parameters of the statement.
+        new: The values of a new row; those that aren't named are parameters of the statement. Or the columns of new
+            rows, and the statement that they come from.
         changed: The values that a row already there gets; `proposed` names the new row's. None: it stays as it is.
         unique: What both rows have in common: a column's name, or a unique index's.
         where: Whether a row already there is changed; always, unless given.
@@ -40,7 +41,8 @@ def upsert(
     dialect_name = on if isinstance(on, str) else on.get_bind().dialect.name
     table = table_of(model)
     inserting = postgresql.insert if dialect_name == "postgresql" else sqlite.insert
-    statement: Insert = inserting(table).values(dict(new))
+    statement: Insert = inserting(table)
+    statement = statement.values(dict(new)) if isinstance(new, Mapping) else statement.from_select(*new)
     index = _index(table, unique)
     target: dict[str, Any] = {"index_elements": [unique]}
     if index is not None:

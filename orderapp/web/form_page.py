@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import make_response, redirect, render_template, request, url_for
+from flask import make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from orderapp.config import current_settings
-from orderapp.services import catalogue, guessing
+from orderapp.services import catalogue, guessing, order_limits
 from orderapp.services.catalogue import ProductView
 from orderapp.services.placing import Placing
 from orderapp.services.shop_orders import find_shop_order
@@ -38,9 +38,12 @@ def place() -> ResponseReturnValue:
     """
     form = order_form.read(request.form)
     content = order_form.to_request(form, current_settings().phones)
-    guessers = guessing.guessers_of_visitor(request.remote_addr)
-    with guessing.counting(guessers):
-        placed = Placing(current_settings()).submit(content, form.key, guessers=guessers)
+    # A session is known by its CSRF token: no form comes here without one.
+    browser = session.get("csrf_token")
+    guessers = guessing.guessers_of_visitor(request.remote_addr, browser)
+    sources = order_limits.sources_of_visitor(request.remote_addr, browser, content.customer)
+    with guessing.counting(guessers, content):
+        placed = Placing(current_settings()).submit(content, form.key, guessers=guessers, sources=sources)
     return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)
 
 

@@ -23,3 +23,11 @@ def sum_text(amounts: Iterable[Money]) -> str:
 def moment(at: dt.datetime) -> str:
     """Return a time as text in UTC: "22 Nov 2026, 21:03:05 UTC"."""
     return f"{at.astimezone(dt.UTC):%-d %b %Y, %H:%M:%S} UTC"
+
+
+def duration(seconds: int) -> str:
+    """Return how long to wait, rounded up: "1 second", "45 seconds", "10 minutes", "3 hours"."""
+    for unit_seconds, unit in ((3600, "hour"), (60, "minute")):
+        if seconds >= 2 * unit_seconds:
+            return f"{-(-seconds // unit_seconds)} {unit}s"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"

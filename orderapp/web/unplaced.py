@@ -20,9 +20,10 @@ from orderapp.errors import (
     Overloaded,
     ProbableDuplicate,
     TooManyAttempts,
+    TooManyOrders,
 )
 from orderapp.services import catalogue, order_view
-from orderapp.web import order_form
+from orderapp.web import formats, order_form
 from orderapp.web.blueprint import shop
 from orderapp.web.error_pages import error_page
 from orderapp.web.form_page import show_form
@@ -33,7 +34,14 @@ STALE_PAGE = (
     "This page was open for too long, or your browser keeps no cookies. "
     "Nothing was ordered; check your order and place it again."
 )
-TOO_MANY = "Too many codes were tried. Nothing was ordered; wait {seconds} seconds and place the order again."
+TOO_MANY_CODES = (
+    "Too many codes were tried that can't be used. Nothing was ordered. Leave the coupon and benefit codes empty to "
+    "place the order now, or wait {wait} to try a code again."
+)
+TOO_MANY_ORDERS = (
+    "A great many orders came from your network, browser, e-mail address or phone. Nothing was ordered, and what you "
+    "typed is kept. Wait {wait}, then place the order again."
+)
 Answer = Callable[[Any], ResponseReturnValue]
 FORM_ENDPOINTS = ("shop.place", "shop.preview")
 
@@ -62,7 +70,16 @@ def invalid(error: InvalidRequest) -> ResponseReturnValue:
 @_answers(TooManyAttempts)
 def too_many(error: TooManyAttempts) -> ResponseReturnValue:
     """Show the form with how long to wait."""
-    message = TOO_MANY.format(seconds=error.retry_after_seconds)
+    message = TOO_MANY_CODES.format(wait=formats.duration(error.retry_after_seconds))
+    response = make_response(show_form(order_form.read(request.form), {"": message}, 429))
+    response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+@_answers(TooManyOrders)
+def too_many_orders(error: TooManyOrders) -> ResponseReturnValue:
+    """Show the form, with everything kept and under its key, and when it can be placed."""
+    message = TOO_MANY_ORDERS.format(wait=formats.duration(error.retry_after_seconds))
     response = make_response(show_form(order_form.read(request.form), {"": message}, 429))
     response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response

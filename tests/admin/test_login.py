@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from orderapp import create_app
 from orderapp.errors import InvalidRequest
 from orderapp.models import Role, Staff, StaffSession, db_now
+from orderapp.services import login_guesses
 from orderapp.services.audit import Actor
 from orderapp.services.database import reading, writing
 from orderapp.services.staff import create_staff, disable_staff, set_role
@@ -170,6 +171,56 @@ def test_guessing_at_many_accounts_is_refused_just_as_well(app):
 def test_right_passwords_are_not_counted(app):
     for _ in range(8):
         assert Browser(app).log_in("viewer@example.com").status_code == 303
+
+
+def test_ones_own_login_in_between_buys_no_guesses_at_another_account(app):
+    guesser = Browser(app, REMOTE_ADDR="192.0.2.1")
+    statuses = []
+    for number in range(3):
+        statuses += [guesser.log_in("admin@example.com", f"guess {number} {one}").status_code for one in range(4)]
+        guesser.log_in("viewer@example.com")
+    assert statuses.count(401) == 5
+    assert statuses.count(429) == 7
+
+
+def test_what_its_owner_mistyped_is_forgiven(app):
+    browser = Browser(app, REMOTE_ADDR="192.0.2.1")
+    for _ in range(3):
+        assert browser.log_in("viewer@example.com", "mistyped").status_code == 401
+        assert browser.log_in("viewer@example.com", "mistyped").status_code == 401
+        assert browser.log_in("viewer@example.com").status_code == 303
+
+
+def test_many_addresses_on_one_account_are_slowed_and_its_owner_still_gets_in(app, monkeypatch):
+    waits = []
+    monkeypatch.setattr(login_guesses.time, "sleep", waits.append)
+    monkeypatch.setattr(login_guesses, "WRONG_ON_ACCOUNT", 6)  # each try takes 30 ms
+    for number in range(9):
+        guesser = Browser(app, REMOTE_ADDR=f"192.0.2.{number}")
+        assert guesser.log_in("admin@example.com", "wrong password").status_code == 401
+    assert waits == [login_guesses.SLOWED_SECONDS] * 3
+    assert Browser(app, REMOTE_ADDR="198.51.100.7").log_in("admin@example.com").status_code == 303
+    assert Browser(app, REMOTE_ADDR="192.0.2.1").log_in("viewer@example.com").status_code == 303
+    assert len(waits) == 4
+
+
+def test_few_tries_at_an_account_wait_at_once_so_that_threads_are_left(app, monkeypatch):
+    monkeypatch.setattr(login_guesses, "WRONG_ON_ACCOUNT", 0)
+    held = [login_guesses._slowed.acquire(blocking=False) for _ in range(login_guesses.SLOWED_AT_ONCE)]
+    try:
+        refused = Browser(app).log_in("admin@example.com")
+        assert (held, refused.status_code) == ([True, True], 429)
+        assert int(refused.headers["Retry-After"]) > 0
+    finally:
+        for _ in held:
+            login_guesses._slowed.release()
+
+
+def test_where_no_address_is_known_nobody_locks_out_everybody(app):
+    stranger = Browser(app, REMOTE_ADDR="")
+    for number in range(7):
+        assert stranger.log_in(f"somebody{number}@example.com", "wrong password").status_code == 401
+    assert Browser(app, REMOTE_ADDR="").log_in("admin@example.com").status_code == 303
 
 
 def test_logins_and_refusals_are_recorded_without_what_was_typed(app, rows):

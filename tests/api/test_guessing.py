@@ -13,6 +13,7 @@ from orderapp.errors import InvalidRequest, TooManyAttempts
 from orderapp.models import RateCounter, db_now
 from orderapp.services import guessing
 from orderapp.services.database import writing
+from orderapp.services.order_request import read_order
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
 from tests.sandbox.running import RunningSandbox
 
@@ -80,11 +81,10 @@ def test_others_and_orders_without_codes_are_not_held_back(client: ApiClient, ot
     assert (replayed.status_code, replayed.json) == (200, known.json)
 
 
-def test_right_codes_refusals_and_other_mistakes_do_not_count(client: ApiClient, sandbox: RunningSandbox) -> None:
+def test_right_codes_and_other_mistakes_do_not_count(client: ApiClient, sandbox: RunningSandbox) -> None:
     for number in range(12):
         sandbox.fault("coupon", "none")
         assert client.place(coupon="WELCOME10", quantity=number + 1).status_code == 201
-        assert_problem(client.place(coupon="USEDUP", quantity=number + 1), 422, "coupon_used_up")
         assert_problem(client.place(coupon="WELCOME10", sku="NO-SUCH"), 400, "invalid_request")
     sandbox.fault("coupon", "down")
     for number in range(12):
@@ -114,16 +114,45 @@ def test_after_the_window_the_count_begins_anew(client: ApiClient) -> None:
     assert guess(client, "coupon", 10).status_code == 429
 
 
-def test_visitors_of_the_shop_are_counted_by_the_network_they_come_from(app: Flask) -> None:
-    def guess_from(address: str | None) -> None:
-        with guessing.counting(guessing.guessers_of_visitor(address)):
-            raise InvalidRequest({"coupon": ["unknown"]})
+def guess_in_shop(address: str | None, session: str | None, code: str) -> None:
+    request = read_order(order_content(coupon=code))
+    with guessing.counting(guessing.guessers_of_visitor(address, session), request):
+        raise InvalidRequest({"coupon": ["unknown"]})
 
+
+def test_visitors_of_the_shop_are_counted_by_their_browser(app: Flask) -> None:
     for number in range(10):
         with pytest.raises(InvalidRequest):
-            guess_from(f"2001:db8::{number}")
+            guess_in_shop("192.0.2.1", "one", f"C{number}")
     with pytest.raises(TooManyAttempts):
-        guess_from("2001:db8::ffff")
+        guess_in_shop("198.51.100.1", "one", "C10")
+    with pytest.raises(InvalidRequest):
+        guess_in_shop("192.0.2.1", "another", "C11")
+
+
+def test_without_cookies_visitors_are_counted_by_the_network_they_come_from(app: Flask) -> None:
+    for number in range(guessing.WRONG_CODES_OF_NETWORK):
+        with pytest.raises(InvalidRequest):
+            guess_in_shop(f"2001:db8::{number}", f"session {number}", f"C{number}")
+    with pytest.raises(TooManyAttempts):
+        guess_in_shop("2001:db8::ffff", None, "C50")
     for other in ("2001:db8:0:1::1", "192.0.2.1", None):
         with pytest.raises(InvalidRequest):
-            guess_from(other)
+            guess_in_shop(other, None, "C51")
+
+
+def test_the_same_code_again_is_no_further_guess(client: ApiClient) -> None:
+    for _ in range(12):
+        assert_problem(guess(client, "coupon", 1), 400, "invalid_request")
+    for number in range(2, 11):
+        assert_problem(guess(client, "coupon", number), 400, "invalid_request")
+    assert_problem(guess(client, "coupon", 11), 429, "too_many_attempts")
+
+
+def test_used_up_codes_are_guesses_as_unknown_ones_are(client: ApiClient) -> None:
+    for number in range(9):
+        guess(client, "coupon", number)
+    assert_problem(client.place(coupon="USEDUP"), 422, "coupon_used_up")
+    problem = assert_problem(client.place(coupon="WELCOME10"), 429, "too_many_attempts")
+    assert "without a code" in problem["detail"]
+    assert client.place().status_code == 201

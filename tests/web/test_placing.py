@@ -1,5 +1,6 @@
 """Placing an order with the form, against the sandbox, without JavaScript."""
 
+import contextvars
 import re
 import threading
 
@@ -202,3 +203,44 @@ def test_whoever_guesses_coupon_codes_is_held_back_by_the_eleventh(client, new_f
     ]
     assert statuses[:10] == [400] * 10
     assert statuses[10] == 429
+
+
+def test_whoever_orders_like_a_program_is_held_back_and_loses_nothing_typed(client, new_form):
+    statuses = [place(client, new_form(email=f"ada{number}@example.com")).status_code for number in range(10)]
+    assert statuses == [303] * 10
+    fields = new_form(email="ada@example.com", coupon="WELCOME10")
+    page = place(client, fields)
+    assert page.status_code == 429
+    assert 0 < int(page.headers["Retry-After"]) <= 60
+    assert "Nothing was ordered" in page.text
+    assert hidden_fields(page)["key"] == fields["key"]
+    for kept in ('value="Ada Lovelace"', 'value="ada@example.com"', 'value="WELCOME10"'):
+        assert kept in page.text
+    assert orders() == 10
+
+
+def place_from_another_browser(app, **typed):
+    """Place an order as a server would get it: outside of the test's own application context."""
+
+    def send():
+        browser = app.test_client()
+        fields = {**hidden_fields(browser.get("/")), "name": "Ada", "quantity:TEA-GREEN": "1"}
+        return place(browser, {**fields, **typed})
+
+    return contextvars.Context().run(send)
+
+
+def test_one_mailbox_gets_no_flood_of_mails_in_whatever_spelling(app):
+    spellings = [f"{'aA'[number % 2]}da+{number}@Example.com" for number in range(8)]
+    statuses = [place_from_another_browser(app, email=email).status_code for email in spellings]
+    assert statuses == [303] * 6 + [429] * 2
+
+
+def test_too_many_wrong_codes_leave_orders_without_one(app, client, new_form):
+    for number in range(10):
+        place(client, new_form(coupon=f"GUESS{number}"))
+    page = place(client, new_form(coupon="WELCOME10"))
+    assert page.status_code == 429
+    assert "Leave the coupon and benefit codes empty" in page.text
+    assert place(client, new_form()).status_code == 303
+    assert place_from_another_browser(app, email="bob@example.com", coupon="WELCOME10").status_code == 303
