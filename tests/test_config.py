@@ -197,7 +197,7 @@ RIGHT: list[dict[str, str]] = [
     {"RABBITMQ_URL": "amqp://localhost; amqps://user:pass@rabbit.example/%2F?heartbeat=15"},
     {"RABBITMQ_URL": "amqp://me:pass@rabbit.example", "RABBITMQ_ALLOW_UNENCRYPTED": "yes"},
     {"INVENTORY_URL": "http://127.0.0.1:9001/inventory/"},
-    {"SMTP_URL": "smtps://me:pa%20ss@mail.example", "MAIL_FROM": "Our shop <shop@shop.example>"},
+    {"SMTP_URL": "smtps://me:pa%20ssword@mail.example", "MAIL_FROM": "Our shop <shop@shop.example>"},
     {"MAIL_FROM": "shop@localhost"},
     {"INVENTORY_URL": "http://[::1]:9001"},
     {"INVENTORY_URL": "http://inventory.example", "INVENTORY_ALLOW_UNENCRYPTED": "1"},

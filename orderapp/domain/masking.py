@@ -12,13 +12,19 @@ from urllib.parse import quote, quote_plus
 
 MASK = "[masked]"
 MAX_KEPT_CHARACTERS = 2000  # enough for any documented answer; a flood from a broken system doesn't fill the table
-# Single words of a name shorter than this would blacken half a text ("Al" in "total").
+# What is shorter is hidden as a whole word only: as a part of others it would blacken half a text ("Al" in "total",
+# "Rose" in "prose"), and tell by the holes what it was.
+WHOLE_WORD_CHARACTERS = 8
+# Single words of a name shorter than this are words of everybody's ("de", "Al").
 MIN_WORD_CHARACTERS = 4
 # What other systems tell of people in JSON without our having asked with it.
 PERSONAL_MEMBER = re.compile(r'(?:(?<="name":")|(?<="name": "))(?:\\.|[^"\\])+', re.IGNORECASE)
 ALWAYS_ITSELF = re.compile("[A-Za-z0-9]+")  # escaped nowhere
 DOTTED_AND_DOTLESS_I = "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}\N{LATIN SMALL LETTER DOTLESS I}"
-LONGEST_ESCAPE = 12  # of one character: %F0%9F%8D%B5 in an address, \ud83c\udf75 in JSON
+# What may stand before a word and ends in a letter or digit all the same: a blank as addresses or JSON write it.
+ESCAPE_BEFORE = re.compile(r"(?:%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[bfnrt])\Z")
+MEMBER_ENDS = re.compile(r'"\s*:')
+LONGEST_ESCAPE = 14  # of one character: %F0%9F%8D%B5 in an address, \\ud83c\\udf75 in JSON within JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class Part:
     before: tuple[tuple[str, ...], ...]
     anchors: tuple[str, ...]
     after: tuple[tuple[str, ...], ...]
+    whole_word: bool  # counts only where no further letter or digit stands before or after it
+    plain_word: bool  # letters alone, so that JSON may have a member of that name
 
     @property
     def characters(self) -> int:
@@ -42,7 +50,9 @@ class Part:
 def mask(text: str, private: Iterable[str]) -> str:
     """Return `text` with every private value blotted out, however it is escaped or capitalised, cut to a bounded size.
 
-    What JSON calls a `name` is hidden as well.
+    What JSON calls a `name` is hidden as well. Short values are hidden as whole words only, and the names of JSON's
+    members stay, so that a text can be read whatever the customer is called. For the same reason the caller masks what
+    another system wrote, not its own words around it.
 
     Args:
         text: A request or an answer.
@@ -62,7 +72,8 @@ def mask(text: str, private: Iterable[str]) -> str:
 
 @lru_cache(maxsize=1024)  # an order's calls hide the same values, and each system's its token
 def _parts(value: str) -> tuple[Part, ...]:
-    return tuple(_part(text) for text in {value, *_long_words(value)} if text)
+    digits = value[1:] if value.startswith("+") else ""  # a phone number, as many write it
+    return tuple(_part(text) for text in {value, digits, *_long_words(value)} if text)
 
 
 def _long_words(value: str) -> list[str]:
@@ -71,10 +82,11 @@ def _long_words(value: str) -> list[str]:
 
 def _part(text: str) -> Part:
     anchor = max(ALWAYS_ITSELF.findall(text), key=len, default="")
+    kind = len(text) < WHOLE_WORD_CHARACTERS, text.isalpha()
     if not anchor:
-        return Part((), _spellings(text[0]), tuple(map(_spellings, text[1:])))
+        return Part((), _spellings(text[0]), tuple(map(_spellings, text[1:])), *kind)
     before, _, after = text.partition(anchor)
-    return Part(tuple(map(_spellings, reversed(before))), (_folded(anchor),), tuple(map(_spellings, after)))
+    return Part(tuple(map(_spellings, reversed(before))), (_folded(anchor),), tuple(map(_spellings, after)), *kind)
 
 
 def _folded(text: str) -> str:
@@ -132,9 +144,32 @@ def _places(folded: str, part: Part, anchor: str) -> Iterator[tuple[int, int]]:
         ends = {at + len(anchor)}
         for ways in part.after:
             ends = {place + len(way) for place in ends for way in ways if folded.startswith(way, place)}
-        if begins and ends:
+        if part.whole_word:
+            begins = {place for place in begins if not _joined(folded, place)}
+            ends = {place for place in ends if not (place < len(folded) and _joins(folded[place], folded[place - 1]))}
+        if begins and ends and not (part.plain_word and _is_member(folded, min(begins), max(ends))):
             yield min(begins), max(ends)
         at = folded.find(anchor, at + 1)
+
+
+def _joined(folded: str, place: int) -> bool:
+    """Whether the word at a place goes on before it."""
+    if place == 0 or not _joins(folded[place - 1], folded[place]):
+        return False
+    return not ESCAPE_BEFORE.search(folded, max(0, place - LONGEST_ESCAPE), place)
+
+
+def _joins(outside: str, inside: str) -> bool:
+    """Whether two neighbouring characters are of one word. Scripts without capitals may set no blanks between words."""
+    return _of_a_word(outside) and _of_a_word(inside)
+
+
+def _of_a_word(character: str) -> bool:
+    return character == "_" or character.isdigit() or character.lower() != character.upper()
+
+
+def _is_member(folded: str, begins: int, ends: int) -> bool:
+    return folded[begins - 1 : begins] == '"' and MEMBER_ENDS.match(folded, ends) is not None
 
 
 @lru_cache(maxsize=1024)  # the punctuation and letters of a few alphabets
@@ -146,6 +181,7 @@ def _spellings(character: str) -> tuple[str, ...]:
         character,
         f"\\{character}",
         json.dumps(character)[1:-1],
+        json.dumps(json.dumps(character)[1:-1])[1:-1],
         quote(character, safe="", errors="replace"),
         quote_plus(character, errors="replace"),
         html.escape(character),

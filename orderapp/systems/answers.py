@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -57,8 +57,33 @@ def error_code(received: Received) -> str:
     return code if isinstance(code, str) and CODE.fullmatch(code) else ""
 
 
-def answer_by_status(status: int, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
-    """Return what an answer means by the contract's table; its message is as the system wrote it, of any length."""
+def judge(status: int, raw: bytes, headers: Mapping[str, str], masked: Callable[[str], str]) -> Received:
+    """Return what an answer means by the contract's table, and what it held. Raises nothing.
+
+    Args:
+        status: Its status.
+        raw: Its body.
+        headers: Its headers.
+        masked: Hides what is private in what the system wrote.
+
+    """
+    try:
+        body = parse(raw)
+        return Received(_answer_by_status(status, body, headers, masked), status, body)
+    except Exception:  # noqa: BLE001 - nobody knows all that can be sent, and what can't be read proves nothing
+        return Received(Answer(Outcome.UNKNOWN, "unreadable_answer", f"answered {status} in no readable way"), status)
+
+
+def whole(value: Any) -> int | None:
+    """Return a whole number of JSON, which has but one kind of number: 10.0 is 10. None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None  # true is one to isinstance
+
+
+def _answer_by_status(
+    status: int, body: Mapping[str, Any] | None, headers: Mapping[str, str], masked: Callable[[str], str]
+) -> Answer:
     outcome, repeatable = OUTCOMES.get(status, (Outcome.UNKNOWN, True))
     code = error_code(Received(Answer(outcome), status, body))
     if outcome is Outcome.REFUSED and not code:
@@ -67,7 +92,7 @@ def answer_by_status(status: int, body: Mapping[str, Any] | None, headers: Mappi
     if outcome is Outcome.DONE:
         return Answer(outcome)
     said = (body or {})["error"].get("message") if code else None
-    message = said if isinstance(said, str) else ""
+    message = masked(said) if isinstance(said, str) else ""
     return Answer(
         outcome,
         code or f"http_{status}",
@@ -81,7 +106,7 @@ def answer_by_status(status: int, body: Mapping[str, Any] | None, headers: Mappi
 def parse(raw: bytes) -> Mapping[str, Any] | None:
     """Return the JSON object a body holds; None for anything else, such as NaN, a member twice, or bad UTF-8."""
     try:
-        parsed = strict_json.parse(raw.decode())
+        parsed = strict_json.parse(raw.decode("utf-8-sig"))  # a mark of the byte order may stand before it
     except ValueError:
         return None
     return parsed if isinstance(parsed, dict) else None
@@ -106,5 +131,5 @@ def _moment(raw: str) -> float | None:
         moment = parsedate_to_datetime(raw)
         # A date without a zone is in UTC (RFC 9110, 5.6.7).
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, OSError):  # the year 9999999999, and what else no clock shows
         return None

@@ -2,11 +2,13 @@
 
 A time-out of `requests`, `http.client` or `smtplib` counts from byte to byte, so an answer that drips can hold a thread
 for ever (psf/requests#4276). These sockets know when the whole call has to be over, and whether any byte of a request
-has left, which is the proof that "it was not sent".
+has left, which is the proof that "it was not sent". They also know whether anything was left unread behind an answer:
+a connection with more on it than was asked for is never used again.
 """
 
 from __future__ import annotations
 
+import io
 import socket
 import ssl
 import threading
@@ -15,6 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# All that one call may read, whatever it is made of: sixteen times the largest body that is taken, so that lines and
+# headers without an end don't fill the memory within the call's time.
+MAX_RECEIVED_BYTES = 16 * 1_048_576
+
 
 class _Call(threading.local):
     """The call this thread is making; a call lives within one thread."""
@@ -22,6 +28,7 @@ class _Call(threading.local):
     ends_at: float | None = None
     unreached = False
     sent = False
+    received_bytes = 0
 
 
 _call = _Call()
@@ -37,6 +44,7 @@ def call_within(total_seconds: float) -> Iterator[_Call]:
 
     """
     _call.ends_at, _call.unreached, _call.sent = time.monotonic() + total_seconds, False, False
+    _call.received_bytes = 0
     try:
         yield _call
     finally:
@@ -53,10 +61,49 @@ def seconds_left(at_most: float | None) -> float | None:
     return left if at_most is None else min(left, at_most)
 
 
+class _Answers(io.BufferedReader):
+    """What a socket's answers are read with; at its end it notes whether anything is left unread."""
+
+    def __init__(self, raw: io.RawIOBase, source: _Bounded) -> None:
+        super().__init__(raw)
+        self._source = source
+
+    def close(self) -> None:
+        """Close it, once what is left has been looked for: read ahead here, or waiting in the socket."""
+        if not self.closed:
+            self._source.unread = self._source.unread or self._is_left()
+        super().close()
+
+    def _is_left(self) -> bool:
+        waits_seconds = self._source.gettimeout()
+        try:
+            self._source.settimeout(0)
+            return bool(self.peek(1))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except OSError:
+            return True  # timed out or cut off: whatever comes on it belongs to a call that is over
+        finally:
+            if self._source.fileno() >= 0:
+                self._source.settimeout(waits_seconds)
+
+
 class _Bounded(socket.socket):
+    unread = False  # whether more came on it than was asked for
+
+    def makefile(self, mode: str = "r", buffering: int | None = None, **kwargs: Any) -> Any:
+        """Return a file around the socket; one for reading bytes notes what it leaves unread."""
+        if mode != "rb" or buffering is not None:
+            return super().makefile(mode, buffering, **kwargs)  # type: ignore[call-overload]
+        return _Answers(super().makefile("rb", buffering=0), self)
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         self._bound()
-        return super().recv_into(*args, **kwargs)
+        if _call.received_bytes > MAX_RECEIVED_BYTES:
+            raise OSError(f"more than {MAX_RECEIVED_BYTES} bytes in one call")
+        received = super().recv_into(*args, **kwargs)
+        _call.received_bytes += received
+        return received
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
         self._bound()

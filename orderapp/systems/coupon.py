@@ -67,7 +67,7 @@ class Coupon(HttpSystem):
             "reference": effect.key,
             "customer_ref": customer_ref(effect.order.customer),
         }
-        received = self._call("POST", "/v1/redemptions", effect, json_body=body)
+        received = self._call("POST", "/v1/redemptions", effect, json_body=body, echoes=effect.key)
         if received.status == 404 and error_code(received) == "coupon_not_found":
             return replace(received.answer, outcome=Outcome.REFUSED)
         if received.answer.outcome is not Outcome.DONE:
@@ -77,7 +77,7 @@ class Coupon(HttpSystem):
 
     def ask(self, effect: Effect) -> Report:
         """Ask which redemptions carry our reference."""
-        received = self._call("GET", f"/v1/redemptions?{urlencode({'reference': effect.key})}", effect)
+        received = self._call("GET", f"/v1/redemptions?{urlencode({'reference': effect.key})}", effect, fresh=True)
         if received.answer.outcome is not Outcome.DONE:
             return Report(Finding.UNCLEAR, received.answer)
         listed = (received.body or {}).get("redemptions")
@@ -111,7 +111,8 @@ class Coupon(HttpSystem):
         return received.answer if documented or received.answer.outcome is not Outcome.DONE else unreadable(received)
 
     def _void(self, redemption_id: str, effect: Effect) -> Answer:
-        received = self._call("POST", f"/v1/redemptions/{quote(redemption_id, safe='')}/void", effect, json_body={})
+        path = f"/v1/redemptions/{quote(redemption_id, safe='')}/void"
+        received = self._call("POST", path, effect, json_body={}, echoes=redemption_id)
         if received.status == 409 and error_code(received) == "already_voided":
             return replace(received.answer, outcome=Outcome.DONE)
         if received.answer.outcome is not Outcome.DONE:
@@ -138,4 +139,4 @@ def _is_id(value: Any) -> bool:
     """Whether a value can be the system's id of a redemption, and so a part of an address."""
     if isinstance(value, str):
         return 0 < len(value) <= MAX_ID_CHARACTERS and value.isprintable()
-    return type(value) is int  # true is one to isinstance
+    return type(value) is int and abs(value) < 10**MAX_ID_CHARACTERS  # true is one to isinstance

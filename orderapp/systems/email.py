@@ -7,13 +7,14 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
@@ -30,11 +31,13 @@ from orderapp.systems.bounded import call_within, connect, tls_context
 from orderapp.systems.keyed import private_values
 from orderapp.systems.settings import Environment
 
-# What can go wrong while it is certain that the text of the mail hasn't left. ValueError: a login that isn't ASCII.
-BEFORE_THE_TEXT = (smtplib.SMTPException, OSError, ValueError)
+# How smtplib itself says that a reply is too long; the server refused nothing.
+ENDLESS_LINE = "Line too long."
 MAX_MESSAGE_CHARACTERS = 300  # one sentence for staff
 # Servers that take only ASCII addresses are everywhere, and we ask for no other kind.
 SENDER = re.compile(r"[!-;=?A-~]+@(?P<domain>[A-Za-z0-9.\-\[\]:]+)")
+
+Hidden = Callable[[str], str]  # hides what is private in what a server said
 
 
 class _BoundedSmtp(smtplib.SMTP):
@@ -59,6 +62,9 @@ class Email(System):
         # Without TLS from the start, STARTTLS is used wherever the server offers it.
         address = env.address("SMTP", {"smtps": True, "smtp": False}, permits=("login",))
         self._server = urlsplit(address)
+        password = unquote(self._server.password or "")
+        env.refuse_short_secret("SMTP_URL", password)
+        self._secrets = (password, b64encode(password.encode()).decode()) if password else ()
         self._timeouts = env.timeouts("SMTP_TIMEOUT")
         self._sender, self._domain = _sender_in(env)
         self._shop, self._secret = env.address("PUBLIC", {"https": True, "http": False}), env.text("SECRET_KEY")
@@ -79,24 +85,25 @@ class Email(System):
 
     def act(self, effect: Effect) -> Answer:
         """Send the confirmation."""
-        private, started = private_values(effect.order), time.monotonic()
+        started = time.monotonic()
+        hidden = partial(mask, private=[*private_values(effect.order), *self._secrets])
         try:
             message = self._message(effect)
             text = message.as_bytes()
         except ValueError as error:
             # A line break in an address, say: no header can hold it.
-            reason = mask(f"the mail can't be written: {error}", private)[:MAX_MESSAGE_CHARACTERS]
+            reason = f"the mail can't be written: {hidden(str(error))}"[:MAX_MESSAGE_CHARACTERS]
             return Answer(Outcome.NOT_SENT, "bad_mail", reason, repeatable=False)
         with call_within(self._timeouts.total_seconds):
-            answer = self._deliver(effect.order.customer.email, text)
+            answer = self._deliver(effect.order.customer.email, text, hidden)
+        # Only what isn't ours is masked: a customer's name may be a word of our own.
         exchange = Exchange(
-            mask(f"MAIL {message['Message-ID']}\nTo: {message['To']}\nSubject: {message['Subject']}", private),
-            mask(answer.message or "250 accepted", private),
+            f"MAIL {message['Message-ID']}\nTo: {hidden(str(message['To']))}\nSubject: {message['Subject']}",
+            answer.message or "250 accepted",
             round((time.monotonic() - started) * 1000),
         )
         # Masked before it is cut, so that no half of a value stays at the end.
-        said = mask(answer.message, private)[:MAX_MESSAGE_CHARACTERS]
-        return replace(answer, message=said, exchanges=(exchange,))
+        return replace(answer, message=answer.message[:MAX_MESSAGE_CHARACTERS], exchanges=(exchange,))
 
     def check(self) -> Answer:
         """Connect and log in."""
@@ -104,8 +111,8 @@ class Email(System):
             try:
                 with self._opened() as server:
                     server.noop()
-            except BEFORE_THE_TEXT as error:
-                return _not_accepted(error)
+            except Exception as error:  # noqa: BLE001 - whatever a server says, the check has an outcome
+                return _not_accepted(error, partial(mask, private=self._secrets))
         return Answer(Outcome.DONE)
 
     @cached_property
@@ -132,16 +139,21 @@ class Email(System):
                 server.login(unquote(self._server.username), unquote(self._server.password or ""))
             yield server
 
-    def _deliver(self, recipient: str, text: bytes) -> Answer:
+    def _deliver(self, recipient: str, text: bytes, hidden: Hidden) -> Answer:
+        answer: Answer | None = None
         try:
             with self._opened() as server:
                 for command, address in ((server.mail, self._sender), (server.rcpt, recipient)):
                     code, reply = command(address)
                     if not 200 <= code < 300:
-                        return _refused(code, reply)
-                return _send_text(server, text)
-        except BEFORE_THE_TEXT as error:
-            return _not_accepted(error)
+                        answer = _refused(code, reply, hidden)
+                        break
+                else:
+                    answer = _send_text(server, text, hidden)
+        except Exception as error:  # noqa: BLE001 - whatever a server says, the mail has an outcome
+            # After an answer it is the closing that failed, and changes nothing.
+            return answer or _not_accepted(error, hidden)
+        return answer
 
     def _message(self, effect: Effect) -> EmailMessage:
         # Lines end as SMTP wants them (servers refuse others), in seven bits (not every server takes eight).
@@ -191,34 +203,36 @@ def _text(order: OrderDocument, page: str) -> str:
     )
 
 
-def _send_text(server: smtplib.SMTP, text: bytes) -> Answer:
+def _send_text(server: smtplib.SMTP, text: bytes, hidden: Hidden) -> Answer:
     """Send the mail itself; from here on a connection that breaks leaves open whether it was accepted."""
     try:
         code, reply = server.data(text)
     except smtplib.SMTPDataError as error:
         # The server didn't want the text, so it stayed here.
-        return _refused(error.smtp_code, error.smtp_error)
-    except (smtplib.SMTPException, OSError) as error:
+        return _refused(error.smtp_code, error.smtp_error, hidden)
+    except Exception as error:  # noqa: BLE001 - the same, whatever it is that couldn't be read
         return Answer(Outcome.UNKNOWN, "cut_off", f"broke off after the text was sent ({type(error).__name__})")
     if 200 <= code < 300:
         return Answer(Outcome.DONE)
     if 400 <= code < 600:
-        return _refused(code, reply)
+        return _refused(code, reply, hidden)
     return Answer(Outcome.UNKNOWN, "unreadable_answer", "answered the text with something that isn't SMTP")
 
 
-def _refused(code: int, reply: bytes | str) -> Answer:
+def _refused(code: int, reply: bytes | str, hidden: Hidden) -> Answer:
     """SMTP's own rule (RFC 5321, 4.2.1): 4xx later, 5xx never. Anything else isn't SMTP and accepts nothing: later."""
-    said = f"{code} {reply.decode('utf-8', 'replace') if isinstance(reply, bytes) else reply}"
+    said = f"{code} {hidden(reply.decode('utf-8', 'replace') if isinstance(reply, bytes) else reply)}"
     if 500 <= code < 600:
         return Answer(Outcome.REFUSED, f"smtp_{code}", said, repeatable=False)
     return Answer(Outcome.NOT_SENT, f"smtp_{code}" if code > 0 else "unreadable_answer", said)
 
 
-def _not_accepted(error: Exception) -> Answer:
+def _not_accepted(error: Exception, hidden: Hidden) -> Answer:
     """Everything before the text is sent: it did not happen."""
     if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
         return Answer(Outcome.NOT_SENT, "smtp_login", "our login was refused", repeatable=False)
     if isinstance(error, smtplib.SMTPResponseException):
-        return _refused(error.smtp_code, error.smtp_error)
+        if error.smtp_error == ENDLESS_LINE:
+            return Answer(Outcome.NOT_SENT, "unreadable_answer", "answered with a line without an end")
+        return _refused(error.smtp_code, error.smtp_error, hidden)
     return Answer(Outcome.NOT_SENT, "not_connected", f"could not be reached ({type(error).__name__}); nothing was sent")

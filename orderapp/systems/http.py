@@ -17,17 +17,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import check_header_validity
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from orderapp.domain.masking import mask
 from orderapp.domain.outcome import Answer, Exchange, Outcome
-from orderapp.systems.answers import Received, answer_by_status, parse
-from orderapp.systems.bounded import BoundedSocket, call_within, connect, tls_context
+from orderapp.systems.answers import Received, judge
+from orderapp.systems.bounded import call_within, tls_context
+from orderapp.systems.connections import BoundedAdapter
 from orderapp.systems.settings import Timeouts
 
 MAX_BODY_BYTES = 1_048_576  # documented answers are under 10 kB; a mebibyte can't hurt and nothing real is larger
@@ -35,71 +33,11 @@ MAX_BODY_BYTES = 1_048_576  # documented answers are under 10 kB; a mebibyte can
 # request written into a closing connection ends `unknown` for no good reason.
 MAX_IDLE_SECONDS = 1.0
 MAX_MESSAGE_CHARACTERS = 300  # one sentence for staff; the whole answer is in the history
+# What an answer may not be encoded with. Any other word there, such as the name of a character set, says nothing about
+# its bytes: they are JSON or they aren't.
+COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"})
 # A request that can't even be written: no address, or one that is none, or characters that no header can hold.
 UNWRITABLE = (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidHeader)
-
-
-class _BoundedHttp(HTTPConnection):
-    def _new_conn(self) -> Any:
-        return _connected(self)
-
-
-class _BoundedHttps(HTTPSConnection):
-    def _new_conn(self) -> Any:
-        return _connected(self)
-
-
-def _connected(connection: HTTPConnection) -> BoundedSocket:
-    seconds = connection.timeout
-    try:
-        return connect(
-            connection.host.strip("[]"), connection.port, seconds if isinstance(seconds, int | float) else None
-        )
-    except OSError as error:
-        raise NewConnectionError(connection, str(error)) from error
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _BoundedHttp
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _BoundedHttps
-
-
-class _BoundedAdapter(HTTPAdapter):
-    def __init__(self, tls: ssl.SSLContext | None) -> None:
-        self._tls = tls
-        self._pool: Any = None
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-
-    def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Nothing to add for a connection: the context verifies, and reading all authorities again takes 50 ms."""
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the pool of the one address that this adapter is for, found out once."""
-        if self._pool is None:
-            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
-        return self._pool
-
-    def request_url(self, request: requests.PreparedRequest, _proxies: Any) -> str:
-        """Return path and query; there are no proxies."""
-        return request.path_url
-
-    def build_response(self, request: requests.PreparedRequest, raw: Any) -> requests.Response:
-        """Return the answer with what is used of it: there are no cookies, and its text is ours to read."""
-        response = requests.Response()
-        response.request, response.status_code, response.headers, response.raw = request, raw.status, raw.headers, raw
-        return response
-
-    def close(self) -> None:
-        """Close its connections; the next request opens others."""
-        super().close()
-        self._pool = None
 
 
 class HttpClient:
@@ -129,7 +67,7 @@ class HttpClient:
         self._secrets = (token, *(credentials or ())[1:])
         self._local = threading.local()
 
-    def call(
+    def call(  # noqa: PLR0913 - all that one call can differ in
         self,
         method: str,
         path: str,
@@ -138,6 +76,8 @@ class HttpClient:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         private: Iterable[str] = (),
+        echoes: str = "",
+        fresh: bool = False,
     ) -> Received:
         """Make one call and say how it ended. Raises nothing: every failure is an outcome.
 
@@ -148,28 +88,39 @@ class HttpClient:
             form: Sent form-encoded.
             headers: Beside those of the client.
             private: Values to keep out of the history.
+            echoes: What a success repeats in its body; where it doesn't, the answer may be another call's, so the
+                connection isn't used again.
+            fresh: Whether the call has a connection of its own: what proves that something isn't there mustn't be an
+                earlier call's answer.
 
         """
         hidden = [*private, *self._secrets]
-        sent_text, started = f"{method} {path}", time.monotonic()
+        sent, started = path, time.monotonic()
         with call_within(self._timeouts.total_seconds) as call:
             try:
+                if fresh:
+                    self._hang_up()
                 request = self._prepared(method, path, json_body, form, headers or {})
                 # An answer may well show what it was asked with.
                 hidden += request.headers.get("Authorization", "").split()[1:]
-                sent_text += f"\n{_text(request.body)}"
+                sent += f"\n{_text(request.body)}"
                 status, raw, reply_headers = self._exchange(request)
-            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                answer, text = _failed(error, call.unreached, call.sent), f"{type(error).__name__}: {error}"
-                status, parsed = 0, None
+            except Exception as error:  # noqa: BLE001 - whatever a library makes of what came, the call has an outcome
+                received = Received(_failed(error, call.unreached, call.sent))
+                said = f"{type(error).__name__}: {mask(str(error), hidden)}"
             else:
-                parsed = parse(raw)
-                answer, text = answer_by_status(status, parsed, reply_headers), f"{status}\n{_text(raw)}"
-        exchange = Exchange(mask(sent_text, hidden), mask(text, hidden), round((time.monotonic() - started) * 1000))
+                received = judge(status, raw, reply_headers, lambda text: mask(text, hidden))
+                said = f"{status}\n{mask(_text(raw), hidden)}"
+                if received.answer.outcome is Outcome.DONE and echoes.encode() not in raw:
+                    self._hang_up()
+            if received.answer.outcome is Outcome.UNKNOWN:
+                self._hang_up()
+        # Only what isn't ours is masked: a customer's name may be a word of our own.
+        took_ms = round((time.monotonic() - started) * 1000)
+        exchange = Exchange(f"{method} {mask(sent, hidden)}", said, took_ms)
         # Masked before it is cut, so that no half of a value stays at the end.
-        message = mask(answer.message, hidden)[:MAX_MESSAGE_CHARACTERS]
-        answer = replace(answer, message=message, exchanges=(exchange,))
-        return Received(answer, status, parsed)
+        message = received.answer.message[:MAX_MESSAGE_CHARACTERS]
+        return replace(received, answer=replace(received.answer, message=message, exchanges=(exchange,)))
 
     def _prepared(
         self,
@@ -206,7 +157,8 @@ class HttpClient:
     def _exchange(self, request: requests.PreparedRequest) -> tuple[int, bytes, Mapping[str, str]]:
         timeouts = (self._timeouts.connect_seconds, self._timeouts.read_seconds)
         with self._adapter().send(request, stream=True, timeout=timeouts) as reply:
-            if reply.headers.get("Content-Encoding", "identity") != "identity":
+            encodings = {word.strip().lower() for word in reply.headers.get("Content-Encoding", "").split(",")}
+            if encodings & COMPRESSED:
                 raise ValueError("a compressed answer that nobody asked for")
             chunks, size = [], 0
             for chunk in reply.raw.stream(65_536, decode_content=False):
@@ -227,7 +179,7 @@ class HttpClient:
         context.load_verify_locations(requests.adapters.DEFAULT_CA_BUNDLE_PATH)
         return context
 
-    def _adapter(self) -> _BoundedAdapter:
+    def _adapter(self) -> BoundedAdapter:
         """Return this thread's connections.
 
         Used without a `requests.Session`: that would keep cookies, and read the whole of a redirect's body, however
@@ -235,11 +187,16 @@ class HttpClient:
         """
         local, now = self._local, time.monotonic()
         if not hasattr(local, "adapter"):
-            local.adapter = _BoundedAdapter(self._tls)
+            local.adapter = BoundedAdapter(self._tls)
         elif now - local.used_at > MAX_IDLE_SECONDS:
             local.adapter.close()
         local.used_at = now
         return local.adapter  # type: ignore[no-any-return]
+
+    def _hang_up(self) -> None:
+        """Close this thread's connection, if it has one."""
+        if hasattr(self._local, "adapter"):
+            self._local.adapter.close()
 
 
 def _failed(error: Exception, unreached: bool, sent: bool) -> Answer:

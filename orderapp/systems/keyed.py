@@ -83,7 +83,7 @@ class KeyedSystem(HttpSystem):
 
     def ask(self, effect: Effect) -> Report:
         """Ask what is there under the key."""
-        received = self._call("GET", f"/{effect.key}", effect)
+        received = self._call("GET", f"/{effect.key}", effect, fresh=True)
         if received.status == 404:
             return Report(Finding.ABSENT, replace(received.answer, outcome=Outcome.DONE))
         if received.answer.outcome is not Outcome.DONE:
@@ -109,7 +109,7 @@ class KeyedSystem(HttpSystem):
 
     def _call(self, method: str, path: str, effect: Effect, **kwargs: Any) -> Received:
         private: Iterable[str] = private_values(effect.order)
-        return self.http.call(method, f"/v1/{self.collection}{path}", private=private, **kwargs)
+        return self.http.call(method, f"/v1/{self.collection}{path}", private=private, echoes=effect.key, **kwargs)
 
     def _state(self, received: Received, effect: Effect) -> str:
         """Return the effect's state in a body of the documented shape; empty for any other body."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Outcome, Quote
-from orderapp.systems.answers import unreadable
+from orderapp.systems.answers import unreadable, whole
 from orderapp.systems.base import Part, Repeats
 from orderapp.systems.keyed import KeyedSystem, private_values
 from orderapp.systems.offers import read_offer, same_code
@@ -51,8 +51,8 @@ class Membership(KeyedSystem):
         found = next((benefit for benefit in benefits if benefit.get("code") == request.benefit), None)
         if found is None:
             return Quote(received.answer, refused="benefit_not_found", field="benefit")
-        remaining = found.get("remaining")
-        if type(remaining) is not int:  # true is one to isinstance
+        remaining = whole(found.get("remaining"))
+        if remaining is None:
             return Quote(unreadable(received))
         if remaining <= 0:
             return Quote(received.answer, refused="benefit_exhausted")

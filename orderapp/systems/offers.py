@@ -6,7 +6,7 @@ from typing import Any
 
 from orderapp.domain.money import MAX_MINOR
 from orderapp.domain.outcome import Quote
-from orderapp.systems.answers import Received, unreadable
+from orderapp.systems.answers import Received, unreadable, whole
 
 
 def same_code(answered: Any, asked: str) -> bool:
@@ -18,8 +18,8 @@ def read_offer(code: str, offer: Any, received: Received) -> Quote:
     """Return the quote for a stated discount; one that isn't of the documented shape is no usable answer."""
     if not isinstance(offer, dict):
         return Quote(unreadable(received))
-    kind, value, currency = offer.get("kind"), offer.get("value"), offer.get("currency", "")
-    if not isinstance(value, int) or isinstance(value, bool):
+    kind, value, currency = offer.get("kind"), whole(offer.get("value")), offer.get("currency", "")
+    if value is None:
         return Quote(unreadable(received))
     if kind == "percent" and 0 <= value <= 100:
         return Quote(received.answer, code=code, kind="percent", value=value)

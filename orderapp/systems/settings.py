@@ -8,7 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from orderapp.domain.masking import WHOLE_WORD_CHARACTERS
 from orderapp.errors import ConfigurationError
+
+# What is shorter is masked as a whole word only, so it could stay in a history unseen.
+SHORTEST_SECRET = WHOLE_WORD_CHARACTERS
 
 # A login or a query in front of the paths that we add would end up somewhere else than whoever wrote it thinks.
 BESIDE_THE_PATH = {"login": "a user or password", "query": "a query (?)", "fragment": "a fragment (#)"}
@@ -48,13 +52,25 @@ class Environment:
         """Return a token or password that is sent in a header, empty where it isn't set.
 
         Raises:
-            ConfigurationError: it holds characters that can't be sent there, such as a line break in its middle.
+            ConfigurationError: it holds characters that can't be sent there, such as a line break in its middle, or is
+                too short for production.
 
         """
+        value = self.header(name)
+        self.refuse_short_secret(name, value)
+        return value
+
+    def header(self, name: str) -> str:
+        """Return a value that is sent in a header and is no secret; ConfigurationError as for `secret`."""
         value = self.text(name)
         if not (value.isascii() and value.isprintable()):
             raise ConfigurationError(f"{name}: holds characters other than printable ASCII ones")
         return value
+
+    def refuse_short_secret(self, name: str, value: str) -> None:
+        """Raise ConfigurationError for a secret that anybody can guess and no history can be kept free of."""
+        if self.production and 0 < len(value) < SHORTEST_SECRET:
+            raise ConfigurationError(f"{name}: a token or password of under {SHORTEST_SECRET} characters is no secret")
 
     def flag(self, name: str) -> bool:
         """Return whether a switch is on (1, true, yes, on); ConfigurationError for an unknown word."""

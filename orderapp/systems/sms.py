@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Backoff, Guarantee
-from orderapp.systems.answers import unreadable
+from orderapp.systems.answers import unreadable, whole
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.http import HttpClient
 from orderapp.systems.keyed import HTTP_SCHEMES, private_values
 from orderapp.systems.settings import Environment
 
 MAX_CODE = 10**6  # Twilio's codes have five digits
+# A message that was taken and at once given up: no text arrived, nor will one.
+NOT_DELIVERED = frozenset({"failed", "undelivered", "canceled"})
 
 
 class Sms(System):
@@ -27,7 +29,7 @@ class Sms(System):
     guarantee: ClassVar[Guarantee] = Guarantee.UNSAFE
 
     def __init__(self, env: Environment, backoff: Backoff) -> None:
-        account, secret = env.secret("SMS_ACCOUNT_SID"), env.secret("SMS_AUTH_TOKEN")
+        account, secret = env.header("SMS_ACCOUNT_SID"), env.secret("SMS_AUTH_TOKEN")
         address = env.address("SMS", HTTP_SCHEMES, default="https://api.twilio.com")
         timeouts = env.timeouts("SMS_TIMEOUT")
         self._sender = env.text("SMS_FROM")
@@ -56,17 +58,29 @@ class Sms(System):
         }
         received = self._http.call("POST", f"{self._account}/Messages.json", form=form, private=private_values(order))
         body = received.body or {}
-        code = body.get("code")
-        if received.status == 400 and type(code) is int and 0 < code < MAX_CODE:
+        code = _code(body.get("code"))
+        if received.status == 400 and code:
             # Twilio's own error body, not the common one: final.
             return replace(received.answer, outcome=Outcome.REFUSED, code=f"twilio_{code}")
         if received.answer.outcome is not Outcome.DONE:
             return received.answer
-        documented = bool(body.get("sid")) and all(isinstance(body.get(member), str) for member in ("sid", "status"))
-        return received.answer if documented else unreadable(received)
+        if not (body.get("sid") and all(isinstance(body.get(member), str) for member in ("sid", "status"))):
+            return unreadable(received)
+        status = body["status"].strip().lower()
+        if status not in NOT_DELIVERED:
+            return received.answer
+        code, message = _code(body.get("error_code")), f"took the message, and gave it up: {status}"
+        named = f"twilio_{code or status}"
+        return replace(received.answer, outcome=Outcome.NOT_SENT, code=named, message=message, repeatable=False)
 
     def check(self) -> Answer:
         """Ask for the account itself; any answer but a refusal of our credentials will do."""
         received = self._http.call("GET", f"{self._account}.json")
         known = received.status in (200, 404, 405)
         return Answer(Outcome.DONE, exchanges=received.answer.exchanges) if known else received.answer
+
+
+def _code(value: Any) -> int:
+    """Return one of Twilio's error codes; 0 for anything that is none."""
+    code = whole(value)
+    return code if code is not None and 0 < code < MAX_CODE else 0

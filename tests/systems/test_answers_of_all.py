@@ -155,6 +155,12 @@ def test_too_many_requests_did_not_happen_and_tells_when_to_come_again(
 
 
 GARBAGE = ["-5", "1.5", "soon", "", "²", "0x10", "5, 10", "1 Jan", "Mon, 99 Foo 2026 25:61:61 GMT", ", , ,", "1e3"]
+BEYOND = [
+    "Mon, 20 Nov 9999999999 12:00:00 GMT",
+    "Mon, 20 Nov 10000 12:00:00 GMT",
+    "Mon, 20 Nov 2026 12:00:00 +99999999",
+]
+BEYOND += [f"Mon, 20 Nov {'9' * 5000} 12:00:00 GMT", f"Mon, {'9' * 30} Nov 2026 12:00:00 GMT"]
 ANCIENT = ["Sat, 01 Jan 0001 00:00:00 -0000", "Sat, 01 Jan 0001 00:00:00 +2359", "Sat, 01 Jan 2026 00:00:00 +9999"]
 
 
@@ -184,7 +190,7 @@ def test_a_date_counts_by_the_clock_of_the_system_that_named_it(wire: Wire) -> N
     assert 99 <= seconds <= 101
 
 
-@pytest.mark.parametrize("header", [*GARBAGE, *ANCIENT])
+@pytest.mark.parametrize("header", [*GARBAGE, *ANCIENT, *BEYOND])
 def test_a_time_to_come_again_that_nobody_can_read_is_passed_over(header: str, wire: Wire) -> None:
     wire.answers(429, headers={"Retry-After": header})
     answer = run(make(HTTP_KINDS[0]), "act").answer

@@ -177,6 +177,8 @@ def told(state: object = "active", code: object = "SAVE10", **discount: object) 
         (told(kind="percent", value=0), ("percent", 0, "")),
         (told(kind="percent", value=100), ("percent", 100, "")),
         (told(kind="amount", value=500, currency="EUR"), ("amount", 500, "EUR")),
+        (told(kind="percent", value=10.0), ("percent", 10, "")),
+        (told(kind="amount", value=500.0, currency="EUR"), ("amount", 500, "EUR")),
         (told(code="save10", kind="percent", value=10), ("percent", 10, "")),
     ],
 )
@@ -197,7 +199,8 @@ UNUSABLE_DISCOUNTS: list[dict[str, object]] = [
     {"kind": "percent", "value": 101},
     {"kind": "percent", "value": 10**6},
     {"kind": "percent", "value": True},
-    {"kind": "percent", "value": 10.0},
+    {"kind": "percent", "value": 10.5},
+    {"kind": "percent", "value": 1e300},
     {"kind": "percent", "value": "10"},
     {"kind": "percent", "value": None},
     {"kind": "amount", "value": -500, "currency": "EUR"},

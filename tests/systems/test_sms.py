@@ -70,6 +70,30 @@ def test_a_success_of_no_documented_shape_is_unknown(body: object, wire: Wire) -
     assert make(Sms).act(EFFECT).outcome is Outcome.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"status": "failed", "error_code": 30003}, "twilio_30003"),
+        ({"status": "undelivered", "error_code": 30005.0}, "twilio_30005"),
+        ({"status": "Failed", "error_code": None}, "twilio_failed"),
+        ({"status": "undelivered"}, "twilio_undelivered"),
+        ({"status": "failed", "error_code": "30003"}, "twilio_failed"),
+        ({"status": "canceled"}, "twilio_canceled"),
+    ],
+)
+def test_a_message_that_was_given_up_at_once_is_not_sent(more: dict[str, object], code: str, wire: Wire) -> None:
+    wire.answers(201, json.dumps({"sid": "SM1", **more}))
+    answer = make(Sms).act(EFFECT)
+    assert (answer.outcome, answer.code, answer.repeatable) == (Outcome.NOT_SENT, code, False)
+    assert str(more["status"]).lower() in answer.message
+
+
+@pytest.mark.parametrize("status", ["queued", "accepted", "sending", "sent", "delivered", "scheduled", "read"])
+def test_a_message_on_its_way_is_done(status: str, wire: Wire) -> None:
+    wire.answers(201, json.dumps({"sid": "SM1", "status": status, "error_code": None}))
+    assert make(Sms).act(EFFECT).outcome is Outcome.DONE
+
+
 def test_a_doubtful_message_is_never_repeated_by_itself() -> None:
     assert Sms.guarantee is Guarantee.UNSAFE
     assert (Sms.repeats.not_sent, Sms.repeats.unknown) == (0, 0)
