@@ -58,7 +58,7 @@ class Contestant(ABC):
             "DATABASE_URL": self.database_url,
             "RABBITMQ_URL": servers.rabbitmq_url,
             "SMS_ACCOUNT_SID": "AC0",
-            "SMS_AUTH_TOKEN": "bench",
+            "SMS_AUTH_TOKEN": "bench-alone",
             "SMS_FROM": "+15005550006",
             "BENCH_TOKEN": self.token,
             # Outside of production it is as `make run` has it, the sandbox replaced.
