@@ -30,6 +30,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     from orderapp.extensions import csrf, db, migrate
     from orderapp.owners_files import make_folder
     from orderapp.services import database
+    from orderapp.web import form_size
 
     variables = os.environ if variables is None else variables
     with cli.configuration_in_one_line():
@@ -69,6 +70,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     capacity.init_app(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+    form_size.init_app(app)
     csrf.init_app(app)
     with app.app_context():
         database.prepare(app)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 
-from flask import url_for
+from flask import request, url_for
 
-# A path below /admin on this host, with its query; no backslash, which browsers read as a slash.
+# A path below /admin where we are mounted, with its query; no backslash, which browsers read as a slash.
 _OURS = re.compile(r"/admin(/[A-Za-z0-9_.~%/-]*)?(\?[A-Za-z0-9_.~%&=+@:,-]*)?")
 
 
 def local_page(address: str | None) -> str:
-    """Return the address if it is a page of the back office, else that of the first page."""
-    return address if address and _OURS.fullmatch(address) else url_for("admin.index")
+    """Return where a page of the back office is, else the address of the first page.
+
+    Args:
+        address: The page's path as the application knows it: without the path that it is mounted under.
+
+    """
+    if address and _OURS.fullmatch(address):
+        return request.script_root + address
+    return url_for("admin.index")

@@ -8,7 +8,7 @@ from typing import Any
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 from marshmallow import Schema
 
 from orderapp.api.blueprint import PREFIX, api
@@ -46,7 +46,8 @@ ID_PARAMETER = {
 @api.get("/openapi.json")
 def description() -> Response:
     """Answer with the API's description; open to everybody, as it tells nothing of anybody."""
-    return jsonify(describe())
+    mounted = {"servers": [{"url": request.script_root}]} if request.script_root else {}
+    return jsonify(describe() | mounted)
 
 
 @cache

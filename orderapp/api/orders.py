@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response, jsonify, url_for
 
 from orderapp.api.access import client_id
-from orderapp.api.blueprint import PREFIX, api
+from orderapp.api.blueprint import api
 from orderapp.api.problems import problem
 from orderapp.api.reading import read_idempotency_key, read_json, read_json_if_any, read_order_id
 from orderapp.api.schemas import ProductsSchema, order_json
@@ -69,7 +69,7 @@ def _answer(placed: Placed) -> Response:
     order = order_json(placed.order)
     if placed.result in (Result.CONFIRMED, Result.REPLAYED):
         response = jsonify({"order": order})
-        response.headers["Location"] = f"{PREFIX}/orders/{placed.order.id}"
+        response.headers["Location"] = url_for("api.show", order_id=placed.order.id)
         if placed.result is Result.CONFIRMED:
             response.status_code = 201
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from orderapp.domain.money import Money
 from orderapp.models import Product
@@ -18,6 +18,12 @@ class ProductView:
     sku: str
     name: str
     price: Money
+
+
+def count_products() -> int:
+    """Return how many products are for sale."""
+    with reading() as session:
+        return session.scalar(select(func.count()).select_from(Product)) or 0
 
 
 def list_products() -> list[ProductView]:

@@ -1,0 +1,22 @@
+"""How large an order form may be: it has a field for each product, chosen or not, so it grows with the catalogue."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+
+from orderapp.services.catalogue import count_products
+
+FORMS = frozenset({"shop.place", "shop.preview"})
+# The name of a quantity's field with the longest SKU (64 characters), escaped, and a mistyped quantity.
+BYTES_PER_PRODUCT = 256
+
+
+def init_app(app: Flask) -> None:
+    """Let order forms be as large as the catalogue needs. Comes before whoever reads forms (CSRF protection does)."""
+    usual = int(app.config["MAX_CONTENT_LENGTH"])
+
+    @app.before_request
+    def grow_with_the_catalogue() -> None:
+        # Only who sends that much is worth a question to the database.
+        if request.endpoint in FORMS and (request.content_length or 0) > usual:
+            request.max_content_length = usual + BYTES_PER_PRODUCT * count_products()
