@@ -8,6 +8,7 @@ OrderappError
 ├── ArchiveUnusable               a file can't take in what is archived; nothing more was deleted
 ├── NotFound                      there is no such thing, or it isn't yours
 │   └── Archived                  there was, and it is in a file now
+├── OrderArchived                 what the key leads to was archived
 ├── TooManyAttempts               somebody is guessing
 │   └── TooManyOrders             more orders than any household places
 ├── Conflict                      the input is fine, the moment or the key isn't
@@ -82,6 +83,18 @@ class Archived(NotFound):
     """There was such an order; the text says in which file it is now."""
 
     code = "archived"
+
+
+class OrderArchived(OrderappError):
+    """The key's order, or the one that is asked for, was archived, as `number`; nothing was done."""
+
+    code = "order_archived"
+
+    def __init__(self, number: str) -> None:
+        super().__init__(
+            f"Order {number} was placed long ago and is archived. Nothing was done; use a new key for a new order."
+        )
+        self.number = number
 
 
 class ArchiveUnusable(OrderappError):

@@ -28,6 +28,7 @@ TABLES = (
     "order_discounts",
     "cart_locks",
     "audit_entries",
+    "archived_keys",
     "staff_sessions",
     "orders",
     "archived_orders",
@@ -239,6 +240,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_staff_sessions_token_hash")),
     )
     op.create_index("ix_staff_sessions_staff_id", "staff_sessions", ["staff_id"], unique=False)
+    op.create_table(
+        "archived_keys",
+        sa.Column("scope", sa.String(length=40), nullable=False),
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("content_hash", sa.String(length=80), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["order_id"], ["archived_orders.order_id"], name=op.f("fk_archived_keys_order_id")),
+        sa.PrimaryKeyConstraint("scope", "key_hash", name=op.f("pk_archived_keys")),
+    )
+    op.create_index("ix_archived_keys_order_id", "archived_keys", ["order_id"], unique=False)
     op.create_table(
         "audit_entries",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -150,6 +150,7 @@ def _problems() -> dict[str, Any]:
             "wrong_state: the order isn't failed. Nothing was done",
             RETRY_AFTER,
         )
+        | _problem(410, "order_archived: the key's order was archived, as the member number. Nothing was placed")
         | _problem(
             422,
             "A system refused, in words of its own such as out_of_stock or coupon_used_up; the members order and "

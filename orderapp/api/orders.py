@@ -14,11 +14,15 @@ from orderapp.api.reading import read_idempotency_key, read_json, read_json_if_a
 from orderapp.api.schemas import ProductsSchema, order_json
 from orderapp.config import current_settings
 from orderapp.domain.order_limits import Source
+from orderapp.errors import NotFound
 from orderapp.services import catalogue, guessing
+from orderapp.services.archived_keys import refuse_archived
 from orderapp.services.cancelling import cancel_order
+from orderapp.services.content_hashes import hash_retry
 from orderapp.services.order_request import read_order, read_retry
 from orderapp.services.order_view import OrderView, find_order_of_client
 from orderapp.services.placing import Placed, Placing, Result
+from orderapp.services.submissions import client_scope
 
 # What a system refused under is passed on if it is a word; anything else could be mistaken for one of ours.
 WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -54,7 +58,13 @@ def show(order_id: str) -> Response:
 def retry(order_id: str) -> Response:
     """Place a failed order again."""
     key, client, wishes = read_idempotency_key(), client_id(), read_retry(read_json_if_any())
-    order = find_order_of_client(read_order_id(order_id), client)
+    wanted = read_order_id(order_id)
+    try:
+        order = find_order_of_client(wanted, client)
+    except NotFound:
+        # A repeat of a retry whose order was archived since.
+        refuse_archived(client_scope(client), key, hash_retry(wanted))
+        raise
     return _answer(Placing(current_settings()).retry(order.id, key, client, wishes))
 
 

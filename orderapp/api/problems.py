@@ -23,6 +23,7 @@ from orderapp.errors import (
     KeyReused,
     NotFound,
     OrderappError,
+    OrderArchived,
     Overloaded,
     ProbableDuplicate,
     TooManyAttempts,
@@ -39,6 +40,7 @@ STATUS: Mapping[type[OrderappError], int] = {  # the first that fits
     InvalidRequest: 400,
     KeyMissing: 400,
     NotFound: 404,
+    OrderArchived: 410,
     KeyReused: 422,
     Conflict: 409,
     TooManyAttempts: 429,
@@ -100,13 +102,16 @@ def answer_refusal(error: OrderappError) -> Response:
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
     if status == 500:
         raise error  # refused on purpose, but not foreseen here: logged and answered like any other surprise
-    headers, members = {}, {}
+    headers: dict[str, str] = {}
+    members: dict[str, Any] = {}
     if isinstance(error, InvalidRequest):
         members["errors"] = error.errors
     elif isinstance(error, ProbableDuplicate):
         members["order"] = order_json(find_order(error.order_id))
     elif isinstance(error, TotalChanged):
         members |= _total_changed.dump(error)
+    elif isinstance(error, OrderArchived):
+        members["number"] = error.number
     elif isinstance(error, InProgress | CompensationInProgress | TooManyAttempts | Overloaded):
         headers["Retry-After"] = str(error.retry_after_seconds)
     elif isinstance(error, DatabaseUnavailable):

@@ -124,6 +124,7 @@ class ProblemSchema(TotalChangedSchema):
         metadata={"description": "What is wrong, by field, dotted like lines.0.sku"},
     )
     order = fields.Nested(OrderSchema)
+    number = fields.String(metadata={"description": "Of an order that was archived"})
     system = fields.String(allow_none=True, metadata={"description": "The system that stood in the way, if it is one"})
     request_id = fields.String(required=True, metadata={"description": "To quote when asking what happened"})
 

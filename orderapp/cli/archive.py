@@ -39,7 +39,7 @@ def archive_orders(age_seconds: float, file: str) -> None:
 
     Each is a line of JSON with everything that is known of it, and is deleted once that is on the disk. The file is
     readable by its owner alone: it holds names and addresses. An archived order can't be shown, cancelled or tried
-    again any more, and its idempotency keys are forgotten; so it has to be 31 days old at least.
+    again any more, so it has to be 31 days old at least. Hashes of its idempotency keys stay: they lead to no other.
 
     Run again, it goes on; a run that died may leave orders that are in the file twice. The exit status is 1 where it
     didn't come to its end.

@@ -1,7 +1,7 @@
 """The tables. Constraints in the database carry the safety; services carry the meaning."""
 
 from orderapp.models.access import ApiToken, RateCounter, Role, Staff, StaffSession
-from orderapp.models.archives import Archive, ArchivedOrder
+from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
 from orderapp.models.books import Drift, Override, Reconciliation, Word
 from orderapp.models.catalogue import Product
@@ -14,6 +14,7 @@ from orderapp.models.work import Attempt, Placement, Step, Task
 __all__ = [
     "ApiToken",
     "Archive",
+    "ArchivedKey",
     "ArchivedOrder",
     "Attempt",
     "AuditEntry",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orderapp.models.base import Base, BigId, UtcDateTime
@@ -32,3 +32,16 @@ class ArchivedOrder(Base):
     order_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     number: Mapped[str] = mapped_column(String(32), unique=True)
     archive_id: Mapped[int] = mapped_column(ForeignKey("archives.id"))
+
+
+class ArchivedKey(Base):
+    """An idempotency key that led to an archived order: it never leads to another one."""
+
+    __tablename__ = "archived_keys"
+    __table_args__ = (Index("ix_archived_keys_order_id", "order_id"),)
+
+    # As in `submissions`.
+    scope: Mapped[str] = mapped_column(String(40), primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    content_hash: Mapped[str] = mapped_column(String(80))
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("archived_orders.order_id"))

@@ -27,8 +27,8 @@ def least_age(systems: Systems) -> dt.timedelta:
     """Return how old an order has to be at least, counted from its last change.
 
     As far back as the timer's reconciliation looks, so that each order was compared with the systems while it was
-    there; and, where a system forgets its keys, until it has forgotten them. With its submissions an order's
-    idempotency keys are forgotten: nobody repeats a request for so long.
+    there; and, where a system forgets its keys, until it has forgotten them. A request that is repeated so
+    late is told that its order was archived (`archived_keys`), not what came of it.
     """
     windows = [system.key_window_seconds or 0.0 for system in systems.values()]
     return max(MAX_NIGHTLY, dt.timedelta(seconds=max(windows, default=0.0))) + OVERLAP

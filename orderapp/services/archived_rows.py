@@ -28,6 +28,7 @@ from orderapp.models import (
     Task,
     table_of,
 )
+from orderapp.services.archived_keys import keep_keys
 
 # What a line begins with: what it is, and how it is written.
 FORMAT = "orderapp order 1"
@@ -66,11 +67,12 @@ def lines_of(session: Session, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID
 
 
 def delete_all(session: Session, order_ids: Sequence[uuid.UUID], archive_id: int) -> None:
-    """Delete all rows of some orders; of each stays where it went. Transaction: within the caller's."""
+    """Delete all rows of some orders; of each stays where it went, and its keys. Transaction: within the caller's."""
     orders = table_of(Order)
     stays = select(orders.c.id, orders.c.number, literal(archive_id)).where(orders.c.id.in_(order_ids))
     names = ["order_id", "number", "archive_id"]
     session.execute(insert(table_of(ArchivedOrder)).from_select(names, stays))
+    keep_keys(session, order_ids)
     for table in (table_of(CartLock), *reversed(PARTS.values())):
         session.execute(delete(table).where(table.c.order_id.in_(order_ids)))
     session.execute(delete(orders).where(orders.c.id.in_(order_ids)))

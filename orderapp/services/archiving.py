@@ -82,7 +82,7 @@ def archive(
         raise InvalidRequest(
             {
                 "older-than": [
-                    f"at least {least_days:.0f} days: until then idempotency keys and reconciliation need them"
+                    f"at least {least_days:.0f} days: until then repeated requests and reconciliation need them"
                 ]
             }
         )

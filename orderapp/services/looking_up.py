@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, FromClause, ScalarSelect, Select, String, any_, bindparam, func, select
+from sqlalchemy import ARRAY, JSON, FromClause, ScalarSelect, Select, String, any_, bindparam, func, or_, select
 
 from orderapp.domain.money import Money
 from orderapp.models import Product, Submission, table_of
+from orderapp.services.archived_keys import OF_AN_ARCHIVED_ORDER, hash_key
 from orderapp.services.database import asking, statements_nest
 from orderapp.services.rate_limits import COUNTED, Counted
 from orderapp.services.ready_statements import ReadyStatement
@@ -31,7 +32,7 @@ class Beforehand:
     """What was known before an order was placed.
 
     Args:
-        submitted: Whether something is recorded under the key.
+        submitted: Whether something is recorded under the key, or was, until it was archived.
         products: Those of the wanted ones that are for sale, by SKU.
         standing: How the external systems stand.
         counted: The counters that were asked for, those only that have counted something.
@@ -46,7 +47,8 @@ class Beforehand:
 
 def look_up(scope: str, key: str, skus: Iterable[str], buckets: Iterable[str] = ()) -> Beforehand:
     """Ask for what is recorded under a key, for products, for how the systems stand, and for counters."""
-    wanted = {"scope": scope, "key": key, "skus": list(skus), "buckets": list(buckets)}
+    key_hash = hash_key(key)
+    wanted = {"scope": scope, "key": key, "key_hash": key_hash, "skus": list(skus), "buckets": list(buckets)}
     submitted, products, standing, counted = (_at_once if statements_nest() else _one_by_one)(wanted)
     return Beforehand(
         bool(submitted),
@@ -64,7 +66,7 @@ def _at_once(wanted: Mapping[str, Any]) -> tuple[Any, ...]:
 def _one_by_one(wanted: Mapping[str, Any]) -> tuple[Any, ...]:
     with asking() as connection:
         return (
-            connection.execute(_SUBMITTED, wanted).first(),
+            connection.execute(select(_SUBMITTED), wanted).scalar_one(),
             connection.execute(_SOLD.where(_PRODUCTS.sku.in_(bindparam("skus", expanding=True))), wanted).all(),
             connection.execute(STANDING).all(),
             connection.execute(COUNTED.where(_BUCKET.in_(bindparam("buckets", expanding=True))), wanted).all(),
@@ -82,7 +84,7 @@ def _as_list(rows: FromClause) -> ScalarSelect[Any]:
 def _all() -> Select[Any]:
     sold, counted = _SOLD.where(_PRODUCTS.sku == _any_of("skus")), COUNTED.where(_any_of("buckets") == _BUCKET)
     return select(
-        _SUBMITTED.exists().label("submitted"),
+        _SUBMITTED.label("submitted"),
         _as_list(sold.subquery("sold")).label("products"),
         _as_list(STANDING.subquery("standing")).label("standing"),
         _as_list(counted.subquery("counted")).label("counters"),
@@ -90,8 +92,11 @@ def _all() -> Select[Any]:
 
 
 # Built once: each order asks it.
-_SUBMITTED = select(_SUBMISSIONS.id).where(
-    _SUBMISSIONS.scope == bindparam("scope"), _SUBMISSIONS.key == bindparam("key")
+_SUBMITTED = or_(
+    select(_SUBMISSIONS.id)
+    .where(_SUBMISSIONS.scope == bindparam("scope"), _SUBMISSIONS.key == bindparam("key"))
+    .exists(),
+    OF_AN_ARCHIVED_ORDER.exists(),
 )
 _SOLD = select(_PRODUCTS.sku, _PRODUCTS.name, _PRODUCTS.price_minor, _PRODUCTS.currency)
 _BUCKET = COUNTED.selected_columns.bucket

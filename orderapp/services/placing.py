@@ -25,6 +25,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
 from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, TooManyOrders, WrongState
 from orderapp.services.admission import admit
+from orderapp.services.archived_keys import refuse_archived
 from orderapp.services.call_order import most_error_prone_first
 from orderapp.services.calling import call_blocking
 from orderapp.services.cart_locks import Cart
@@ -107,7 +108,7 @@ class Placing:
 
         Raises:
             InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
-            KeyReused, InProgress: nothing was done.
+            KeyReused, OrderArchived, InProgress: nothing was done.
             DatabaseUnavailable: repeat with the same key.
 
         """
@@ -150,7 +151,7 @@ class Placing:
             CompensationInProgress: the earlier placement still holds something; nothing was done.
             WrongState: the order isn't failed; nothing was done.
             InvalidRequest, ProbableDuplicate, TotalChanged: nothing was recorded.
-            KeyReused, InProgress, DatabaseUnavailable: as for `submit`.
+            KeyReused, OrderArchived, InProgress, DatabaseUnavailable: as for `submit`.
 
         """
         scope = SHOP if client_id is None else client_scope(client_id)
@@ -219,6 +220,7 @@ class Placing:
     def _answer_known(self, scope: str, key: str, content_hash: ContentHash) -> Placed | None:
         known = find(scope, key)
         if known is None:
+            refuse_archived(scope, key, content_hash)
             return None
         held = take_over(known, content_hash, self._settings.submission_lease_seconds, self._systems)
         if held is not None:

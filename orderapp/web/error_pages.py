@@ -11,6 +11,7 @@ from orderapp.errors import (
     InvalidRequest,
     NotFound,
     OrderappError,
+    OrderArchived,
     Overloaded,
     TooManyAttempts,
 )
@@ -22,6 +23,10 @@ WORDS = {
     404: ("There is no such page", "The address may be mistyped or cut short. Orders are not affected."),
     405: ("That can't be done here", "Nothing was changed. Go back and use the buttons on the page."),
     409: ("That can't be done at this moment", "Nothing was changed. Reload the page to see where things stand."),
+    410: (
+        "This order is archived",
+        "It was placed long ago, and can't be shown or changed here any more. Nothing was done.",
+    ),
     413: ("That was too much at once", "Nothing was changed. Send less in one go."),
     429: ("That was tried too often", "Nothing was changed. Wait a little and try again."),
     500: (
@@ -36,6 +41,7 @@ WORDS = {
 STATUS = {
     InvalidRequest: 400,
     NotFound: 404,
+    OrderArchived: 410,
     Conflict: 409,
     TooManyAttempts: 429,
     DatabaseUnavailable: 503,

@@ -16,7 +16,9 @@ from orderapp.errors import (
     InProgress,
     InvalidRequest,
     KeyReused,
+    NotFound,
     OrderappError,
+    OrderArchived,
     Overloaded,
     ProbableDuplicate,
     TooManyAttempts,
@@ -136,7 +138,22 @@ def key_reused(error: KeyReused) -> ResponseReturnValue:
             "If you want this as well, place it as a new order.",
         ),
         button="Place it as a new order",
-        other_reference=_reference(error.order_id),
+        other_reference=_reference_if_kept(error.order_id),
+    )
+
+
+@_answers(OrderArchived)
+def archived(error: OrderArchived) -> ResponseReturnValue:
+    """Explain that the form led to an order long ago, and offer to place it as a new one."""
+    return _send_again(
+        order_form.read(request.form).under_new_key(),
+        410,
+        title="You placed this order long ago",
+        paragraphs=(
+            f"It is our order {error.number}, and is archived by now. Nothing was ordered this time.",
+            "If you want the same again, place it as a new order.",
+        ),
+        button="Place it as a new order",
     )
 
 
@@ -177,6 +194,14 @@ def _send_again(form: OrderForm, status: int, **words: object) -> Response:
     response = make_response(page, status)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _reference_if_kept(order_id: uuid.UUID) -> str | None:
+    """Return the reference of an order's page, None where the order was archived."""
+    try:
+        return _reference(order_id)
+    except NotFound:
+        return None
 
 
 def _reference(order_id: uuid.UUID) -> str:

@@ -63,7 +63,7 @@ def test_old_orders_are_moved_and_counted(run: Run, old: OrderView, folder: Path
 @pytest.mark.parametrize(
     ("period", "told"),
     [
-        ("30d", "older-than: at least 31 days: until then idempotency keys and reconciliation need them"),
+        ("30d", "older-than: at least 31 days: until then repeated requests and reconciliation need them"),
         ("90", "--older-than: '90' is no period such as 90m, 24h or 7d, of ten years at most"),
         ("-90d", "--older-than: '-90d' is no period such as 90m, 24h or 7d, of ten years at most"),
     ],

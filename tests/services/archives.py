@@ -17,7 +17,7 @@ from tests.services.shop import Shop
 
 DAY = 86_400.0
 AGE = 90 * DAY
-STAYS = {"products", "archives", "archived_orders", "audit_entries"}
+STAYS = {"products", "archives", "archived_orders", "archived_keys", "audit_entries"}
 
 
 def let_days_pass(days: float = 100) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import event, insert, select, update
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
-from orderapp.errors import Archived, ArchiveUnusable, InvalidRequest, NotFound
+from orderapp.errors import Archived, ArchiveUnusable, InvalidRequest, OrderArchived
 from orderapp.extensions import db
 from orderapp.models import AuditEntry, Drift, Order, Override, Submission, Task, db_now
 from orderapp.services import overriding, staff_acts
@@ -83,21 +83,11 @@ def test_where_it_went_is_told_and_who_had_it_done_is_kept(busy_shop: Shop, old:
     archived(busy_shop, file)
     with pytest.raises(Archived, match=rf"^Order {old[0]} was archived on 20..-..-.., into {file}\.$"):
         find_order_file(old[0])
-    with pytest.raises(NotFound):
+    with pytest.raises(OrderArchived):
         find_shop_order(old[0])
     with reading() as session:
         [entry] = session.scalars(select(AuditEntry).where(AuditEntry.act == "orders.archive"))
     assert (entry.actor, str(file) in entry.details) == ("command line", True)
-
-
-def test_its_key_is_forgotten(busy_shop: Shop, file: Path) -> None:
-    content = busy_shop.content()
-    first = busy_shop.submit("key", content).order
-    busy_shop.work_until_quiet_but_for_staff()
-    let_days_pass()
-    assert busy_shop.submit("key", content).order.id == first.id
-    archived(busy_shop, file)
-    assert busy_shop.submit("key", content).order.number != first.number
 
 
 def test_run_again_it_goes_on_in_the_same_file(busy_shop: Shop, old: list[str], file: Path) -> None:
