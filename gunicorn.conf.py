@@ -8,6 +8,7 @@ from orderapp.config import Settings
 from orderapp.errors import ConfigurationError
 from orderapp.garbage import leave_what_stays
 from orderapp.services.waking import start_telling
+from orderapp.single_headers import note_repeated
 
 bind = "127.0.0.1:8000"
 # Two processes of sixteen threads: a thread waits for the external systems most of its time, and each thread holds one
@@ -39,6 +40,11 @@ def post_worker_init(worker):
     if isinstance(worker.wsgi, Application):  # not the plain shop, which `make bench` runs with the same settings
         start_telling(worker.wsgi)
         leave_what_stays()
+
+
+def pre_request(_worker, request):
+    """Note which headers came twice, before they are joined."""
+    note_repeated(request)
 
 
 def on_starting(_server):

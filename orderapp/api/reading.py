@@ -13,7 +13,8 @@ from orderapp import strict_json
 from orderapp.errors import InvalidRequest, NotFound, OrderappError
 
 MAX_KEY_CHARACTERS = 64
-KEY_PATTERN = rf"[\x20-\x7e]{{1,{MAX_KEY_CHARACTERS}}}"
+# No comma: servers join repeated headers with one, and two keys must never be taken for a third.
+KEY_PATTERN = rf"[\x20-\x2b\x2d-\x7e]{{1,{MAX_KEY_CHARACTERS}}}"
 # No number in an order has more digits.
 MAX_DIGITS = 18
 NOT_JSON = "This isn't JSON in UTF-8: {reason}"
@@ -61,7 +62,7 @@ def read_idempotency_key() -> str:
     if not key:
         raise KeyMissing("Send an Idempotency-Key header, new for each new order. Nothing was recorded.")
     if not re.fullmatch(KEY_PATTERN, key):
-        said = f"A key has 1 to {MAX_KEY_CHARACTERS} printable ASCII characters."
+        said = f"A key has 1 to {MAX_KEY_CHARACTERS} printable ASCII characters, and no comma."
         raise InvalidRequest({"Idempotency-Key": [said]})
     return key
 
