@@ -79,6 +79,8 @@ class OrderView:
     ends_as: OrderState | None
     placements: int
     customer: Customer
+    coupon: str
+    benefit: str
     lines: tuple[Line, ...]
     discounts: tuple[Discount, ...]
     subtotal: Money
@@ -122,6 +124,8 @@ def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
         ends_as=None,
         placements=1,
         customer=document.customer,
+        coupon=document.coupon,
+        benefit=document.benefit,
         lines=document.lines,
         discounts=tuple(sorted(document.discounts, key=lambda one: one.source)),  # as they are loaded
         subtotal=document.subtotal,
@@ -153,6 +157,8 @@ def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
         ends_as=OrderState(order.ends_as) if order.ends_as else None,
         placements=order.placement_number,
         customer=document.customer,
+        coupon=document.coupon,
+        benefit=document.benefit,
         lines=document.lines,
         discounts=document.discounts,
         subtotal=document.subtotal,

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from sqlalchemy import select
 
 from orderapp.errors import NotFound, OrderArchived
-from orderapp.models import ArchivedOrder, Order
+from orderapp.models import ArchivedOrder, Order, Submission
 from orderapp.services.database import reading
 from orderapp.services.order_view import OrderView, load_view
+from orderapp.services.submissions import SHOP
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An order that a form's key led to."""
+
+    order_id: uuid.UUID
+    number: str
+
+
+def submitted_under(keys: Sequence[str]) -> dict[str, Submitted]:
+    """Return the orders that these keys of the shop's forms led to, by key; those only that led to one."""
+    if not keys:
+        return {}
+    asked = (
+        select(Submission.key, Order.id, Order.number)
+        .join(Order, Order.id == Submission.order_id)
+        .where(Submission.scope == SHOP, Submission.key.in_(keys))
+    )
+    with reading() as session:
+        return {key: Submitted(order_id, number) for key, order_id, number in session.execute(asked)}
 
 
 def find_shop_order(number: str) -> OrderView:

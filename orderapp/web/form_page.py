@@ -12,22 +12,47 @@ from orderapp.services import catalogue, guessing, order_limits
 from orderapp.services.catalogue import ProductView
 from orderapp.services.placing import Placing
 from orderapp.services.shop_orders import find_shop_order
-from orderapp.web import formats, order_form
+from orderapp.web import drafts, formats, order_form
 from orderapp.web.blueprint import shop
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import number_in, reference_of
+
+MAX_KEY_CHARACTERS = 64
 
 
 @shop.get("/")
 def index() -> ResponseReturnValue:
     """Show an empty form, or with `?again=<order page>` one with that order's products."""
-    return show_form(_form_of(request.args.get("again", "")))
+    reference = request.args.get("again", "")
+    if reference:
+        return show_form(_form_of(reference), kind="again")
+    if "new" in request.args:
+        drafts.close_lost()
+        return show_form(OrderForm(), kind="new")
+    lost = drafts.lost_answer()
+    return show_form(OrderForm(key=lost) if lost else OrderForm())
+
+
+@shop.get("/orders")
+@shop.get("/total")
+def lead_back() -> ResponseReturnValue:
+    """Lead to the form: these addresses are where a form was sent to, and are reloaded or kept as bookmarks."""
+    return redirect(url_for("shop.index"), 303)
+
+
+@shop.get("/draft")
+def draft() -> ResponseReturnValue:
+    """Answer what became of the key in the header Draft-Key: the notice of its order, or nothing (204)."""
+    found = drafts.order_of(request.headers.get("Draft-Key", "")[:MAX_KEY_CHARACTERS])
+    if found is None:
+        return "", 204
+    return render_template("shop/_arrived.html", arrived=reference_of(found.number))
 
 
 @shop.post("/total")
 def preview() -> ResponseReturnValue:
     """Show the form again with its total, everything kept; places nothing."""
-    return show_form(order_form.read(request.form))
+    return show_form(order_form.read(request.form), kind="typed")
 
 
 @shop.post("/orders")
@@ -44,14 +69,32 @@ def place() -> ResponseReturnValue:
     sources = order_limits.sources_of_visitor(request.remote_addr, browser, content.customer)
     with guessing.counting(guessers, content):
         placed = Placing(current_settings()).submit(content, form.key, guessers=guessers, sources=sources)
+    drafts.answer(form.key)
     return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)
 
 
-def show_form(form: OrderForm, errors: Mapping[str, str] | None = None, status: int = 200) -> ResponseReturnValue:
-    """Render the order form with what was typed and what is wrong with it."""
-    products = catalogue.list_products()
+def show_form(
+    form: OrderForm, errors: Mapping[str, str] | None = None, status: int = 200, kind: str = ""
+) -> ResponseReturnValue:
+    """Render the order form with what was typed, what is wrong with it, and the order that its key has led to.
+
+    Args:
+        form: What was typed.
+        errors: The messages by field.
+        status: The HTTP status.
+        kind: For the script that keeps drafts: `typed`, `again`, `new`, or nothing for a plain visit.
+
+    """
+    products, arrived = catalogue.list_products(), drafts.order_of(form.key)
+    drafts.give_out(form.key)
     page = render_template(
-        "shop/form.html", form=form, products=products, errors=errors or {}, total=_total(form, products)
+        "shop/form.html",
+        form=form,
+        products=products,
+        errors=errors or {},
+        total=_total(form, products),
+        arrived=reference_of(arrived.number) if arrived else None,
+        kind=kind,
     )
     response = make_response(page, status)
     # The key belongs to this page only; coming back to the page from the history still finds it.
@@ -68,6 +111,18 @@ def _form_of(reference: str) -> OrderForm:
     number = number_in(reference) if reference else None
     if number is None:
         return OrderForm()
-    # Who ordered is left out: whoever was shown the page's address shouldn't learn it.
-    lines = find_shop_order(number).lines
-    return OrderForm(quantities={line.sku: str(line.quantity) for line in lines})
+    order = find_shop_order(number)
+    quantities = {line.sku: str(line.quantity) for line in order.lines}
+    if not drafts.is_ours(order.id):
+        # Who ordered is left out: whoever was shown the page's address shouldn't learn it.
+        return OrderForm(quantities=quantities)
+    customer = order.customer
+    return OrderForm(
+        quantities=quantities,
+        name=customer.name,
+        email=customer.email,
+        phone=customer.phone,
+        member_ref=customer.member_ref,
+        coupon=order.coupon,
+        benefit=order.benefit,
+    )

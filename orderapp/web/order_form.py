@@ -11,17 +11,19 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from orderapp.domain.customers import PhoneRules
+from orderapp.domain.money import Money
 from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
 from orderapp.domain.texts import trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services import order_request
 
 KEY_BYTES = 24  # 192 random bits: nobody guesses another customer's key, and none comes twice
-QUANTITY_PREFIX = "quantity:"
+QUANTITY_PREFIX, SHOWN_PREFIX = "quantity:", "shown:"
 TEXT_FIELDS = ("name", "email", "phone", "member_ref", "coupon", "benefit")
 # What to say of a field that was left empty; everything else is said by whoever checks it.
 LEFT_EMPTY = {"name": "Enter your name.", "email": "Enter your e-mail address, like name@example.com."}
 _KEY = re.compile(r"[A-Za-z0-9_-]{22,64}")
+_MONEY = re.compile(r"([0-9]{1,13}) ([A-Z]{3})")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -32,7 +34,13 @@ def new_key() -> str:
 
 @dataclass(frozen=True, slots=True)
 class OrderForm:
-    """The form's content as typed, right or wrong; `quantities` is by SKU, `doubled` are fields that came twice."""
+    """The form's content as typed, right or wrong; `quantities` is by SKU, `doubled` are fields that came twice.
+
+    Args:
+        shown: The price of each product on the page, by SKU: what the customer saw, compared and never believed.
+        expected_total: What the page said that the order costs, all discounts included; None where it couldn't.
+
+    """
 
     key: str = field(default_factory=new_key)
     name: str = ""
@@ -43,6 +51,8 @@ class OrderForm:
     benefit: str = ""
     allow_duplicate: bool = False
     quantities: Mapping[str, str] = field(default_factory=dict)
+    shown: Mapping[str, Money] = field(default_factory=dict)
+    expected_total: Money | None = None
     doubled: tuple[str, ...] = ()
 
     def chosen(self) -> dict[str, int]:
@@ -61,6 +71,14 @@ class OrderForm:
             "duplicate": "allow" if self.allow_duplicate else "refuse",
         }
 
+    def expected_subtotal(self) -> Money | None:
+        """Return what the chosen products cost by the prices on the page; None where not all of them were on it."""
+        prices = [(self.shown.get(sku), number) for sku, number in self.chosen().items()]
+        amounts = [price.times(number) for price, number in prices if price is not None]
+        if not amounts or len(amounts) < len(prices) or len({amount.currency for amount in amounts}) > 1:
+            return None
+        return Money(sum(amount.minor for amount in amounts), amounts[0].currency)
+
     def problems(self) -> dict[str, list[str]]:
         """Return what is wrong with the form as such: quantities, nothing chosen, fields that came twice."""
         found = {
@@ -74,7 +92,9 @@ class OrderForm:
     def fields(self) -> list[tuple[str, str]]:
         """Return the form as hidden fields, to be sent again just as it is."""
         texts = [("key", self.key), *((name, getattr(self, name)) for name in TEXT_FIELDS)]
-        return texts + [(QUANTITY_PREFIX + sku, text) for sku, text in self.quantities.items()]
+        texts += [(QUANTITY_PREFIX + sku, text) for sku, text in self.quantities.items()]
+        texts += [(SHOWN_PREFIX + sku, money_field(price)) for sku, price in self.shown.items()]
+        return texts + ([("expected_total", money_field(self.expected_total))] if self.expected_total else [])
 
     def under_new_key(self) -> OrderForm:
         """Return the same content as a new order."""
@@ -93,6 +113,12 @@ def read(sent: MultiDict[str, str]) -> OrderForm:
             for name, text in sent.items()
             if name.startswith(QUANTITY_PREFIX)
         },
+        shown={
+            name.removeprefix(SHOWN_PREFIX): price
+            for name, text in sent.items()
+            if name.startswith(SHOWN_PREFIX) and (price := read_money(text)) is not None
+        },
+        expected_total=read_money(sent.get("expected_total", "")),
         doubled=tuple(name for name, texts in sent.lists() if len(texts) > 1),
     )
 
@@ -114,7 +140,18 @@ def to_request(form: OrderForm, phones: PhoneRules) -> OrderRequest:
         raise InvalidRequest(others | problems) from error
     if problems:
         raise InvalidRequest(problems)
-    return request
+    return replace(request, expected_total=form.expected_total, expected_subtotal=form.expected_subtotal())
+
+
+def money_field(amount: Money) -> str:
+    """Return an amount as a hidden field says it: "1250 EUR"."""
+    return f"{amount.minor} {amount.currency}"
+
+
+def read_money(text: str) -> Money | None:
+    """Return what a hidden field says; None for what none of ours says."""
+    read = _MONEY.fullmatch(text)
+    return Money(int(read[1]), read[2]) if read else None
 
 
 def messages_by_field(error: InvalidRequest, form: OrderForm, skus: Sequence[str]) -> dict[str, str]:

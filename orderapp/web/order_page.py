@@ -14,6 +14,7 @@ from orderapp.errors import Conflict, NotFound
 from orderapp.services.order_view import OrderView
 from orderapp.services.placing import Placing
 from orderapp.services.shop_orders import find_shop_order
+from orderapp.web import drafts
 from orderapp.web.blueprint import shop
 from orderapp.web.order_reference import is_retry_key, number_in, retry_key
 from orderapp.web.words import story_of
@@ -22,6 +23,7 @@ from orderapp.web.words import story_of
 @shop.get("/orders/<reference>")
 def order(reference: str) -> ResponseReturnValue:
     """Show what became of the order."""
+    drafts.answer_order(_find(reference).id)
     return _render("shop/order.html", reference, now=dt.datetime.now(dt.UTC))
 
 

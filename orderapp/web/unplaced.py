@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request, url_for
@@ -11,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from orderapp.currencies import amount_text
 from orderapp.errors import (
     DatabaseUnavailable,
     InProgress,
@@ -23,19 +25,22 @@ from orderapp.errors import (
     ProbableDuplicate,
     TooManyAttempts,
     TooManyOrders,
+    TotalChanged,
 )
 from orderapp.services import catalogue, order_view
-from orderapp.web import formats, order_form
+from orderapp.web import drafts, formats, order_form
 from orderapp.web.blueprint import shop
 from orderapp.web.error_pages import error_page
 from orderapp.web.form_page import show_form
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import reference_of
 
-STALE_PAGE = (
-    "This page was open for too long, or your browser keeps no cookies. "
-    "Nothing was ordered; check your order and place it again."
+STALE_PAGE = "This page was open for too long. Nothing was ordered by it; check your order and place it again."
+NO_COOKIES = (
+    "Your browser sent no cookie, and without one no order can be taken. Nothing was ordered by this. "
+    "Allow cookies for this site in your browser's settings, then place the order again; what you typed is kept here."
 )
+ARRIVED = "This form had reached us before, and its order is there: look at it below before you order anything else."
 TOO_MANY_CODES = (
     "Too many codes were tried that can't be used. Nothing was ordered. Leave the coupon and benefit codes empty to "
     "place the order now, or wait {wait} to try a code again."
@@ -66,14 +71,14 @@ def invalid(error: InvalidRequest) -> ResponseReturnValue:
     """Show the form with what is wrong, under the same key."""
     form = order_form.read(request.form)
     skus = [product.sku for product in catalogue.list_products()]
-    return show_form(form, order_form.messages_by_field(error, form, skus), 400)
+    return show_form(form, order_form.messages_by_field(error, form, skus), 400, "typed")
 
 
 @_answers(TooManyAttempts)
 def too_many(error: TooManyAttempts) -> ResponseReturnValue:
     """Show the form with how long to wait."""
     message = TOO_MANY_CODES.format(wait=formats.duration(error.retry_after_seconds))
-    response = make_response(show_form(order_form.read(request.form), {"": message}, 429))
+    response = make_response(show_form(order_form.read(request.form), {"": message}, 429, "typed"))
     response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 
@@ -82,15 +87,23 @@ def too_many(error: TooManyAttempts) -> ResponseReturnValue:
 def too_many_orders(error: TooManyOrders) -> ResponseReturnValue:
     """Show the form, with everything kept and under its key, and when it can be placed."""
     message = TOO_MANY_ORDERS.format(wait=formats.duration(error.retry_after_seconds))
-    response = make_response(show_form(order_form.read(request.form), {"": message}, 429))
+    response = make_response(show_form(order_form.read(request.form), {"": message}, 429, "typed"))
     response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 
 
 @_answers(CSRFError)
 def stale(_: CSRFError) -> ResponseReturnValue:
-    """Show the form with a fresh token: the page was open for too long, or cookies are off."""
-    return show_form(order_form.read(request.form), {"": STALE_PAGE}, 400)
+    """Show the form with a fresh token: the page was open for too long, or cookies are off.
+
+    That nothing was ordered is said only where the key has no order; where that can't be known, neither is said.
+    """
+    form = order_form.read(request.form)
+    try:
+        message = NO_COOKIES if drafts.came_without_session() else STALE_PAGE
+        return show_form(form, {"": ARRIVED if drafts.order_of(form.key) else message}, 400, "typed")
+    except DatabaseUnavailable as error:
+        return unavailable(error)
 
 
 @_answers(InProgress)
@@ -111,15 +124,36 @@ def in_progress(error: InProgress) -> ResponseReturnValue:
 
 @_answers(ProbableDuplicate)
 def probable_duplicate(error: ProbableDuplicate) -> ResponseReturnValue:
-    """Show the way to the earlier order, and offer to place this one all the same."""
+    """Offer to place this one all the same; show the way to the earlier order to those only who placed it."""
+    ours = drafts.is_ours(error.order_id)
     return _send_again(
         order_form.read(request.form),
         409,
         title="You have just ordered exactly this",
-        paragraphs=("The same order was placed a moment ago. Nothing was ordered this time.",),
+        paragraphs=(
+            "The same order was placed a moment ago. Nothing was ordered this time.",
+            "" if ours else "The way to the earlier order is in the e-mail that we send to confirm it.",
+        ),
         button="Place it all the same",
-        other_reference=_reference(error.order_id),
+        other_reference=_reference(error.order_id) if ours else None,
         allow_duplicate=True,
+    )
+
+
+@_answers(TotalChanged)
+def total_changed(error: TotalChanged) -> ResponseReturnValue:
+    """Show what it costs now and what has changed, and ask."""
+    sent = order_form.read(request.form)
+    form = replace(sent, shown={line.sku: line.price for line in error.lines}, expected_total=error.total)
+    return _send_again(
+        form,
+        409,
+        title="The price has changed",
+        paragraphs=("Since you saw the page, what you chose has come to cost something else. Nothing was ordered.",),
+        button=f"Place the order for {amount_text(error.total)}",
+        changed=error,
+        before=sent.shown,
+        total_before=sent.expected_total or sent.expected_subtotal(),
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import func, select, update
+from playwright.sync_api import Error as PlaywrightError
+from sqlalchemy import delete, func, select, update
 from werkzeug.serving import make_server
 
-from orderapp.models import Order, Product
+from orderapp.models import CartLock, Order, Product
 from orderapp.services.database import reading, writing
 
 PLACE = "[data-guard-button]"
@@ -274,3 +276,63 @@ def test_every_page_fits_and_can_be_read(page, shop_url, sandbox, scheme, width)
     place()
     expect(page.get_by_role("heading", level=1)).to_have_text("You have just ordered exactly this")
     looks_right()
+
+
+@pytest.mark.parametrize("script", [True, False])
+@pytest.mark.parametrize("comes_back", ["back", "reload", "visit"])
+def test_a_first_visit_s_order_whose_answer_was_lost_is_not_placed_twice(
+    app, browser: Browser, shop_url, script, comes_back
+):
+    """No cookies before; the answer is dropped after the commit; the window for duplicates has passed."""
+    context = browser.new_context(java_script_enabled=script)
+    page = context.new_page()
+
+    def lose_the_answer(route):
+        kept = context.cookies()
+        route.fetch(max_redirects=0)
+        context.clear_cookies()
+        context.add_cookies(kept)
+        route.abort("connectionreset")
+
+    fill(page, shop_url)
+    page.route("**/orders", lose_the_answer, times=1)
+    with contextlib.suppress(PlaywrightError):
+        page.locator(PLACE).click()
+        page.wait_for_url("chrome-error://**", timeout=5000)
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(Order)) == 1
+    with writing() as session:
+        session.execute(delete(CartLock))
+    if comes_back == "back":
+        page.go_back() if "orders" in page.url or "error" in page.url else page.reload()
+    elif comes_back == "reload":
+        page.goto(shop_url)
+        page.reload()
+    else:
+        page.goto(shop_url)
+    if script or comes_back != "back":
+        expect(page.get_by_role("heading", name="Your order arrived")).to_be_visible()
+    page.get_by_label("Name").fill("Ada Lovelace")
+    page.get_by_label("E-mail address").fill("ada@example.com")
+    page.get_by_label("Green tea").fill("2")
+    page.locator(PLACE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(Order)) == 1
+    context.close()
+
+
+def test_what_was_typed_outlives_a_reload_and_a_new_visit_begins_anew_once_the_order_was_seen(page, shop_url):
+    fill(page, shop_url)
+    key = page.locator("[name=key]").input_value()
+    page.reload()
+    expect(page.get_by_label("Name")).to_have_value("Ada Lovelace")
+    expect(page.locator("[name=key]")).to_have_value(key)
+    page.locator(PLACE).click()
+    page.wait_for_url("**/orders/*")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Your order arrived")).to_be_visible()
+    page.goto(shop_url)
+    expect(page.locator("[name=key]")).not_to_have_value(key)
+    expect(page.get_by_label("Name")).to_have_value("")
+    expect(page.get_by_role("heading", name="Your order arrived")).to_have_count(0)

@@ -75,10 +75,10 @@ def test_a_retry_under_a_key_that_the_page_did_not_give_out_is_refused(client, n
     assert find_shop_order(number_of(location)).placements == 1
 
 
-def test_a_failed_order_can_be_changed_and_the_form_tells_nobody_who_ordered(client, new_form, run_tasks):
+def test_a_failed_order_can_be_changed_and_the_form_tells_no_stranger_who_ordered(app, client, new_form, run_tasks):
     location = place(client, new_form({"SCALE-01": "7"})).location
     run_tasks()
-    page = client.get("/", query_string={"again": location.rpartition("/")[2]})
+    page = app.test_client().get("/", query_string={"again": location.rpartition("/")[2]})
     assert 'name="quantity:SCALE-01" value="7"' in page.text
     assert "Ada Lovelace" not in page.text
 

@@ -24,6 +24,8 @@ def view(state, *, steps=(), tasks=(), stopped=None, ends_as=None):
         ends_as=ends_as,
         placements=1,
         customer=Customer("Ada", "ada@example.com"),
+        coupon="",
+        benefit="",
         lines=(),
         discounts=(),
         subtotal=Money(0, "EUR"),
