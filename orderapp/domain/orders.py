@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from orderapp.domain.money import Money
 
@@ -93,6 +95,21 @@ class OrderDocument:
     benefit: str = ""
     discounts: tuple[Discount, ...] = ()
     in_shop: bool = False
+
+
+Coded = TypeVar("Coded", OrderRequest, OrderDocument)
+
+
+def as_spelt(order: Coded, spelt: Mapping[str, str]) -> Coded:
+    """Return an order whose codes are written as the systems spell them, by input field."""
+    if not spelt:
+        return order
+    return replace(
+        order,
+        customer=replace(order.customer, member_ref=spelt.get("customer.member_ref", order.customer.member_ref)),
+        coupon=spelt.get("coupon", order.coupon),
+        benefit=spelt.get("benefit", order.benefit),
+    )
 
 
 @dataclass(frozen=True, slots=True)

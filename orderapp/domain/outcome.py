@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -92,9 +94,11 @@ class Quote:
     """
 
     answer: Answer
-    code: str = ""  # the customer's code it is given for
+    code: str = ""  # the customer's code it is given for, as the system spells it
     kind: str = ""  # percent | amount
     value: int = 0  # percent points 0..100, or minor units
     currency: str = ""
     refused: str = ""
     field: str = ""  # the input field at fault, where nothing should be recorded
+    # What the customer typed, as the system itself spells it, by input field: it may know no other spelling.
+    spelt: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -52,10 +52,20 @@ def hash_retry(order_id: uuid.UUID) -> ContentHash:
 
 
 def hash_cart(scope: str, request: OrderRequest) -> str:
-    """Return the hash under which an identical cart of the same customer is recognised: all but name and phone."""
+    """Return the hash under which an identical cart of the same customer is recognised: all but name and phone.
+
+    Of what people type, capitals don't count: systems correct them, or take either.
+    """
     members = _members(request)
     who = {name: value for name, value in members["customer"].items() if name not in ("name", "phone")}
-    return _digest({**members, "customer": who | {"email": request.customer.email.casefold()}, "scope": scope})
+    typed = {"customer": who} | {name: value for name, value in members.items() if isinstance(value, str)}
+    return _digest({**members, **_in_small_letters(typed), "scope": scope})
+
+
+def _in_small_letters(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_small_letters(inner) for name, inner in value.items()}
+    return value.casefold() if isinstance(value, str) else value
 
 
 def _members(request: OrderRequest) -> dict[str, Any]:

@@ -125,6 +125,9 @@ def open_retry(
         "placement_number": number,
         "ends_as": None,
         "total_minor": opening.total.minor,
+        "member_ref": cart.customer.member_ref,
+        "coupon": cart.coupon,
+        "benefit": cart.benefit,
         "updated_at": db_now(),
     }
     with writing() as session:

@@ -8,7 +8,7 @@ from typing import Any
 
 from orderapp.domain.keys import effect_key
 from orderapp.domain.money import Money
-from orderapp.domain.orders import OrderDocument
+from orderapp.domain.orders import OrderDocument, as_spelt
 from orderapp.domain.states import OrderState, StepState
 from orderapp.services.admission import Admission
 from orderapp.services.cart_locks import Cart
@@ -67,7 +67,7 @@ def ordered_document(number: str, cart: Cart, opening: Opening) -> OrderDocument
 def again_document(document: OrderDocument, opening: Opening) -> OrderDocument:
     """Return the document of an order that is placed again, at today's prices and discounts."""
     return replace(
-        document,
+        as_spelt(document, opening.offered.spelt),
         lines=opening.priced.lines,
         subtotal=opening.priced.subtotal,
         total=opening.total,

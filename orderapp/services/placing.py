@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from orderapp.config import Settings
 from orderapp.domain.order_limits import Source
-from orderapp.domain.orders import AS_ORDERED, LineRequest, OrderDocument, OrderRequest, RetryRequest
+from orderapp.domain.orders import AS_ORDERED, LineRequest, OrderDocument, OrderRequest, RetryRequest, as_spelt
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
 from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, TooManyOrders, WrongState
@@ -126,7 +126,7 @@ class Placing:
         opening = self._opening(scope, key, content_hash, request, priced, before.standing)
         if opening.offered.stopped and opening.offered.stopped.outcome is Outcome.REFUSED:
             count_refused(guessers, request)
-        cart = self._cart(scope, request, client_id, allowances)
+        cart = self._cart(scope, as_spelt(request, opening.offered.spelt), client_id, allowances)
         try:
             held = open_order(opening, cart)
         except (IntegrityError, TooManyOrders) as error:
@@ -175,7 +175,7 @@ class Placing:
         priced = replace(price(request, before.products), lines=document.lines, subtotal=document.subtotal)
         opening = self._opening(scope, key, content_hash, request, priced, before.standing)
         try:
-            cart = self._cart(scope, request, client_id)
+            cart = self._cart(scope, as_spelt(request, opening.offered.spelt), client_id)
             held = open_retry(opening, order_id, order.placements, document, cart)
         except (IntegrityError, WrongState):
             # The same key at the same moment, and the other one came first; or else another key's retry did.

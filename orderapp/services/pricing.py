@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from orderapp.domain import discounts
@@ -38,6 +38,7 @@ class Offered:
     discounts: tuple[Discount, ...] = ()
     stopped: Stopped | None = None
     tried: Try | None = None
+    spelt: Mapping[str, str] = field(default_factory=dict)  # the customer's codes as the systems spell them, by field
 
 
 def price(request: OrderRequest, products: Mapping[str, Sold]) -> Priced:
@@ -105,6 +106,7 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
             raise InvalidRequest({"": [f"{system.title} can't be used here."]})
     answers = all_of([partial(_ask, admission.of(system), request) for system in asked])
     offers: list[tuple[str, str, str, int]] = []
+    spelt: dict[str, str] = {}
     for system, (quote, started, ended) in zip(asked, answers, strict=True):
         if quote is None:
             continue
@@ -114,7 +116,8 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
         if stopped:
             return Offered(stopped=stopped, tried=Try("quote", _as_answer(stopped, quote.answer), started, ended))
         offers.append((system.name, quote.code, quote.kind, quote.value))
-    return Offered(discounts.apply(subtotal, offers))
+        spelt.update(quote.spelt)
+    return Offered(discounts.apply(subtotal, offers), spelt=spelt)
 
 
 def _ask(system: System, request: OrderRequest) -> tuple[Quote | None, float, float]:

@@ -14,7 +14,7 @@ from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.systems.answers import Received, error_code, unreadable
 from orderapp.systems.base import Part, Repeats
 from orderapp.systems.keyed import HttpSystem, private_values
-from orderapp.systems.offers import read_offer, same_code
+from orderapp.systems.offers import as_answered, read_offer, same_code
 from orderapp.systems.settings import Environment
 
 MAX_ID_CHARACTERS = 200  # of a redemption; the contract sets no bound, and no real id is longer
@@ -57,7 +57,8 @@ class Coupon(HttpSystem):
             return Quote(received.answer, refused=f"coupon_{state}")
         if state != "active":
             return Quote(unreadable(received))
-        return read_offer(request.coupon, coupon.get("discount"), received)
+        code = as_answered(coupon["code"], request.coupon)
+        return replace(read_offer(code, coupon.get("discount"), received), spelt={"coupon": code})
 
     def act(self, effect: Effect) -> Answer:
         """Redeem the code once more, with our reference."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from orderapp.domain.outcome import Outcome, Quote
 from orderapp.systems.answers import unreadable, whole
 from orderapp.systems.base import Part, Repeats
 from orderapp.systems.keyed import KeyedSystem, private_values
-from orderapp.systems.offers import read_offer, same_code
+from orderapp.systems.offers import as_answered, read_offer, same_code
 
 
 class Membership(KeyedSystem):
@@ -44,11 +45,12 @@ class Membership(KeyedSystem):
         if received.answer.outcome is not Outcome.DONE:
             return Quote(received.answer)
         member = (received.body or {}).get("member")
-        ours = isinstance(member, dict) and same_code(member.get("ref"), member_ref)
-        benefits = member.get("benefits") if isinstance(member, dict) and ours else None
+        if not isinstance(member, dict) or not same_code(member.get("ref"), member_ref):
+            return Quote(unreadable(received))
+        benefits = member.get("benefits")
         if not isinstance(benefits, list) or not all(isinstance(benefit, dict) for benefit in benefits):
             return Quote(unreadable(received))
-        found = next((benefit for benefit in benefits if benefit.get("code") == request.benefit), None)
+        found = _benefit(benefits, request.benefit)
         if found is None:
             return Quote(received.answer, refused="benefit_not_found", field="benefit")
         remaining = whole(found.get("remaining"))
@@ -56,4 +58,12 @@ class Membership(KeyedSystem):
             return Quote(unreadable(received))
         if remaining <= 0:
             return Quote(received.answer, refused="benefit_exhausted")
-        return read_offer(request.benefit, found.get("discount"), received)
+        code = as_answered(found["code"], request.benefit)
+        spelt = {"benefit": code, "customer.member_ref": as_answered(member["ref"], member_ref)}
+        return replace(read_offer(code, found.get("discount"), received), spelt=spelt)
+
+
+def _benefit(benefits: list[dict[str, Any]], code: str) -> dict[str, Any] | None:
+    """Return the benefit of a code: the one that is spelt so, or else one that differs in its capitals alone."""
+    alike = [benefit for benefit in benefits if same_code(benefit.get("code"), code)]
+    return next((benefit for benefit in alike if benefit["code"] == code), alike[0] if alike else None)

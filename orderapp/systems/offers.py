@@ -14,6 +14,12 @@ def same_code(answered: Any, asked: str) -> bool:
     return isinstance(answered, str) and answered.casefold() == asked.casefold()
 
 
+def as_answered(answered: Any, asked: str) -> str:
+    """Return a code as the system spells it; as it was asked for where the answer holds nothing that can be a code."""
+    usable = isinstance(answered, str) and len(answered) == len(asked) and answered.isascii()
+    return answered if usable and same_code(answered, asked) else asked
+
+
 def read_offer(code: str, offer: Any, received: Received) -> Quote:
     """Return the quote for a stated discount; one that isn't of the documented shape is no usable answer."""
     if not isinstance(offer, dict):

@@ -188,7 +188,8 @@ def test_a_code_is_quoted_with_its_discount(
     wire.answers(200, body)
     quote = coupon.quote(REQUEST)
     assert quote is not None
-    assert (quote.kind, quote.value, quote.currency, quote.code) == (*expected, "SAVE10")
+    assert (quote.kind, quote.value, quote.currency, quote.code.upper()) == (*expected, "SAVE10")
+    assert quote.code == quote.spelt["coupon"] == json.loads(body)["coupon"]["code"], "as the system spells it"
     assert (quote.refused, quote.field) == ("", "")
 
 
