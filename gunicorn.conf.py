@@ -13,8 +13,8 @@ from orderapp.single_headers import note_repeated
 bind = "127.0.0.1:8000"
 # Two processes of sixteen threads: a thread waits for the external systems most of its time, and each thread holds one
 # database connection at the most (the pool has room for forty a process).
-# What is no number of processes at all, `on_starting` refuses.
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+# WEB_CONCURRENCY changes their number; gunicorn has read it already, and `on_starting` refuses what makes no sense.
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 worker_class = "orderapp.web_worker.Worker"  # gthread, with a bound to its queue
 threads = 16
 # Longer than the idle time after which common proxies (60 s) drop their connections to us.

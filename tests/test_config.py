@@ -254,6 +254,24 @@ def test_each_process_stops_at_its_start_with_that_line(command: list[str], tmp_
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize("count", ["abc", "1e4", "²", "-1", "1.5", "nan"])
+@pytest.mark.parametrize("name", ["WEB_CONCURRENCY", "WORKER_NICENESS", "WORKER_SLOTS_PER_SYSTEM"])
+def test_a_number_of_processes_that_is_none_is_one_line(name: str, count: str, tmp_path: Path) -> None:
+    command = ["-m", "flask", "web"] if name.startswith("WEB") else ["-m", "dramatiq", "tasks"]
+    variables = {"PATH": "/usr/bin:/bin", "SECRET_KEY": SECRET_KEY, "DATABASE_URL": f"sqlite:///{tmp_path}/o.db"}
+    ended = subprocess.run(
+        [sys.executable, *command],
+        env={**variables, "INVENTORY_URL": ELSEWHERE, "SETTLEMENT_URL": ELSEWHERE, name: count},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode != 0
+    assert ended.stderr.splitlines()[-1].startswith(f"orderapp: {name}: ")
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_web_process_without_a_worker_does_not_start(tmp_path: Path) -> None:
     """Else gunicorn starts, listens and never answers."""
     variables = {"PATH": "/usr/bin:/bin", "SECRET_KEY": SECRET_KEY, "DATABASE_URL": f"sqlite:///{tmp_path}/o.db"}

@@ -55,7 +55,7 @@ def test_a_wrong_setting_ends_any_command_with_its_one_line(
 def test_the_commands_are_listed(variables: dict[str, str]) -> None:
     ended = flask("--help", more=variables)
     assert ended.returncode == 0
-    for command in ("archive", "doctor", "products", "reconcile", "staff", "tasks", "timer", "tokens"):
+    for command in ("archive", "doctor", "products", "reconcile", "staff", "tasks", "timer", "tokens", "web"):
         assert f"\n  {command} " in ended.stdout
 
 
