@@ -27,6 +27,7 @@ def _wire() -> tuple[Flask, Settings, dramatiq.Broker, dramatiq.Actor[[list[int]
     from orderapp.systems.settings import Environment
     from tasks.actors import SLOTS_PER_SYSTEM, declare_actor
     from tasks.broker import make_broker
+    from tasks.heartbeat import Beating
     from tasks.yielding import NICENESS, Yielding
 
     app = create_app()
@@ -36,6 +37,7 @@ def _wire() -> tuple[Flask, Settings, dramatiq.Broker, dramatiq.Actor[[list[int]
     slots = env.integer("WORKER_SLOTS_PER_SYSTEM", SLOTS_PER_SYSTEM, 1, 1000)
     broker = make_broker(settings, app)
     broker.add_middleware(Yielding(env.integer("WORKER_NICENESS", NICENESS, 0, 19)))
+    broker.add_middleware(Beating())
     return app, settings, broker, declare_actor(broker, app, settings, slots)
 
 

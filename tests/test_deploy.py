@@ -6,8 +6,9 @@ import re
 from runpy import run_path
 
 import pytest
+import yaml
 
-from orderapp.config import ROOT
+from orderapp.config import ROOT, Settings
 
 PROCESSES = ("web", "worker", "timer")
 PAGE = (ROOT / "docs" / "production.md").read_text()
@@ -47,3 +48,30 @@ def test_commands_in_a_container_find_flask_and_a_folder_that_they_may_write_to(
     assert re.search(rf"install --directory --owner=orderapp .*{folder}$", image, re.MULTILINE)
     assert re.search(r'PATH="/app/\.venv/bin:\$PATH"', image)
     assert f"--to {folder}/" in PAGE
+
+
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+
+
+def test_one_service_builds_the_image_and_nobody_else_looks_for_it_elsewhere() -> None:
+    ours = {name: service for name, service in COMPOSE.items() if service["image"] == "orderapp"}
+    assert {name for name, service in ours.items() if "build" in service} == {"schema"}
+    assert {service["pull_policy"] for name, service in ours.items() if name != "schema"} == {"never"}
+    for name in PROCESSES:
+        assert ours[name]["depends_on"]["schema"] == {"condition": "service_completed_successfully"}
+
+
+def test_each_process_waits_for_what_it_uses_and_says_how_it_is() -> None:
+    assert set(COMPOSE["web"]["depends_on"]) == {"schema"}
+    assert set(COMPOSE["worker"]["depends_on"]) == set(COMPOSE["timer"]["depends_on"]) == {"schema", "rabbitmq"}
+    assert set(COMPOSE["schema"]["depends_on"]) == {"postgres"}
+    assert all("healthcheck" in COMPOSE[name] for name in (*PROCESSES, "postgres", "rabbitmq"))
+    for name, service in COMPOSE.items():
+        for needed, how in service.get("depends_on", {}).items():
+            assert how["condition"] != "service_healthy" or "healthcheck" in COMPOSE[needed], name
+
+
+def test_the_settings_of_the_containers_are_taken() -> None:
+    given = COMPOSE["web"]["environment"] | {"SECRET_KEY": "3f" * 32, "PUBLIC_URL": "https://shop.example"}
+    filled = {name: re.sub(r"\$\{(\w+)[^}]*\}", "abc123", value) for name, value in given.items()}
+    assert len(Settings.from_environment(filled).rabbitmq_urls) == 1
