@@ -24,7 +24,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     """
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from orderapp import admin, api, capacity, cli, hosts, request_ids, security_headers, single_headers, web
+    from orderapp import admin, api, capacity, cli, hosts, refusals, request_ids, security_headers, single_headers, web
     from orderapp.application import Application
     from orderapp.client_addresses import ClientAddresses
     from orderapp.extensions import csrf, db, migrate
@@ -67,6 +67,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     request_ids.init_app(app, believe_proxy=settings.proxy_sets_request_id)
     hosts.init_app(app, settings.public_url)
     security_headers.init_app(app, only_https=settings.secure_cookies)
+    refusals.init_app(app)
     single_headers.init_app(app)
     capacity.init_app(app)
     db.init_app(app)

@@ -1,13 +1,18 @@
-"""Flask's application, with one thing told differently: what the log says of an error that nobody foresaw."""
+"""Flask's application, with two things told differently: errors that nobody foresaw, and why something was refused."""
 
 from __future__ import annotations
 
 from types import TracebackType
 
 import structlog
-from flask import Flask, request
+from flask import Flask, g, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
 
+from orderapp.errors import OrderappError
 from orderapp.fast_json import FastJson
+from orderapp.services.refusals import CSRF
 
 log = structlog.get_logger()
 
@@ -16,6 +21,14 @@ class Application(Flask):
     """An application whose log names pages by what they are, not by where they are."""
 
     json_provider_class = FastJson
+
+    def handle_user_exception(self, e: Exception) -> HTTPException | ResponseReturnValue:
+        """Answer an error; what was refused is told under its own word (see `refusals`)."""
+        if isinstance(e, OrderappError):
+            g.refusal = e.code
+        elif isinstance(e, CSRFError):
+            g.refusal = CSRF
+        return super().handle_user_exception(e)
 
     def log_exception(self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]) -> None:
         """Log an unforeseen error. Flask would log the path, and an order's path is the key to its page."""

@@ -34,6 +34,7 @@ TABLES = (
     "archived_orders",
     "system_switches",
     "staff",
+    "refusals",
     "reconciliations",
     "rate_counters",
     "products",
@@ -162,6 +163,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reconciliations")),
     )
     op.create_index("ix_reconciliations_newest", "reconciliations", ["started_at"], unique=False)
+    op.create_table(
+        "refusals",
+        sa.Column("area", sa.String(length=16), nullable=False),
+        sa.Column("status", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("area", "status", "code", name=op.f("pk_refusals")),
+    )
     op.create_table(
         "staff",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from orderapp.admin import who
@@ -33,6 +33,7 @@ def log_in() -> ResponseReturnValue:
         page.headers["Retry-After"] = str(error.retry_after_seconds)
         return page
     if opened is None:
+        g.refusal = "wrong_password"
         return _form(email, WRONG, 401)
     _end_present_session()
     response = redirect(local_page(request.args.get("next")), 303)

@@ -28,7 +28,7 @@ def require_token() -> Response | None:
         return not_authenticated(REALM)
     client = api_tokens.authenticate(token)
     if client is None:
-        log.warning("api.token_refused")
+        g.refusal = "invalid_token"
         return not_authenticated(f'{REALM}, error="invalid_token"')
     g.api_client_id = client
     structlog.contextvars.bind_contextvars(client=client)

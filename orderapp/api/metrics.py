@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import structlog
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from orderapp.config import current_settings
@@ -73,6 +73,18 @@ def _families(numbers: Numbers) -> Iterator[Metric]:
         drifts.add_metric([system, kind.replace(" ", "_")], tally)
     yield drifts
     yield _circuits(numbers)
+    yield _refusals(numbers)
+
+
+def _refusals(numbers: Numbers) -> Metric:
+    refusals = CounterMetricFamily(
+        "orderapp_refusals",
+        "Requests that were refused or throttled (401, 403, 429, forms of another session)",
+        labels=["area", "status", "code"],
+    )
+    for area, status, code, tally in numbers.refusals:
+        refusals.add_metric([area, str(status), code], tally)
+    return refusals
 
 
 def _circuits(numbers: Numbers) -> Metric:

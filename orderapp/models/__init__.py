@@ -1,6 +1,6 @@
 """The tables. Constraints in the database carry the safety; services carry the meaning."""
 
-from orderapp.models.access import ApiToken, RateCounter, Role, Staff, StaffSession
+from orderapp.models.access import ApiToken, RateCounter, Refusal, Role, Staff, StaffSession
 from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
 from orderapp.models.books import Drift, Override, Reconciliation, Word
@@ -31,6 +31,7 @@ __all__ = [
     "Placement",
     "Product",
     "RateCounter",
+    "Refusal",
     "Reconciliation",
     "Role",
     "Staff",

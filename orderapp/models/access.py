@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
@@ -73,3 +73,14 @@ class RateCounter(Base):
     count: Mapped[int] = mapped_column(Integer)
     # How many the window allows, where the database itself is to refuse what goes beyond, with all that came with it.
     most: Mapped[int | None] = mapped_column(Integer)
+
+
+class Refusal(Base):
+    """How many requests were refused in one way, since the first; a row for each way."""
+
+    __tablename__ = "refusals"
+
+    area: Mapped[str] = mapped_column(String(16), primary_key=True)
+    status: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    code: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)

@@ -22,7 +22,7 @@ WRONG_CODES_OF_CLIENT = 200
 # keeps no cookie has a new session each time, and is held back by this alone.
 WRONG_CODES_OF_NETWORK = 50
 # Where an InvalidRequest tells of a code that nobody knows.
-CODE_FIELDS = frozenset({"coupon", "benefit", "customer.member_ref"})
+CODE_FIELDS = frozenset({"coupon", "benefit"})
 TOO_MANY = (
     "Too many codes were tried that can't be used. Nothing was recorded. Orders without a code are placed as ever; "
     "a code can be tried again later."
@@ -89,11 +89,14 @@ def count_refused(guessers: Sequence[Guesser], request: OrderRequest) -> None:
 def _counted(guessers: Sequence[Guesser], request: OrderRequest) -> tuple[dict[str, int], list[Counted]]:
     """Count a try once for each guesser; return the limits that one more would have broken, and what was counted.
 
-    The same codes again within the window aren't counted: whoever presses the button twice guesses no more than once.
+    The same codes again within the window aren't counted: whoever presses the button twice guesses no more than once,
+    and a campaign's code that has expired may be tried by a whole office.
     """
-    tried = (request.coupon, request.benefit, request.customer.member_ref)
-    for guesser in guessers[:1]:
-        if rate_limits.tally((*guesser.bucket_parts, "tried", *tried), WINDOW_SECONDS).attempts > 1:
-            return {}, []
-    counted = [rate_limits.tally(guesser.bucket_parts, WINDOW_SECONDS) for guesser in guessers]
-    return {one.bucket: guesser.limit + 1 for guesser, one in zip(guessers, counted, strict=True)}, counted
+    tried = (request.coupon, request.benefit, request.customer.member_ref if request.benefit else "")
+    counted: list[Counted] = []
+    limits: dict[str, int] = {}
+    for guesser in guessers:
+        if rate_limits.tally((*guesser.bucket_parts, "tried", *tried), WINDOW_SECONDS).attempts == 1:
+            counted.append(rate_limits.tally(guesser.bucket_parts, WINDOW_SECONDS))
+            limits[counted[-1].bucket] = guesser.limit + 1
+    return limits, counted

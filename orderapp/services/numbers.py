@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from orderapp.domain.states import FINAL_ORDER_STATES, OPEN_TASK_STATES, DriftState, OrderState, TaskState
 from orderapp.models import Attempt, Circuit, CircuitState, Drift, Order, Task, db_now, seconds_until
 from orderapp.services.database import reading
+from orderapp.services.refusals import read_refusals
 
 # Long enough to see several calls of a quiet system, short enough to show an outage while it lasts.
 WINDOW_SECONDS = 300
@@ -29,6 +30,7 @@ class Numbers:
         attempts: (system, outcome, how many) of the last WINDOW_SECONDS.
         circuits: The state of each system's circuit.
         open_drifts: (system, kind, how many) of the effects that aren't as our rows say, and await staff.
+        refusals: (area, status, code, how many) of all requests that were refused or throttled so far.
 
     """
 
@@ -38,6 +40,7 @@ class Numbers:
     attempts: tuple[tuple[str, str, int], ...]
     circuits: dict[str, str]
     open_drifts: tuple[tuple[str, str, int], ...]
+    refusals: tuple[tuple[str, int, str, int], ...]
 
 
 def read_numbers(systems: Iterable[str]) -> Numbers:
@@ -58,6 +61,7 @@ def read_numbers(systems: Iterable[str]) -> Numbers:
             attempts=_attempts(session, systems),
             circuits=_circuits(session, systems),
             open_drifts=_open_drifts(session),
+            refusals=read_refusals(session),
         )
 
 

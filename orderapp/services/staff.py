@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from orderapp.config import current_settings
 from orderapp.domain.networks import household_of
 from orderapp.domain.texts import trimmed
 from orderapp.errors import InvalidRequest, NotFound, WrongState
@@ -46,7 +47,7 @@ def create_staff(email: str, role: Role, password: str) -> None:
     errors: dict[str, list[str]] = {}
     if not EMAIL.fullmatch(name):
         errors["email"] = ["This is no e-mail address."]
-    if problem := passwords.problem_of(password, name):
+    if problem := passwords.problem_of(password, name, current_settings().public_url):
         errors["password"] = [problem]
     if errors:
         raise InvalidRequest(errors)
@@ -160,7 +161,7 @@ def set_password(staff_id: int, password: str, actor: Actor, reason: str) -> Non
         email = session.scalar(select(Staff.email).where(Staff.id == staff_id))
     if email is None:
         raise NotFound(f"There is no member of staff {staff_id}.")
-    if problem := passwords.problem_of(password, email):
+    if problem := passwords.problem_of(password, email, current_settings().public_url):
         raise InvalidRequest({"password": [problem]})
     # Hashed before the transaction: it takes its time.
     password_hash = passwords.hash_password(password)

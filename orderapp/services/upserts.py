@@ -34,7 +34,7 @@ def upsert(
         new: The values of a new row; those that aren't named are parameters of the statement. Or the columns of new
             rows, and the statement that they come from.
         changed: The values that a row already there gets; `proposed` names the new row's. None: it stays as it is.
-        unique: What both rows have in common: a column's name, or a unique index's.
+        unique: What both rows have in common: the name of a column, of several (`a, b`), or of a unique index.
         where: Whether a row already there is changed; always, unless given.
 
     """
@@ -44,7 +44,7 @@ def upsert(
     statement: Insert = inserting(table)
     statement = statement.values(dict(new)) if isinstance(new, Mapping) else statement.from_select(*new)
     index = _index(table, unique)
-    target: dict[str, Any] = {"index_elements": [unique]}
+    target: dict[str, Any] = {"index_elements": unique.split(", ")}
     if index is not None:
         target = {"index_elements": list(index.columns), "index_where": index.dialect_options[dialect_name]["where"]}
     if changed is None:

@@ -14,6 +14,8 @@ from orderapp.systems.base import Part, Repeats
 from orderapp.systems.keyed import KeyedSystem, private_values
 from orderapp.systems.offers import as_answered, read_offer, same_code
 
+NO_BENEFIT = "benefit_not_found"
+
 
 class Membership(KeyedSystem):
     """Benefits of members; concerns only orders that use one."""
@@ -41,7 +43,8 @@ class Membership(KeyedSystem):
         member_ref = request.customer.member_ref
         received = self.http.call("GET", f"/v1/members/{quote(member_ref, safe='')}", private=private_values(request))
         if received.status == 404:
-            return Quote(received.answer, refused="member_not_found", field="customer.member_ref")
+            # Told as a benefit that the member lacks is, or strangers would learn which member numbers there are.
+            return Quote(received.answer, refused=NO_BENEFIT, field="benefit")
         if received.answer.outcome is not Outcome.DONE:
             return Quote(received.answer)
         member = (received.body or {}).get("member")
@@ -52,7 +55,7 @@ class Membership(KeyedSystem):
             return Quote(unreadable(received))
         found = _benefit(benefits, request.benefit)
         if found is None:
-            return Quote(received.answer, refused="benefit_not_found", field="benefit")
+            return Quote(received.answer, refused=NO_BENEFIT, field="benefit")
         remaining = whole(found.get("remaining"))
         if remaining is None:
             return Quote(unreadable(received))

@@ -16,12 +16,18 @@ from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
 from orderapp.domain.texts import trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services import order_request
+from orderapp.web.order_reference import names_retry
 
 KEY_BYTES = 24  # 192 random bits: nobody guesses another customer's key, and none comes twice
 QUANTITY_PREFIX, SHOWN_PREFIX = "quantity:", "shown:"
 TEXT_FIELDS = ("name", "email", "phone", "member_ref", "coupon", "benefit")
 # What to say of a field that was left empty; everything else is said by whoever checks it.
 LEFT_EMPTY = {"name": "Enter your name.", "email": "Enter your e-mail address, like name@example.com."}
+# It would use the key up, and that order could never be tried again.
+RETRY_KEY = (
+    "This form came with the key by which another order is tried again. Nothing was ordered; check your order and "
+    "place it as a new one."
+)
 _KEY = re.compile(r"[A-Za-z0-9_-]{22,64}")
 _MONEY = re.compile(r"([0-9]{1,13}) ([A-Z]{3})")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
@@ -54,6 +60,7 @@ class OrderForm:
     shown: Mapping[str, Money] = field(default_factory=dict)
     expected_total: Money | None = None
     doubled: tuple[str, ...] = ()
+    came_with_retry_key: bool = False
 
     def chosen(self) -> dict[str, int]:
         """Return the quantities above 0 by SKU, as far as they are numbers."""
@@ -85,6 +92,8 @@ class OrderForm:
             QUANTITY_PREFIX + sku: [problem] for sku, text in self.quantities.items() if (problem := _problem(text))
         }
         found.update({name: ["This came twice; please type it again."] for name in self.doubled})
+        if self.came_with_retry_key:
+            found[""] = [RETRY_KEY]
         if not found and not self.chosen():
             found["lines"] = ["Choose at least one product."]
         return found
@@ -105,7 +114,7 @@ def read(sent: MultiDict[str, str]) -> OrderForm:
     """Read the form as sent; a missing or malformed key is replaced, everything else is kept as typed."""
     key = sent.get("key", "")
     return OrderForm(
-        key=key if _KEY.fullmatch(key) else new_key(),
+        key=key if _KEY.fullmatch(key) and not names_retry(key) else new_key(),
         **{name: trimmed(sent.get(name, "")) for name in TEXT_FIELDS},
         allow_duplicate=sent.get("duplicate") == "allow",
         quantities={
@@ -120,6 +129,7 @@ def read(sent: MultiDict[str, str]) -> OrderForm:
         },
         expected_total=read_money(sent.get("expected_total", "")),
         doubled=tuple(name for name, texts in sent.lists() if len(texts) > 1),
+        came_with_retry_key=names_retry(key),
     )
 
 

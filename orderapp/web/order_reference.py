@@ -7,6 +7,8 @@ import hmac
 from orderapp.config import current_settings
 from orderapp.domain.references import page_reference, token
 
+_RETRY = "retry-"
+
 
 def reference_of(order_number: str) -> str:
     """Return the order's page name: its number, a dot, and a token that only we can make."""
@@ -39,8 +41,13 @@ def is_retry_key(key: str, order_number: str, placements: int) -> bool:
     return key in {_retry_key(secret, order_number, number) for secret in _secrets() for number in numbers}
 
 
+def names_retry(key: str) -> bool:
+    """Return whether a key is that of some order's retry, or looks like it: forms have others."""
+    return key.startswith(_RETRY)
+
+
 def _retry_key(secret: str, order_number: str, placement_number: int) -> str:
-    return f"retry-{placement_number}-{token(secret, 'retry', f'{order_number}:{placement_number}')}"
+    return f"{_RETRY}{placement_number}-{token(secret, 'retry', f'{order_number}:{placement_number}')}"
 
 
 def _secrets() -> tuple[str, ...]:

@@ -24,6 +24,9 @@ WRONG = {
     "customer.member_ref": {"benefit": "VIP5", "customer": {"member_ref": "M-9{}"}},
 }
 
+# A member number that nobody has is told as a benefit that the member lacks: strangers learn of no member.
+FIELDS = {"coupon": "coupon", "benefit": "benefit", "customer.member_ref": "benefit"}
+
 
 def guess(client: ApiClient, field: str, number: int, **customer: str) -> Any:
     content: dict[str, Any] = {**WRONG[field]}
@@ -37,7 +40,7 @@ def guess(client: ApiClient, field: str, number: int, **customer: str) -> Any:
 def test_the_eleventh_wrong_code_is_not_even_asked_for(client: ApiClient, sandbox: RunningSandbox, field: str) -> None:
     for number in range(10):
         problem = assert_problem(guess(client, field, number), 400, "invalid_request")
-        assert problem["errors"].keys() == {field}
+        assert problem["errors"].keys() == {FIELDS[field]}
     calls = sum(system["calls"] for system in sandbox.faults().values())
 
     for number in range(10, 13):
@@ -156,3 +159,17 @@ def test_used_up_codes_are_guesses_as_unknown_ones_are(client: ApiClient) -> Non
     problem = assert_problem(client.place(coupon="WELCOME10"), 429, "too_many_attempts")
     assert "without a code" in problem["detail"]
     assert client.place().status_code == 201
+
+
+def test_an_unknown_member_and_one_without_the_benefit_are_told_alike(client: ApiClient) -> None:
+    answers = [client.place(benefit="NONE", customer={"member_ref": ref}) for ref in ("M-1001", "M-9999")]
+    problems = [assert_problem(answer, 400, "invalid_request") for answer in answers]
+    for problem in problems:
+        del problem["request_id"]
+    assert problems[0] == problems[1]
+
+
+def test_an_expired_code_that_many_try_is_one_guess_of_them_all(app: Flask) -> None:
+    for number in range(guessing.WRONG_CODES_OF_NETWORK + 5):
+        with pytest.raises(InvalidRequest):
+            guess_in_shop("192.0.2.1", f"session {number}", "LAST-SUMMER")

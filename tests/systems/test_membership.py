@@ -40,7 +40,7 @@ def test_a_benefit_is_quoted_with_its_discount(wire: Wire) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "refused", "field"),
     [
-        (404, "", "member_not_found", "customer.member_ref"),
+        (404, "", "benefit_not_found", "benefit"),
         (200, told(), "benefit_not_found", "benefit"),
         (200, told(benefit(code="OTHER")), "benefit_not_found", "benefit"),
         (200, told(benefit(remaining=0)), "benefit_exhausted", ""),

@@ -172,3 +172,14 @@ def test_a_retry_without_a_token_is_refused(client, new_form):
     page = client.post(f"{location}/retry", data={"key": "k" * 32})
     assert page.status_code == 400
     assert "Nothing was changed" in page.text
+
+
+def test_an_order_form_cant_use_up_the_key_of_another_orders_retry(client, new_form, sandbox):
+    sandbox.fault("inventory", "down")
+    location = place(client, new_form()).location
+    sandbox.clear_faults()
+    key = retry_key(number_of(location), 1)
+    answer = place(client, new_form(key=key, email="eve@example.com"))
+    assert answer.status_code == 400
+    assert "the key by which another order is tried again. Nothing was ordered" in answer.text
+    assert hidden_fields(answer)["key"] != key

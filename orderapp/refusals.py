@@ -1,0 +1,40 @@
+"""Every refused or throttled request leaves a trace: a line in the log and a count, whoever refused it."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask, Response, g, request
+
+from orderapp.errors import DatabaseUnavailable
+from orderapp.services import refusals
+
+log = structlog.get_logger()
+
+# Of a status: the word for it where nobody gave a better one.
+CODES = {401: "not_authenticated", 403: "forbidden", 429: "too_many_attempts"}
+# Blueprints by the part of the product they are; every other one is a view of the back office.
+AREAS = {"api": "api", "operations": "operations", "shop": "shop", None: "shop"}
+
+
+def init_app(app: Flask) -> None:
+    """Log and count each refusal once its answer is made."""
+
+    @app.after_request
+    def trace(response: Response) -> Response:
+        code = g.pop("refusal", None)
+        if response.status_code in CODES:
+            _trace(response.status_code, code or CODES[response.status_code])
+        elif code == refusals.CSRF:
+            _trace(response.status_code, code)
+        return response
+
+
+def _trace(status: int, code: str) -> None:
+    area = AREAS.get(request.blueprint, "office")
+    log.warning(
+        "request.refused", status=status, code=code, area=area, method=request.method, endpoint=request.endpoint
+    )
+    try:
+        refusals.count(area, status, code)
+    except DatabaseUnavailable:
+        log.warning("request.refusal_not_counted", area=area, code=code)  # the answer is given all the same
