@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import suppress
 from typing import Any
 
 from flask import Response, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
 
 from orderapp.config import current_settings
-from orderapp.errors import Conflict, NotFound
+from orderapp.errors import NotFound
 from orderapp.services.order_view import OrderView
-from orderapp.services.placing import Placing
 from orderapp.services.shop_orders import find_shop_order
-from orderapp.web import drafts
+from orderapp.web import drafts, retry_page
 from orderapp.web.blueprint import shop
 from orderapp.web.order_reference import is_retry_key, number_in, retry_key
 from orderapp.web.words import story_of
@@ -35,18 +34,25 @@ def status(reference: str) -> ResponseReturnValue:
 
 @shop.post("/orders/<reference>/retry")
 def retry(reference: str) -> ResponseReturnValue:
-    """Place a failed order again, and lead back to its page, which tells what came of it.
-
-    Idempotent because the page carries one key per failed placement: sent again, it is the same retry.
-    """
+    """Place a failed order again, and lead to its page, which tells what came of it; or ask first (`retry_page`)."""
     found = _find(reference)
     key = request.form.get("key", "")
     # Our own keys only, the one of an old tab as well; any other would be a retry that nobody's double press repeats.
     if not is_retry_key(key, found.number, found.placements):
         abort(400)
-    # A conflict: it is being undone still, or somebody was quicker. The page says where it stands now.
-    with suppress(Conflict):
-        Placing(current_settings()).retry(found.id, key)
+    return retry_page.try_again(found, key)
+
+
+def ask_again(error: CSRFError) -> ResponseReturnValue:
+    """Ask for the button once more, on a page with a fresh token."""
+    found = _find((request.view_args or {})["reference"])
+    key = retry_key(found.number, found.placements)
+    return retry_page.refused(found, key, error, request.form.get("without", ""))
+
+
+@shop.get("/orders/<reference>/retry")
+def lead_to_order(reference: str) -> ResponseReturnValue:
+    """Lead to the order's page: this address is where its button sends, and is reloaded or kept as a bookmark."""
     return redirect(url_for("shop.order", reference=reference), 303)
 
 
@@ -62,13 +68,18 @@ def _find(reference: str) -> OrderView:
 
 def _render(template: str, reference: str, **context: Any) -> Response:
     found = _find(reference)
+    refused_code = retry_page.refused_code(found)
     titles = {name: system.title for name, system in current_settings().systems.items()}
     page = render_template(
         template,
         order=found,
         story=story_of(found, titles),
         reference=reference,
-        retry_key=retry_key(found.number, found.placements),
+        key=retry_key(found.number, found.placements),
+        offer=retry_page.without_a_code(found, refused_code) if refused_code else None,
+        successor=retry_page.successor(found),
+        # Where codes were given and no discount is known yet, what is shown isn't the total.
+        expected_total=None if (found.coupon or found.benefit) and not found.discounts else found.total,
         **context,
     )
     response = make_response(page)

@@ -35,6 +35,12 @@ def retry_key(order_number: str, placement_number: int) -> str:
     return _retry_key(_secrets()[0], order_number, placement_number)
 
 
+def key_without(code_field: str, order_number: str, placement_number: int) -> str:
+    """Return the key of the new order that leaves out a code which the given placement failed by; as `retry_key`."""
+    said = token(_secrets()[0], "without", f"{order_number}:{placement_number}:{code_field}")
+    return f"without-{placement_number}-{said}"
+
+
 def is_retry_key(key: str, order_number: str, placements: int) -> bool:
     """Return whether a key is that of a retry after one of the order's placements so far."""
     numbers = range(1, placements + 1)

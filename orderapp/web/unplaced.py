@@ -28,7 +28,7 @@ from orderapp.errors import (
     TotalChanged,
 )
 from orderapp.services import catalogue, order_view
-from orderapp.web import drafts, formats, order_form
+from orderapp.web import drafts, formats, order_form, order_page
 from orderapp.web.blueprint import shop
 from orderapp.web.error_pages import error_page
 from orderapp.web.form_page import show_form
@@ -58,6 +58,8 @@ def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], An
 
     def register(answer: Answer) -> Answer:
         def handle(error: HTTPException | OrderappError) -> ResponseReturnValue:
+            if request.endpoint == "shop.retry" and isinstance(error, CSRFError):
+                return order_page.ask_again(error)
             return answer(error) if request.endpoint in FORM_ENDPOINTS else error_page(error)
 
         shop.register_error_handler(kind, handle)
