@@ -17,7 +17,8 @@ OrderappError
 │   ├── ProbableDuplicate         the same customer's identical cart was ordered a moment ago
 │   ├── TotalChanged              it would cost something else than the customer was shown
 │   ├── CompensationInProgress    the earlier placement still holds something
-│   └── WrongState                the thing isn't in a state in which this can be done
+│   ├── WrongState                the thing isn't in a state in which this can be done
+│   └── SystemUnknown             it concerns a system that this process doesn't know
 └── LeaseLost                     somebody else has taken over; whoever gets this must not write
 
 Each says in its text what happened, what was and wasn't done, and what to do; `code` is the word for machines.
@@ -197,6 +198,21 @@ class WrongState(Conflict):
     """The thing isn't in a state in which this can be done; nothing was changed."""
 
     code = "wrong_state"
+
+
+class SystemUnknown(Conflict, KeyError):
+    """It concerns a system that this process doesn't know, so it can't be done here; nothing was changed."""
+
+    code = "system_unknown"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"This can't be done at present: it concerns {name}, which the running version doesn't know. Nothing was "
+            "changed. Do it again once a version that knows it runs."
+        )
+        self.name = name
+
+    __str__ = Exception.__str__  # a KeyError would show its text as Python writes it
 
 
 class LeaseLost(OrderappError):

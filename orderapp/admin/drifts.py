@@ -17,7 +17,7 @@ from orderapp.admin.acting import sentence_of
 from orderapp.admin.addresses import local_page
 from orderapp.admin.drift_words import KINDS, REPAIRS
 from orderapp.admin.guard import act_at
-from orderapp.admin.listing import Listing, OneOf, choices
+from orderapp.admin.listing import Listing, OneOf, OneSystem, choices
 from orderapp.config import current_settings
 from orderapp.domain.states import DriftState
 from orderapp.errors import InvalidRequest
@@ -83,7 +83,9 @@ class DriftsView(Listing):
     column_filters = (
         OneOf("state", Drift.state, "State", choices(DriftState)),
         OneOf("kind", Drift.kind, "What", [(kind.value, text) for kind, text in KINDS.items()]),
-        OneOf("system", Drift.system, "System", [(one.name, one.title) for one in system_classes() if one.can("ask")]),
+        OneSystem(
+            "system", Drift.system, "System", [(one.name, one.title) for one in system_classes() if one.can("ask")]
+        ),
     )
     newest_first = (Drift.id,)
     empty_title = "No such drifts"

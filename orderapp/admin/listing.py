@@ -18,6 +18,7 @@ from orderapp.admin.guard import Guarded
 from orderapp.domain.texts import trimmed
 from orderapp.models import holds
 from orderapp.services.database import reading
+from orderapp.systems.base import NAME
 
 PAGE_SIZE = 50
 
@@ -36,6 +37,14 @@ class OneOf(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
     def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
         """Narrow a statement to the rows that have the value."""
         return query.where(holds(self.column, value))
+
+
+class OneSystem(OneOf):
+    """A filter by system; rows may tell of one that isn't offered, since the running version doesn't know it."""
+
+    def validate(self, value: str) -> bool:
+        """Return whether the value can be a system's name."""
+        return NAME.fullmatch(value) is not None
 
 
 def choices(states: Iterable[StrEnum]) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from orderapp.admin.addresses import local_page
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries
-from orderapp.admin.listing import Listing, OneOf, choices
+from orderapp.admin.listing import Listing, OneOf, OneSystem, choices
 from orderapp.admin.titles import system_title
 from orderapp.admin.words import TASK_STATES, act_in_words
 from orderapp.config import current_settings
@@ -71,7 +71,7 @@ class TasksView(Listing):
     column_filters = (
         OneOf("state", Task.state, "State", [(state.value, TASK_STATES[state]) for state in TABS]),
         OneOf("kind", Task.kind, "Kind", choices(TaskKind)),
-        OneOf("system", Task.system, "System", [(one.name, one.title) for one in system_classes()]),
+        OneSystem("system", Task.system, "System", [(one.name, one.title) for one in system_classes()]),
     )
     figures = frozenset({"attempts"})
     newest_first = (Task.id,)

@@ -94,7 +94,11 @@ def _operations() -> dict[str, dict[str, dict[str, Any]]]:
                 "Cancel a confirmed order",
                 _answer(202, "The order is compensating, later cancelled")
                 | one_order
-                | _problem(409, "Only a confirmed order can be cancelled: wrong_state"),
+                | _problem(
+                    409,
+                    "Only a confirmed order can be cancelled: wrong_state. Or system_unknown: a version that knows all "
+                    "of its systems has to run first. Nothing was changed",
+                ),
                 ID_PARAMETER,
             )
         },

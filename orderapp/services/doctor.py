@@ -20,6 +20,7 @@ from orderapp.owners_files import readable_by_others
 from orderapp.services.broker_check import BrokerState, look_at_broker
 from orderapp.services.database import reading
 from orderapp.services.database_check import DatabaseState, look_at_database
+from orderapp.services.unknown_systems import unknown_systems
 from orderapp.systems.base import System
 
 
@@ -57,6 +58,7 @@ def _dependencies(settings: Settings) -> Iterator[Check]:
     yield _broker(settings)
     for system in settings.systems.values():
         yield _system(system)
+    yield from _unknown_systems(settings)
 
 
 def _configuration(settings: Settings) -> Check:
@@ -108,6 +110,20 @@ def _broker(settings: Settings) -> Check:
 def _seen(name: str, seen: BrokerState | DatabaseState, sound: str) -> Check:
     state = State.WRONG if seen.wrong else State.DOUBTFUL if seen.doubtful else State.OK
     return Check(name, state, "; ".join((*seen.wrong, *seen.doubtful)) or sound)
+
+
+def _unknown_systems(settings: Settings) -> Iterator[Check]:
+    try:
+        with reading() as session:
+            found = unknown_systems(session, settings.systems)
+    except (DatabaseUnavailable, DBAPIError):
+        return  # the database's own line says so
+    for one in found:
+        waiting = [f"{count} {state.value} tasks" for state, count in one.tasks.items() if count]
+        waiting += [f"{one.placements} placements that died half way"] if one.placements else []
+        what = f"{', '.join(waiting)} wait for a version that knows it" if waiting else "nothing waits for it"
+        detail = f"unknown to this version: {what}; orders with it can't be cancelled"
+        yield Check(one.name, State.WRONG if one.waits else State.OFF, detail)
 
 
 def _system(system: System) -> Check:

@@ -28,6 +28,7 @@ from orderapp.services.counts import CAP, Count, capped
 from orderapp.services.database import reading
 from orderapp.services.drifts import OPEN_DRIFTS
 from orderapp.services.reconciliation_runs import Counts, last_reconciliation
+from orderapp.services.unknown_systems import UnknownSystem, unknown_systems
 from orderapp.services.unproven import UnprovenWords
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
@@ -93,6 +94,7 @@ class Overview:
     systems: tuple[SystemState, ...]
     drift_count: Count
     last_reconciliation: tuple[Reconciliation, Counts] | None
+    unknown_systems: tuple[UnknownSystem, ...]
 
 
 def look(systems: Systems) -> Overview:
@@ -113,6 +115,7 @@ def look(systems: Systems) -> Overview:
             systems=_system_states(session, systems, rates),
             drift_count=capped(session, {"open": OPEN_DRIFTS})["open"],
             last_reconciliation=last_reconciliation(session),
+            unknown_systems=unknown_systems(session, systems),
         )
 
 

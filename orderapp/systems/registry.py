@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 
 import orderapp.systems
 from orderapp.domain.retry import Backoff
-from orderapp.errors import ConfigurationError
+from orderapp.errors import ConfigurationError, SystemUnknown
 from orderapp.systems.base import Part, System
 from orderapp.systems.limits import Limits
 from orderapp.systems.settings import Environment
@@ -51,7 +51,11 @@ class Systems(Mapping[str, System]):
         return [system for system in self._systems.values() if system.part is part and system.configured]
 
     def __getitem__(self, name: str) -> System:
-        return self._systems[name]
+        """Return a system. Raises SystemUnknown: rows may tell of one that this process hasn't."""
+        try:
+            return self._systems[name]
+        except KeyError:
+            raise SystemUnknown(name) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._systems)

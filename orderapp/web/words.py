@@ -146,14 +146,19 @@ def _reason(order: OrderView, titles: Titles) -> str:
     """Say what stood in the way; nothing where nothing did."""
     if order.stopped is None:
         return ""
-    title = titles.get(order.stopped.system)
-    if title is None:
+    if not order.stopped.system:
         return INTERRUPTED
+    title = _title(order.stopped.system, titles)
     if _is_paused(order):
         return NOTHING_SENT.format(title=title)
     if order.stopped.outcome is not Outcome.REFUSED:
         return NO_ANSWER.format(title=title)
     return REASONS.get(order.stopped.code, REFUSED.format(title=title))
+
+
+def _title(name: str, titles: Titles) -> str:
+    """Return a system's name for people; its own where this process doesn't know it."""
+    return titles.get(name) or name.capitalize()
 
 
 def _is_paused(order: OrderView) -> bool:
@@ -164,7 +169,12 @@ def _is_paused(order: OrderView) -> bool:
 def _steps(order: OrderView, titles: Titles) -> Iterator[Entry]:
     running_is_taken = False
     for step in order.steps:
-        entry = _step(titles[step.system], step.state, order.state, running_is_taken)
+        entry = _step(
+            titles.get(step.system, step.system.replace("_", " ").capitalize()),
+            step.state,
+            order.state,
+            running_is_taken,
+        )
         if entry:
             running_is_taken |= entry.state == "running"
             yield entry
