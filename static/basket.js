@@ -28,7 +28,15 @@ function showTotal(form) {
 
 for (const form of document.querySelectorAll("form[data-basket]")) {
   for (const button of form.querySelectorAll("[data-only-without-script]")) button.hidden = true;
-  form.addEventListener("input", () => showTotal(form));
+  form.addEventListener("input", () => {
+    showTotal(form);
+    // That nothing was chosen is over as soon as something is, whichever product it is.
+    if (basketTotal(form) === "–") return;
+    document.getElementById("field-lines-error")?.remove();
+    document.querySelector('.error-summary a[href="#field-lines"]')?.closest("li").remove();
+    document.getElementById("field-lines")?.removeAttribute("aria-invalid");
+    if (!document.querySelector(".error-summary li")) document.querySelector(".error-summary")?.remove();
+  });
   // The browser may have put earlier quantities back into the fields.
   addEventListener("pageshow", () => showTotal(form));
 }

@@ -21,11 +21,11 @@ function follow(page) {
 
   function show(html) {
     const held = region.contains(document.activeElement);
-    const before = story().dataset.title;
+    const before = story().dataset.told;
     region.innerHTML = html;
     document.title = story().dataset.pageTitle;
     if (held) region.focus();
-    if (story().dataset.title !== before) announcement.textContent = story().dataset.title;
+    if (story().dataset.told !== before) announcement.textContent = story().dataset.told;
     pause = FIRST_PAUSE;
   }
 
@@ -53,8 +53,10 @@ function follow(page) {
 
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
-    if (!document.hidden && !isOver()) ask();
+    // What is over may have been cancelled, or tried again in another tab: whoever comes back to the page sees it.
+    if (!document.hidden) ask();
   });
+  updated.textContent = `Updated ${clock(new Date())}.`;
   plan();
 }
 

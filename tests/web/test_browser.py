@@ -336,3 +336,20 @@ def test_what_was_typed_outlives_a_reload_and_a_new_visit_begins_anew_once_the_o
     expect(page.locator("[name=key]")).not_to_have_value(key)
     expect(page.get_by_label("Name")).to_have_value("")
     expect(page.get_by_role("heading", name="Your order arrived")).to_have_count(0)
+
+
+def test_that_nothing_was_chosen_is_over_as_soon_as_another_product_is(page, shop_url):
+    fill(page, shop_url, **{"Green tea": "0"})
+    with page.expect_navigation():
+        page.locator(PLACE).click()
+    expect(page.locator(".error-summary")).to_be_visible()
+    page.get_by_label("Cast iron pot").fill("1")
+    expect(page.locator("#field-lines-error")).to_have_count(0)
+    expect(page.locator(".error-summary")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("failing_order")
+def test_that_an_order_can_be_tried_again_is_announced(page, run_tasks):
+    run_tasks()
+    page.clock.fast_forward("01:00")
+    expect(page.locator("[data-announcement][role=status]")).to_contain_text("You can try again now")
