@@ -12,6 +12,7 @@ from orderapp.errors import DatabaseUnavailable, LeaseLost
 from orderapp.services.drifts import Difference
 from orderapp.services.reconciliation_runs import Run
 from orderapp.services.reconciling import reconcile_nightly
+from orderapp.services.skipping import Kind, skipping
 
 log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ def reconcile_until(stop: threading.Event, application: Flask, with_settings: Se
     look_seconds = min(LOOK_SECONDS, with_settings.reconcile_interval_seconds)
     while not stop.is_set():
         try:
-            with application.app_context():
+            with application.app_context(), skipping(Kind.LOOP, "reconciliation"):
                 reconcile_nightly(with_settings, _Logging(), stop)
         except LeaseLost:
             log.warning("reconciliation.lease_lost")

@@ -15,6 +15,7 @@ from pika.exceptions import AMQPError
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
 from orderapp.services.relaying import BATCH, Hint, due_hints, mark_published
+from orderapp.services.skipping import Kind, skipping
 from orderapp.services.waking import Listener
 from tasks.queues import hint_message
 
@@ -32,6 +33,8 @@ POLL_SECONDS = 0.25
 TASKS_PER_MESSAGE = 20
 # After a failure of the database or the broker: soon enough to be unnoticed, seldom enough not to fill the log.
 PAUSE_SECONDS = 1.0
+# What means that the broker can't be reached, and not that something is wrong with what it is told.
+LOST = (dramatiq.BrokerError, AMQPError, OSError)
 
 
 def relay_until(stop: threading.Event, broker: dramatiq.Broker, app: Flask, settings: Settings) -> None:
@@ -44,15 +47,19 @@ def relay_until(stop: threading.Event, broker: dramatiq.Broker, app: Flask, sett
     with app.app_context():
         while not stop.is_set():
             try:
-                published = relay_once(broker, settings)
+                published = None
+                with skipping(Kind.LOOP, "relay", passing=LOST):
+                    published = relay_once(broker, settings)
                 if failing:
                     log.info("relay.recovered")
                 failing = False
-                if published == 0:
+                if published is None:
+                    stop.wait(PAUSE_SECONDS)
+                elif published == 0:
                     listener.wait(stop, POLL_SECONDS, GATHER_SECONDS)
                 elif published < BATCH:  # else a system may have more due: at once
                     stop.wait(GATHER_SECONDS)
-            except (DatabaseUnavailable, dramatiq.BrokerError, AMQPError, OSError) as error:
+            except (DatabaseUnavailable, *LOST) as error:
                 if not failing:
                     log.warning("relay.failing", error=type(error).__name__)
                 failing = True

@@ -22,6 +22,7 @@ from orderapp.services.closing import close_left_open
 from orderapp.services.probing import probe_the_failing
 from orderapp.services.pulling_forward import pull_forward
 from orderapp.services.recovering import repair, tidy
+from orderapp.services.skipping import Kind, skipping
 from tasks import app, broker, settings
 from tasks.nightly import reconcile_until
 from tasks.relay import relay_until
@@ -29,11 +30,13 @@ from tasks.relay import relay_until
 log = structlog.get_logger()
 
 CLOSE_SECONDS = 30.0  # an order left open is rare, and to look for it goes through all that are open
+# After a round that raised: soon enough once it is mended, seldom enough not to fill the log with its traceback.
+AFTER_AN_ERROR_SECONDS = 10.0
 TIDY_SECONDS = 600.0  # what has run out takes little room; ten minutes are soon enough
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT. Should one of its works fail, the process ends: half a timer helps nobody."""
+    """Run until SIGTERM or SIGINT. Should one of its works end by itself, the process ends with it."""
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
@@ -60,7 +63,7 @@ def repair_until(stop: threading.Event, application: Flask, with_settings: Setti
     """Repair at each interval until told to stop. Survives the loss of the database."""
     closed_at = tidied_at = float("-inf")
 
-    def work() -> bool:
+    def repairs() -> bool:
         nonlocal closed_at, tidied_at
         more = repair(with_settings).more
         if time.monotonic() - closed_at > CLOSE_SECONDS:
@@ -71,7 +74,7 @@ def repair_until(stop: threading.Event, application: Flask, with_settings: Setti
             tidied_at = time.monotonic()
         return more
 
-    _work_until(stop, application, with_settings, work)
+    _work_until(stop, application, with_settings, repairs)
 
 
 def look_after_systems_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
@@ -80,31 +83,35 @@ def look_after_systems_until(stop: threading.Event, application: Flask, with_set
     Apart from the repairs: a system that doesn't answer holds this up for as long as its time-outs.
     """
 
-    def work() -> bool:
+    def looks_after_systems() -> bool:
         probe_the_failing(with_settings)
         pull_forward(with_settings)
         return False
 
-    _work_until(stop, application, with_settings, work)
+    _work_until(stop, application, with_settings, looks_after_systems)
 
 
 def _work_until(stop: threading.Event, application: Flask, with_settings: Settings, work: Callable[[], bool]) -> None:
-    """Work at each interval, and at once again where there is more to do. Survives the loss of the database."""
+    """Work at each interval, and at once again where there is more to do.
+
+    Survives the loss of the database, and whatever a round raises: it is logged and shown, and the next one begins.
+    """
     failing = False
     while not stop.is_set():
-        more = False
+        more, raised = False, True
         try:
-            with application.app_context():
+            with application.app_context(), skipping(Kind.LOOP, work.__name__):
                 more = work()
+                raised = False
             if failing:
                 log.info("timer.recovered")
             failing = False
         except DatabaseUnavailable as error:
             if not failing:
                 log.warning("timer.database_unavailable", cause=type(error.__cause__).__name__)
-            failing = True
+            failing, raised = True, False
         if not more:
-            stop.wait(with_settings.timer_interval_seconds)
+            stop.wait(AFTER_AN_ERROR_SECONDS if raised else with_settings.timer_interval_seconds)
 
 
 def close(used: dramatiq.Broker) -> None:

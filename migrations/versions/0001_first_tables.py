@@ -34,6 +34,7 @@ TABLES = (
     "archived_orders",
     "system_switches",
     "staff",
+    "skipped_items",
     "refusals",
     "reconciliations",
     "rate_counters",
@@ -170,6 +171,18 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=64), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("area", "status", "code", name=op.f("pk_refusals")),
+    )
+    op.create_table(
+        "skipped_items",
+        sa.Column("item", sa.String(length=80), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("again_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cause", sa.String(length=300), nullable=False),
+        sa.CheckConstraint("times >= 1", name=op.f("ck_skipped_items_skipped_once")),
+        sa.PrimaryKeyConstraint("item", name=op.f("pk_skipped_items")),
     )
     op.create_table(
         "staff",
@@ -412,7 +425,7 @@ def upgrade() -> None:
         sa.Column("last_code", sa.String(length=64), nullable=True),
         sa.Column("last_message", sa.String(length=500), nullable=True),
         sa.Column("absent_from", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("key_dies_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("key_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cleared_claims", sa.Integer(), server_default="0", nullable=False),
         sa.Column("keep", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

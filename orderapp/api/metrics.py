@@ -72,6 +72,12 @@ def _families(numbers: Numbers) -> Iterator[Metric]:
     for system, kind, tally in numbers.open_drifts:
         drifts.add_metric([system, kind.replace(" ", "_")], tally)
     yield drifts
+    skipped = GaugeMetricFamily(
+        "orderapp_skipped_items", "Items that raise, so that the rest goes on without them", labels=["kind"]
+    )
+    for kind, tally in numbers.skipped.items():
+        skipped.add_metric([kind], tally)
+    yield skipped
     yield _circuits(numbers)
     yield _refusals(numbers)
 

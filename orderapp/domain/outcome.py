@@ -47,6 +47,8 @@ class Answer:
         repeatable: False where the same request can't ever succeed (our mistake, our configuration).
         pending: Accepted, but not finished: ask again later, don't count it as a failure.
         retry_after_seconds: How long the system asked us to wait, 0 or more; None where it said nothing.
+        locked_out: The system refuses us altogether, not this request: nothing of ours gets through until our
+            credentials or its address are mended.
         slow_down: The system is well, but wants fewer calls (429).
         called: False where we gave the answer ourselves, without a call.
         exchanges: What was sent and answered.
@@ -58,6 +60,7 @@ class Answer:
     message: str = ""
     repeatable: bool = True
     pending: bool = False
+    locked_out: bool = False
     retry_after_seconds: float | None = None
     slow_down: bool = False
     called: bool = True
@@ -70,6 +73,8 @@ class Answer:
             return None
         if self.pending or self.outcome in (Outcome.DONE, Outcome.REFUSED):
             return True
+        if self.locked_out:
+            return False
         if self.slow_down or (self.outcome is Outcome.NOT_SENT and not self.repeatable):
             return None
         return False

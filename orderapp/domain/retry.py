@@ -16,6 +16,9 @@ from orderapp.domain.outcome import Answer, Outcome
 PENDING_POLL_SECONDS = 3.0
 # A system can't park a task for longer than this by Retry-After; a day is what people in charge can still notice.
 MAX_RETRY_AFTER_SECONDS = 86_400.0
+# A task that met a system which refuses us altogether waits for its circuit; where that is switched off, once a minute
+# is often enough for settings that a person has to mend.
+LOCKED_OUT_SECONDS = 60.0
 
 
 class Guarantee(StrEnum):
@@ -84,6 +87,8 @@ def decide(
     if answer.outcome is Outcome.DONE:
         return Decision(Verdict.DONE)
     reason = answer.message or answer.code
+    if answer.locked_out:
+        return Decision(Verdict.SNOOZE, LOCKED_OUT_SECONDS, f"waits, and uses up no attempt: the system {reason}")
     if answer.outcome is Outcome.REFUSED:
         return Decision(Verdict.STAFF, reason=f"refused: {reason}")
     if not answer.repeatable:

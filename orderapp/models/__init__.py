@@ -5,7 +5,7 @@ from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
 from orderapp.models.books import Drift, Override, Reconciliation, Word
 from orderapp.models.catalogue import Product
-from orderapp.models.health import Circuit, CircuitState, Pace
+from orderapp.models.health import Circuit, CircuitState, Pace, SkippedItem
 from orderapp.models.orders import Order, OrderDiscount, OrderLine
 from orderapp.models.records import AuditEntry, SwitchMode, SystemSwitch
 from orderapp.models.submissions import CartLock, Submission
@@ -34,6 +34,7 @@ __all__ = [
     "Refusal",
     "Reconciliation",
     "Role",
+    "SkippedItem",
     "Staff",
     "StaffSession",
     "Step",

@@ -54,3 +54,22 @@ class Pace(Base):
     next_call_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     # By its own word (Retry-After), which holds for tasks.
     tasks_held_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+
+class SkippedItem(Base):
+    """An item that raised when it was its turn, so that the rest could go on without it."""
+
+    __tablename__ = "skipped_items"
+    __table_args__ = (CheckConstraint("times >= 1", name="skipped_once"),)
+
+    # Its kind and its id or name, such as `task:7`.
+    item: Mapped[str] = mapped_column(String(80), primary_key=True)
+    # placement, task, order, system or loop
+    kind: Mapped[str] = mapped_column(String(16))
+    times: Mapped[int] = mapped_column(Integer)
+    first_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # When it is tried again.
+    again_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # What it raised last.
+    cause: Mapped[str] = mapped_column(String(300))

@@ -121,8 +121,8 @@ class Task(Base):
     last_message: Mapped[str | None] = mapped_column(String(500))
     # Before this time "the system shows nothing" proves nothing (late window).
     absent_from: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    # From this time on the system may have forgotten the key, so a repeat could do it twice (key window).
-    key_dies_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    # When the key was first used in a call: how old it is, whoever uses it next. Only another key is younger.
+    key_used_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     # Attempts up to this number leave no doubt any more, whatever they came to: the key was barred, or staff have said.
     cleared_claims: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     # For a compensation: how many effects under the key have to stay. 1 where only a surplus is taken back.

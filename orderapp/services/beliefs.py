@@ -133,8 +133,13 @@ def _beliefs(
     confirmed = order_state == OrderState.CONFIRMED.value
     # A settle task with a step does that step's part once more: the step says what has to be in place.
     rows: list[Step | Task] = [*steps, *(task for task in work.settle if task.step_id is None)]
+    keys_used_at = {task.key: task.key_used_at for task in work.settle if task.key_used_at is not None}
+
+    def since(one: Step | Task) -> dt.datetime:
+        return keys_used_at.get(one.key, used_at[one.placement_id])
+
     return tuple(
-        Belief(one.placement_id, one.system, one.key, *judged, used_at=used_at[one.placement_id])
+        Belief(one.placement_id, one.system, one.key, *judged, used_at=since(one))
         for one in rows
         for judged in [_judge(one, confirmed, work.back.get((one.placement_id, one.system)))]
     )

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
 from orderapp.domain.outcome import Answer, Finding, Outcome
 from orderapp.domain.retry import Guarantee
+from orderapp.services.key_ages import KEY_DEAD, may_be_forgotten
 from orderapp.services.placement import Held, PlannedStep, StepResult, Try
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
@@ -63,6 +65,9 @@ def _run(held: Held, step: PlannedStep, system: System, result: StepResult) -> N
             return
         if not _absent(held, step, system, result):
             return
+    if held.resumed and may_be_forgotten(system, held.key_age_seconds()):
+        _look_for_dead_key(held, step, system, result)
+        return
     left = {outcome: system.repeats.allowed(outcome) for outcome in (Outcome.NOT_SENT, Outcome.UNKNOWN)}
     while True:
         if held.seconds_left() < system.call_seconds:
@@ -74,10 +79,24 @@ def _run(held: Held, step: PlannedStep, system: System, result: StepResult) -> N
             or not left[answer.outcome]
             or not answer.repeatable
             or answer.retry_after_seconds
+            or may_be_forgotten(system, held.key_age_seconds() + system.repeats.pause_seconds)
         ):
             return
         left[answer.outcome] -= 1
         time.sleep(system.repeats.pause_seconds)
+
+
+def _look_for_dead_key(held: Held, step: PlannedStep, system: System, result: StepResult) -> None:
+    """Go on only where the system still shows what a dead holder's call brought about: a repeat could do it twice."""
+
+    def look() -> Answer:
+        if not system.can("ask") or held.seconds_left() < system.call_seconds:
+            return KEY_DEAD
+        report = system.ask(held.effect(step))
+        in_place = report.finding is Finding.IN_PLACE
+        return report.answer if in_place else replace(KEY_DEAD, exchanges=report.answer.exchanges)
+
+    _note(result, "ask", look)
 
 
 def _absent(held: Held, step: PlannedStep, system: System, result: StepResult) -> bool:

@@ -39,11 +39,14 @@ LONGEST_PROBE_PAUSE_SECONDS = 300
 # How often the harmless question is asked: soon enough for tasks to go on within seconds, a load for nobody.
 CHECK_SECONDS = 2.0
 
+MAX_REASON = 200  # characters, as long as its column
 NOT_CLOSED = Circuit.state != CircuitState.CLOSED.value
 
 
 def open_if_failing(session: Session, system: System, answer: Answer) -> None:
-    """Open a system's circuit if most of its newest calls failed; called by whoever has just recorded a failure.
+    """Open a system's circuit if most of its newest calls failed, or if it refuses us altogether.
+
+    Called by whoever has just recorded a failure.
 
     Transaction: within the caller's, after the attempt was written.
     Idempotent because: only a closed circuit is opened.
@@ -51,10 +54,26 @@ def open_if_failing(session: Session, system: System, answer: Answer) -> None:
     calls = system.limits.circuit_calls
     if not calls:
         return
+    if answer.locked_out:
+        _open_locked_out(session, system, answer)
+        return
     failed = _failed_of_the_newest(session, system.name, calls)
     if failed is None or failed < system.limits.circuit_failure_rate * calls:
         return
-    reason = f"{failed} of its newest {calls} calls failed; the last: {answer.message or answer.code}"[:200]
+    reason = f"{failed} of its newest {calls} calls failed; the last: {answer.message or answer.code}"[:MAX_REASON]
+    _open(session, system, reason)
+
+
+def _open_locked_out(session: Session, system: System, answer: Answer) -> None:
+    """Open the circuit of a system that refuses us altogether at once; one that is open already says so."""
+    title, mend = system.title, "; mend its address or credentials, its tasks wait and go on by themselves"
+    reason = f"{title} {answer.message or answer.code}"[: MAX_REASON - len(mend)] + mend
+    saying_so = update(Circuit).where(Circuit.system == system.name, NOT_CLOSED).values(reason=reason)
+    if not session.connection().execute(saying_so).rowcount:
+        _open(session, system, reason)
+
+
+def _open(session: Session, system: System, reason: str) -> None:
     values = {
         "state": CircuitState.OPEN.value,
         "changed_at": db_now(),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, case, select
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
@@ -118,14 +118,20 @@ def give_back(claims: Sequence[Claim]) -> None:
         for one in claims:
             ours = (Task.id == one.task.id, Task.fencing == one.task.fencing, Task.state == TaskState.RUNNING.value)
             # As it was before: a claim that no call followed has no attempt in the history.
-            before = {"attempts": Task.attempts - 1, "claims": Task.claims - 1, "lease_until": None}
+            unused = case((Task.claims == 1, None), else_=Task.key_used_at)
+            before = {
+                "attempts": Task.attempts - 1,
+                "claims": Task.claims - 1,
+                "lease_until": None,
+                "key_used_at": unused,
+            }
             move(session, Task, TaskState.WAITING, *ours, publish_at=db_now(), **before)
 
 
 def is_plain(system: System) -> bool:
     """Whether a claim of this system's tasks changes nothing but the task, and has nothing else to look at."""
     limits = system.limits
-    return not limits.rate_per_second and not limits.concurrency and system.key_window_seconds is None
+    return not limits.rate_per_second and not limits.concurrency
 
 
 def _ask_known(task_id: int) -> Known:
@@ -154,9 +160,6 @@ def _claim(session: Session, row: Row[Any], settings: Settings, lease_ends_at: f
     system = settings.systems[task.system]
     if suspects.another_runs(session, task):
         raise _NotBeside
-    if system.key_window_seconds is not None and task.key_dies_at is None:
-        dies_at = db_now(system.key_window_seconds)
-        session.execute(update(Task).where(Task.id == task.id).values(key_dies_at=dies_at))
     known = ask_known(session.connection(), task.id)
     effect = Effect(task.key, load_document(session, task.order_id))
     turns = _turns(session, system, task, known.used_before)

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from orderapp.domain.orders import OrderDocument
+from orderapp.domain.states import TaskKind
 from orderapp.models import Submission, Task, seconds_until, table_of
 from orderapp.services.documents import document_of, with_document
 from orderapp.services.earlier_attempts import Known
@@ -50,8 +51,9 @@ def _taken(rows: Sequence[Any]) -> Taken:
     row = rows[0]
     task = Task(**{name: getattr(row, _PREFIX + name) for name in _COLUMNS})
     # A first claim has no earlier attempts. Those of a later one are not for this statement to read: had it waited for
-    # the row, it would not see what the last holder has written.
-    known = Known.of_row(row, doubtful=False, accepted=False) if task.claims == 1 else None
+    # the row, it would not see what the last holder has written. Of a compensation those of its step count as well.
+    first = task.claims == 1 and task.kind != TaskKind.COMPENSATE.value
+    known = Known.of_row(row, doubtful=False, accepted=False, proven=False) if first else None
     return Taken(task, document_of(rows), known)
 
 
@@ -64,7 +66,7 @@ def _taking(systems: tuple[str, ...], several: bool) -> ReadyStatement:
         taken,
         *(taken.c[name].label(_PREFIX + name) for name in _COLUMNS),
         seconds_until(taken.c.absent_from).label("absent_in"),
-        seconds_until(taken.c.key_dies_at).label("key_left"),
+        (-seconds_until(taken.c.key_used_at)).label("key_age"),
         holders.label("holders"),
     )
     return ReadyStatement(statement)

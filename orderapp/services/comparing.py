@@ -16,6 +16,7 @@ from orderapp.domain.orders import Effect, OrderDocument
 from orderapp.domain.outcome import Finding, Report
 from orderapp.models import Circuit, CircuitState, SwitchMode, SystemSwitch
 from orderapp.services.beliefs import Belief, Settled
+from orderapp.services.key_ages import may_be_forgotten
 from orderapp.systems.registry import Systems
 
 # A system that gives no clear answer this often in a row is asked no more for a while: each further question may last
@@ -124,8 +125,7 @@ class Comparing:
         return Look(order.id, order.number, belief, report.finding, kind, repair, _in_words(report))
 
     def _may_be_forgotten(self, belief: Belief) -> bool:
-        window_seconds = self._systems[belief.system].key_window_seconds
-        return window_seconds is not None and (self._now - belief.used_at).total_seconds() > window_seconds
+        return may_be_forgotten(self._systems[belief.system], (self._now - belief.used_at).total_seconds())
 
     def _not_to_be_asked(self, name: str) -> str:
         if name not in self._systems or not self._systems[name].configured:

@@ -18,7 +18,7 @@ from orderapp.domain.states import (
     TaskState,
 )
 from orderapp.errors import NotFound
-from orderapp.models import Order, Override, Placement, Step, Task, db_now, seconds_until
+from orderapp.models import Order, Override, Placement, Step, Task, db_now
 from orderapp.services.history import record_taken_away
 from orderapp.services.staff_words import settle
 from orderapp.services.transitions import move
@@ -65,7 +65,7 @@ def plan_surplus(session: Session, order_id: uuid.UUID, placement_id: int, syste
     key = step.key if step else session.execute(select(Task.key).where(*settles)).scalar_one()
     row = _compensate_task(order_id, placement_id, system, key, step.id if step else None)
     # A call that is under way ends within its time; its effect may appear within the late window.
-    row["due_at"] = row["publish_at"] = row["absent_from"] = db_now(system.call_seconds + system.late_window_seconds)
+    row["due_at"] = row["publish_at"] = row["absent_from"] = db_now(system.may_appear_for_seconds)
     _write(session, placement_id, [{**row, "keep": 1}])
 
 
@@ -93,7 +93,7 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
     # Only now, when nobody can claim them any more, is it certain which of them were claimed. A claim counts before
     # its call: one that was never claimed has brought nothing about.
     touched = session.execute(
-        select(Task.system, Task.key, Task.key_dies_at).where(
+        select(Task.system, Task.key, Task.key_used_at).where(
             *forward, Task.kind == TaskKind.SETTLE.value, Task.claims > 0
         )
     ).all()
@@ -102,8 +102,8 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
         # A worker may be at its call right now: only when that has ended does the late window count.
         system = systems[task.system]
         row |= {
-            "absent_from": db_now(system.call_seconds + system.late_window_seconds),
-            "key_dies_at": task.key_dies_at,
+            "absent_from": db_now(system.may_appear_for_seconds),
+            "key_used_at": task.key_used_at,
         }
     _write(session, placement_id, rows)
     return len(rows)
@@ -205,7 +205,9 @@ def _write(session: Session, placement_id: int, rows: list[dict[str, Any]]) -> N
         session.execute(insert(Task).values(new))
     for row in rows:
         if row["system"] in there:
-            changed = {name: row[name] for name in ("due_at", "publish_at", "absent_from", "keep", "key_dies_at")}
+            changed = {
+                name: row[name] for name in ("due_at", "publish_at", "absent_from", "keep", "key", "key_used_at")
+            }
             _take_up_again(session, (*here, Task.system == row["system"]), row["attempt_limit"], changed)
 
 
@@ -227,8 +229,6 @@ def _take_up_again(
 def _compensate_task(
     order_id: uuid.UUID, placement_id: int, system: System, key: str, step_id: int | None
 ) -> dict[str, Any]:
-    window = system.key_window_seconds
-    used_at = select(seconds_until(Placement.started_at)).where(Placement.id == placement_id).scalar_subquery()
     return {
         "order_id": order_id,
         "placement_id": placement_id,
@@ -245,8 +245,8 @@ def _compensate_task(
         "fencing": 0,
         # Our own call has ended by now, one way or the other; from here the late window counts.
         "absent_from": db_now(system.late_window_seconds),
-        # The key was first used when the placement began.
-        "key_dies_at": None if window is None else db_now(used_at + window),
+        # The key was first used when the placement began, at the earliest.
+        "key_used_at": select(Placement.started_at).where(Placement.id == placement_id).scalar_subquery(),
         "keep": 0,
         "created_at": db_now(),
     }

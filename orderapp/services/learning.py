@@ -18,7 +18,7 @@ def learn_from_run(session: Session, system: System, answer: Answer, *, probing:
     """Learn from a task's run. Transaction: within the caller's, after the attempt was written."""
     if probing and answer.worked:
         close(session, system.name)
-    elif answer.worked is False and not probing:
+    elif answer.locked_out or (answer.worked is False and not probing):
         open_if_failing(session, system, answer)
     _hold_if_asked(session, system, answer)
 
@@ -45,7 +45,7 @@ def learn_from_steps(
     if admission.probes - worked:
         give_back_order_probes(session, admission.probes - worked)
     for name, answer in sorted(answers.items()):
-        if answer.worked is False and name not in admission.probes:
+        if answer.locked_out or (answer.worked is False and name not in admission.probes):
             open_if_failing(session, systems[name], answer)
     for name, answer in sorted(answers.items()):
         if name in admission.probes & worked:

@@ -12,6 +12,7 @@ from orderapp.domain.states import FINAL_ORDER_STATES, OPEN_TASK_STATES, DriftSt
 from orderapp.models import Attempt, Circuit, CircuitState, Drift, Order, Task, db_now, seconds_until
 from orderapp.services.database import reading
 from orderapp.services.refusals import read_refusals
+from orderapp.services.skipping import skipped_by_kind
 
 # Long enough to see several calls of a quiet system, short enough to show an outage while it lasts.
 WINDOW_SECONDS = 300
@@ -31,6 +32,7 @@ class Numbers:
         circuits: The state of each system's circuit.
         open_drifts: (system, kind, how many) of the effects that aren't as our rows say, and await staff.
         refusals: (area, status, code, how many) of all requests that were refused or throttled so far.
+        skipped: How many items of each kind raise at present, so that the rest goes on without them.
 
     """
 
@@ -41,6 +43,7 @@ class Numbers:
     circuits: dict[str, str]
     open_drifts: tuple[tuple[str, str, int], ...]
     refusals: tuple[tuple[str, int, str, int], ...]
+    skipped: dict[str, int]
 
 
 def read_numbers(systems: Iterable[str]) -> Numbers:
@@ -62,6 +65,7 @@ def read_numbers(systems: Iterable[str]) -> Numbers:
             circuits=_circuits(session, systems),
             open_drifts=_open_drifts(session),
             refusals=read_refusals(session),
+            skipped=skipped_by_kind(session),
         )
 
 

@@ -134,6 +134,7 @@ def _act_again(session: Session, task: Task, systems: Systems, **said: Any) -> i
     if system is None:
         raise WrongState(f"Task {task.id} can't be due again: there is no system {task.system} any more.")
     if TaskKind(task.kind) is not TaskKind.COMPENSATE:
-        # It didn't happen, so its key is as good as new, and there is nothing to ask about first.
-        said |= {"cleared_claims": Task.claims, "key_dies_at": None}
+        # It didn't happen, so there is nothing to ask about first. The key is as old as it was: whatever is in doubt
+        # after the next call is for staff again.
+        said |= {"cleared_claims": Task.claims}
     return make_due(session, task, system, **said)

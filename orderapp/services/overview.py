@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, literal, select, union_all
@@ -28,6 +28,7 @@ from orderapp.services.counts import CAP, Count, capped
 from orderapp.services.database import reading
 from orderapp.services.drifts import OPEN_DRIFTS
 from orderapp.services.reconciliation_runs import Counts, last_reconciliation
+from orderapp.services.skipping import SkippedView, skipped
 from orderapp.services.unknown_systems import UnknownSystem, unknown_systems
 from orderapp.services.unproven import UnprovenWords
 from orderapp.systems.base import Part, System
@@ -93,6 +94,8 @@ class Overview:
     words: UnprovenWords
     systems: tuple[SystemState, ...]
     drift_count: Count
+    skipped: Sequence[SkippedView]
+    skipped_count: int
     last_reconciliation: tuple[Reconciliation, Counts] | None
     unknown_systems: tuple[UnknownSystem, ...]
 
@@ -103,6 +106,7 @@ def look(systems: Systems) -> Overview:
     tasks = {state: select(Task.id).where(holds(Task.state, state.value)) for state in TaskState}
     orders = {state: select(Order.id).where(holds(Order.state, state.value)) for state in UNFINISHED_ORDERS}
     with reading() as session:
+        skipped_items, skipped_count = skipped(session)
         due_in_seconds, due_task_id = _oldest_due(session)
         overdue = due_in_seconds is not None and due_in_seconds < 0
         return Overview(
@@ -114,6 +118,8 @@ def look(systems: Systems) -> Overview:
             words=unproven.look(session, systems),
             systems=_system_states(session, systems, rates),
             drift_count=capped(session, {"open": OPEN_DRIFTS})["open"],
+            skipped=skipped_items,
+            skipped_count=skipped_count,
             last_reconciliation=last_reconciliation(session),
             unknown_systems=unknown_systems(session, systems),
         )

@@ -10,18 +10,14 @@ from orderapp.domain.outcome import Answer, Finding, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskKind
 from orderapp.services.claiming import Claim
+from orderapp.services.key_ages import KEY_DEAD, may_be_forgotten
 from orderapp.systems.base import System
 
 log = structlog.get_logger()
 
 KEY_BARRED = "key_barred"
-KEY_DEAD = Answer(
-    Outcome.NOT_SENT,
-    "key_dead",
-    "the system may have forgotten the key by now, so a repeat could do it twice and an undo could miss it; look there "
-    "whether it happened",
-    repeatable=False,
-)
+AGAINST_PROOF = "absent_against_proof"
+LATE_WINDOW = "late_window"
 NO_TIME_LEFT = Answer(
     Outcome.NOT_SENT, "no_time_left", "too little of the lease was left; nothing was sent", called=False
 )
@@ -42,7 +38,7 @@ def perform(claim: Claim, system: System) -> tuple[str, Answer]:
     if claim.seconds_left() < system.call_seconds:
         # We stood still since the claim: somebody else may be at it, or staff have looked and decided.
         return "undo" if undoing else "act", NO_TIME_LEFT
-    if (known.used_before or undoing) and known.key_left_seconds < system.call_seconds:
+    if (known.used_before or undoing) and may_be_forgotten(system, known.key_age_seconds):
         return _perform_with_dead_key(claim, system)
     if undoing:
         return _compensate(claim, system)
@@ -70,6 +66,8 @@ def _act_unless_done(claim: Claim, system: System) -> tuple[str, Answer]:
         return "ask", found
     if claim.known.absent_in_seconds > 0:
         return "ask", _too_early(claim, found)
+    if claim.known.accepted:
+        return "ask", _against_proof(claim, system, found)
     if claim.seconds_left() < system.call_seconds:
         return "ask", replace(NO_TIME_LEFT, exchanges=found.exchanges)
     done = system.act(claim.effect)
@@ -87,6 +85,8 @@ def _compensate(claim: Claim, system: System) -> tuple[str, Answer]:
         return "ask", replace(found, pending=True, message="not finished yet; it can be undone once it is")
     if report.finding is Finding.ABSENT and claim.known.absent_in_seconds > 0:
         return "ask", _too_early(claim, found)
+    if report.finding is Finding.ABSENT and claim.known.proven:
+        return "ask", _against_proof(claim, system, found)
     surplus = report.effects[claim.task.keep :]
     if report.finding is not Finding.IN_PLACE or not surplus:
         if claim.known.several_holders and claim.known.absent_in_seconds > 0:
@@ -143,9 +143,25 @@ def _too_early(claim: Claim, found: Answer) -> Answer:
     """Answer for "not there", which counts only after the late window."""
     return Answer(
         Outcome.UNKNOWN,
-        "late_window",
+        LATE_WINDOW,
         "shows nothing yet; it may still appear",
         pending=True,
         retry_after_seconds=claim.known.absent_in_seconds,
         exchanges=found.exchanges,
     )
+
+
+def _against_proof(claim: Claim, system: System, found: Answer) -> Answer:
+    """Answer for "not there" where the system itself has said before that it did it: both can't be true.
+
+    It is asked once more after another late window, for its query may lag behind; then people have to look.
+    """
+    if claim.task.last_code not in (AGAINST_PROOF, LATE_WINDOW):
+        text = "shows nothing, although it answered that it was done; it is asked once more"
+        again = Answer(Outcome.UNKNOWN, AGAINST_PROOF, text, pending=True, exchanges=found.exchanges)
+        return replace(again, retry_after_seconds=system.late_window_seconds)
+    text = (
+        "it answered that it was done, and now shows nothing, also after the late window; look there whether it is in "
+        "place, and mark it so"
+    )
+    return Answer(Outcome.NOT_SENT, AGAINST_PROOF, text, repeatable=False, exchanges=found.exchanges)

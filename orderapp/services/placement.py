@@ -43,6 +43,8 @@ class Held:
     lease_ends_at: float
     idle_seconds: float | None = None
     admission: Admission = field(default_factory=Admission)
+    # When its keys may have been used first, on this process's monotonic clock.
+    keys_used_from: float = field(default_factory=time.monotonic)
 
     @property
     def resumed(self) -> bool:
@@ -52,6 +54,10 @@ class Held:
     def seconds_left(self) -> float:
         """Return how much of the lease is left."""
         return self.lease_ends_at - time.monotonic()
+
+    def key_age_seconds(self) -> float:
+        """Return how long ago the keys of its steps may have been used first."""
+        return time.monotonic() - self.keys_used_from
 
     def effect(self, step: PlannedStep) -> Effect:
         """Return what the step's system is to do."""

@@ -46,7 +46,7 @@ def settle_overrides(session: Session, looks: Sequence[Look], systems: Systems) 
 
 def _proof(word: Word, look: Look, age_seconds: float, system: System) -> str:
     """Return what the answer proves, in words; empty where it proves nothing yet."""
-    if look.finding is Finding.ABSENT and age_seconds < system.call_seconds + system.late_window_seconds:
+    if look.finding is Finding.ABSENT and age_seconds < system.may_appear_for_seconds:
         return ""  # it may still appear
     shown = f"the system shows {look.theirs if look.finding in THERE else 'nothing'}"
     if not look.differs:

@@ -13,6 +13,7 @@ from orderapp.domain.states import TaskState
 from orderapp.models import Circuit, SwitchMode, SystemSwitch, Task, db_now, seconds_until
 from orderapp.services.database import reading, writing
 from orderapp.services.probing import held_back_by
+from orderapp.services.skipping import Kind, skipping
 from orderapp.systems.base import System
 
 log = structlog.get_logger()
@@ -33,8 +34,9 @@ def pull_forward(settings: Settings) -> None:
         recovered = session.scalars(select(Circuit.system).where(Circuit.recovered_at.is_not(None))).all()
     for name in recovered:
         system = settings.systems.get(name)
-        while system is not None and pull_batch(system):
-            pass
+        with skipping(Kind.SYSTEM, name):
+            while system is not None and pull_batch(system):
+                pass
 
 
 def pull_batch(system: System) -> bool:

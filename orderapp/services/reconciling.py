@@ -35,6 +35,7 @@ from orderapp.services.database import reading, writing
 from orderapp.services.documents import load_documents
 from orderapp.services.drifts import UNSETTLED, Difference, differences, record, seen_since
 from orderapp.services.reconciliation_runs import Run, advance, take, take_nightly
+from orderapp.services.skipping import Kind, skipping
 from orderapp.services.staff_words import UNPROVEN
 from orderapp.systems.registry import Systems
 
@@ -154,7 +155,13 @@ class _Going:
             if order is None or document is None:
                 self._unsettled += 1
             else:
-                self._compared.append(comparing.compare(order, document))
+                compared = None
+                with skipping(Kind.ORDER, order.number):
+                    compared = comparing.compare(order, document)
+                if compared is None:
+                    self._unsettled += 1
+                else:
+                    self._compared.append(compared)
             self._run.reached = place
             if self._stop.is_set():
                 return
@@ -167,18 +174,39 @@ class _Going:
             self._save()
 
     def _save(self, *, hold: bool = True, finished: bool = False) -> None:
-        """Write down what was found and how far the run is, all or nothing; then tell it."""
+        """Write down what was found and how far the run is, all or nothing; then tell it.
+
+        Should that raise, each order is written down on its own, and those that raise are passed over.
+        """
+        compared, self._compared = self._compared, []
+        if len(compared) <= 1:
+            self._save_some(compared, hold=hold, finished=finished)
+            return
+        saved = False
+        with skipping(Kind.LOOP, "reconciliation"):
+            self._save_some(compared, hold=hold, finished=finished)
+            saved = True
+        if saved:
+            return
+        for one in compared:
+            saved = False
+            with skipping(Kind.ORDER, one.order.number):
+                self._save_some([one], hold=True, finished=False)
+                saved = True
+            self._unsettled += not saved
+        self._save_some([], hold=hold, finished=finished)
+
+    def _save_some(self, compared: list[Compared], *, hold: bool, finished: bool) -> None:
         with writing() as session:
-            same = _unchanged(session, self._compared)
+            same = _unchanged(session, compared)
             counts = replace(self._run.counts)
-            counts.add(same, self._unsettled + len(self._compared) - len(same))
+            counts.add(same, self._unsettled + len(compared) - len(same))
             run = replace(self._run, counts=counts, finished=finished)
             lease_seconds = _lease_seconds(self._settings) if hold and not finished else None
             advance(session, run, lease_seconds, finished=finished)
             record(session, same, self._settings.systems)
         self._run = run
         self._saved_at = time.monotonic()
-        self._compared = []
         self._unsettled = 0
         for difference in differences(same):
             self._listener.found(difference)

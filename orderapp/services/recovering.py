@@ -21,6 +21,7 @@ from orderapp.services.database import reading, writing
 from orderapp.services.deciding import check_back
 from orderapp.services.history import record_attempt
 from orderapp.services.placement import Try
+from orderapp.services.skipping import Kind, forget_old, left_out, skipping
 from orderapp.services.suspects import LEASE_LAPSED
 from orderapp.services.transitions import move
 
@@ -55,6 +56,8 @@ class Repaired:
 def repair(settings: Settings) -> Repaired:
     """Repair what has died half way: placements whose holder is gone, tasks whose worker is gone.
 
+    One that raises is skipped, and the rest repaired.
+
     Transaction: one per repair, committed here.
     Idempotent because: each repair is conditional on the lease it found lapsed.
     If we die here: what isn't repaired is found by the next pass, of this timer or another.
@@ -65,27 +68,35 @@ def repair(settings: Settings) -> Repaired:
     with reading() as session:
         submissions = session.scalars(
             select(Submission.id)
-            .where(Submission.lease_until < db_now(), ~foreign)
+            .where(Submission.lease_until < db_now(), ~foreign, ~left_out(Kind.PLACEMENT, Submission.id))
             .order_by(Submission.lease_until)
             .limit(BATCH)
         ).all()
         tasks = session.scalars(
             select(Task.id)
-            .where(Task.lease_until < db_now(), Task.system.in_(known))
+            .where(Task.lease_until < db_now(), Task.system.in_(known), ~left_out(Kind.TASK, Task.id))
             .order_by(Task.lease_until)
             .limit(BATCH)
         ).all()
-    return Repaired(
-        sum(_repair_placement(submission_id, settings) for submission_id in submissions),
-        sum(_repair_task(task_id, settings) for task_id in tasks),
-    )
+    placements = repaired_tasks = 0
+    for submission_id in submissions:
+        with skipping(Kind.PLACEMENT, submission_id):
+            placements += _repair_placement(submission_id, settings)
+    for task_id in tasks:
+        with skipping(Kind.TASK, task_id):
+            repaired_tasks += _repair_task(task_id, settings)
+    return Repaired(placements, repaired_tasks)
 
 
 def tidy() -> None:
-    """Delete what has run out and means nothing any more: cart locks and counters. Transaction: one, committed here."""
+    """Delete what has run out and means nothing any more: locks, counters, items that are well again.
+
+    Transaction: one, committed here.
+    """
     with writing() as session:
         session.execute(delete(CartLock).where(CartLock.expires_at < db_now(-CART_LOCKS_KEPT_SECONDS)))
         session.execute(delete(RateCounter).where(RateCounter.window_ends_at < db_now()))
+        forget_old(session)
 
 
 def _repair_placement(submission_id: int, settings: Settings) -> bool:

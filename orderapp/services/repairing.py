@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import structlog
 from sqlalchemy import insert, select
@@ -23,6 +24,7 @@ from orderapp.services.cancelling import turn_to_cancelled
 from orderapp.services.comparing import Repair
 from orderapp.services.compensation import lock_order, plan_surplus, take_back
 from orderapp.services.database import reading, writing
+from orderapp.services.earlier_attempts import CORRECTION
 from orderapp.services.history import record_attempt
 from orderapp.services.placement import Try
 from orderapp.services.staff_acts import make_due
@@ -36,7 +38,7 @@ MAX_SELECTION = 500  # one press of a button answers within seconds; more is don
 MAX_ID = 2**63 - 1  # what an id's column holds
 # What a look came to, for the history of a task that repeats a call which isn't harmless to repeat.
 SHOWED_NOTHING = Answer(
-    Outcome.UNKNOWN, "reconciliation", "reconciliation found nothing there; it is asked again before it is done again"
+    Outcome.UNKNOWN, CORRECTION, "reconciliation found nothing there; it is asked again before it is done again"
 )
 
 
@@ -186,10 +188,12 @@ def _do(session: Session, order: Settled, belief: Belief, settings: Settings) ->
     A later cancellation compensates it by the same key, once.
     """
     system = _system(belief, settings)
-    asks_first = system.guarantee is Guarantee.QUERY_FIRST
+    asks_first = system.guarantee is Guarantee.QUERY_FIRST or system.key_window_seconds is not None
     task = _find_task(session, belief, TaskKind.SETTLE) or _write_settle_task(session, order, belief)
-    # It counts as a claim that left the effect in doubt, so the engine asks before it acts.
-    doubted = {"claims": Task.claims + 1} if asks_first else {}
+    # It counts as a claim that left the effect in doubt, so the engine asks before it acts, once the query can't lag
+    # behind any more; and it asks how old the key is.
+    window = {"absent_from": db_now(system.late_window_seconds)}
+    doubted: dict[str, Any] = {"claims": Task.claims + 1, **window} if asks_first else {}
     if not make_due(session, task, system, last_message="reconciliation found nothing there", **doubted):
         raise WrongState("The task that would do it was changed at this very moment. Nothing was changed.")
     if asks_first:
@@ -215,6 +219,7 @@ def _write_settle_task(session: Session, order: Settled, belief: Belief) -> Task
             attempt_limit=0,
             claims=0,
             fencing=0,
+            key_used_at=belief.used_at,
             created_at=db_now(),
         )
         .returning(Task.id)

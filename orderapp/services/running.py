@@ -10,11 +10,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Float, Update, bindparam, select
+from sqlalchemy import Float, Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
@@ -27,6 +28,7 @@ from orderapp.models import Attempt, Override, Step, Task, db_now, table_of
 from orderapp.services.claiming import Claim, claim
 from orderapp.services.compensation import close_if_complete, lock_order, plan_surplus, reopen
 from orderapp.services.database import reading, statements_nest, writing
+from orderapp.services.earlier_attempts import Known, others_get_through
 from orderapp.services.ending_at_once import end_at_once
 from orderapp.services.history import record_attempt, worker_name
 from orderapp.services.learning import learn_from_run
@@ -34,6 +36,7 @@ from orderapp.services.pacing import in_turn
 from orderapp.services.performing import KEY_BARRED, perform
 from orderapp.services.placement import Try
 from orderapp.services.ran import Ran
+from orderapp.services.skipping import Kind, skipping
 from orderapp.services.staff_words import settle
 from orderapp.services.transitions import move, moving
 from orderapp.systems.base import System
@@ -70,6 +73,8 @@ def make_run(held: Claim, settings: Settings) -> Ran:
     task, system = held.task, settings.systems[held.task.system]
     started = time.monotonic()
     verb, answer = perform(held, in_turn(system, held.turns))
+    if answer.locked_out and others_get_through(task, verb, answer.code):
+        answer = replace(answer, locked_out=False, message=f"{answer.message}; others of its calls get through")
     one = Try(verb, answer, started, time.monotonic())
     decision = decide(answer, task.attempts, task.attempt_limit, system.backoff, system.guarantee, random.Random())
     return Ran(held, system, one, decision)
@@ -116,11 +121,19 @@ def _recorded(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
 
 def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
     plain = [run for run in runs if run.is_plainly_done]
-    ended = end_at_once(plain) if plain and statements_nest() else frozenset()
+    ended: frozenset[int] = frozenset()
+    if plain and statements_nest():
+        # Should one of them raise, each is recorded on its own.
+        with skipping(Kind.SYSTEM, plain[0].system.name):
+            ended = end_at_once(plain)
     states: dict[int, TaskState | None] = {}
     for run in runs:
         task, answer = run.held.task, run.one.answer
-        state = TaskState.DONE if task.id in ended else _record(run.held, run.one, run.decision, run.system)
+        state = TaskState.DONE if task.id in ended else None
+        if state is None:
+            # One that raises is under its lease until the timer takes it up; the others are recorded.
+            with skipping(Kind.TASK, task.id):
+                state = _record(run.held, run.one, run.decision, run.system)
         states[task.id] = state
         log.info(
             "task.run",
@@ -142,12 +155,15 @@ def _record(held: Claim, one: Try, decision: Decision, system: System) -> TaskSt
         if task.kind == TaskKind.COMPENSATE.value:
             lock_order(session, task.order_id)
         record_attempt(session, task, one)
-        state = _move_task(session, task, one, decision, system)
+        state = _move_task(session, task, held.known, one, decision, system)
         if state is None:
             _record_too_late(session, task, one, system)
             if one.verb == "act" and one.answer.outcome is Outcome.DONE:
                 settle(session, Override.task_id == task.id, "the system answered late: done")
             return None
+        if one.answer.code == KEY_BARRED and task.step_id is not None:
+            # An effect has one key: whoever undoes it, or asks what is there, goes by the step's.
+            session.execute(update(Step).where(Step.id == task.step_id).values(key=next_key(task.key)))
         if state is TaskState.DONE:
             settle(session, Override.task_id == task.id, f"the system answered: {one.answer.message or 'done'}")
         # With `keep`, one effect is still in place, as it should be.
@@ -159,7 +175,9 @@ def _record(held: Claim, one: Try, decision: Decision, system: System) -> TaskSt
     return state
 
 
-def _move_task(session: Session, task: Task, one: Try, decision: Decision, system: System) -> TaskState | None:
+def _move_task(
+    session: Session, task: Task, known: Known, one: Try, decision: Decision, system: System
+) -> TaskState | None:
     """Move the task by the decision, if it is still ours; return its new state, or None."""
     state = {
         Verdict.DONE: TaskState.DONE,
@@ -173,6 +191,7 @@ def _move_task(session: Session, task: Task, one: Try, decision: Decision, syste
         in_doubt=one.verb == "act" and one.answer.outcome is Outcome.UNKNOWN,
         snoozed=decision.verdict is Verdict.SNOOZE,
         new_key=barred,
+        unused=one.verb == "act" and one.answer.outcome is Outcome.NOT_SENT and not known.used_before,
     )
     wanted = _ending(task, one, decision, system) | ({"next_key": next_key(task.key)} if barred else {})
     return state if session.connection().execute(moving_on, wanted).rowcount else None
@@ -192,7 +211,7 @@ def _ending(task: Task, one: Try, decision: Decision, system: System) -> dict[st
 
 
 @lru_cache(maxsize=32)  # every task ends here, in one of a few ways
-def _moving_on(state: TaskState, *, in_doubt: bool, snoozed: bool, new_key: bool) -> Update:
+def _moving_on(state: TaskState, *, in_doubt: bool, snoozed: bool, new_key: bool, unused: bool) -> Update:
     """Return the statement that ends a run, on condition that the task is still ours."""
     later = db_now(bindparam("delay_seconds", type_=Float)) if state is TaskState.WAITING else None
     values: dict[str, Any] = {
@@ -208,7 +227,9 @@ def _moving_on(state: TaskState, *, in_doubt: bool, snoozed: bool, new_key: bool
         values["finished_at"] = db_now()
     if new_key:
         # Committed before it is used, like every key.
-        values |= {"key": bindparam("next_key"), "key_dies_at": None, "cleared_claims": bindparam("our_claims")}
+        values |= {"key": bindparam("next_key"), "key_used_at": None, "cleared_claims": bindparam("our_claims")}
+    if unused:
+        values["key_used_at"] = None
     if snoozed:
         # A snooze gives its attempt back.
         values["attempts"] = _TASKS.attempts - 1

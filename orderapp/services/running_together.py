@@ -15,6 +15,7 @@ from orderapp.domain.retry import Guarantee, Verdict
 from orderapp.services.claiming import Claim, claim_plainly, give_back, is_plain
 from orderapp.services.ran import Ran
 from orderapp.services.running import make_run, record_runs, run_task
+from orderapp.services.skipping import Kind, skipping
 from orderapp.systems.base import System
 
 # More would save hardly anything: a tenth of a statement for each task is next to nothing.
@@ -58,21 +59,28 @@ class Together:
             goes_on: Says whether to begin another one; what isn't begun is due again at once.
 
         """
-        claims = claim_plainly(task_ids, self._settings) if len(task_ids) > 1 else []
+        claims: Sequence[Claim] = ()
+        if len(task_ids) > 1:
+            # Should one of them raise, each is claimed on its own.
+            with skipping(Kind.SYSTEM, self._system.name):
+                claims = claim_plainly(task_ids, self._settings)
         self._run_claimed(claims, goes_on)
         claimed = {claim.task.id for claim in claims}
         for task_id in task_ids:
             if task_id not in claimed and goes_on():
                 started = time.monotonic()
-                if run_task(task_id, self._settings):
-                    self._run_seconds = time.monotonic() - started
+                with skipping(Kind.TASK, task_id):
+                    if run_task(task_id, self._settings):
+                        self._run_seconds = time.monotonic() - started
 
     def _run_claimed(self, claims: Sequence[Claim], goes_on: Callable[[], bool]) -> None:
         runs: list[Ran] = []
         left, started = list(claims), time.monotonic()
         try:
             while left and (not runs or (self._next_is_fine(runs[-1], left[0], started) and goes_on())):
-                runs.append(make_run(left.pop(0), self._settings))
+                held = left.pop(0)
+                with skipping(Kind.TASK, held.task.id):
+                    runs.append(make_run(held, self._settings))
         finally:
             try:
                 if runs:

@@ -147,11 +147,10 @@ def _requeue(session: Session, task: Task, actor: Actor, systems: Systems) -> Ma
     session.refresh(task)
     if refusal := refusal_to_requeue(task, OrderState(order_state)):
         raise WrongState(f"Task {task.id} can't be requeued: {refusal}.")
-    # Whoever requeues a task whose key has died has looked, and wants it repeated all the same.
-    more: dict[str, Any] = {"key_dies_at": None}
+    more: dict[str, Any] = {}
     if task.state == TaskState.CANCELLED.value and task.kind != TaskKind.COMPENSATE.value:
         # It may have been taken from a worker whose call is only ending now.
-        more["absent_from"] = db_now(system.call_seconds + system.late_window_seconds)
+        more["absent_from"] = db_now(system.may_appear_for_seconds)
     if not make_due(session, task, system, **more):
         raise WrongState(f"Task {task.id} can't be requeued: it was changed at this very moment.")
     given_up = (Override.task_id == task.id) & (Override.word == Word.GIVEN_UP.value)

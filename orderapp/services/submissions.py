@@ -125,6 +125,8 @@ def _held(session: Session, known: Known, fencing: int, lease_seconds: float, st
     if any(step.system not in systems for step in steps):
         # Of a newer release, whose processes are beside us; nothing is taken from them.
         raise InProgress(max(1, round(lease_seconds)), known.order_id)
+    began = select(-seconds_until(Placement.started_at)).where(Placement.id == known.placement_id)
+    age_seconds = float(session.execute(began).scalar_one())
     concerned = [systems[step.system] for step in steps]
     return Held(
         order_id=known.order_id,
@@ -137,6 +139,7 @@ def _held(session: Session, known: Known, fencing: int, lease_seconds: float, st
         lease_ends_at=started + lease_seconds,
         idle_seconds=-(known.lease_left_seconds or 0.0),
         admission=admit_within(session, read_standing(session), concerned),
+        keys_used_from=time.monotonic() - age_seconds,
     )
 
 

@@ -79,6 +79,7 @@ def _taking(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
             claims=Task.claims + 1,
             fencing=Task.fencing + 1,
             publish_at=None,
+            key_used_at=func.coalesce(Task.key_used_at, db_now()),
         )
         .returning(*table.c)
     )

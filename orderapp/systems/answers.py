@@ -15,6 +15,7 @@ from typing import Any
 
 from orderapp import strict_json
 from orderapp.domain.outcome import Answer, Outcome
+from orderapp.systems.lockouts import BY_STATUS
 
 # The contract's table of answers ("Common to the HTTP systems"). Whatever isn't listed is unknown.
 OUTCOMES: Mapping[int, tuple[Outcome, bool]] = {  # status: (outcome, whether repeating it can help)
@@ -22,6 +23,7 @@ OUTCOMES: Mapping[int, tuple[Outcome, bool]] = {  # status: (outcome, whether re
     400: (Outcome.NOT_SENT, False),
     401: (Outcome.NOT_SENT, False),
     403: (Outcome.NOT_SENT, False),
+    407: (Outcome.NOT_SENT, False),
     404: (Outcome.NOT_SENT, False),
     409: (Outcome.REFUSED, False),
     422: (Outcome.REFUSED, False),
@@ -93,10 +95,13 @@ def _answer_by_status(
         return Answer(outcome)
     said = (body or {})["error"].get("message") if code else None
     message = masked(said) if isinstance(said, str) else ""
+    said_so = f"{status}{f' {code}' if code else ''}{f': {message}' if message else ''}"
+    what = BY_STATUS.get(status)
     return Answer(
         outcome,
         code or f"http_{status}",
-        f"answered {status}{f' {code}' if code else ''}{f': {message}' if message else ''}",
+        f"{what} ({said_so})" if what else f"answered {said_so}",
+        locked_out=what is not None,
         repeatable=repeatable,
         slow_down=status == 429,
         retry_after_seconds=_retry_after_seconds(headers.get("Retry-After", ""), headers.get("Date", "")),

@@ -117,6 +117,15 @@ class System(ABC):
         """Take the effect back; harmless when repeated. `report` is what `ask` said, for query_first systems."""
         raise NotImplementedError(f"{self.name} can't be undone")
 
+    @property
+    def may_appear_for_seconds(self) -> float:
+        """How long an effect may still appear after its task was taken from a worker that was at it.
+
+        The run goes on to its end, with a wait for a slot before each call; then the late window begins.
+        """
+        longest_run = self.calls_per_run * (self.call_seconds + self.limits.longest_wait_seconds)
+        return longest_run + self.late_window_seconds
+
     @classmethod
     def can(cls, verb: str) -> bool:
         """Return whether the system has an `ask`, an `undo` or a `quote` of its own."""

@@ -29,6 +29,7 @@ from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.bounded import call_within, connect, tls_context
 from orderapp.systems.keyed import private_values
+from orderapp.systems.lockouts import CREDENTIALS, SMTP_CODES, lock_out, why_unreachable
 from orderapp.systems.settings import Environment
 
 # How smtplib itself says that a reply is too long; the server refused nothing.
@@ -222,6 +223,8 @@ def _send_text(server: smtplib.SMTP, text: bytes, hidden: Hidden) -> Answer:
 def _refused(code: int, reply: bytes | str, hidden: Hidden) -> Answer:
     """SMTP's own rule (RFC 5321, 4.2.1): 4xx later, 5xx never. Anything else isn't SMTP and accepts nothing: later."""
     said = f"{code} {hidden(reply.decode('utf-8', 'replace') if isinstance(reply, bytes) else reply)}"
+    if code in SMTP_CODES:
+        return lock_out(Answer(Outcome.NOT_SENT, "smtp_login"), f"{CREDENTIALS} ({said})")
     if 500 <= code < 600:
         return Answer(Outcome.REFUSED, f"smtp_{code}", said, repeatable=False)
     return Answer(Outcome.NOT_SENT, f"smtp_{code}" if code > 0 else "unreadable_answer", said)
@@ -229,8 +232,13 @@ def _refused(code: int, reply: bytes | str, hidden: Hidden) -> Answer:
 
 def _not_accepted(error: Exception, hidden: Hidden) -> Answer:
     """Everything before the text is sent: it did not happen."""
+    # What the server says to a login may repeat it.
     if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
-        return Answer(Outcome.NOT_SENT, "smtp_login", "our login was refused", repeatable=False)
+        return lock_out(Answer(Outcome.NOT_SENT, "smtp_login"), f"{CREDENTIALS} ({error.smtp_code})")
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return lock_out(Answer(Outcome.NOT_SENT, "smtp_login"), f"{CREDENTIALS}: it offers no login")
+    if why := why_unreachable(error):
+        return lock_out(Answer(Outcome.NOT_SENT, "not_connected"), why)
     if isinstance(error, smtplib.SMTPResponseException):
         if error.smtp_error == ENDLESS_LINE:
             return Answer(Outcome.NOT_SENT, "unreadable_answer", "answered with a line without an end")

@@ -23,9 +23,11 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from orderapp.domain.masking import mask
 from orderapp.domain.outcome import Answer, Exchange, Outcome
+from orderapp.systems import recent_exchanges
 from orderapp.systems.answers import Received, judge
 from orderapp.systems.bounded import call_within, tls_context
 from orderapp.systems.connections import BoundedAdapter
+from orderapp.systems.lockouts import lock_out, why_unreachable
 from orderapp.systems.settings import Timeouts
 
 MAX_BODY_BYTES = 1_048_576  # documented answers are under 10 kB; a mebibyte can't hurt and nothing real is larger
@@ -120,6 +122,7 @@ class HttpClient:
         exchange = Exchange(f"{method} {mask(sent, hidden)}", said, took_ms)
         # Masked before it is cut, so that no half of a value stays at the end.
         message = received.answer.message[:MAX_MESSAGE_CHARACTERS]
+        recent_exchanges.note(exchange)
         return replace(received, answer=replace(received.answer, message=message, exchanges=(exchange,)))
 
     def _prepared(
@@ -205,9 +208,11 @@ def _failed(error: Exception, unreached: bool, sent: bool) -> Answer:
     cause = reason.reason if isinstance(reason, MaxRetryError) else reason
     name = type(cause if isinstance(cause, Exception) else error).__name__
     if isinstance(error, UNWRITABLE) and not sent:
-        text = f"its address or credentials can't be used ({name}); nothing was sent"
-        return Answer(Outcome.NOT_SENT, "not_configured", text, repeatable=False)
+        text = f"has an address or credentials that can't be used ({name}); nothing was sent"
+        return lock_out(Answer(Outcome.NOT_SENT, "not_configured"), text)
     unreached = unreached or isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError)
+    if unreached and not sent and (why := why_unreachable(error)):
+        return lock_out(Answer(Outcome.NOT_SENT, "not_connected"), why)
     if unreached and not sent:
         return Answer(Outcome.NOT_SENT, "not_connected", f"could not be reached ({name}); nothing was sent")
     timed_out = (

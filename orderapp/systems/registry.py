@@ -12,6 +12,7 @@ import orderapp.systems
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError, SystemUnknown
 from orderapp.systems.base import Part, System
+from orderapp.systems.guarding import guarded
 from orderapp.systems.limits import Limits
 from orderapp.systems.settings import Environment
 
@@ -35,7 +36,7 @@ class Systems(Mapping[str, System]):
     """All systems with their settings, by name, in their declared order."""
 
     def __init__(self, systems: Mapping[str, System]) -> None:
-        self._systems = dict(systems)
+        self._systems = {name: guarded(system) for name, system in systems.items()}
 
     @classmethod
     def from_environment(cls, env: Environment, backoff: Backoff) -> Systems:

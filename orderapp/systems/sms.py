@@ -13,8 +13,11 @@ from orderapp.systems.answers import unreadable, whole
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.http import HttpClient
 from orderapp.systems.keyed import HTTP_SCHEMES, private_values
+from orderapp.systems.lockouts import CREDENTIALS, lock_out
 from orderapp.systems.settings import Environment
 
+# Authentication is missing or wrong; the account isn't active.
+ACCOUNT_CODES = frozenset({20003, 20005})
 MAX_CODE = 10**6  # Twilio's codes have five digits
 # A message that was taken and at once given up: no text arrived, nor will one.
 NOT_DELIVERED = frozenset({"failed", "undelivered", "canceled"})
@@ -60,7 +63,9 @@ class Sms(System):
         body = received.body or {}
         code = _code(body.get("code"))
         if received.status == 400 and code:
-            # Twilio's own error body, not the common one: final.
+            # Twilio's own error body, not the common one: final, but where it is about our account.
+            if code in ACCOUNT_CODES:
+                return lock_out(replace(received.answer, code=f"twilio_{code}"), f"{CREDENTIALS} ({code})")
             return replace(received.answer, outcome=Outcome.REFUSED, code=f"twilio_{code}")
         if received.answer.outcome is not Outcome.DONE:
             return received.answer

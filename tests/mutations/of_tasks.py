@@ -57,7 +57,7 @@ MUTATIONS = (
     Mutation(
         "a later claim knows as little of earlier attempts as a first one",
         f"{SERVICES}/claiming_at_once.py",
-        ((" if task.claims == 1 else None\n", "\n"),),
+        ((" if first else None\n", "\n"),),
         # PostgreSQL only, and the model plays on SQLite.
         tests=("tests/services/test_running_query_first.py",),
     ),
@@ -67,8 +67,8 @@ MUTATIONS = (
         (
             (
                 "    if claim.known.absent_in_seconds > 0:\n"
-                '        return "ask", _too_early(claim, found)\n    if claim.seconds_left()',
-                "    if claim.seconds_left()",
+                '        return "ask", _too_early(claim, found)\n    if claim.known.accepted',
+                "    if claim.known.accepted",
             ),
         ),
     ),
@@ -78,10 +78,23 @@ MUTATIONS = (
         (
             (
                 "    if report.finding is Finding.ABSENT and claim.known.absent_in_seconds > 0:\n"
-                '        return "ask", _too_early(claim, found)\n    surplus',
-                "    surplus",
+                '        return "ask", _too_early(claim, found)\n'
+                "    if report.finding is Finding.ABSENT and claim.known.proven",
+                "    if report.finding is Finding.ABSENT and claim.known.proven",
             ),
         ),
+    ),
+    Mutation(
+        "absence is believed against the system's own answer",
+        PERFORMING,
+        (("claim.known.proven:", "claim.known.proven is None:"),),
+        tests=("tests/services/test_absent_against_proof.py",),
+    ),
+    Mutation(
+        "requeueing makes a key younger",
+        STAFF,
+        (("    more: dict[str, Any] = {}\n", '    more: dict[str, Any] = {"key_used_at": db_now()}\n'),),
+        tests=("tests/services/test_keys_that_die.py",),
     ),
     Mutation(
         "a surplus is taken back with what has to stay",
@@ -170,7 +183,7 @@ MUTATIONS = (
     Mutation(
         "what was claimed with others and not begun counts as tried",
         CLAIMING,
-        (('"attempts": Task.attempts - 1, ', ""),),
+        (('                "attempts": Task.attempts - 1,\n', ""),),
         tests=TOGETHER,
     ),
     Mutation(
@@ -219,8 +232,8 @@ MUTATIONS = (
         RECOVERING,
         (
             (
-                "        sum(_repair_placement(submission_id, settings) for submission_id in submissions),\n",
-                "        0,\n",
+                "            placements += _repair_placement(submission_id, settings)\n",
+                "            pass\n",
             ),
         ),
     ),
@@ -251,7 +264,7 @@ MUTATIONS = (
         STAFF,
         (
             (
-                '        more["absent_from"] = db_now(system.call_seconds + system.late_window_seconds)\n',
+                '        more["absent_from"] = db_now(system.may_appear_for_seconds)\n',
                 "        pass\n",
             ),
         ),

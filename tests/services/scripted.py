@@ -16,7 +16,7 @@ from orderapp.systems.settings import Environment
 NO_REPEATS = Repeats()
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The process ends here: nothing of ours catches it, so what isn't committed by now never will be."""
 
 

@@ -21,6 +21,7 @@ from orderapp.models import (
     Order,
     Placement,
     Product,
+    SkippedItem,
     Step,
     Submission,
     Task,
@@ -190,6 +191,12 @@ class Shop:
         with reading() as session:
             return session.execute(select(seconds_until(Task.due_at)).where(Task.id == task_id)).scalar_one()
 
+    def seconds_until_absence_counts(self, task_id: int) -> float:
+        """Return in how many seconds "the system shows nothing" proves something."""
+        with reading() as session:
+            left = select(seconds_until(Task.absent_from)).where(Task.id == task_id)
+            return float(session.execute(left).scalar_one())
+
     def seconds_until_told(self, task_id: int) -> float:
         """Return in how many seconds the broker is told of a task."""
         with reading() as session:
@@ -242,8 +249,17 @@ class Shop:
         self.make_due()
 
     def let_keys_die(self) -> None:
-        """Do as if every system with a key window had forgotten its keys."""
-        self._execute(update(Task).where(Task.key_dies_at.is_not(None)), key_dies_at=db_now(-0.01))
+        """Do as if every key that was used had been used a day earlier."""
+        self.age_keys(86_400.0)
+
+    def age_keys(self, seconds: float) -> None:
+        """Do as if every key that was used had been used so much earlier."""
+        used = update(Task).where(Task.key_used_at.is_not(None))
+        self._execute(used, key_used_at=db_now(seconds_until(Task.key_used_at) - seconds))
+        self._execute(update(Placement), started_at=db_now(seconds_until(Placement.started_at) - seconds))
+
+    def let_skipped_items_be_tried_again(self) -> None:
+        self._execute(update(SkippedItem), again_at=db_now())
 
     def circuit(self, system: str) -> Circuit | None:
         """Return a system's circuit; None while it has never opened."""

@@ -168,7 +168,7 @@ def test_a_call_that_was_under_way_when_the_circuit_opened_does_not_close_it(ail
 def test_refusals_and_answers_of_too_many_calls_do_not_open_it(ailing_shop: Shop, bank: Ailing) -> None:
     refused = answers(Outcome.REFUSED, "no", repeatable=False)
     busy = answers(Outcome.NOT_SENT, "http_429", slow_down=True)
-    ours = answers(Outcome.NOT_SENT, "http_401", repeatable=False)
+    ours = answers(Outcome.NOT_SENT, "http_400", repeatable=False)
     for answer in (refused, busy, ours):
         bank.acts.extend([answer] * 12)
     for _ in range(36):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import update
 
 from orderapp.domain.orders import Effect
 from orderapp.domain.outcome import Answer, Finding, Outcome
 from orderapp.domain.states import OrderState
-from orderapp.models import Placement, db_now
+from orderapp.models import Word
 from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.database import writing
+from orderapp.services.database import reading
+from orderapp.services.drifts import OPEN_DRIFTS
+from orderapp.services.overriding import mark
+from orderapp.services.repairing import repair_drift
 from orderapp.services.staff_acts import requeue
 from orderapp.systems.base import Part
-from tests.services.listening import reconciled
-from tests.services.scripted import Scripted, answers, does_it_then
+from tests.services import listening
+from tests.services.scripted import Killed, Scripted, answers, dies, does_it_and_dies, does_it_then
 from tests.services.shop import Shop
 
 WINDOW_SECONDS = 3600.0
@@ -61,25 +63,106 @@ def test_a_key_that_was_never_used_cannot_have_died(shop1: Shop, bank: Scripted)
 def test_a_key_lives_from_its_first_use(shop1: Shop, bank: Scripted) -> None:
     bank.acts.append(answers(Outcome.UNKNOWN))
     shop1.submit()
-    assert shop1.task().key_dies_at is None
+    assert shop1.task().key_used_at is None
     shop1.work()
-    first = shop1.task().key_dies_at
+    first = shop1.task().key_used_at
     assert first is not None
     shop1.make_due()
     shop1.work_until_quiet()
-    assert shop1.task().key_dies_at == first, "a repeat makes it no younger"
+    assert shop1.task().key_used_at == first, "a repeat makes it no younger"
 
 
-def test_staff_who_requeue_a_dead_key_have_decided(shop1: Shop, bank: Scripted) -> None:
+@pytest.mark.parametrize("age_seconds", [WINDOW_SECONDS / 2, WINDOW_SECONDS])
+def test_requeueing_makes_no_key_younger(shop1: Shop, bank: Scripted, age_seconds: float) -> None:
     bank.acts.append(answers(Outcome.UNKNOWN))
     shop1.submit()
     shop1.work()
-    shop1.let_keys_die()
+    shop1.age_keys(age_seconds)
+    requeue([shop1.task().id], COMMAND_LINE, "try again", shop1.settings)
+    shop1.age_keys(WINDOW_SECONDS - age_seconds)
     shop1.make_due()
     shop1.work()
-    requeue([shop1.task().id], COMMAND_LINE, "the bank says it never had it", shop1.settings)
-    shop1.work_until_quiet()
+    task = shop1.task()
+    assert (task.state, task.last_code, bank.verbs()) == ("failed", "key_dead", ["act", "ask"])
+
+
+def test_staff_who_say_that_it_did_not_happen_have_it_called_for_once_more(shop1: Shop, bank: Scripted) -> None:
+    bank.acts.extend([answers(Outcome.UNKNOWN)] * 2)
+    shop1.submit()
+    shop1.work()
+    shop1.let_keys_die()
+    for _ in range(2):
+        shop1.make_due()
+        shop1.work()
+        mark([shop1.task().id], Word.NOT_HAPPENED, COMMAND_LINE, "the bank never had it", shop1.settings)
+        shop1.work()
+    # The second time in doubt the key is as old as it was, so they were asked again.
     assert (shop1.task().state, bank.held) == ("done", 1)
+    assert bank.verbs() == ["act", "ask", "act", "ask", "act"]
+
+
+def test_a_call_that_was_never_sent_uses_no_key(shop1: Shop, bank: Scripted) -> None:
+    bank.acts.append(answers(Outcome.NOT_SENT, "not_connected"))
+    shop1.submit()
+    shop1.work()
+    assert shop1.task().key_used_at is None
+    shop1.let_keys_die()
+    shop1.work_until_quiet()
+    assert (shop1.task().state, bank.verbs()) == ("done", ["act", "act"])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_resumed_request_repeats_nothing_under_a_dead_key(empty_shop: Shop, there: bool) -> None:
+    stock = Scripted("stock", key_window_seconds=WINDOW_SECONDS)
+    stock.acts.append(does_it_and_dies(stock) if there else dies)
+    shop, content = empty_shop.with_systems(stock), empty_shop.content()
+    with pytest.raises(Killed):
+        shop.submit("one key", content)
+    shop.let_submission_leases_lapse()
+    shop.age_keys(WINDOW_SECONDS)
+    order = shop.submit("one key", content).order
+    assert stock.verbs() == ["act", "ask"]
+    assert order.state is (OrderState.CONFIRMED if there else OrderState.COMPENSATING)
+
+
+def test_a_correction_is_as_old_as_the_step_that_it_does_again(empty_shop: Shop) -> None:
+    stock = Scripted("stock", key_window_seconds=WINDOW_SECONDS)
+    shop = empty_shop.with_systems(stock)
+    order = shop.submit().order
+    stock.in_place.clear()
+    stock.ever_done.clear()
+    drift_id = open_drift(shop)
+    repair_drift(drift_id, COMMAND_LINE, "gone", shop.settings)
+    shop.age_keys(WINDOW_SECONDS)
+    shop.let_late_windows_pass()
+    shop.work()
+    task = shop.task(order_id=order.id)
+    assert (task.last_code, stock.verbs()) == ("key_dead", ["act", "ask", "ask"])
+
+
+def test_a_correction_that_had_to_take_a_new_key_is_undone_and_compared_by_it(empty_shop: Shop) -> None:
+    stock = Scripted("stock", stores_failures=True, attempts=20)
+    shop = empty_shop.with_systems(stock)
+    order = shop.submit().order
+    stock.in_place.clear()
+    stock.ever_done.clear()
+    repair_drift(open_drift(shop), COMMAND_LINE, "gone", shop.settings)
+    stock.acts.append(answers(Outcome.UNKNOWN))
+    shop.work_until_quiet()
+    [held] = [key for key, number in stock.in_place.items() if number]
+    assert held.endswith(":2")
+    assert open_drift(shop) is None, "what is in place under the new key is what our rows say"
+    shop.cancel(order.id)
+    shop.work_until_quiet()
+    assert (shop.view(order.id).state, stock.held) == (OrderState.CANCELLED, 0)
+    assert open_drift(shop) is None
+
+
+def open_drift(shop: Shop) -> int | None:
+    """Reconcile; return the only difference that nobody has done anything about."""
+    listening.reconciled(shop)
+    with reading() as session:
+        return session.scalar(OPEN_DRIFTS)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +256,5 @@ def test_reconciliation_believes_that_nothing_is_there_only_of_a_living_key(
     shop.work_until_quiet()
     [settle] = shop.tasks(order.id, kind="settle")
     del bank.in_place[settle.key], bank.ever_done[settle.key]
-    with writing() as session:
-        session.execute(update(Placement).values(started_at=db_now(-age_seconds)))
-    assert reconciled(shop).kinds == kinds
+    shop.age_keys(age_seconds)
+    assert listening.reconciled(shop).kinds == kinds

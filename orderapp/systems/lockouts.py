@@ -1,0 +1,52 @@
+"""When a system refuses us altogether, and not one request: our credentials or its address need mending.
+
+Nothing of ours gets through meanwhile, so the engine treats it as an outage of that system (`Answer.locked_out`).
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from orderapp.domain.outcome import Answer, Outcome
+
+# What is wrong, as a sentence's end; it begins with the system's title.
+BY_STATUS: Mapping[int, str] = {
+    401: "refuses our credentials",
+    403: "refuses us access",
+    407: "is behind a proxy that refuses our credentials",
+}
+# Of SMTP (RFC 4954, 6): authentication is required, too weak a mechanism, refused, only over TLS.
+SMTP_CODES = frozenset({530, 534, 535, 538})
+CREDENTIALS = "refuses our credentials"
+# A name that doesn't exist; a name server that can't be asked at present is an outage like others.
+_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+
+def lock_out(answer: Answer, what: str) -> Answer:
+    """Return the answer of a system that lets nothing of ours through, for the reason `what`: nothing happened."""
+    return replace(answer, outcome=Outcome.NOT_SENT, message=what, repeatable=False, locked_out=True)
+
+
+def why_unreachable(error: BaseException) -> str:
+    """Return why a connection that failed can't succeed before settings are mended; empty for any other failure."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"has a certificate that isn't trusted ({cause.verify_message}); nothing was sent"
+        if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_NAME:
+            return "has an address whose host name nobody knows; nothing was sent"
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what brought it about, however the libraries between have wrapped it."""
+    left, seen = [error], set()
+    while left:
+        one = left.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            wrapped = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+            left += [cause for cause in wrapped if isinstance(cause, BaseException)]
