@@ -40,7 +40,7 @@ def close_left_open() -> int:
         order_ids = session.scalars(left.order_by(Order.created_at).limit(BATCH)).all()
     closed = 0
     for order_id in order_ids:
-        with skipping(Kind.ORDER, order_id):
+        with skipping(Kind.CLOSING, order_id):
             closed += _close(order_id)
     return closed
 

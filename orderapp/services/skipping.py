@@ -36,7 +36,8 @@ class Kind(StrEnum):
 
     PLACEMENT = "placement"  # by the id of its submission
     TASK = "task"
-    ORDER = "order"  # by reconciliation
+    ORDER = "order"  # by reconciliation, by its number
+    CLOSING = "closing"  # of an order left open, by its id
     SYSTEM = "system"  # looking after it
     LOOP = "loop"  # a whole round of a work of the timer's
 
