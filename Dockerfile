@@ -15,4 +15,4 @@ RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir --disable-pip-v
 COPY . .
 USER orderapp
 EXPOSE 8000
-CMD [".venv/bin/gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000"]
+CMD ["flask", "web", "--bind", "0.0.0.0:8000"]

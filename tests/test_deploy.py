@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from runpy import run_path
 
 import pytest
@@ -48,6 +50,12 @@ def test_commands_in_a_container_find_flask_and_a_folder_that_they_may_write_to(
     assert re.search(rf"install --directory --owner=orderapp .*{folder}$", image, re.MULTILINE)
     assert re.search(r'PATH="/app/\.venv/bin:\$PATH"', image)
     assert f"--to {folder}/" in PAGE
+
+
+def test_the_containers_file_is_of_the_published_form() -> None:
+    checked = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"]
+    done = subprocess.run(checked, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, text
 from orderapp.models import Base
 from orderapp.services.connection_settings import not_kept
 
-# Older ones get no corrections any more, since November 2025.
-OLDEST_SUPPORTED = 14
+# Older ones get no corrections any more, since November 2026.
+OLDEST_SUPPORTED = 15
 # What the server's owner alone sets, with what happens otherwise.
 OF_THE_SERVER = {
     "fsync": ("on", "a crash of its host can lose confirmed orders, or the whole database"),

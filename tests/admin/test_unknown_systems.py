@@ -16,7 +16,7 @@ from orderapp.web.order_reference import reference_of
 from tests.admin.conftest import Browser
 from tests.admin.rows import Rows
 
-NAME = "loyalty"
+NAME = "bygone"
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_every_page_shows_it(order_id: object, logged_in: Callable[[Role], Brows
 
 def test_the_overview_says_what_waits(order_id: object, logged_in: Callable[[Role], Browser]) -> None:
     page = logged_in(Role.VIEWER).get("/admin/").text
-    assert "<strong>loyalty</strong> isn't known to the running version" in page
-    assert "/admin/tasks/?system=loyalty&amp;state=failed" in page
+    assert "<strong>bygone</strong> isn't known to the running version" in page
+    assert "/admin/tasks/?system=bygone&amp;state=failed" in page
     assert "wait for a version that knows it" in page
 
 
@@ -67,9 +67,7 @@ def test_cancelling_says_why_not(order_id: object, logged_in: Callable[[Role], B
     staff, number = logged_in(Role.OPERATOR), find_order(order_id).number  # type: ignore[arg-type]
     answer = staff.post(f"/admin/orders/{number}/cancel", reason="they called")
     assert answer.status_code == 303
-    assert (
-        "loyalty, which the running version doesn&#39;t know. Nothing was changed." in staff.get(answer.location).text
-    )
+    assert "bygone, which the running version doesn&#39;t know. Nothing was changed." in staff.get(answer.location).text
     assert find_order(order_id).state is OrderState.CONFIRMED  # type: ignore[arg-type]
 
 
@@ -83,4 +81,4 @@ def test_the_customers_page_names_it(app: Flask, rows: Rows, state: OrderState) 
             session.execute(update(Placement).values(**failure))
     page = app.test_client().get(f"/orders/{reference_of(number)}")
     assert page.status_code == 200
-    assert "Loyalty" in page.text
+    assert "Bygone" in page.text

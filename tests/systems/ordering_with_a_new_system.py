@@ -31,6 +31,7 @@ from orderapp.services.products import import_products
 from orderapp.services.running import run_task
 from tests.sandbox.running import RunningSandbox
 
+NAME = "litmus"  # the page's example under another name: a fork may have the page's own system in its folder
 PRODUCTS = [
     {"sku": "TEA-GREEN", "name": "Green tea", "price": {"value": 1250, "currency": "EUR"}},
     {"sku": "SCALE-01", "name": "Scale", "price": {"value": 4500, "currency": "EUR"}},
@@ -47,7 +48,7 @@ def main(data: Path) -> dict[str, Any]:
             {
                 "ORDERAPP_MODE": "development",
                 "DATABASE_URL": f"sqlite:///{data / 'orders.db'}",
-                **sandbox.environ("loyalty"),
+                **sandbox.environ(NAME),
             }
         )
         with app.app_context():
@@ -82,7 +83,7 @@ def placed(app: Flask, sandbox: RunningSandbox, sku: str, **member: str) -> dict
         "steps": {step.system: step.state for step in answer.order.steps},
         "tasks": sorted(f"{task.kind} {task.system} {task.state}" for task in tasks),
         "held": sandbox.held(number),
-        "effects": [effect["effect"] for effect in sandbox.ledger(number, "loyalty")["effects"]],
+        "effects": [effect["effect"] for effect in sandbox.ledger(number, NAME)["effects"]],
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from orderapp.config import ROOT
+from tests.systems.ordering_with_a_new_system import NAME
 
 GUIDE = ROOT / "docs" / "add-a-system.md"
 # The registry finds its file as if it were in orderapp/systems/.
@@ -22,8 +23,9 @@ SECONDS = 60
 
 
 def example() -> str:
+    """Return the page's example under a name of its own: a fork may have the page's system itself in its folder."""
     (code,) = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
-    return str(code)
+    return str(code).replace("loyalty", NAME).replace("Loyalty", NAME.capitalize())
 
 
 def run(*arguments: str) -> str:
@@ -47,7 +49,7 @@ def happened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     systems, data = tmp_path_factory.mktemp("systems"), tmp_path_factory.mktemp("data")
     code = example()
     assert code.count("position: ClassVar[int] = 40") == 1
-    (systems / "loyalty.py").write_text(code.replace("position: ClassVar[int] = 40", "position: ClassVar[int] = 5"))
+    (systems / "litmus.py").write_text(code.replace("position: ClassVar[int] = 40", "position: ClassVar[int] = 5"))
     run("-m", "tests.systems.ordering_with_a_new_system", str(systems), str(data))
     found: dict[str, Any] = json.loads((data / "happened.json").read_text())
     return found
@@ -56,15 +58,15 @@ def happened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_new_system_has_its_part_in_an_order(happened: dict[str, Any]) -> None:
     order = happened["member"]
     assert order["result"] == "confirmed"
-    assert order["steps"] == {"loyalty": "done", "inventory": "done"}
+    assert order["steps"] == {"litmus": "done", "inventory": "done"}
     assert order["effects"] == ["do"]
-    assert order["held"]["loyalty"] == 1
+    assert order["held"]["litmus"] == 1
 
 
 def test_it_is_compensated_when_another_system_refuses(happened: dict[str, Any]) -> None:
     order = happened["out_of_stock"]
     assert order["result"] == "refused"
-    assert order["tasks"] == ["compensate loyalty done"]
+    assert order["tasks"] == ["compensate litmus done"]
     assert order["effects"] == ["do", "undo"]
     assert order["held"] == {}
 
@@ -76,13 +78,13 @@ def test_it_has_no_part_in_an_order_that_does_not_concern_it(happened: dict[str,
 
 
 def test_the_doctor_examines_it(happened: dict[str, Any]) -> None:
-    assert re.search(r"^loyalty +ok\b", happened["doctor"], re.MULTILINE)
+    assert re.search(r"^litmus +ok\b", happened["doctor"], re.MULTILINE)
 
 
 def test_the_contracts_tests_test_it(tmp_path: Path) -> None:
-    (tmp_path / "loyalty.py").write_text(example())
+    (tmp_path / "litmus.py").write_text(example())
     tests = [f"tests/systems/test_{name}.py" for name in ("answers_of_all", "keyed_systems", "declarations")]
-    arguments = [*tests, "-k", "loyalty", "-q", "-p", "no:cacheprovider"]
+    arguments = [*tests, "-k", "litmus", "-q", "-p", "no:cacheprovider"]
     said = run("-c", f"{ADOPT}sys.exit(pytest.main({arguments}))", str(tmp_path))
     passed = re.search(r"^(\d+) passed", said, re.MULTILINE)
     assert passed, said
@@ -92,5 +94,5 @@ def test_the_contracts_tests_test_it(tmp_path: Path) -> None:
 def test_its_own_file_is_all_that_the_example_needs() -> None:
     rooms = [ROOT / room for room in ("orderapp", "tasks", "templates", "static", "migrations")]
     files = [path for room in rooms for path in room.rglob("*") if path.suffix in (".py", ".html", ".js", ".css")]
-    assert [path for path in files if re.search(r"\bloyalty\b", path.read_text(), re.IGNORECASE)] == []
+    assert [path for path in files if re.search(r"\blitmus\b", path.read_text(), re.IGNORECASE)] == []
     ast.parse(example())
