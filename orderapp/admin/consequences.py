@@ -7,26 +7,39 @@ from dataclasses import dataclass
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskKind
 from orderapp.models import Task, Word
-from orderapp.services.overriding import Circumstances, refusal_to_mark
+from orderapp.services.circumstances import Circumstances
+from orderapp.services.overriding import objection_to_mark
+from orderapp.services.risks import Objection
 from orderapp.systems.base import System
+from orderapp.systems.registry import Systems
 
 BUTTONS = {Word.HAPPENED: "Mark as happened", Word.NOT_HAPPENED: "Mark as not happened"}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A word that staff may give: the button, what follows from it; or why it is refused."""
+    """A word that staff may give: the button, what follows from it, what is against it."""
 
     word: Word
     button: str
     consequence: str
-    refusal: str | None
+    objection: Objection | None
+
+    @property
+    def refusal(self) -> str | None:
+        """Return why it can't be given, or None where it can, if only with a decision."""
+        return self.objection.text if self.objection is not None and self.objection.risk is None else None
 
 
-def choices_of(task: Task, system: System | None, title: str, seen: Circumstances) -> tuple[Choice, ...]:
+def choices_of(task: Task, systems: Systems, title: str, seen: Circumstances) -> tuple[Choice, ...]:
     """Return both words on a task's effect."""
     return tuple(
-        Choice(word, button, consequence_of(task, word, system, title), refusal_to_mark(task, word, seen))
+        Choice(
+            word,
+            button,
+            consequence_of(task, word, systems.get(task.system), title),
+            objection_to_mark(task, word, seen, systems),
+        )
         for word, button in BUTTONS.items()
     )
 

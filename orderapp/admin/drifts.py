@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import abort, flash, redirect, request, url_for
+from flask import request, url_for
 from flask.typing import ResponseReturnValue
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from orderapp.admin import cells, kept_forms, who
-from orderapp.admin.acting import sentence_of
-from orderapp.admin.addresses import local_page
+from orderapp.admin import cells, selecting, who
 from orderapp.admin.drift_words import KINDS, REPAIRS
 from orderapp.admin.guard import act_at
 from orderapp.admin.listing import Listing, OneOf, OneSystem, choices
+from orderapp.admin.selecting import BulkAct
+from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.states import DriftState
-from orderapp.errors import InvalidRequest
 from orderapp.models import Drift, Order, Role, holds
+from orderapp.services import previews
 from orderapp.services.comparing import Repair
 from orderapp.services.counts import Count, capped
+from orderapp.services.previews import Preview
 from orderapp.services.reconciliation_runs import last_reconciliation
-from orderapp.services.repairing import MAX_SELECTION, refusal_to_repair, repair_drifts
+from orderapp.services.repairing import objection_to_repair, repair_drifts
 from orderapp.systems.registry import system_classes
 
 
@@ -58,6 +59,19 @@ def _seen(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
 
 def _repair(_view: Any, _context: Context | None, row: Drift, _name: str) -> Any:
     return escape(REPAIRS[Repair(row.repair)])
+
+
+def _preview(ids: Sequence[int]) -> Preview:
+    return previews.preview_repair(ids, current_settings())
+
+
+REPAIR = BulkAct(
+    "Repair",
+    "drift",
+    "drifts.repair",
+    "Each is put right by a task like any other, if its order is still as it was found.",
+    _preview,
+)
 
 
 class DriftsView(Listing):
@@ -97,28 +111,25 @@ class DriftsView(Listing):
             "order_numbers": {row.id: row.number for row in numbers},
             "tabs": self._tabs(session),
             "last": last_reconciliation(session),
-            "most": MAX_SELECTION,
-            "refusal": refusal_to_repair,
-            "kept": kept_forms.take("drift"),
+            "objection": lambda drift: objection_to_repair(drift, current_settings().systems),
             "may_act": who.member().may(Role.OPERATOR),
         }
 
+    @act_at("/preview", Role.OPERATOR)
+    def preview(self) -> ResponseReturnValue:
+        """Show what repairing would do to the chosen drifts."""
+        return selecting.show(self._render, REPAIR, selecting.chosen("drift"))
+
     @act_at("/repair", Role.OPERATOR)
     def repair(self) -> ResponseReturnValue:
-        """Order the repair of the chosen drifts."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        back = local_page(request.form.get("back"))
-        try:
-            selection = repair_drifts(_chosen(), actor, reason, current_settings())
-        except InvalidRequest as error:
-            flash(sentence_of(error), "error")
-            kept_forms.keep("drift")
-            return redirect(back, 303)
-        if selection.audit_id is not None:
-            return redirect(url_for("audit.page", entry_id=selection.audit_id), 303)
-        for item in selection.items:
-            flash(item.text, "success" if item.done else "error")
-        return redirect(back, 303)
+        """Order the repair of the drifts that were shown."""
+        reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
+        return selecting.done(
+            self._render, REPAIR, lambda ids: repair_drifts(ids, actor, reason, current_settings(), despite)
+        )
+
+    def _render(self, template: str, **values: Any) -> str:
+        return self.render(template, title_of=system_title, **values)
 
     def _tabs(self, session: Session) -> list[tuple[str, str, Count | None, bool]]:
         """Return address, text, count and whether it is the present one, for each state."""
@@ -134,10 +145,3 @@ class DriftsView(Listing):
             for one in DriftState
         ]
         return [*tabs, (url_for(".index_view", **kept), "All", None, present is None)]
-
-
-def _chosen() -> list[int]:
-    texts = request.form.getlist("drift")
-    if not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
-        abort(400)
-    return [int(text) for text in texts]

@@ -18,11 +18,12 @@ log = structlog.get_logger()
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def page_at(url: str) -> Callable[[View], View]:
-    """Make a view's method a page, by GET: it changes nothing."""
+def page_at(url: str, role: Role | None = None) -> Callable[[View], View]:
+    """Make a view's method a page, by GET: it changes nothing. With a role, for those alone who may do what it may."""
 
     def mark(view: View) -> View:
         expose(url)(view)
+        view.least_role = role  # type: ignore[attr-defined]
         return view
 
     return mark

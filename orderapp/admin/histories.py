@@ -12,9 +12,10 @@ from orderapp.admin.words import act_in_words
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import PlacementState
 from orderapp.models import Attempt, AuditEntry, Placement
-from orderapp.services.order_file import OrderFile
+from orderapp.services.order_file import OrderFile, TaskFile
 
 VERBS = {"act": "called", "ask": "asked", "undo": "asked to undo"}
+SHOWN_DOUBTS = 3  # beside the button; all of them are in the history on the same page
 # The marks of the timeline: shape and colour.
 MARKS = {
     Outcome.DONE.value: "done",
@@ -66,6 +67,17 @@ def attempt_entries(attempts: Iterable[Attempt]) -> list[Entry]:
         )
         for attempt in attempts
     ]
+
+
+def doubts_of(file: TaskFile) -> list[Entry]:
+    """Return the newest attempts shown that may have brought a task's effect about, up to SHOWN_DOUBTS."""
+    doubtful = [
+        attempt
+        for attempt in file.attempts
+        if attempt.number > file.task.cleared_claims
+        and (attempt.outcome == Outcome.UNKNOWN.value or (attempt.verb, attempt.outcome) == ("act", Outcome.DONE.value))
+    ]
+    return attempt_entries(doubtful[:SHOWN_DOUBTS])
 
 
 def _placement_entries(placements: Iterable[Placement]) -> Iterator[Entry]:

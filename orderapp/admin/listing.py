@@ -11,7 +11,7 @@ from flask_admin.contrib.sqla import ModelView
 from flask_admin.contrib.sqla.filters import FilterEqual
 from flask_admin.form import BaseForm
 from flask_admin.model.base import ViewArgs
-from sqlalchemy import ColumnElement, Select, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from orderapp.admin.guard import Guarded
@@ -21,6 +21,7 @@ from orderapp.services.database import reading
 from orderapp.systems.base import NAME
 
 PAGE_SIZE = 50
+NO_CODE = "-"
 
 
 class OneOf(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
@@ -45,6 +46,23 @@ class OneSystem(OneOf):
     def validate(self, value: str) -> bool:
         """Return whether the value can be a system's name."""
         return NAME.fullmatch(value) is not None
+
+
+class Code(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
+    """A filter `?<arg>=<value>` by a word of other systems, of which there may be any; NO_CODE is for none."""
+
+    def __init__(self, arg: str, column: Any, name: str) -> None:
+        super().__init__(column, name)
+        self.arg = arg
+
+    def validate(self, value: str) -> bool:
+        """Return whether it can be a value of the column."""
+        return 0 < len(value) <= int(self.column.type.length)
+
+    def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
+        """Narrow a statement to the rows that have the value."""
+        none = or_(self.column.is_(None), self.column == "")
+        return query.where(none if value == NO_CODE else self.column == value)
 
 
 def choices(states: Iterable[StrEnum]) -> list[tuple[str, str]]:

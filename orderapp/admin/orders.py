@@ -26,7 +26,7 @@ from orderapp.domain.states import OrderState
 from orderapp.models import Order, Role
 from orderapp.services import staff_acts
 from orderapp.services.order_file import OrderFile, find_order_file
-from orderapp.services.repairing import refusal_to_repair
+from orderapp.services.repairing import objection_to_repair
 
 NUMBER = re.compile(r"[0-9A-Za-z-]{1,32}")
 
@@ -87,7 +87,7 @@ class OrdersView(Listing):
             verdict=beside(verdict_of(file), file.drifts),
             repairs=REPAIRS,
             consequence_of=consequence_of,
-            refusal_to_repair=refusal_to_repair,
+            objection_to_repair=lambda drift: objection_to_repair(drift, current_settings().systems),
             entries=history_of(file),
             may_act=who.member().may(Role.OPERATOR),
             title_of=system_title,

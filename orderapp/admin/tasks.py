@@ -1,34 +1,33 @@
-"""Tasks: the list by state, the page of one with all its attempts, and requeueing and giving up, one or many."""
+"""Tasks: the list by state, the page of one with all its attempts, and what staff do about them, one or many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from flask import abort, flash, redirect, request, url_for
+from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 from jinja2.runtime import Context
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from orderapp.admin import cells, kept_forms, who
-from orderapp.admin.acting import sentence_of
-from orderapp.admin.addresses import local_page
+from orderapp.admin import cells, selecting, who
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.guard import act_at, page_at
-from orderapp.admin.histories import attempt_entries
-from orderapp.admin.listing import Listing, OneOf, OneSystem, choices
+from orderapp.admin.histories import attempt_entries, doubts_of
+from orderapp.admin.listing import Code, Listing, OneOf, OneSystem, choices
+from orderapp.admin.selecting import BulkAct
+from orderapp.admin.task_acts import bulk_act
 from orderapp.admin.titles import system_title
 from orderapp.admin.words import TASK_STATES, act_in_words
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.errors import InvalidRequest
 from orderapp.models import Order, Role, Task, holds
 from orderapp.services import overriding, staff_acts
 from orderapp.services.counts import Count, capped
 from orderapp.services.database import reading
 from orderapp.services.order_file import find_task_file
-from orderapp.services.selections import MAX_SELECTION, Selection
+from orderapp.services.selections import MAX_SELECTION
 from orderapp.systems.registry import system_classes
 
 # In staff's hands first.
@@ -72,6 +71,7 @@ class TasksView(Listing):
         OneOf("state", Task.state, "State", [(state.value, TASK_STATES[state]) for state in TABS]),
         OneOf("kind", Task.kind, "Kind", choices(TaskKind)),
         OneSystem("system", Task.system, "System", [(one.name, one.title) for one in system_classes()]),
+        Code("code", Task.last_code, "Cause"),
     )
     figures = frozenset({"attempts"})
     newest_first = (Task.id,)
@@ -85,11 +85,9 @@ class TasksView(Listing):
             "order_numbers": {row.id: row.number for row in numbers},
             "tabs": self._tabs(session),
             "kept_filters": self._kept_filters(),
-            "most": MAX_SELECTION,
             "marks": BUTTONS,
             "may_act": may_act,
             "open_to_acts": {row.id for row in rows if may_act and TaskState(row.state) in staff_acts.OPEN_TO_ACTS},
-            "kept": kept_forms.take("task"),
         }
 
     @page_at("/<int(max=9223372036854775807):task_id>")
@@ -98,61 +96,84 @@ class TasksView(Listing):
         if not set(request.args) <= {"before"}:
             abort(400)
         file = find_task_file(task_id, self._key(request.args["before"]) if "before" in request.args else None)
-        system = current_settings().systems.get(file.task.system)
+        systems = current_settings().systems
         page: str = self.render(
             "office/task.html",
             file=file,
             task=file.task,
-            system=system,
             title=(title := system_title(file.task.system)),
             attempts=attempt_entries(file.attempts),
-            requeue_refusal=staff_acts.refusal_to_requeue(file.task, file.order_state),
-            cancel_refusal=staff_acts.refusal_to_cancel(file.task),
+            requeue_objection=staff_acts.objection_to_requeue(file.task, file.circumstances, systems),
+            cancel_objection=staff_acts.objection_to_cancel(file.task),
+            doubts=doubts_of(file),
             act_in_words=act_in_words,
-            choices=choices_of(file.task, system, title, file.circumstances),
+            choices=choices_of(file.task, systems, title, file.circumstances),
             giving_up=what_giving_up_means(file.task),
             may_act=who.member().may(Role.OPERATOR),
         )
         return page
 
+    @act_at("/preview", Role.OPERATOR)
+    def preview(self) -> ResponseReturnValue:
+        """Show what an act would do to the chosen tasks."""
+        return self._show(bulk_act(request.form.get("act", "")), selecting.chosen("task"))
+
+    @page_at("/requeue-failed", Role.OPERATOR)
+    def requeue_failed(self) -> ResponseReturnValue:
+        """Show what requeueing would do to the failed tasks that the filters let through, the oldest MAX_SELECTION."""
+        kept = self._kept_filters()
+        failed = self._narrowed(select(Task.id).where(holds(Task.state, TaskState.FAILED.value)))
+        with reading() as session:
+            ids = session.scalars(failed.order_by(Task.id).limit(MAX_SELECTION)).all()
+            of = capped(session, {"failed": failed})["failed"]
+        return self._show(bulk_act("requeue"), ids, of=of, back=url_for(".index_view", state="failed", **kept))
+
     @act_at("/requeue", Role.OPERATOR)
     def requeue(self) -> ResponseReturnValue:
-        """Requeue the chosen tasks."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return _answer(lambda: staff_acts.requeue(_chosen(), actor, reason, current_settings()))
-
-    @act_at("/requeue-failed", Role.OPERATOR)
-    def requeue_failed(self) -> ResponseReturnValue:
-        """Requeue all failed tasks that the filters in the address let through, up to MAX_SELECTION, oldest first."""
-        wanted = [holds(getattr(Task, name), value) for name, value in self._kept_filters().items()]
-        with reading() as session:
-            ids = session.scalars(
-                select(Task.id)
-                .where(holds(Task.state, TaskState.FAILED.value), *wanted)
-                .order_by(Task.id)
-                .limit(MAX_SELECTION)
-            ).all()
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return _answer(lambda: staff_acts.requeue(ids, actor, reason, current_settings()))
+        """Requeue the tasks that were shown."""
+        reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
+        return selecting.done(
+            self._render,
+            bulk_act("requeue"),
+            lambda ids: staff_acts.requeue(ids, actor, reason, current_settings(), despite),
+        )
 
     @act_at("/mark", Role.OPERATOR)
     def mark(self) -> ResponseReturnValue:
-        """Say that what the chosen tasks are about happened, or that it didn't."""
+        """Say that what the tasks that were shown are about happened, or that it didn't."""
         word = {word.value: word for word in BUTTONS}.get(request.form.get("word", "")) or abort(400)
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return _answer(lambda: overriding.mark(_chosen(), word, actor, reason, current_settings()))
+        reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
+        return selecting.done(
+            self._render,
+            bulk_act(word.value),
+            lambda ids: overriding.mark(ids, word, actor, reason, current_settings(), despite),
+        )
 
     @act_at("/cancel", Role.OPERATOR)
     def cancel(self) -> ResponseReturnValue:
-        """Give the chosen tasks up."""
+        """Give the tasks that were shown up."""
         reason, actor = request.form.get("reason", ""), who.member().actor
-        return _answer(lambda: staff_acts.cancel(_chosen(), actor, reason))
+        return selecting.done(self._render, bulk_act("cancel"), lambda ids: staff_acts.cancel(ids, actor, reason))
+
+    def _show(self, bulk: BulkAct, ids: Sequence[int], **more: Any) -> ResponseReturnValue:
+        return selecting.show(self._render, bulk, ids, **more)
+
+    def _render(self, template: str, **values: Any) -> str:
+        return self.render(template, title_of=system_title, **values)
+
+    def _narrowed(self, statement: Select[int]) -> Select[int]:
+        """Return a statement narrowed by the filters besides the state."""
+        for index, _, value in self._get_list_extra_args().filters:
+            if self._filters[index].arg != "state":
+                statement = self._filters[index].apply(statement, value)
+        return statement
 
     def _tabs(self, session: Session) -> list[tuple[str, str, Count | None, bool]]:
         """Return address, text, count and whether it is the present one, for each state."""
         kept = self._kept_filters()
-        wanted = [holds(getattr(Task, name), value) for name, value in kept.items()]
-        counts = capped(session, {one: select(Task.id).where(holds(Task.state, one.value), *wanted) for one in TABS})
+        counts = capped(
+            session, {one: self._narrowed(select(Task.id).where(holds(Task.state, one.value))) for one in TABS}
+        )
         present = request.args.get("state") or None
         tabs: list[tuple[str, str, Count | None, bool]] = [
             (url_for(".index_view", state=one.value, **kept), TASK_STATES[one], counts[one], present == one.value)
@@ -164,26 +185,3 @@ class TasksView(Listing):
         """Return the filters besides the state; what isn't known as one is refused."""
         chosen = self._get_filters(self._get_list_extra_args().filters)
         return {name: value for name, value in chosen.items() if name != "state"}
-
-
-def _chosen() -> list[int]:
-    texts = request.form.getlist("task")
-    if not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
-        abort(400)
-    return [int(text) for text in texts]
-
-
-def _answer(do: Any) -> ResponseReturnValue:
-    """Lead to where one came from, or for several tasks to the record of what became of each."""
-    back = local_page(request.form.get("back"))
-    try:
-        selection: Selection = do()
-    except InvalidRequest as error:
-        flash(sentence_of(error), "error")
-        kept_forms.keep("task")
-        return redirect(back, 303)
-    if selection.audit_id is not None:
-        return redirect(url_for("audit.page", entry_id=selection.audit_id), 303)
-    for item in selection.items:
-        flash(item.text, "success" if item.done else "error")
-    return redirect(back, 303)

@@ -10,12 +10,19 @@ from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Word
 from orderapp.services import overriding, staff_acts
 from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.risks import Risk
 from orderapp.services.selections import Selection
 from orderapp.services.task_list import TaskRow, list_tasks
 from orderapp.systems.base import NAME
 
 MAX_LISTED = 10_000  # what is more is looked for in the back office, not on a terminal
 HEADINGS = ("TASK", "STATE", "KIND", "SYSTEM", "ORDER", "ATTEMPTS", "DUE", "WHY")
+
+DESPITE = click.option(
+    "--despite",
+    type=click.Choice([risk.value for risk in Risk]),
+    help="The risk that you have looked into and take, of one task alone.",
+)
 
 tasks = Group("tasks", help="Work that must happen: settle, compensate, notify.")
 
@@ -42,10 +49,14 @@ def list_some(state: str | None, kind: str | None, system: str | None, limit: in
 @tasks.command("requeue")
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why; it is kept with your act.")
+@DESPITE
 @click.pass_context
-def requeue(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
-    """Make tasks due now, with new attempts. What was tried before stays in the history."""
-    _tell(ctx, staff_acts.requeue(ids, COMMAND_LINE, reason, current_settings()))
+def requeue(ctx: click.Context, ids: tuple[int, ...], reason: str, despite: str | None) -> None:
+    """Make tasks due now, with new attempts. What was tried before stays in the history.
+
+    What may happen twice, or end an order, is left out and said so; it is decided one by one, with --despite.
+    """
+    _tell(ctx, staff_acts.requeue(ids, COMMAND_LINE, reason, current_settings(), _risk(despite)))
 
 
 @tasks.command("mark")
@@ -53,17 +64,21 @@ def requeue(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
 @click.option("--happened", is_flag=True, help="It did.")
 @click.option("--not-happened", is_flag=True, help="It didn't, or is no longer there.")
 @click.option("--reason", required=True, help="How you know; it is kept with your act.")
+@DESPITE
 @click.pass_context
-def mark(ctx: click.Context, ids: tuple[int, ...], happened: bool, not_happened: bool, reason: str) -> None:
+def mark(  # noqa: PLR0913 - one parameter for each option
+    ctx: click.Context, ids: tuple[int, ...], happened: bool, not_happened: bool, reason: str, despite: str | None
+) -> None:
     """Say whether something happened that nobody could prove. Your word stays on the order's books until it is proven.
 
     What is to be settled or sent is done once it happened, and is tried again once it didn't. What is to be given back
-    is given back now where it happened; where it didn't, nothing is left to do.
+    is given back now where it happened; where it didn't, nothing is left to do. Where a wrong word could do something
+    twice, or end an order, it is given of one task at a time, with --despite.
     """
     if happened is not_happened:
         raise click.UsageError("Missing option: either --happened or --not-happened.")
     word = Word.HAPPENED if happened else Word.NOT_HAPPENED
-    _tell(ctx, overriding.mark(ids, word, COMMAND_LINE, reason, current_settings()))
+    _tell(ctx, overriding.mark(ids, word, COMMAND_LINE, reason, current_settings(), _risk(despite)))
 
 
 @tasks.command("cancel")
@@ -75,10 +90,15 @@ def cancel(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
     _tell(ctx, staff_acts.cancel(ids, COMMAND_LINE, reason))
 
 
+def _risk(despite: str | None) -> Risk | None:
+    return Risk(despite) if despite else None
+
+
 def _tell(ctx: click.Context, selection: Selection) -> None:
     """Say what became of each task; the exit status is 1 where one was refused."""
     for item in selection.items:
-        click.echo(one_line(item.text), err=not item.done)
+        how = f" To do it all the same, name it alone, with --despite {item.risk.value}." if item.risk else ""
+        click.echo(one_line(item.text + how), err=not item.done)
     if not all(item.done for item in selection.items):
         ctx.exit(1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -73,13 +73,17 @@ class _Work:
     open: bool
 
 
-def settled_orders(session: Session, order_ids: Sequence[uuid.UUID]) -> list[Settled]:
+def settled_orders(session: Session, order_ids: Sequence[uuid.UUID], apart_from: Collection[int] = ()) -> list[Settled]:
     """Return those of the orders that nobody works on any more, in the order given.
 
     An order of which a compensation was given up is one of them, although it stays compensating: the task is closed,
     the debt isn't.
 
-    Transaction: within the caller's; four queries.
+    Args:
+        session: The caller's transaction; four queries.
+        order_ids: The orders.
+        apart_from: Tasks that don't count as work on their orders.
+
     """
     columns = select(Order.id, Order.number, Order.state).where(Order.id.in_(order_ids))
     orders = {row.id: row for row in session.execute(columns)}
@@ -102,25 +106,28 @@ def settled_orders(session: Session, order_ids: Sequence[uuid.UUID]) -> list[Set
         # One that is archived between these statements is gone from the later ones.
         if (order := orders.get(order_id)) is None or any(row.placement_id not in used_at for row in rows):
             continue
-        work = _sort(tasks[order_id])
-        if not work.open and (order.state in FINAL or _owes(order.state, work)):
+        work = _sort(tasks[order_id], apart_from)
+        if not work.open and (order.state in FINAL or _owes(order.state, work, apart_from)):
             beliefs = _beliefs(order.state, steps[order_id], work, used_at)
             settled.append(Settled(order_id, order.number, order.state, beliefs))
     return settled
 
 
-def _sort(tasks: Sequence[Task]) -> _Work:
+def _sort(tasks: Sequence[Task], apart_from: Collection[int]) -> _Work:
     settle = [task for task in tasks if task.kind == TaskKind.SETTLE.value]
     back = {
         (task.placement_id, task.system): task
         for task in tasks
         if task.kind == TaskKind.COMPENSATE.value and not task.keep
     }
-    return _Work(settle, back, any(task.state in OPEN for task in tasks))
+    return _Work(settle, back, any(task.state in OPEN and task.id not in apart_from for task in tasks))
 
 
-def _owes(state: str, work: _Work) -> bool:
-    return state == OrderState.COMPENSATING.value and any(map(_given_up, work.back.values()))
+def _owes(state: str, work: _Work, apart_from: Collection[int]) -> bool:
+    # One that went back to compensating for such a task alone is as good as ended.
+    return state == OrderState.COMPENSATING.value and any(
+        _given_up(task) or task.id in apart_from for task in work.back.values()
+    )
 
 
 def _given_up(task: Task | None) -> bool:

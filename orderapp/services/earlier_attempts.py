@@ -63,7 +63,7 @@ def left_in_doubt() -> ColumnElement[bool]:
     )
 
 
-def _accepted() -> ColumnElement[bool]:
+def was_accepted() -> ColumnElement[bool]:
     """Return the condition that a task's effect was accepted already, to be finished later: else it would be done.
 
     What came before a correction counts no more: staff have ordered it knowing that the effect is missing.
@@ -104,7 +104,7 @@ def _known() -> Select[Any, Any, Any, Any, Any, Any]:
             seconds_until(Task.absent_from).label("absent_in"),
             (-seconds_until(Task.key_used_at)).label("key_age"),
             left_in_doubt().label("doubtful"),
-            _accepted().label("accepted"),
+            was_accepted().label("accepted"),
             _proven().label("proven"),
             Submission.fencing.label("holders"),
         )

@@ -13,11 +13,11 @@ from orderapp.domain.states import OrderState
 from orderapp.errors import NotFound
 from orderapp.models import Attempt, AuditEntry, Drift, Order, Override, Placement, Submission, Task, seconds_until
 from orderapp.services.archiving import refuse_archived
+from orderapp.services.circumstances import Circumstances, circumstances_of
 from orderapp.services.database import reading
 from orderapp.services.drifts import of_order
 from orderapp.services.earlier_attempts import left_in_doubt
 from orderapp.services.order_view import OrderView, load_view
-from orderapp.services.overriding import Circumstances, circumstances_of
 
 # A settlement that stays pending is asked about every few seconds: a page shows this many attempts, the task's page
 # turns over to the older ones.
@@ -125,7 +125,7 @@ def find_task_file(task_id: int, before: int | None = None) -> TaskFile:
             audit_entries=[
                 entry for entry in _audit_entries(session, task.order_id) if entry.subject == f"task {task_id}"
             ],
-            circumstances=circumstances_of(session, task, OrderState(state)),
+            circumstances=circumstances_of(session, [task_id])[task_id],
             words=_words(session, Override.task_id == task_id),
         )
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
@@ -14,9 +13,10 @@ from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import WrongState
 from orderapp.models import Step, Task, Word, db_now
 from orderapp.services.audit import Actor
+from orderapp.services.circumstances import Circumstances, circumstances_of
 from orderapp.services.compensation import close_if_complete, lock_order
-from orderapp.services.earlier_attempts import left_in_doubt
-from orderapp.services.selections import Selection, Verb, each
+from orderapp.services.risks import Objection, Risk, refuse, risk_of_marking
+from orderapp.services.selections import Selection, Verb, decided_alone, each
 from orderapp.services.staff_acts import make_due
 from orderapp.services.staff_words import PAST, say
 from orderapp.services.transitions import move
@@ -24,22 +24,22 @@ from orderapp.systems.registry import Systems
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What decides whether staff may give their word on a task's effect.
+class Said:
+    """A word, who gives it, and which risk they know of."""
 
-    Args:
-        order: The state of its order.
-        step: The state of the step that it compensates; None where it has none.
-        doubtful: Whether an attempt may have brought the effect about without anybody knowing.
-
-    """
-
-    order: OrderState
-    step: StepState | None
-    doubtful: bool
+    word: Word
+    actor: Actor
+    despite: Risk | None
 
 
-def mark(task_ids: Iterable[int], word: Word, actor: Actor, reason: str, settings: Settings) -> Selection:
+def mark(
+    task_ids: Iterable[int],
+    word: Word,
+    actor: Actor,
+    reason: str,
+    settings: Settings,
+    despite: Risk | None = None,
+) -> Selection:
     """Say that the effects of tasks happened, or that they didn't, where nobody could prove it.
 
     A task to settle or notify is done once its effect happened, and is due now once it didn't: what its earlier
@@ -56,29 +56,30 @@ def mark(task_ids: Iterable[int], word: Word, actor: Actor, reason: str, setting
         actor: Who says so.
         reason: How they know.
         settings: The systems.
+        despite: The risk that was seen and decided to be taken, of one task alone.
 
     Returns:
-        What became of each: tasks that run, are done, or of which nothing is in doubt are refused.
+        What became of each: tasks that run, are done, or of which nothing is in doubt are refused, and those where a
+        wrong word may do something twice or end an order, unless that was decided.
 
     Raises:
-        InvalidRequest: the reason, no task, or more than MAX_SELECTION.
+        InvalidRequest: the reason, no task, more than MAX_SELECTION, or a decision for several.
 
     """
-    verb = Verb(word.value, PAST[word])
-    return each(
-        verb, task_ids, actor, reason, lambda session, task, why: _mark(session, task, word, actor, why, settings)
-    )
+    ids = decided_alone(task_ids, despite)
+    verb = Verb(Task, word.value, f"Task {{}} is {PAST[word]}.")
+    said = Said(word, actor, despite)
+    return each(verb, ids, actor, reason, lambda session, task, why: _mark(session, task, said, why, settings))
 
 
-def circumstances_of(session: Session, task: Task, order_state: OrderState) -> Circumstances:
-    """Look at what decides. Transaction: within the caller's."""
-    step = session.scalar(select(Step.state).where(Step.id == task.step_id)) if task.step_id is not None else None
-    doubtful = session.execute(select(left_in_doubt()).where(Task.id == task.id)).scalar_one()
-    return Circumstances(order_state, StepState(step) if step else None, doubtful)
+def objection_to_mark(task: Task, word: Word, seen: Circumstances, systems: Systems) -> Objection | None:
+    """Return why staff can't give this word on a task's effect, or not without a decision on it alone."""
+    if refusal := _refusal(task, word, seen):
+        return Objection(refusal)
+    return risk_of_marking(task, word, seen, systems.get(task.system))
 
 
-def refusal_to_mark(task: Task, word: Word, seen: Circumstances) -> str | None:
-    """Return why staff can't give this word on a task's effect, or None where they can."""
+def _refusal(task: Task, word: Word, seen: Circumstances) -> str | None:
     state = TaskState(task.state)
     if state is TaskState.RUNNING:
         return "a worker has it right now"
@@ -96,18 +97,19 @@ def refusal_to_mark(task: Task, word: Word, seen: Circumstances) -> str | None:
     return None
 
 
-def _mark(session: Session, task: Task, word: Word, actor: Actor, why: str, settings: Settings) -> Mapping[str, Any]:
+def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings) -> Mapping[str, Any]:
+    word, actor = said.word, said.actor
     # The order's row first: whoever turns the order round holds it, and ends or writes tasks afterwards.
-    order_state = lock_order(session, task.order_id).state
+    lock_order(session, task.order_id)
     session.refresh(task)
-    seen = circumstances_of(session, task, OrderState(order_state))
-    if refusal := refusal_to_mark(task, word, seen):
-        raise WrongState(f"Task {task.id} can't be {PAST[word]}: {refusal}.")
+    seen = circumstances_of(session, [task.id])[task.id]
+    what = f"Task {task.id} can't be {PAST[word]}"
+    refuse(what, objection_to_mark(task, word, seen, settings.systems), said.despite)
     ends = (word is Word.HAPPENED) is (TaskKind(task.kind) is not TaskKind.COMPENSATE)
-    said = {"last_code": None, "last_message": f"{PAST[word]} by {actor.name}"[:500]}
-    moved = _end(session, task, **said) if ends else _act_again(session, task, settings.systems, **said)
+    values = {"last_code": None, "last_message": f"{PAST[word]} by {actor.name}"[:500]}
+    moved = _end(session, task, **values) if ends else _act_again(session, task, settings.systems, **values)
     if not moved:
-        raise WrongState(f"Task {task.id} can't be {PAST[word]}: it was changed at this very moment.")
+        raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
     say(session, task, word, actor, why)
     before = {"state": task.state, "attempts": task.attempts}
     after = {"state": (TaskState.DONE if ends else TaskState.WAITING).value}
@@ -119,7 +121,7 @@ def _mark(session: Session, task: Task, word: Word, actor: Actor, why: str, sett
             move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
             after["step"] = StepState.COMPENSATED.value
         close_if_complete(session, task.order_id, task.placement_id)
-    return {"before": before, "after": after}
+    return {"before": before, "after": after, **({"despite": said.despite.value} if said.despite else {})}
 
 
 def _end(session: Session, task: Task, **said: Any) -> int:

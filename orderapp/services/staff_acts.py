@@ -17,10 +17,12 @@ from orderapp.models import Order, Override, Task, Word, db_now
 from orderapp.services import audit
 from orderapp.services.audit import Act, Actor
 from orderapp.services.cancelling import turn_to_cancelled
+from orderapp.services.circumstances import Circumstances, circumstances_of
 from orderapp.services.compensation import lock_order
 from orderapp.services.database import writing
 from orderapp.services.history import record_taken_away
-from orderapp.services.selections import Selection, Verb, each
+from orderapp.services.risks import Objection, Risk, refuse, risk_of_requeueing
+from orderapp.services.selections import Selection, Verb, decided_alone, each
 from orderapp.services.staff_words import say, settle
 from orderapp.services.transitions import move
 from orderapp.systems.base import System
@@ -41,24 +43,33 @@ ORDER_STATE_FOR = {
 OWING = frozenset({TaskKind.SETTLE, TaskKind.COMPENSATE})
 
 
-def requeue(task_ids: Iterable[int], actor: Actor, reason: str, settings: Settings) -> Selection:
+def requeue(
+    task_ids: Iterable[int], actor: Actor, reason: str, settings: Settings, despite: Risk | None = None
+) -> Selection:
     """Make tasks due now, with as many further attempts as their system's tasks begin with. The history stays.
 
     Transaction: one per task, committed here, with its audit row, so that one refusal doesn't stop the rest.
     Idempotent because: a task requeued again is due now, as it was.
     If we die here: what was done is done and recorded, the rest is as it was.
 
+    Args:
+        task_ids: The tasks, in any order.
+        actor: Who requeues them.
+        reason: Why.
+        settings: The systems.
+        despite: The risk that was seen and decided to be taken, of one task alone.
+
     Returns:
-        What became of each: tasks that run, are done, or whose order has gone another way are refused.
+        What became of each: tasks that run, are done, or whose order has gone another way are refused, and those whose
+        repetition may do something twice or end an order, unless that was decided.
 
     Raises:
-        InvalidRequest: the reason, no task, or more than MAX_SELECTION.
+        InvalidRequest: the reason, no task, more than MAX_SELECTION, or a decision for several.
 
     """
-    verb = Verb("requeue", "requeued")
-    return each(
-        verb, task_ids, actor, reason, lambda session, task, _: _requeue(session, task, actor, settings.systems)
-    )
+    ids = decided_alone(task_ids, despite)
+    verb = Verb(Task, "requeue", "Task {} is requeued.")
+    return each(verb, ids, actor, reason, lambda session, task, _: _requeue(session, task, actor, settings, despite))
 
 
 def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
@@ -66,7 +77,7 @@ def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
 
     Transaction, Idempotent because, If we die here, Returns, Raises: as for `requeue`.
     """
-    verb = Verb("cancel", "given up")
+    verb = Verb(Task, "cancel", "Task {} is given up.")
     return each(verb, task_ids, actor, reason, lambda session, task, why: _cancel(session, task, actor, why))
 
 
@@ -93,25 +104,30 @@ def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Setti
     log.info("order.cancelled", order=order.number, by=actor.staff_id)
 
 
-def refusal_to_requeue(task: Task, order_state: OrderState) -> str | None:
-    """Return why a task can't be requeued, or None where it can."""
+def objection_to_requeue(task: Task, seen: Circumstances, systems: Systems) -> Objection | None:
+    """Return why a task isn't requeued, or not without a decision on it alone; None where nothing is against it."""
     kind, state = TaskKind(task.kind), TaskState(task.state)
     # A compensation that isn't done is owed even of a confirmed order: what it has twice, or what an earlier placement
     # of it brought about late.
     owed = kind is TaskKind.COMPENSATE and state is not TaskState.DONE
-    if not owed and order_state is not ORDER_STATE_FOR[kind]:
-        return f"its order is {order_state.value}, so there is nothing to {kind.value}"
+    if not owed and seen.order is not ORDER_STATE_FOR[kind]:
+        return Objection(f"its order is {seen.order.value}, so there is nothing to {kind.value}")
     if state is TaskState.RUNNING:
-        return "a worker has it right now"
-    return None if state in REQUEUEABLE else f"it is {state.value}"
+        return Objection("a worker has it right now")
+    if state not in REQUEUEABLE:
+        return Objection(f"it is {state.value}")
+    system = systems.get(task.system)
+    if system is None:
+        return Objection(f"there is no system {task.system} any more")
+    return risk_of_requeueing(task, seen, system)
 
 
-def refusal_to_cancel(task: Task) -> str | None:
+def objection_to_cancel(task: Task) -> Objection | None:
     """Return why a task can't be given up, or None where it can."""
     state = TaskState(task.state)
     if state in OPEN_TASK_STATES:
         return None
-    return f"it is {'given up' if state is TaskState.CANCELLED else state.value} already"
+    return Objection(f"it is {'given up' if state is TaskState.CANCELLED else state.value} already")
 
 
 def make_due(session: Session, task: Task, system: System, **values: Any) -> int:
@@ -138,26 +154,28 @@ def make_due(session: Session, task: Task, system: System, **values: Any) -> int
     return session.connection().execute(again).rowcount
 
 
-def _requeue(session: Session, task: Task, actor: Actor, systems: Systems) -> Mapping[str, Any]:
-    system = systems.get(task.system)
-    if system is None:
-        raise WrongState(f"Task {task.id} can't be requeued: there is no system {task.system} any more.")
+def _requeue(session: Session, task: Task, actor: Actor, settings: Settings, despite: Risk | None) -> Mapping[str, Any]:
     # The order's row first: whoever turns the order round holds it, and ends or writes tasks afterwards.
-    order_state = lock_order(session, task.order_id).state
+    lock_order(session, task.order_id)
     session.refresh(task)
-    if refusal := refusal_to_requeue(task, OrderState(order_state)):
-        raise WrongState(f"Task {task.id} can't be requeued: {refusal}.")
+    seen = circumstances_of(session, [task.id])[task.id]
+    what = f"Task {task.id} can't be requeued"
+    refuse(what, objection_to_requeue(task, seen, settings.systems), despite)
+    system = settings.systems[task.system]
     more: dict[str, Any] = {}
     if task.state == TaskState.CANCELLED.value and task.kind != TaskKind.COMPENSATE.value:
         # It may have been taken from a worker whose call is only ending now.
         more["absent_from"] = db_now(system.may_appear_for_seconds)
-    if not make_due(session, task, system, **more):
-        raise WrongState(f"Task {task.id} can't be requeued: it was changed at this very moment.")
+    # Why it failed is past; it stands in the history.
+    said = {"last_code": None, "last_message": f"requeued by {actor.name}"[:500]}
+    if not make_due(session, task, system, **more, **said):
+        raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
     given_up = (Override.task_id == task.id) & (Override.word == Word.GIVEN_UP.value)
     settle(session, given_up, f"taken back by {actor.name}: requeued")
     return {
         "before": {"state": task.state, "attempts": task.attempts, "attempt_limit": task.attempt_limit},
         "after": {"state": TaskState.WAITING.value, "attempt_limit": task.attempts + system.backoff.attempts},
+        **({"despite": despite.value} if despite else {}),
     }
 
 
@@ -178,8 +196,9 @@ def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str
         finished_at=db_now(),
     )
     if not moved:
-        refusal = refusal_to_cancel(task) or "it was changed at this very moment"
-        raise WrongState(f"Task {task.id} can't be given up: {refusal}.")
+        what = f"Task {task.id} can't be given up"
+        refuse(what, objection_to_cancel(task), None)
+        raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
     if TaskKind(task.kind) in OWING:
         say(session, task, Word.GIVEN_UP, actor, why)
     return {"before": {"state": task.state, "attempts": task.attempts}, "after": {"state": TaskState.CANCELLED.value}}

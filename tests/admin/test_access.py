@@ -16,6 +16,7 @@ LEAST_ROLE = {
     "audit.index_view": Role.VIEWER,
     "audit.page": Role.VIEWER,
     "drifts.index_view": Role.VIEWER,
+    "drifts.preview": Role.OPERATOR,
     "drifts.repair": Role.OPERATOR,
     "orders.cancel": Role.OPERATOR,
     "orders.index_view": Role.VIEWER,
@@ -28,6 +29,7 @@ LEAST_ROLE = {
     "tasks.index_view": Role.VIEWER,
     "tasks.mark": Role.OPERATOR,
     "tasks.page": Role.VIEWER,
+    "tasks.preview": Role.OPERATOR,
     "tasks.requeue": Role.OPERATOR,
     "tasks.requeue_failed": Role.OPERATOR,
     "tokens.index_view": Role.ADMIN,
@@ -91,7 +93,7 @@ def test_each_role_gets_what_is_its_own_and_nothing_more(app, address_of, logged
         method = "POST" if "POST" in rule.methods else "GET"
         # Without a reason, so that whoever may changes nothing either.
         answer = (
-            browser.post(address_of(rule), mode="paused", role="viewer", word="happened")
+            browser.post(address_of(rule), mode="paused", role="viewer", word="happened", act="requeue")
             if method == "POST"
             else browser.get(address_of(rule))
         )

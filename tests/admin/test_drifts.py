@@ -147,22 +147,33 @@ def test_a_repair_needs_a_reason_a_role_and_the_token(rows, drift, logged_in):
     assert rows.read(Drift, drift_id).state == "open"
 
 
-def test_cancelling_an_order_is_said_to_do_so(rows, drift, logged_in):
-    drift_id = drift(theirs="undone", repair="cancel")
+def test_cancelling_an_order_is_said_to_do_so_and_decided_alone(rows, drift, logged_in):
+    drift_id, other = drift(theirs="undone", repair="cancel"), drift()
     row = rows.read(Drift, drift_id)
     browser = logged_in(Role.OPERATOR)
-    assert "The whole order is cancelled" in browser.get(f"/admin/orders/{rows.number(row.order_id)}").text
+    path = f"/admin/orders/{rows.number(row.order_id)}"
+    listed = browser.get("/admin/drifts/").text
+    assert f'name="drift" value="{other}"' in listed
+    assert f'name="drift" value="{drift_id}"' not in listed, "it can't be chosen together with others"
+    page = browser.post("/admin/drifts/preview", drift=[drift_id, other]).text
+    assert "2 were chosen; 1 is left out." in page
+    assert "It would cancel the whole order" in page
+    repair(browser, drift_id, other)
     repair(browser, drift_id)
+    assert (rows.read(Drift, drift_id).state, rows.read(Drift, other).state) == ("open", "repairing")
+    page = browser.get(path).text
+    assert "The whole order is cancelled" in page
+    assert 'name="despite" value="ends-order"' in page
+    repair(browser, drift_id, despite="ends-order")
     with reading() as session:
-        tasks = session.scalars(select(Task).where(Task.kind == "compensate")).all()
+        tasks = session.scalars(select(Task).where(Task.kind == "compensate", Task.order_id == row.order_id)).all()
     assert sorted(task.system for task in tasks) == ["inventory", "settlement"]
     assert rows.read(Drift, drift_id).task_id is None
-    assert OrderState.COMPENSATING.value in browser.get(f"/admin/orders/{rows.number(row.order_id)}").text
+    assert OrderState.COMPENSATING.value in browser.get(path).text
 
 
 def test_a_refused_selection_of_drifts_comes_back_as_it_was_entered(drift, logged_in):
     drift_id = drift()
-    browser = logged_in(Role.OPERATOR)
-    browser.post("/admin/drifts/repair", drift=drift_id, reason="", back="/admin/drifts/")
-    assert f'name="drift" value="{drift_id}" checked' in browser.get("/admin/drifts/").text
-    assert "checked" not in browser.get("/admin/drifts/").text
+    answer = logged_in(Role.OPERATOR).post("/admin/drifts/repair", drift=drift_id, reason="", previewed="1")
+    assert answer.status_code == 400
+    assert f'type="hidden" name="drift" value="{drift_id}"' in answer.text

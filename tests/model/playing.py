@@ -171,7 +171,9 @@ class Playing(RuleBasedStateMachine):
             switch_system(name, mode, COMMAND_LINE, "staff decided so", self.stage.settings)
 
     def _requeue(self, task_id: int) -> None:
-        result = staff_acts.requeue([task_id], COMMAND_LINE, "staff decided so", self.stage.settings)
+        result = staff_acts.requeue([task_id], COMMAND_LINE, "staff would do so", self.stage.settings)
+        if risk := result.items[0].risk:
+            result = staff_acts.requeue([task_id], COMMAND_LINE, "staff decided so", self.stage.settings, risk)
         for task in self.before.tasks:
             if task["id"] == task_id and result.items[0].done:
                 self.stage.outside.all[task["system"]].allowed[task["key"]] += 1

@@ -275,7 +275,7 @@ MUTATIONS = (
         "staff requeue what a worker has",
         STAFF,
         (
-            ('    if state is TaskState.RUNNING:\n        return "a worker has it right now"\n', ""),
+            ('    if state is TaskState.RUNNING:\n        return Objection("a worker has it right now")\n', ""),
             ("{TaskState.FAILED, TaskState.WAITING, ", "{TaskState.FAILED, TaskState.RUNNING, TaskState.WAITING, "),
         ),
     ),

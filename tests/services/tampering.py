@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from orderapp.config import Settings
 from orderapp.errors import WrongState
 from orderapp.models import AuditEntry, Drift
-from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.audit import COMMAND_LINE, Actor
 from orderapp.services.database import reading
 from orderapp.services.order_view import OrderView
-from orderapp.services.repairing import repair_drift
+from orderapp.services.repairing import repair_drifts
 from tests.sandbox.calls import INVENTORY, SETTLEMENT, redemptions
 from tests.sandbox.running import RunningSandbox
 from tests.services.listening import reconciled
@@ -32,6 +33,15 @@ def drifts(**wanted: str) -> list[Drift]:
 def acts() -> list[str]:
     with reading() as session:
         return list(session.scalars(select(AuditEntry.act).order_by(AuditEntry.id)))
+
+
+def repair_drift(drift_id: int, actor: Actor, reason: str, settings: Settings) -> None:
+    """Order one drift's repair, whatever its risk. Raises WrongState with what is said where it isn't done."""
+    [item] = repair_drifts([drift_id], actor, reason, settings).items
+    if item.risk is not None:
+        [item] = repair_drifts([drift_id], actor, reason, settings, item.risk).items
+    if not item.done:
+        raise WrongState(item.text)
 
 
 def repair(shop: Shop, drift: Drift) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from orderapp.errors import InvalidRequest, NotFound, WrongState
+from orderapp.errors import InvalidRequest, WrongState
 from orderapp.models import Drift
 from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.database import writing
 from orderapp.services.order_view import OrderView
-from orderapp.services.repairing import repair_drift, repair_drifts
+from orderapp.services.repairing import repair_drifts
 from tests.sandbox.calls import redeem, redemptions, void
 from tests.sandbox.running import RunningSandbox
 from tests.services.listening import reconciled
@@ -28,6 +28,7 @@ from tests.services.tampering import (
     in_place,
     key,
     repair,
+    repair_drift,
 )
 
 
@@ -106,12 +107,12 @@ def test_a_selection_is_repaired_one_by_one(shop: Shop, sandbox: RunningSandbox,
     first, second = drifts()
     repair_drift(first.id, COMMAND_LINE, "this one", shop.settings)
     selection = repair_drifts([second.id, first.id, 999], COMMAND_LINE, "the rest", shop.settings)
-    assert [(item.drift, item.done) for item in selection.items] == [(first.id, False), (second.id, True), (999, False)]
+    assert [(item.id, item.done) for item in selection.items] == [(first.id, False), (second.id, True), (999, False)]
     assert acts() == ["drift.repair", "drift.repair", "drifts.repair"]
 
 
 def test_what_makes_no_sense_is_refused(shop: Shop) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(WrongState, match="There is no drift 1"):
         repair_drift(1, COMMAND_LINE, "why not", shop.settings)
     for ids, reason in (([1], " "), ([], "why"), (range(1, 502), "why"), ([0], "why"), ([2**63], "why")):
         with pytest.raises(InvalidRequest):

@@ -12,12 +12,13 @@ from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.database import reading
 from orderapp.services.drifts import OPEN_DRIFTS
 from orderapp.services.overriding import mark
-from orderapp.services.repairing import repair_drift
+from orderapp.services.risks import Risk
 from orderapp.services.staff_acts import requeue
 from orderapp.systems.base import Part
 from tests.services import listening
 from tests.services.scripted import Killed, Scripted, answers, dies, does_it_and_dies, does_it_then
 from tests.services.shop import Shop
+from tests.services.tampering import repair_drift
 
 WINDOW_SECONDS = 3600.0
 
@@ -94,7 +95,7 @@ def test_staff_who_say_that_it_did_not_happen_have_it_called_for_once_more(shop1
     for _ in range(2):
         shop1.make_due()
         shop1.work()
-        mark([shop1.task().id], Word.NOT_HAPPENED, COMMAND_LINE, "the bank never had it", shop1.settings)
+        mark([shop1.task().id], Word.NOT_HAPPENED, COMMAND_LINE, "the bank never had it", shop1.settings, Risk.TWICE)
         shop1.work()
     # The second time in doubt the key is as old as it was, so they were asked again.
     assert (shop1.task().state, bank.held) == ("done", 1)

@@ -13,11 +13,11 @@ from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.database import reading, writing
 from orderapp.services.order_view import OrderView
 from orderapp.services.overriding import mark
-from orderapp.services.repairing import repair_drift
 from tests.servers.loopback import poll_until
 from tests.services.listening import reconciled
 from tests.services.scripted import OneOfEach, answers, does_it_then
 from tests.services.shop import Shop
+from tests.services.tampering import repair_drift
 
 HOUR = 3600.0
 UNPROVEN: list[str | None] = [None]

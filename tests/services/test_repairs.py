@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from orderapp.domain.states import OrderState
+from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.order_view import OrderView
+from orderapp.services.repairing import repair_drifts
 from tests.sandbox.calls import SETTLEMENT, redeem, redemptions
 from tests.sandbox.running import RunningSandbox
 from tests.services.listening import reconciled
@@ -151,3 +153,36 @@ def test_of_what_is_there_twice_one_stays(shop: Shop, sandbox: RunningSandbox, c
     shop.cancel(confirmed.id)
     let_it_happen(shop)
     assert in_place(sandbox, confirmed) == dict.fromkeys(EVERYTHING, 0)
+
+
+def test_two_differences_of_one_order_are_put_right_at_once(
+    shop: Shop, sandbox: RunningSandbox, confirmed: OrderView, forget: Callable[[str, str], None]
+) -> None:
+    for system in ("inventory", "coupon"):
+        forget(system, key(confirmed, system))
+    reconciled(shop)
+    found = drifts()
+    assert len(found) == 2
+    done = repair_drifts([drift.id for drift in found], COMMAND_LINE, "both", shop.settings)
+    assert [item.done for item in done.items] == [True, True]
+    let_it_happen(shop)
+    assert in_place(sandbox, confirmed) == EVERYTHING
+    for drift in found:
+        assert_gone(shop, drift)
+
+
+def test_two_orphans_of_one_order_are_undone_at_once(shop: Shop, sandbox: RunningSandbox, failed: OrderView) -> None:
+    redeem(sandbox, key(failed, "coupon"), COUPON).raise_for_status()
+    shop.retry(failed.id)
+    shop.cancel(failed.id)
+    let_it_happen(shop)
+    redeem(sandbox, key(failed, "coupon", 2), COUPON).raise_for_status()
+    reconciled(shop)
+    found = drifts()
+    assert [drift.repair for drift in found] == ["undo", "undo"]
+    for drift in found:
+        [item] = repair_drifts([drift.id], COMMAND_LINE, "one after the other", shop.settings).items
+        assert item.done, item.text
+    let_it_happen(shop)
+    assert shop.view(failed.id).state is OrderState.CANCELLED
+    assert sandbox.held(failed.number) == {}

@@ -1,0 +1,98 @@
+"""Acts on rows that were chosen: shown first with what is left out, then done to exactly the rows that were shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from orderapp.admin.acting import sentence_of
+from orderapp.admin.addresses import local_page
+from orderapp.errors import InvalidRequest
+from orderapp.services.audit import MAX_REASON_CHARACTERS
+from orderapp.services.previews import Preview
+from orderapp.services.risks import Risk
+from orderapp.services.selections import Selection
+
+MAX_ID_CHARACTERS = 18  # the longest number that certainly is one of ours
+
+
+@dataclass(frozen=True, slots=True)
+class BulkAct:
+    """An act on chosen rows, as staff read it.
+
+    Args:
+        verb: What is done, before the number: "Requeue", "Mark as happened:".
+        noun: What is chosen, in the form's field and in words: "task".
+        endpoint: Where it is done.
+        consequence: What follows.
+        preview: Says what it would do to some rows.
+        fields: What else the form sends.
+        button: How its button looks.
+
+    """
+
+    verb: str
+    noun: str
+    endpoint: str
+    consequence: str
+    preview: Callable[[Sequence[int]], Preview]
+    fields: Mapping[str, str] | None = None
+    button: str = "btn-primary"
+
+    def title(self, number: int) -> str:
+        """Return what is done to so many: "Requeue 12 tasks"."""
+        return f"{self.verb} {number:,} {self.noun}{'' if number == 1 else 's'}"
+
+
+def chosen(noun: str) -> list[int]:
+    """Return the ids that a form sends; 400 where one can't be an id."""
+    texts = request.form.getlist(noun)
+    if not all(text.isascii() and text.isdecimal() and len(text) <= MAX_ID_CHARACTERS for text in texts):
+        abort(400)
+    return [int(text) for text in texts]
+
+
+def despite() -> Risk | None:
+    """Return the risk that the form's page has shown, or None; 400 where there is no such risk."""
+    try:
+        return Risk(request.form["despite"]) if request.form.get("despite") else None
+    except ValueError:
+        abort(400)
+
+
+def show(render: Callable[..., str], bulk: BulkAct, ids: Sequence[int], **more: Any) -> ResponseReturnValue:
+    """Show what an act would do to these rows: which it is for, which it leaves out and why. Changes nothing."""
+    back = local_page(request.form.get("back") or more.get("back"))
+    try:
+        preview = bulk.preview(ids)
+    except InvalidRequest as error:
+        flash(sentence_of(error), "error")
+        return redirect(back, 303)
+    return render("office/preview.html", bulk=bulk, preview=preview, **{**more, "back": back})
+
+
+def done(render: Callable[..., str], bulk: BulkAct, do: Callable[[Sequence[int]], Selection]) -> ResponseReturnValue:
+    """Do an act to the rows that the form names; then lead to where one came from, or to what became of each.
+
+    A form that was shown by `show` comes back as it was, with what is wrong in it.
+    """
+    back, ids = local_page(request.form.get("back")), chosen(bulk.noun)
+    try:
+        selection = do(ids)
+    except InvalidRequest as error:
+        if "previewed" in request.form and ids:
+            reason = "".join(one for one in request.form.get("reason", "") if one.isprintable())
+            kept = {"problem": sentence_of(error), "reason_given": reason[:MAX_REASON_CHARACTERS]}
+            answer = show(render, bulk, ids, **kept)
+            return (answer, 400) if isinstance(answer, str) else answer
+        flash(sentence_of(error), "error")
+        return redirect(back, 303)
+    if selection.audit_id is not None:
+        return redirect(url_for("audit.page", entry_id=selection.audit_id), 303)
+    for item in selection.items:
+        flash(item.text, "success" if item.done else "error")
+    return redirect(back, 303)
