@@ -16,6 +16,8 @@ from orderapp.services.order_file import OrderFile, TaskFile
 
 VERBS = {"act": "called", "ask": "asked", "undo": "asked to undo"}
 SHOWN_DOUBTS = 3  # beside the button; all of them are in the history on the same page
+# What comes first of equal times.
+QUESTION, BEGINNING, CALL, END, ACT = range(5)
 # The marks of the timeline: shape and colour.
 MARKS = {
     Outcome.DONE.value: "done",
@@ -32,13 +34,17 @@ DECISIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a history; `mark` is a state of the timeline's. An attempt brings its row and exchanges along."""
+    """One line of a history; `mark` is a state of the timeline's, `rank` orders equal times.
+
+    An attempt brings its row and exchanges along.
+    """
 
     at: dt.datetime
     mark: str
     title: str
     note: str = ""
     attempt: Attempt | None = None
+    rank: tuple[int, int] = (0, 0)
     exchanges: Sequence[dict[str, object]] = field(default_factory=tuple)
 
 
@@ -49,7 +55,8 @@ def history_of(file: OrderFile) -> list[Entry]:
         *_placement_entries(file.placements),
         *(_audit_entry(entry) for entry in file.audit_entries),
     ]
-    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+    # Of equal times: a question before the placement, its beginning, the calls in their order, its end, staff.
+    return sorted(entries, key=lambda entry: (entry.at, entry.rank), reverse=True)
 
 
 def attempt_entries(attempts: Iterable[Attempt]) -> list[Entry]:
@@ -63,6 +70,7 @@ def attempt_entries(attempts: Iterable[Attempt]) -> list[Entry]:
             if attempt.task_id
             else f"while the customer waited, call {attempt.number}",
             attempt=attempt,
+            rank=(QUESTION if attempt.verb == "quote" else CALL, attempt.id),
             exchanges=json.loads(attempt.exchanges),
         )
         for attempt in attempts
@@ -82,11 +90,14 @@ def doubts_of(file: TaskFile) -> list[Entry]:
 
 def _placement_entries(placements: Iterable[Placement]) -> Iterator[Entry]:
     for placement in placements:
-        yield Entry(placement.started_at, "running", f"Placement {placement.number} began")
+        yield Entry(
+            placement.started_at, "running", f"Placement {placement.number} began", rank=(BEGINNING, placement.id)
+        )
         if placement.decided_at is not None and placement.state in DECISIONS:
             mark, words = DECISIONS[placement.state]
-            yield Entry(placement.decided_at, mark, f"Placement {placement.number} {words}")
+            yield Entry(placement.decided_at, mark, f"Placement {placement.number} {words}", rank=(END, placement.id))
 
 
 def _audit_entry(entry: AuditEntry) -> Entry:
-    return Entry(entry.at, "staff", f"{entry.actor}: {act_in_words(entry.act).lower()} ({entry.subject})", entry.reason)
+    title = f"{entry.actor}: {act_in_words(entry.act).lower()} ({entry.subject})"
+    return Entry(entry.at, "staff", title, entry.reason, rank=(ACT, entry.id))

@@ -17,6 +17,7 @@ from orderapp.admin.books import books_of
 from orderapp.admin.drift_words import REPAIRS, beside, consequence_of
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import history_of
+from orderapp.admin.holdup_words import why_it_waits
 from orderapp.admin.listing import Listing, OneOf, choices
 from orderapp.admin.titles import system_title
 from orderapp.admin.words import verdict_of
@@ -85,6 +86,7 @@ class OrdersView(Listing):
             order=file.view,
             books=books_of(file),
             verdict=beside(verdict_of(file), file.drifts),
+            why_it_waits=lambda task: why_it_waits(task, file.holdups),
             repairs=REPAIRS,
             consequence_of=consequence_of,
             objection_to_repair=lambda drift: objection_to_repair(drift, current_settings().systems),

@@ -8,6 +8,8 @@ from flask.typing import ResponseReturnValue
 from orderapp.admin import who
 from orderapp.admin.acting import act
 from orderapp.admin.guard import Guarded, act_at, page_at
+from orderapp.admin.holdup_words import held_systems
+from orderapp.admin.listing import NO_CODE
 from orderapp.admin.switch_words import switch_choices
 from orderapp.admin.titles import system_title
 from orderapp.admin.words import CIRCUITS, GUARANTEES, MODES, duration
@@ -28,6 +30,9 @@ class OverviewView(Guarded):
             now=now,
             overdue=duration(now.overdue_seconds) if now.overdue_seconds is not None else None,
             duration=duration,
+            held=held_systems(now.holdups),
+            no_code=NO_CODE,
+            most_groups=overview.SHOWN_GROUPS,
             modes=MODES,
             circuits=CIRCUITS,
             guarantees=GUARANTEES,

@@ -8,6 +8,7 @@ from typing import Any
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 from jinja2.runtime import Context
+from markupsafe import Markup
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from orderapp.admin import cells, selecting, who
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries, doubts_of
+from orderapp.admin.holdup_words import why_it_waits
 from orderapp.admin.listing import Code, Listing, OneOf, OneSystem, choices
 from orderapp.admin.selecting import BulkAct
 from orderapp.admin.task_acts import bulk_act
@@ -26,6 +28,7 @@ from orderapp.models import Order, Role, Task, holds
 from orderapp.services import overriding, staff_acts
 from orderapp.services.counts import Count, capped
 from orderapp.services.database import reading
+from orderapp.services.holdups import holdups
 from orderapp.services.order_file import find_task_file
 from orderapp.services.selections import MAX_SELECTION
 from orderapp.systems.registry import system_classes
@@ -47,6 +50,11 @@ def _attempts(_view: Any, _context: Context | None, row: Task, _name: str) -> An
     return f"{row.attempts} of {row.attempt_limit}"
 
 
+def _due(_view: Any, context: Context | None, row: Task, _name: str) -> Any:
+    waits = why_it_waits(row, context["holdups"]) if context else ""
+    return cells.time_of(row.due_at) + (Markup('<br><bdi class="prose">{}</bdi>').format(waits) if waits else "")
+
+
 class TasksView(Listing):
     """Tasks, newest first."""
 
@@ -57,7 +65,7 @@ class TasksView(Listing):
         "system": cells.system,
         "state": cells.task_state,
         "attempts": _attempts,
-        "due_at": cells.moment,
+        "due_at": _due,
         "last_message": cells.prose,
     }
     column_list = tuple(column_formatters)
@@ -83,6 +91,7 @@ class TasksView(Listing):
         numbers = session.execute(select(Order.id, Order.number).where(Order.id.in_({row.order_id for row in rows})))
         return {
             "order_numbers": {row.id: row.number for row in numbers},
+            "holdups": holdups(session),
             "tabs": self._tabs(session),
             "kept_filters": self._kept_filters(),
             "marks": BUTTONS,
@@ -106,6 +115,7 @@ class TasksView(Listing):
             requeue_objection=staff_acts.objection_to_requeue(file.task, file.circumstances, systems),
             cancel_objection=staff_acts.objection_to_cancel(file.task),
             doubts=doubts_of(file),
+            waits=why_it_waits(file.task, file.holdups),
             act_in_words=act_in_words,
             choices=choices_of(file.task, systems, title, file.circumstances),
             giving_up=what_giving_up_means(file.task),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orderapp.admin.titles import system_title
+from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import CircuitState, SwitchMode, Task
@@ -51,6 +52,13 @@ ACTS = {
     "tasks.requeue": "Requeued a selection",
     "token.create": "Made an API token",
     "token.revoke": "Revoked an API token",
+}
+# How a system ended a placement. Not sent covers what reached it and certainly did nothing, such as a 401.
+ENDED = {
+    Outcome.DONE: "done",
+    Outcome.REFUSED: "it refused",
+    Outcome.UNKNOWN: "what it did is unknown",
+    Outcome.NOT_SENT: "the call had no effect",
 }
 # What a task that goes forward is for, in the words before its system's title, and what it came to.
 ERRANDS = {TaskKind.SETTLE: ("settlement with", "happened"), TaskKind.NOTIFY: ("message by", "went out")}
@@ -195,4 +203,4 @@ def _stopped(file: OrderFile) -> str:
     if not stopped.system:
         return "The process that placed it ended half way."
     code = f" ({stopped.code})" if stopped.code else ""
-    return f"{system_title(stopped.system)} ended it: {stopped.outcome.value.replace('_', ' ')}{code}."
+    return f"{system_title(stopped.system)} ended it: {ENDED[stopped.outcome]}{code}."

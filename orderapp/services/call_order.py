@@ -43,23 +43,23 @@ def most_error_prone_first(systems: list[System]) -> list[System]:
     # While one request reads, the others go by what is known.
     if stale and known.lock.acquire(blocking=False):
         try:
-            known.rates |= failure_rates(stale)
+            known.rates |= {name: rate or 0.0 for name, rate in failure_rates(stale).items()}
             known.read_at |= dict.fromkeys(stale, now)
         finally:
             known.lock.release()
     return sorted(systems, key=lambda system: -known.rates.get(system.name, 0.0))
 
 
-def failure_rate(system: str) -> float:
-    """Return the share of a system's newest steps that were refused, unknown or not sent, 0.0 to 1.0."""
+def failure_rate(system: str) -> float | None:
+    """Return the share of a system's newest steps that weren't done, 0.0 to 1.0; None of fewer than LEAST_STEPS."""
     return failure_rates([system])[system]
 
 
-def failure_rates(systems: Sequence[str]) -> dict[str, float]:
+def failure_rates(systems: Sequence[str]) -> dict[str, float | None]:
     """Return the failure rates of several systems, at least one, in one query."""
     with reading() as session:
         rows = session.execute(union_all(*map(_tally, systems))).all()
-    return {name: round(int(failures) / total, 2) if total >= LEAST_STEPS else 0.0 for name, total, failures in rows}
+    return {name: round(int(failures) / total, 2) if total >= LEAST_STEPS else None for name, total, failures in rows}
 
 
 def _tally(system: str) -> Select[str, int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, select
@@ -17,6 +17,7 @@ from orderapp.services.circumstances import Circumstances, circumstances_of
 from orderapp.services.database import reading
 from orderapp.services.drifts import of_order
 from orderapp.services.earlier_attempts import left_in_doubt
+from orderapp.services.holdups import Holdup, holdups
 from orderapp.services.order_view import OrderView, load_view
 
 # A settlement that stays pending is asked about every few seconds: a page shows this many attempts, the task's page
@@ -35,6 +36,7 @@ class OrderFile:
         words: Staff's word on its effects, newest first.
         doubtful_task_ids: The tasks that may have brought their effect about without anybody knowing.
         drifts: What reconciliation found, newest first.
+        holdups: What keeps the tasks of systems at present, by name.
 
     """
 
@@ -48,6 +50,7 @@ class OrderFile:
     words: Sequence[Override]
     doubtful_task_ids: frozenset[int]
     drifts: Sequence[Drift]
+    holdups: Mapping[str, Holdup]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class TaskFile:
     Args:
         circumstances: What decides whether staff may give their word on its effect.
         words: The words that staff gave on it, newest first.
+        holdups: What keeps the tasks of systems at present, by name.
 
     """
 
@@ -68,6 +72,7 @@ class TaskFile:
     audit_entries: Sequence[AuditEntry]
     circumstances: Circumstances
     words: Sequence[Override]
+    holdups: Mapping[str, Holdup]
 
 
 def find_order_file(number: str) -> OrderFile:
@@ -97,6 +102,7 @@ def find_order_file(number: str) -> OrderFile:
                 .order_by(Submission.id.desc())
                 .limit(1)
             ),
+            holdups=holdups(session),
             words=_words(session, Override.order_id == order_id),
             doubtful_task_ids=frozenset(
                 session.scalars(select(Task.id).where(Task.order_id == order_id, left_in_doubt()))
@@ -127,6 +133,7 @@ def find_task_file(task_id: int, before: int | None = None) -> TaskFile:
             ],
             circumstances=circumstances_of(session, [task_id])[task_id],
             words=_words(session, Override.task_id == task_id),
+            holdups=holdups(session),
         )
 
 

@@ -24,11 +24,14 @@ from orderapp.models import (
     seconds_until,
 )
 from orderapp.services import call_order, unproven
+from orderapp.services.circuits import closed_for_tasks
 from orderapp.services.counts import CAP, Count, capped
 from orderapp.services.database import reading
 from orderapp.services.drifts import OPEN_DRIFTS
+from orderapp.services.holdups import Holdup, holdups
 from orderapp.services.reconciliation_runs import Counts, last_reconciliation
 from orderapp.services.skipping import SkippedView, skipped
+from orderapp.services.taking import claimable
 from orderapp.services.unknown_systems import UnknownSystem, unknown_systems
 from orderapp.services.unproven import UnprovenWords
 from orderapp.systems.base import Part, System
@@ -66,7 +69,8 @@ class SystemState:
     """One external system: what it declares, what staff switched, what was measured.
 
     Args:
-        failure_rate: Share of the newest steps that weren't done, 0.0 to 1.0; of blocking systems.
+        failure_rate: Share of the newest steps that weren't done, 0.0 to 1.0; None of too few, and of systems that
+            don't block.
         circuit: How it is called at present, in the eyes of all processes.
         outcomes: How the newest attempts ended, by outcome.
         tasks: Open tasks by state.
@@ -76,7 +80,7 @@ class SystemState:
     system: System
     mode: SwitchMode
     mode_reason: str
-    failure_rate: float
+    failure_rate: float | None
     circuit: CircuitView
     outcomes: Mapping[str, int]
     tasks: Mapping[TaskState, Count]
@@ -84,13 +88,22 @@ class SystemState:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All of it. `overdue_seconds` is how long the oldest due task has been due; None where none is."""
+    """All of it.
+
+    Args:
+        failures: The largest groups, of the oldest CAP failed tasks.
+        overdue_seconds: How long the oldest task has been due that a worker could run; None where there is none. What
+            waits for a system that is paused or fails says nothing about workers.
+        holdups: What keeps the tasks of systems, by name.
+
+    """
 
     tasks: Mapping[TaskState, Count]
     orders: Mapping[OrderState, Count]
     failures: tuple[FailureGroup, ...]
     overdue_seconds: float | None
     overdue_task_id: int | None
+    holdups: Mapping[str, Holdup]
     words: UnprovenWords
     systems: tuple[SystemState, ...]
     drift_count: Count
@@ -107,14 +120,14 @@ def look(systems: Systems) -> Overview:
     orders = {state: select(Order.id).where(holds(Order.state, state.value)) for state in UNFINISHED_ORDERS}
     with reading() as session:
         skipped_items, skipped_count = skipped(session)
-        due_in_seconds, due_task_id = _oldest_due(session)
-        overdue = due_in_seconds is not None and due_in_seconds < 0
+        overdue_seconds, due_task_id = _oldest_due(session, tuple(systems))
         return Overview(
             tasks=capped(session, tasks),
             orders=capped(session, orders),
             failures=_failures(session),
-            overdue_seconds=-due_in_seconds if due_in_seconds is not None and overdue else None,
-            overdue_task_id=due_task_id if overdue else None,
+            overdue_seconds=overdue_seconds,
+            overdue_task_id=due_task_id,
+            holdups=holdups(session),
             words=unproven.look(session, systems),
             systems=_system_states(session, systems, rates),
             drift_count=capped(session, {"open": OPEN_DRIFTS})["open"],
@@ -125,10 +138,10 @@ def look(systems: Systems) -> Overview:
         )
 
 
-def _oldest_due(session: Session) -> tuple[float | None, int | None]:
+def _oldest_due(session: Session, systems: tuple[str, ...]) -> tuple[float | None, int | None]:
     row = session.execute(
-        select(seconds_until(Task.due_at), Task.id)
-        .where(holds(Task.state, TaskState.WAITING.value))
+        select(-seconds_until(Task.due_at), Task.id)
+        .where(*claimable(systems), closed_for_tasks())
         .order_by(Task.due_at, Task.id)
         .limit(1)
     ).one_or_none()
@@ -153,7 +166,7 @@ def _failures(session: Session) -> tuple[FailureGroup, ...]:
     return tuple(FailureGroup(*row) for row in rows)
 
 
-def _system_states(session: Session, systems: Systems, rates: Mapping[str, float]) -> tuple[SystemState, ...]:
+def _system_states(session: Session, systems: Systems, rates: Mapping[str, float | None]) -> tuple[SystemState, ...]:
     open_states = (TaskState.FAILED, TaskState.RUNNING, TaskState.WAITING)
     counts = capped(
         session,
@@ -171,7 +184,7 @@ def _system_states(session: Session, systems: Systems, rates: Mapping[str, float
             system=system,
             mode=SwitchMode(switches[name].mode) if name in switches else SwitchMode.ON,
             mode_reason=switches[name].reason if name in switches else "",
-            failure_rate=rates.get(name, 0.0),
+            failure_rate=rates.get(name),
             circuit=circuits.get(name, CircuitView()),
             outcomes=outcomes[name],
             tasks={state: counts[name, state] for state in open_states},

@@ -24,6 +24,7 @@ from orderapp.services.history import record_taken_away
 from orderapp.services.risks import Objection, Risk, refuse, risk_of_requeueing
 from orderapp.services.selections import Selection, Verb, decided_alone, each
 from orderapp.services.staff_words import say, settle
+from orderapp.services.suspects import LEASE_LAPSED
 from orderapp.services.transitions import move
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
@@ -166,8 +167,11 @@ def _requeue(session: Session, task: Task, actor: Actor, settings: Settings, des
     if task.state == TaskState.CANCELLED.value and task.kind != TaskKind.COMPENSATE.value:
         # It may have been taken from a worker whose call is only ending now.
         more["absent_from"] = db_now(system.may_appear_for_seconds)
-    # Why it failed is past; it stands in the history.
-    said = {"last_code": None, "last_message": f"requeued by {actor.name}"[:500]}
+    # Why it failed is past, and stands in the history; but one whose worker died is a suspect until it has run.
+    said = {
+        "last_code": task.last_code if task.last_code == LEASE_LAPSED else None,
+        "last_message": f"requeued by {actor.name}"[:500],
+    }
     if not make_due(session, task, system, **more, **said):
         raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
     given_up = (Override.task_id == task.id) & (Override.word == Word.GIVEN_UP.value)
