@@ -282,6 +282,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(length=100), nullable=False),
         sa.Column("order_id", sa.Uuid(), nullable=True),
         sa.Column("reason", sa.String(length=500), nullable=False),
+        sa.Column("refused", sa.String(length=500), nullable=True),
         sa.Column("details", sa.Text(), nullable=False),
         sa.Column("request_id", sa.String(length=64), nullable=True),
         sa.Column("network", sa.String(length=43), nullable=True),
@@ -294,6 +295,14 @@ def upgrade() -> None:
     op.create_index("ix_audit_entries_actor_newest", "audit_entries", ["actor", "at", "id"], unique=False)
     op.create_index("ix_audit_entries_newest", "audit_entries", ["at", "id"], unique=False)
     op.create_index("ix_audit_entries_order_id", "audit_entries", ["order_id"], unique=False)
+    op.create_index(
+        "ix_audit_entries_refused_newest",
+        "audit_entries",
+        ["at", "id"],
+        unique=False,
+        postgresql_where=sa.text("refused IS NOT NULL"),
+        sqlite_where=sa.text("refused IS NOT NULL"),
+    )
     op.create_index(op.f("ix_audit_entries_staff_id"), "audit_entries", ["staff_id"], unique=False)
     op.create_table(
         "cart_locks",

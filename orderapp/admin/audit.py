@@ -8,8 +8,8 @@ from typing import Any
 
 from flask import abort, url_for
 from jinja2.runtime import Context
-from markupsafe import Markup
-from sqlalchemy import select
+from markupsafe import Markup, escape
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells
@@ -28,6 +28,14 @@ def _at(_view: Any, _context: Context | None, row: AuditEntry, _name: str) -> An
 
 def _subject(_view: Any, context: Context | None, row: AuditEntry, _name: str) -> Any:
     return subject_of(row, context["order_numbers"].get(row.order_id) if context else None)
+
+
+class Result(OneOf):
+    """The filter by whether it was done or refused."""
+
+    def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
+        """Narrow a statement to the rows that were."""
+        return query.where(self.column.is_not(None) if value == "refused" else self.column.is_(None))
 
 
 class ByActor(OneOf):
@@ -49,7 +57,8 @@ class ByActor(OneOf):
 
 
 def _act(_view: Any, _context: Context | None, row: AuditEntry, _name: str) -> Any:
-    return act_in_words(row.act)
+    words = escape(act_in_words(row.act, refused=bool(row.refused)))
+    return Markup("{}<br>{}").format(words, cells.badge("bad", "Refused")) if row.refused else words
 
 
 class AuditView(Listing):
@@ -67,6 +76,7 @@ class AuditView(Listing):
     column_filters = (
         OneOf("act", AuditEntry.act, "What", sorted(ACTS.items(), key=lambda one: one[1])),
         ByActor("actor", AuditEntry.actor, "Who", ()),
+        Result("result", AuditEntry.refused, "Result", [("done", "Done"), ("refused", "Refused")]),
     )
     newest_first = (AuditEntry.at, AuditEntry.id)
     empty_title = "Nobody has done anything yet"
@@ -86,7 +96,7 @@ class AuditView(Listing):
         page: str = self.render(
             "office/act.html",
             entry=entry,
-            act=act_in_words(entry.act),
+            act=act_in_words(entry.act, refused=bool(entry.refused)),
             order=order,
             subject=subject_of(entry, order.number if order else None),
             value_of=value_of,

@@ -120,7 +120,7 @@ class DriftsView(Listing):
         """Show what repairing would do to the chosen drifts."""
         return selecting.show(self._render, REPAIR, selecting.chosen("drift"))
 
-    @act_at("/repair", Role.OPERATOR)
+    @act_at("/repair", Role.OPERATOR, "drift.repair")
     def repair(self) -> ResponseReturnValue:
         """Order the repair of the drifts that were shown."""
         reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()

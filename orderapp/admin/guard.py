@@ -11,9 +11,14 @@ from flask.typing import ResponseReturnValue
 from flask_admin import Admin, BaseView, expose
 
 from orderapp.admin import error_pages, who
+from orderapp.errors import InvalidRequest
 from orderapp.models import Role
+from orderapp.services.audit import Act, clean_reason
+from orderapp.services.refused_acts import record_refusal
 
 log = structlog.get_logger()
+
+MAX_SUBJECT_CHARACTERS = 100  # as long as its column
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -29,12 +34,13 @@ def page_at(url: str, role: Role | None = None) -> Callable[[View], View]:
     return mark
 
 
-def act_at(url: str, role: Role) -> Callable[[View], View]:
-    """Make a view's method an act, by POST, for those who may do what `role` may."""
+def act_at(url: str, role: Role, act: str = "") -> Callable[[View], View]:
+    """Make a view's method an act, by POST, for those who may do what `role` may; the audit calls it `act`."""
 
     def mark(view: View) -> View:
         expose(url, methods=("POST",))(view)
         view.least_role = role  # type: ignore[attr-defined]
+        view.act = act  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -74,6 +80,9 @@ class Guarded(BaseView):  # type: ignore[misc]  # Flask-Admin has no types
             abort(401)
         if not member.may(self._role_for(name)):
             log.warning("staff.refused", staff=member.id, role=member.role.value, endpoint=request.endpoint)
+            if act := getattr(getattr(self, name), "act", ""):
+                why = f"not open to the role {member.role.value}"
+                record_refusal(member.actor, Act(act, _subject(act), _reason()), why)
             abort(403)
         return None
 
@@ -86,3 +95,19 @@ class Guarded(BaseView):  # type: ignore[misc]  # Flask-Admin has no types
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run an endpoint once; Flask-Admin would run it again, otherwise, after each TypeError."""
         return fn(self, *args, **kwargs)
+
+
+def _subject(act: str) -> str:
+    """Return on what an act was tried, by what the request names; anybody may have written it."""
+    noun = {"token": "API token"}.get(act.partition(".")[0], act.partition(".")[0])
+    named = [*(request.view_args or {}).values()] or request.form.getlist(noun)
+    if len(named) == 1:
+        return f"{noun} {''.join(one for one in str(named[0]) if one.isprintable())}"[:MAX_SUBJECT_CHARACTERS]
+    return f"{len(named)} {noun}s" if named else noun
+
+
+def _reason() -> str:
+    try:
+        return clean_reason(request.form.get("reason", ""))
+    except InvalidRequest:
+        return ""

@@ -99,5 +99,6 @@ def _placement_entries(placements: Iterable[Placement]) -> Iterator[Entry]:
 
 
 def _audit_entry(entry: AuditEntry) -> Entry:
-    title = f"{entry.actor}: {act_in_words(entry.act).lower()} ({entry.subject})"
-    return Entry(entry.at, "staff", title, entry.reason, rank=(ACT, entry.id))
+    title = f"{entry.actor}: {act_in_words(entry.act, refused=bool(entry.refused)).lower()} ({entry.subject})"
+    note = f"{entry.reason} · refused: {entry.refused}" if entry.refused else entry.reason
+    return Entry(entry.at, "staff", title, note, rank=(ACT, entry.id))

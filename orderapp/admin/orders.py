@@ -96,7 +96,7 @@ class OrdersView(Listing):
         )
         return page
 
-    @act_at("/<number>/cancel", Role.OPERATOR)
+    @act_at("/<number>/cancel", Role.OPERATOR, "order.cancel")
     def cancel(self, number: str) -> ResponseReturnValue:
         """Cancel a confirmed order."""
         order_id, reason, actor = _find(number).view.id, request.form.get("reason", ""), who.member().actor

@@ -42,7 +42,7 @@ class OverviewView(Guarded):
         )
         return page
 
-    @act_at("/systems/<name>/switch", Role.OPERATOR)
+    @act_at("/systems/<name>/switch", Role.OPERATOR, "system.switch")
     def switch(self, name: str) -> ResponseReturnValue:
         """Pause a system, let it only compensate, or use it again."""
         if name not in current_settings().systems:

@@ -37,7 +37,7 @@ class StaffView(Listing):
         """Return what the forms in the rows need."""
         return {"own_id": who.member().id, "roles": [(role.value, role.value.capitalize()) for role in Role]}
 
-    @act_at(f"/<{ID}:staff_id>/disable", Role.ADMIN)
+    @act_at(f"/<{ID}:staff_id>/disable", Role.ADMIN, "staff.disable")
     def disable(self, staff_id: int) -> ResponseReturnValue:
         """Disable an account."""
         reason, actor = request.form.get("reason", ""), who.member().actor
@@ -47,7 +47,7 @@ class StaffView(Listing):
             url_for(".index_view"),
         )
 
-    @act_at(f"/<{ID}:staff_id>/enable", Role.ADMIN)
+    @act_at(f"/<{ID}:staff_id>/enable", Role.ADMIN, "staff.enable")
     def enable(self, staff_id: int) -> ResponseReturnValue:
         """Enable a disabled account."""
         reason, actor = request.form.get("reason", ""), who.member().actor
@@ -57,7 +57,7 @@ class StaffView(Listing):
             url_for(".index_view"),
         )
 
-    @act_at(f"/<{ID}:staff_id>/role", Role.ADMIN)
+    @act_at(f"/<{ID}:staff_id>/role", Role.ADMIN, "staff.role")
     def change_role(self, staff_id: int) -> ResponseReturnValue:
         """Give an account another role."""
         reason, actor = request.form.get("reason", ""), who.member().actor
@@ -83,7 +83,7 @@ class TokensView(Listing):
     newest_first = (ApiToken.id,)
     empty_title = "No API clients"
 
-    @act_at(f"/<{ID}:token_id>/revoke", Role.ADMIN)
+    @act_at(f"/<{ID}:token_id>/revoke", Role.ADMIN, "token.revoke")
     def revoke(self, token_id: int) -> ResponseReturnValue:
         """Revoke a client's token."""
         reason, actor = request.form.get("reason", ""), who.member().actor

@@ -93,6 +93,9 @@ def done(render: Callable[..., str], bulk: BulkAct, do: Callable[[Sequence[int]]
         return redirect(back, 303)
     if selection.audit_id is not None:
         return redirect(url_for("audit.page", entry_id=selection.audit_id), 303)
+    if len(selection.items) > 1:
+        flash(f"None of the {len(selection.items)} could be done; too many of your acts were refused of late.", "error")
+        return redirect(back, 303)
     for item in selection.items:
         flash(item.text, "success" if item.done else "error")
     return redirect(back, 303)

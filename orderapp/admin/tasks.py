@@ -138,7 +138,7 @@ class TasksView(Listing):
             of = capped(session, {"failed": failed})["failed"]
         return self._show(bulk_act("requeue"), ids, of=of, back=url_for(".index_view", state="failed", **kept))
 
-    @act_at("/requeue", Role.OPERATOR)
+    @act_at("/requeue", Role.OPERATOR, "task.requeue")
     def requeue(self) -> ResponseReturnValue:
         """Requeue the tasks that were shown."""
         reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
@@ -148,7 +148,7 @@ class TasksView(Listing):
             lambda ids: staff_acts.requeue(ids, actor, reason, current_settings(), despite),
         )
 
-    @act_at("/mark", Role.OPERATOR)
+    @act_at("/mark", Role.OPERATOR, "task.mark")
     def mark(self) -> ResponseReturnValue:
         """Say that what the tasks that were shown are about happened, or that it didn't."""
         word = {word.value: word for word in BUTTONS}.get(request.form.get("word", "")) or abort(400)
@@ -159,7 +159,7 @@ class TasksView(Listing):
             lambda ids: overriding.mark(ids, word, actor, reason, current_settings(), despite),
         )
 
-    @act_at("/cancel", Role.OPERATOR)
+    @act_at("/cancel", Role.OPERATOR, "task.cancel")
     def cancel(self) -> ResponseReturnValue:
         """Give the tasks that were shown up."""
         reason, actor = request.form.get("reason", ""), who.member().actor

@@ -43,6 +43,7 @@ ACTS = {
     "staff.role": "Changed a role",
     "system.switch": "Switched a system",
     "task.cancel": "Gave a task up",
+    "task.mark": "Marked a task",
     "task.happened": "Marked a task as happened",
     "task.not_happened": "Marked a task as not happened",
     "task.requeue": "Requeued a task",
@@ -52,6 +53,20 @@ ACTS = {
     "tasks.requeue": "Requeued a selection",
     "token.create": "Made an API token",
     "token.revoke": "Revoked an API token",
+}
+# The verbs of acts as they stand after "Tried to".
+TRIED = {
+    "Cancelled": "cancel",
+    "Changed": "change",
+    "Disabled": "disable",
+    "Enabled": "enable",
+    "Gave": "give",
+    "Marked": "mark",
+    "Ordered": "order",
+    "Replaced": "replace",
+    "Requeued": "requeue",
+    "Revoked": "revoke",
+    "Switched": "switch",
 }
 # How a system ended a placement. Not sent covers what reached it and certainly did nothing, such as a 401.
 ENDED = {
@@ -73,9 +88,11 @@ class Verdict:
     sentences: tuple[str, ...]
 
 
-def act_in_words(name: str) -> str:
-    """Return what was done, as people say it."""
-    return ACTS.get(name, name.replace(".", " ").replace("_", " ").capitalize())
+def act_in_words(name: str, *, refused: bool = False) -> str:
+    """Return what was done, or tried and refused, as people say it."""
+    words = ACTS.get(name, name.replace(".", " ").replace("_", " ").capitalize())
+    first, _, rest = words.partition(" ")
+    return f"Tried to {TRIED[first]} {rest}" if refused and first in TRIED else words
 
 
 def duration(seconds: float) -> str:

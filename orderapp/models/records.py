@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
@@ -21,7 +21,7 @@ class SwitchMode(StrEnum):
 
 
 class AuditEntry(Base):
-    """One act of staff: who, when, what, on what, why. Written once, never changed."""
+    """One act of staff, done or refused: who, when, what, on what, why. Written once, never changed."""
 
     __tablename__ = "audit_entries"
     __table_args__ = (
@@ -29,6 +29,13 @@ class AuditEntry(Base):
         Index("ix_audit_entries_act_newest", "act", "at", "id"),
         Index("ix_audit_entries_actor_newest", "actor", "at", "id"),
         Index("ix_audit_entries_order_id", "order_id"),
+        Index(
+            "ix_audit_entries_refused_newest",
+            "at",
+            "id",
+            postgresql_where=text("refused IS NOT NULL"),
+            sqlite_where=text("refused IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -40,6 +47,8 @@ class AuditEntry(Base):
     subject: Mapped[str] = mapped_column(String(100))
     order_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("orders.id"))
     reason: Mapped[str] = mapped_column(String(500))
+    # Why it wasn't done; empty where it was.
+    refused: Mapped[str | None] = mapped_column(String(500))
     # JSON: what it was before, what it became; for a selection, each item's result.
     details: Mapped[str] = mapped_column(Text)
     # Where it came from: the id of the request, which its log lines carry too, and the caller's /24 or /48; or the

@@ -17,6 +17,7 @@ from orderapp.errors import InvalidRequest
 from orderapp.models import AuditEntry, db_now
 
 MAX_REASON_CHARACTERS = 500  # as long as its column
+MAX_REFUSED_CHARACTERS = 500  # as long as its column
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,10 @@ class Act:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write(session: Session, actor: Actor, act: Act) -> int:
+def write(session: Session, actor: Actor, act: Act, refused: str | None = None) -> int:
     """Write an act down, with what the log's lines say of where it came from; return the row's id.
+
+    With `refused`, it wasn't done, and that is why.
 
     Transaction: within the caller's, the one of the act itself.
     """
@@ -71,6 +74,7 @@ def write(session: Session, actor: Actor, act: Act) -> int:
             order_id=act.order_id,
             reason=act.reason,
             details=json.dumps(act.details, ensure_ascii=False),
+            refused=refused[:MAX_REFUSED_CHARACTERS] if refused is not None else None,
             **{column: origin.get(column) for column in ORIGIN},
         )
         .returning(AuditEntry.id)

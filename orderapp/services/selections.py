@@ -15,6 +15,7 @@ from orderapp.models import Drift, Order, Task
 from orderapp.services import audit
 from orderapp.services.audit import Act, Actor
 from orderapp.services.database import reading, writing
+from orderapp.services.refused_acts import record_refusal
 from orderapp.services.risks import NeedsDecision, Risk
 
 log = structlog.get_logger()
@@ -69,7 +70,14 @@ class ItemResult:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What became of a selection; `audit_id` is the row that keeps it, None where only one row was named."""
+    """What became of a selection.
+
+    Args:
+        items: What became of each row.
+        audit_id: The row of the audit that keeps it; None where only one row was named, or where nothing was done and
+            the actor was refused too often of late.
+
+    """
 
     items: tuple[ItemResult, ...]
     audit_id: int | None
@@ -87,13 +95,15 @@ def each(verb: Verb, ids: Iterable[int], actor: Actor, reason: str, change: Chan
     """
     why = audit.clean_reason(reason)
     chosen = checked_ids(verb.noun, ids)
+    if len(chosen) == 1:
+        return Selection((_alone(verb, chosen[0], actor, why, change),), None)
     items = tuple(_one(verb, row_id, actor, why, change) for row_id in chosen)
     log.info(f"{verb.noun}s.{verb.name}", chosen=len(items), done=sum(item.done for item in items), by=actor.staff_id)
-    if len(items) == 1:
-        return Selection(items, None)
+    details = {"items": [_kept(verb, item) for item in items]}
+    act = Act(f"{verb.noun}s.{verb.name}", f"{len(items)} {verb.noun}s", why, details=details)
+    if not any(item.done for item in items):
+        return Selection(items, record_refusal(actor, act, "none of them could be done"))
     with writing() as session:
-        details = {"items": [_kept(verb, item) for item in items]}
-        act = Act(f"{verb.noun}s.{verb.name}", f"{len(items)} {verb.noun}s", why, details=details)
         return Selection(items, audit.write(session, actor, act))
 
 
@@ -120,6 +130,15 @@ def decided_alone(ids: Iterable[int], despite: Risk | None) -> list[int]:
     if despite is not None and len(set(chosen)) > 1:
         raise InvalidRequest({"despite": ["A risk is decided about one at a time, not for a selection."]})
     return chosen
+
+
+def _alone(verb: Verb, row_id: int, actor: Actor, why: str, change: Change) -> ItemResult:
+    item = _one(verb, row_id, actor, why, change)
+    if not item.done:
+        with reading() as session:
+            order_id = session.scalar(select(verb.model.order_id).where(verb.model.id == row_id))
+        record_refusal(actor, Act(f"{verb.noun}.{verb.name}", f"{verb.noun} {row_id}", why, order_id), item.text)
+    return item
 
 
 def _one(verb: Verb, row_id: int, actor: Actor, why: str, change: Change) -> ItemResult:

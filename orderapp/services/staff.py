@@ -18,6 +18,7 @@ from orderapp.models import ApiToken, Role, Staff, db_now
 from orderapp.services import audit, login_guesses, passwords, staff_sessions
 from orderapp.services.audit import COMMAND_LINE, UNKNOWN, Act, Actor
 from orderapp.services.database import reading, writing
+from orderapp.services.refused_acts import refusals_recorded
 from orderapp.services.staff_sessions import Member
 
 log = structlog.get_logger()
@@ -109,9 +110,9 @@ def disable_staff(staff_id: int, actor: Actor, reason: str) -> None:
 
     """
     why = audit.clean_reason(reason)
-    if staff_id == actor.staff_id:
-        raise WrongState("Nobody disables their own account. Nothing was changed; ask another admin.")
-    with writing() as session:
+    with refusals_recorded(actor, Act("staff.disable", f"staff {staff_id}", why)), writing() as session:
+        if staff_id == actor.staff_id:
+            raise WrongState("Nobody disables their own account. Nothing was changed; ask another admin.")
         _refuse_the_last_admin(session, staff_id)
         account = _lock(session, staff_id)
         moved = session.connection().execute(
@@ -136,7 +137,7 @@ def enable_staff(staff_id: int, actor: Actor, reason: str) -> None:
 
     """
     why = audit.clean_reason(reason)
-    with writing() as session:
+    with refusals_recorded(actor, Act("staff.enable", f"staff {staff_id}", why)), writing() as session:
         account = _lock(session, staff_id)
         if account.disabled_at is None:
             raise WrongState(f"{account.email} isn't disabled. Nothing was changed.")
@@ -194,9 +195,9 @@ def set_role(staff_id: int, role: Role, actor: Actor, reason: str) -> None:
 
     """
     why = audit.clean_reason(reason)
-    if staff_id == actor.staff_id:
-        raise WrongState("Nobody changes their own role. Nothing was changed; ask another admin.")
-    with writing() as session:
+    with refusals_recorded(actor, Act("staff.role", f"staff {staff_id}", why)), writing() as session:
+        if staff_id == actor.staff_id:
+            raise WrongState("Nobody changes their own role. Nothing was changed; ask another admin.")
         if role is not Role.ADMIN:
             _refuse_the_last_admin(session, staff_id)
         account = _lock(session, staff_id)
@@ -220,7 +221,7 @@ def revoke_token(token_id: int, actor: Actor, reason: str) -> None:
 
     """
     why = audit.clean_reason(reason)
-    with writing() as session:
+    with refusals_recorded(actor, Act("token.revoke", f"API token {token_id}", why)), writing() as session:
         name = session.scalar(select(ApiToken.name).where(ApiToken.id == token_id))
         if name is None:
             raise NotFound(f"There is no API token {token_id}.")

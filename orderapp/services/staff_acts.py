@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -19,8 +20,9 @@ from orderapp.services.audit import Act, Actor
 from orderapp.services.cancelling import turn_to_cancelled
 from orderapp.services.circumstances import Circumstances, circumstances_of
 from orderapp.services.compensation import lock_order
-from orderapp.services.database import writing
+from orderapp.services.database import reading, writing
 from orderapp.services.history import record_taken_away
+from orderapp.services.refused_acts import refusals_recorded
 from orderapp.services.risks import Objection, Risk, refuse, risk_of_requeueing
 from orderapp.services.selections import Selection, Verb, decided_alone, each
 from orderapp.services.staff_words import say, settle
@@ -94,14 +96,16 @@ def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Setti
 
     """
     why = audit.clean_reason(reason)
-    with writing() as session:
+    with reading() as session:
         order = session.get(Order, order_id)
-        if order is None:
-            raise NotFound(f"There is no order {order_id}.")
+    if order is None:
+        raise NotFound(f"There is no order {order_id}.")
+    about = Act("order.cancel", f"order {order.number}", why, order_id)
+    with refusals_recorded(actor, about), writing() as session:
         if not turn_to_cancelled(session, order_id, settings):
             raise WrongState("The order is being cancelled already. Nothing was changed.")
         details = {"before": OrderState.CONFIRMED.value, "after": OrderState.COMPENSATING.value}
-        audit.write(session, actor, Act("order.cancel", f"order {order.number}", why, order_id, details))
+        audit.write(session, actor, replace(about, details=details))
     log.info("order.cancelled", order=order.number, by=actor.staff_id)
 
 

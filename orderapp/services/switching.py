@@ -12,6 +12,7 @@ from orderapp.models import Circuit, CircuitState, SwitchMode, SystemSwitch, db_
 from orderapp.services import audit, circuits
 from orderapp.services.audit import Act, Actor
 from orderapp.services.database import writing
+from orderapp.services.refused_acts import refusals_recorded
 from orderapp.services.upserts import upsert
 
 log = structlog.get_logger()
@@ -34,7 +35,7 @@ def switch_system(name: str, mode: SwitchMode, actor: Actor, reason: str, settin
     why = audit.clean_reason(reason)
     if name not in settings.systems:
         raise NotFound("There is no such system.")
-    with writing() as session:
+    with refusals_recorded(actor, Act("system.switch", f"system {name}", why)), writing() as session:
         known = session.scalar(select(SystemSwitch.mode).where(SystemSwitch.system == name).with_for_update())
         before = SwitchMode(known or SwitchMode.ON.value)
         circuit = session.scalar(select(Circuit.state).where(Circuit.system == name)) or CircuitState.CLOSED.value

@@ -215,7 +215,7 @@ def test_an_admin_disables_staff_and_revokes_tokens_and_it_is_recorded(address_o
     browser.post("/admin/staff/1/disable", reason="left us")
     browser.post("/admin/tokens/1/revoke", reason="till was stolen")
     for act, reason in (("staff.role", "promoted"), ("staff.disable", "left us"), ("token.revoke", "till was stolen")):
-        (entry,) = rows.audit(act)
+        (entry,) = [entry for entry in rows.audit(act) if not entry.refused]
         assert (entry.actor, entry.reason) == ("admin@example.com", reason)
     assert rows.read(ApiToken, 1).revoked_at is not None
     browser.post("/admin/tokens/1/revoke", reason="again")
@@ -232,7 +232,7 @@ def test_a_disabled_account_is_enabled_again_as_it_was(app, rows, logged_in):
     browser.post("/admin/staff/1/enable", reason="back again")
     account = rows.read(Staff, 1)
     assert (account.disabled_at, account.role) == (None, "viewer")
-    (entry,) = rows.audit("staff.enable")
+    (entry,) = [entry for entry in rows.audit("staff.enable") if not entry.refused]
     assert (entry.actor, entry.reason) == ("admin@example.com", "back again")
     assert Browser(app).log_in("viewer@example.com").status_code == 303
     browser.post("/admin/staff/1/enable", reason="once more")

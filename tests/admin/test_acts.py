@@ -8,13 +8,14 @@ from sqlalchemy import select
 
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.errors import InvalidRequest
-from orderapp.models import AuditEntry, Circuit, Order, Role, SystemSwitch, Task, db_now, seconds_until
+from orderapp.models import Circuit, Order, Role, SystemSwitch, Task, db_now, seconds_until
 from orderapp.services import staff_acts
 from orderapp.services.audit import COMMAND_LINE, Actor
 from orderapp.services.compensation import close_if_complete
 from orderapp.services.database import reading, writing
 from orderapp.services.overview import look
 from orderapp.services.selections import MAX_SELECTION
+from tests.admin.conftest import apart_from_refusals
 
 ADMIN = Actor(3, "admin@example.com")
 
@@ -69,7 +70,7 @@ def test_what_makes_no_sense_isnt_requeued(rows, logged_in, everything, state, k
     browser = logged_in(Role.OPERATOR)
     before = everything()
     browser.post("/admin/tasks/requeue", task=task_id, reason="again", back="/admin/tasks/")
-    assert everything() == before
+    assert apart_from_refusals(everything()) == apart_from_refusals(before)
     assert f"Task {task_id} can&#39;t be requeued: {why}" in browser.get("/admin/tasks/").text
 
 
@@ -91,7 +92,7 @@ def test_what_is_over_isnt_cancelled(rows, logged_in, everything, state):
     browser = logged_in(Role.OPERATOR)
     before = everything()
     browser.post("/admin/tasks/cancel", task=task_id, reason="never mind")
-    assert everything() == before
+    assert apart_from_refusals(everything()) == apart_from_refusals(before)
 
 
 def test_giving_up_a_compensation_closes_the_task_and_not_the_debt(rows, settings, logged_in):
@@ -305,7 +306,7 @@ def test_a_confirmed_order_is_cancelled_with_its_reason(rows, logged_in):
     assert "the customer called" in page
     browser.post(f"{path}/cancel", reason="twice")
     assert "being cancelled already" in browser.get(path).text
-    assert len(rows.audit("order.cancel")) == 1
+    assert [bool(entry.refused) for entry in rows.audit("order.cancel")] == [False, True]
 
 
 @pytest.mark.parametrize("state", [OrderState.PLACING, OrderState.FAILED])
@@ -314,7 +315,7 @@ def test_an_order_that_isnt_confirmed_cant_be_cancelled(rows, logged_in, everyth
     browser = logged_in(Role.OPERATOR)
     before = everything()
     browser.post(f"/admin/orders/{number}/cancel", reason="please")
-    assert everything() == before
+    assert apart_from_refusals(everything()) == apart_from_refusals(before)
     assert "only a confirmed order can be cancelled" in browser.get("/admin/").text
 
 
@@ -326,14 +327,14 @@ def test_a_system_is_paused_and_resumed_with_reasons(rows, logged_in):
         assert (switch.mode, switch.reason) == (mode, reason)
         if mode != "on":
             assert reason in browser.get("/admin/").text
-    assert [json.loads(entry.details)["before"] for entry in rows.audit("system.switch")] == [
+    assert [json.loads(entry.details)["before"] for entry in rows.audit("system.switch") if not entry.refused] == [
         "on",
         "paused",
         "compensate_only",
     ]
     browser.post("/admin/systems/coupon/switch", mode="on", reason="once more")
     assert "in this mode already" in browser.get("/admin/").text
-    assert len(rows.audit("system.switch")) == 3
+    assert len([entry for entry in rows.audit("system.switch") if not entry.refused]) == 3
 
 
 @pytest.mark.parametrize(("path", "mode", "status"), [("nonesuch", "paused", 404), ("coupon", "off", 400)])
@@ -342,14 +343,6 @@ def test_unknown_systems_and_modes_are_refused(logged_in, everything, path, mode
     before = everything()
     assert browser.post(f"/admin/systems/{path}/switch", mode=mode, reason="try").status_code == status
     assert everything() == before
-
-
-def test_an_act_that_fails_leaves_no_record(rows, settings):
-    task_id = rows.task(TaskState.DONE)
-    staff_acts.requeue([task_id], ADMIN, "again", settings)
-    assert rows.audit("task.requeue") == []
-    with reading() as session:
-        assert not session.scalars(select(AuditEntry).where(AuditEntry.act.like("task%"))).all()
 
 
 def test_a_failing_system_is_shown_with_its_reason_and_used_again_by_hand(rows, logged_in):

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from orderapp.domain.states import DriftState, OrderState, TaskKind, TaskState
 from orderapp.models import Drift, Placement, Reconciliation, Role, Task, db_now
 from orderapp.services.database import reading, writing
+from tests.admin.conftest import apart_from_refusals
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_an_operator_has_a_drift_repaired_once(rows, drift, logged_in):
     assert (drift_now.state, task.kind, task.state, task.key) == ("repairing", "settle", "waiting", row.key)
     repair(browser, drift_id, back=back)
     assert "its repair is under way. Nothing was changed." in browser.get(back).text
-    [entry] = rows.audit("drift.repair")
+    [entry] = [entry for entry in rows.audit("drift.repair") if not entry.refused]
     assert (entry.actor, entry.subject, entry.reason) == (
         "operator@example.com",
         f"drift {drift_id}",
@@ -127,7 +128,7 @@ def test_a_drift_whose_order_was_cancelled_meanwhile_is_refused(rows, drift, log
     before = everything()
     fields = {"csrf_token": token, "drift": drift_id, "reason": "why", "back": "/admin/drifts/"}
     assert browser.send("/admin/drifts/repair", fields).status_code == 303
-    assert everything() == before
+    assert apart_from_refusals(everything()) == apart_from_refusals(before)
     assert "its order has gone on since it was found" in browser.get("/admin/drifts/").text
 
 

@@ -31,8 +31,9 @@ def drifts(**wanted: str) -> list[Drift]:
 
 
 def acts() -> list[str]:
+    """Return what staff did, apart from what was refused."""
     with reading() as session:
-        return list(session.scalars(select(AuditEntry.act).order_by(AuditEntry.id)))
+        return list(session.scalars(select(AuditEntry.act).where(AuditEntry.refused.is_(None)).order_by(AuditEntry.id)))
 
 
 def repair_drift(drift_id: int, actor: Actor, reason: str, settings: Settings) -> None:
