@@ -1,6 +1,7 @@
 """Staff's word on effects in the back office: what they are told before, what the books show after."""
 
 import json
+import re
 
 import pytest
 
@@ -30,7 +31,10 @@ def doubtful(rows):
 
 def mark(browser, word, *task_ids, reason="they looked for us"):
     back = f"/admin/tasks/{task_ids[0]}"
-    return browser.post("/admin/tasks/mark", task=list(task_ids), word=word, reason=reason, back=back)
+    page = browser.get(f"/admin/tasks/{task_ids[0]}").text if len(task_ids) == 1 else ""
+    shown = re.search(r'id="mark".*?name="despite" value="([a-z-]+)".*?reason-mark', page, re.DOTALL)
+    more = {"despite": shown[1]} if shown else {}
+    return browser.post("/admin/tasks/mark", task=list(task_ids), word=word, reason=reason, back=back, **more)
 
 
 @pytest.mark.parametrize(

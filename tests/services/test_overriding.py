@@ -30,7 +30,10 @@ UNKNOWN = answers(Outcome.UNKNOWN, "timeout")
 
 def say(shop: Shop, word: Word, *task_ids: int, reason: str = "they looked for us") -> list[str]:
     """Give staff's word; return what became of each task."""
-    return [item.text for item in mark(task_ids, word, ADA, reason, shop.settings).items]
+    items = mark(task_ids, word, ADA, reason, shop.settings).items
+    if len(items) == 1 and items[0].risk:
+        items = mark(task_ids, word, ADA, reason, shop.settings, items[0].risk).items
+    return [item.text for item in items]
 
 
 def words(unproven: bool = False) -> list[Override]:

@@ -10,6 +10,7 @@ from orderapp.models import Word
 from orderapp.services import staff_acts
 from orderapp.services.cancelling import cancel_order
 from orderapp.services.overriding import mark
+from orderapp.services.risks import Risk
 from orderapp.services.running import run_task
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits
@@ -128,7 +129,7 @@ def test_requeueing_and_a_word_at_the_same_moment(shop: Shop, stock: Scripted) -
         task_id = held_stock(shop, stock)
         staff_acts.cancel([task_id], ADA, "nobody answers")
         return (
-            lambda: mark([task_id], Word.NOT_HAPPENED, ADA, "they looked", shop.settings),
+            lambda: mark([task_id], Word.NOT_HAPPENED, ADA, "they looked", shop.settings, Risk.ENDS_ORDER),
             lambda: staff_acts.requeue([task_id], ADA, "somebody answers", shop.settings),
         )
 

@@ -13,6 +13,7 @@ from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.database import reading, writing
 from orderapp.services.order_view import OrderView
 from orderapp.services.overriding import mark
+from orderapp.services.risks import Risk
 from tests.servers.loopback import poll_until
 from tests.services.listening import reconciled
 from tests.services.scripted import OneOfEach, answers, does_it_then
@@ -95,7 +96,7 @@ def test_a_word_on_a_compensation_is_proven_or_disproven(
 ) -> None:
     order = held(busy_shop, systems, in_place)
     [task] = busy_shop.tasks(kind="compensate", state="failed")
-    mark([task.id], Word.NOT_HAPPENED, COMMAND_LINE, "they said so", busy_shop.settings)
+    mark([task.id], Word.NOT_HAPPENED, COMMAND_LINE, "they said so", busy_shop.settings, Risk.ENDS_ORDER)
     assert busy_shop.view(order.id).state is OrderState.CANCELLED
     assert reconciled(busy_shop).kinds == ([("stock", "orphan effect")] if in_place else [])
     assert settled_by() == [settled]

@@ -10,6 +10,7 @@ from orderapp.domain.states import OrderState, TaskState
 from orderapp.services import staff_acts
 from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.recovering import repair
+from orderapp.services.risks import Risk
 from orderapp.services.running import run_task
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, answers, dies, does_it_then
@@ -107,7 +108,7 @@ def test_what_staff_took_from_a_worker_and_requeue_is_asked_for_first(shop2: Sho
     task = shop2.task(kind="settle")
     staff_acts.cancel([task.id], COMMAND_LINE, "its worker hangs")
     assert [(one.number, one.code) for one in shop2.attempts(task_id=task.id)] == [(1, "taken_away")]
-    staff_acts.requeue([task.id], COMMAND_LINE, "try it again", shop2.settings)
+    staff_acts.requeue([task.id], COMMAND_LINE, "try it again", shop2.settings, Risk.TWICE)
     # What the worker sent may still appear.
     assert [run(shop2), ledger.verbs()] == [TaskState.WAITING, ["act", "ask"]]
     ledger.in_place[task.key] += 1

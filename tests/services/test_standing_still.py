@@ -10,6 +10,7 @@ from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.claiming import claim
 from orderapp.services.overriding import mark
 from orderapp.services.recovering import repair
+from orderapp.services.risks import Risk
 from orderapp.services.running import make_run, record_runs, run_task
 from orderapp.systems.base import Part
 from tests.servers.loopback import poll_until
@@ -35,7 +36,7 @@ def test_what_staff_have_decided_meanwhile_is_not_done_once_more(empty_shop: Sho
     shop.let_task_leases_lapse()
     repair(shop.settings)
     assert shop.task(kind="notify").state == "failed"
-    mark([task_id], Word.NOT_HAPPENED, COMMAND_LINE, "not in the provider's log", shop.settings)
+    mark([task_id], Word.NOT_HAPPENED, COMMAND_LINE, "not in the provider's log", shop.settings, Risk.TWICE)
     assert run_task(task_id, shop.settings) == "done"
     record_runs([make_run(held, still)])
     assert (texts.verbs(), texts.held) == (["act"], 1)
