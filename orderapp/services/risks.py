@@ -56,7 +56,7 @@ def refuse(what: str, objection: Objection | None, despite: Risk | None) -> None
     if objection is None or (objection.risk is not None and objection.risk is despite):
         return
     if objection.risk is None:
-        raise WrongState(f"{what}: {objection.text}. Nothing was changed.")
+        raise WrongState(f"{what}: {objection.text}.")
     raise NeedsDecision(
         f"{what} without a decision on it alone: {objection.text}. Nothing was changed; its own page shows what is "
         "known, and what follows.",
