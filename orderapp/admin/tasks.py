@@ -136,7 +136,9 @@ class TasksView(Listing):
         with reading() as session:
             ids = session.scalars(failed.order_by(Task.id).limit(MAX_SELECTION)).all()
             of = capped(session, {"failed": failed})["failed"]
-        return self._show(bulk_act("requeue"), ids, of=of, back=url_for(".index_view", state="failed", **kept))
+        return self._show(
+            bulk_act("requeue"), ids, of=of, back=url_for(".index_view", state=TaskState.FAILED.value, **kept)
+        )
 
     @act_at("/requeue", Role.OPERATOR, "task.requeue")
     def requeue(self) -> ResponseReturnValue:

@@ -45,7 +45,7 @@ def words(unproven: bool = False) -> list[Override]:
 
 def audited(act: str) -> list[AuditEntry]:
     with reading() as session:
-        return list(session.scalars(select(AuditEntry).where(AuditEntry.act == act)))
+        return list(session.scalars(select(AuditEntry).where(AuditEntry.act == act, AuditEntry.refused.is_(None))))
 
 
 @pytest.fixture
