@@ -14,6 +14,7 @@ from orderapp.errors import WrongState
 from orderapp.models import Drift, Task, Word
 from orderapp.services.circumstances import Circumstances
 from orderapp.services.comparing import Repair
+from orderapp.services.key_ages import may_be_forgotten
 from orderapp.systems.base import System
 
 
@@ -87,7 +88,7 @@ def risk_of_marking(task: Task, word: Word, seen: Circumstances, system: System 
         text = f"if something is there after all, {title} keeps it"
         return Objection(text, Risk.TWICE if task.keep else Risk.ENDS_ORDER)
     idempotent = system is not None and system.guarantee is Guarantee.IDEMPOTENT
-    if system is not None and idempotent and not _key_is_dead(seen, system):
+    if system is not None and idempotent and not may_be_forgotten(system, seen.key_age_seconds):
         return None
     return Objection("it is done again without asking: if it did happen after all, it happens twice", Risk.TWICE)
 
@@ -99,9 +100,3 @@ def risk_of_repairing(drift: Drift, system: System | None) -> Objection | None:
     if drift.repair == Repair.DO.value and system is not None and system.guarantee is Guarantee.UNSAFE:
         return Objection(f"{system.title} would do it a second time if it did happen", Risk.TWICE)
     return None
-
-
-def _key_is_dead(seen: Circumstances, system: System) -> bool:
-    # As for the call itself: one that ends after the key has died may find it forgotten.
-    window_seconds = system.key_window_seconds
-    return window_seconds is not None and seen.key_age_seconds + system.call_seconds > window_seconds

@@ -95,6 +95,8 @@ def test_staff_who_say_that_it_did_not_happen_have_it_called_for_once_more(shop1
     for _ in range(2):
         shop1.make_due()
         shop1.work()
+        unseen = mark([shop1.task().id], Word.NOT_HAPPENED, COMMAND_LINE, "with others", shop1.settings)
+        assert [(item.done, item.risk) for item in unseen.items] == [(False, Risk.TWICE)]
         mark([shop1.task().id], Word.NOT_HAPPENED, COMMAND_LINE, "the bank never had it", shop1.settings, Risk.TWICE)
         shop1.work()
     # The second time in doubt the key is as old as it was, so they were asked again.
