@@ -10,13 +10,13 @@ from orderapp.domain.states import OrderState
 from orderapp.models import Word
 from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.overriding import mark
-from orderapp.services.repairing import repair_drift
 from orderapp.services.staff_acts import requeue
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits
 from tests.services.listening import reconciled
 from tests.services.scripted import Scripted, answers
 from tests.services.shop import Shop
+from tests.services.tampering import repair_drift
 
 
 @pytest.fixture(params=[Part.BLOCKING, Part.SETTLE])
