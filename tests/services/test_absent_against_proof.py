@@ -10,6 +10,7 @@ from orderapp.domain.states import OrderState
 from orderapp.models import Word
 from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.overriding import mark
+from orderapp.services.risks import Risk
 from orderapp.services.staff_acts import requeue
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits
@@ -67,7 +68,7 @@ def test_staff_may_say_that_it_is_no_longer_there(shop1: Shop, ledger: Scripted)
     ledger.findings.extend([Finding.ABSENT] * 3)
     shop1.work_until_quiet_but_for_staff()
     task = shop1.task(kind="compensate", state="failed")
-    mark([task.id], Word.NOT_HAPPENED, COMMAND_LINE, "they have lost it", shop1.settings)
+    mark([task.id], Word.NOT_HAPPENED, COMMAND_LINE, "they have lost it", shop1.settings, Risk.ENDS_ORDER)
     assert shop1.view(order.id).state is OrderState.CANCELLED
 
 
