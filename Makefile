@@ -10,7 +10,7 @@ CELERY := build/celery/.installed
 # Files of tests at a time: as many as a small machine has processors, since some tests measure time.
 TESTS_AT_A_TIME ?= 2
 
-.PHONY: help run test model mutations sweep bench growth overload memory history chaos drain services lint format docs
+.PHONY: help run test model mutations sweep mutants bench growth overload memory history chaos drain services lint format docs
 
 help: ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -29,6 +29,9 @@ sweep: $(DEVELOPMENT) ## Let orders die at every boundary they cross, each one (
 
 mutations: $(DEVELOPMENT) ## Make deliberate mistakes in a copy of the services, one at a time: each has to be caught; long
 	@.venv/bin/python -m tests.mutations
+
+mutants: $(DEVELOPMENT) ## Draw random mistakes and say which the nearest tests miss (SEED=7 NUMBER=200 make mutants); long
+	@.venv/bin/python -m tests.mutants $(or $(SEED),$(shell date +%s)) $(NUMBER)
 
 bench: $(RUNTIME) $(if $(BENCH_CELERY),$(CELERY)) ## Measure it beside a plain shop, eight minutes (BENCH_ORDERS=2000 BENCH_FORM=sqlite BENCH_CELERY=1)
 	@.venv/bin/python -m bench

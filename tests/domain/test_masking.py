@@ -159,3 +159,12 @@ def test_a_value_is_gone_wherever_it_stands(value: str, place: int) -> None:
     # Dots around it: none of them is part of a mask or of what is searched for, or goes on with its word.
     if not any(character in "0123456789 .()charactersmasked[]" for character in value):
         assert value not in mask("." * place + value + "." * 100, [value])
+
+
+@pytest.mark.parametrize("value", ["\\secretword", '"secretword', "\\\\secretword"])
+def test_a_value_is_hidden_from_the_first_character_of_its_escapes(value: str) -> None:
+    assert mask(json.dumps({"a": value}), [value]) == json.dumps({"a": MASK})
+
+
+def test_a_value_that_begins_within_what_looks_like_it_is_hidden() -> None:
+    assert mask("1" * 9 + "-7", ["1" * 8 + "-7"]) == f"1{MASK}"

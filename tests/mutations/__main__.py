@@ -18,11 +18,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutations import of_placements, of_tasks
+from tests.mutations import of_placements, of_survivors, of_tasks
 from tests.mutations.mutation import MODEL, Mutation
 
 TREE = Path(__file__).resolve().parents[2]
-ALL = (*of_placements.MUTATIONS, *of_tasks.MUTATIONS)
+ALL = (*of_placements.MUTATIONS, *of_tasks.MUTATIONS, *of_survivors.MUTATIONS)
 AT_ONCE = 2  # each is a process that keeps one core busy
 # What the product and the tests named here need of the tree.
 PARTS = ("orderapp", "tasks", "tests", "templates", "static", "migrations", "pyproject.toml", "wsgi.py")
@@ -47,7 +47,7 @@ def main(words: list[str]) -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         for number in range(AT_ONCE):
-            trees.put(_copy(Path(folder) / str(number)))
+            trees.put(copy_of_the_tree(Path(folder) / str(number)))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             verdicts = []
             for tried in as_completed([pool.submit(_try, one, trees) for one in chosen]):
@@ -61,7 +61,8 @@ def main(words: list[str]) -> int:
     return 1 if survivors else 0
 
 
-def _copy(to: Path) -> Path:
+def copy_of_the_tree(to: Path) -> Path:
+    """Copy what the tests need; return where it is."""
     to.mkdir()
     for part in PARTS:
         if (TREE / part).is_dir():
@@ -77,14 +78,15 @@ def _try(mutation: Mutation, trees: queue.Queue[Path]) -> Verdict:
     unchanged = path.read_text()
     try:
         path.write_text(mutation.applied_to(tree))
-        caught_by = _run(mutation, tree)
+        caught_by = run(mutation, tree)
     finally:
         path.write_text(unchanged)
         trees.put(tree)
     return Verdict(mutation, caught_by, time.monotonic() - started)
 
 
-def _run(mutation: Mutation, tree: Path) -> str:
+def run(mutation: Mutation, tree: Path) -> str:
+    """Run what catches a mutation in a tree where it is made; return what did, empty where nothing does."""
     options = ["-q", "-x", "--tb=line", "--show-capture=no", "-p", "no:cacheprovider"]
     # Where the first failure is, is all that counts: it isn't made small.
     environ = {**os.environ, "MODEL_EXAMPLES": EXAMPLES, "MODEL_RANDOM": "1", "MODEL_SHRINK": "0"}
