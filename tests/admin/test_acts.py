@@ -203,7 +203,8 @@ def test_it_is_decided_on_its_own_page_with_what_is_known(rows, logged_in, doubt
     browser.post("/admin/tasks/requeue", task=task_id, reason="they never got it", back=back, despite="twice")
     task = rows.read(Task, task_id)
     assert (task.state, task.last_code, task.last_message) == ("waiting", None, "requeued by operator@example.com")
-    [entry] = rows.audit("task.requeue")
+    unseen, entry = rows.audit("task.requeue")
+    assert "without a decision" in unseen.refused
     assert json.loads(entry.details)["despite"] == "twice"
     assert browser.post("/admin/tasks/requeue", task=task_id, reason="x", despite="whatever").status_code == 400
 
