@@ -77,7 +77,7 @@ def test_the_timer_takes_the_place_of_its_command_and_ends_with_a_signal(
     settings = {"PATH": os.environ["PATH"], **variables, **sandbox.environ(), "FLASK_APP": str(ROOT / "orderapp")}
     assert flask("db", "upgrade", more=settings, cwd=tmp_path).returncode == 0
     with sqlite3.connect(tmp_path / "orders.db") as database:
-        database.execute("INSERT INTO rate_counters VALUES ('old', '2000-01-01 00:00:00.000000', 1)")
+        database.execute("INSERT INTO rate_counters (bucket, window_ends_at, count) VALUES ('old', '2000-01-01', 1)")
     database.close()
     with subprocess.Popen([sys.executable, "-m", "flask", "timer"], env=settings, cwd=tmp_path) as timer:
         try:

@@ -74,20 +74,20 @@ def test_a_system_that_does_not_exist_is_named_with_those_that_do(run: Run) -> N
 def test_a_requeued_task_is_due_again_and_the_act_is_recorded(
     app: Flask, run: Run, place: Place, run_tasks: Callable[[], None], sandbox: RunningSandbox
 ) -> None:
-    sandbox.fault("settlement", "unauthorized")
+    sandbox.fault("email", "refuses")
     place("order-1")
     run_tasks()
     task_id = rows(run, "--state", "failed")[0][0]
     sandbox.clear_faults()
 
-    result = run("tasks", "requeue", task_id, "--reason", "settlement is well again")
+    result = run("tasks", "requeue", task_id, "--reason", "the mailbox is there again")
 
     assert (result.exit_code, result.stdout) == (0, f"Task {task_id} is requeued.\n")
     run_tasks()
     assert state_of(app, task_id) == "done"
     with app.app_context(), reading() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.act == "task.requeue")).one()
-    assert (entry.actor, entry.reason, entry.staff_id) == ("command line", "settlement is well again", None)
+    assert (entry.actor, entry.reason, entry.staff_id) == ("command line", "the mailbox is there again", None)
     assert json.loads(entry.details)["before"]["state"] == "failed"
 
 
@@ -125,7 +125,7 @@ def test_numbers_that_are_no_tasks_are_refused_with_one_line(run: Run) -> None:
 def test_a_marked_task_is_done_or_due_and_the_act_is_recorded(
     app: Flask, run: Run, place: Place, run_tasks: Callable[[], None], sandbox: RunningSandbox
 ) -> None:
-    sandbox.fault("settlement", "refuses")
+    sandbox.fault("email", "refuses")
     for number in (1, 2):
         place(f"order-{number}")
     run_tasks()
