@@ -1,13 +1,14 @@
-import pytest
-from flask import Flask
+from dataclasses import replace
 
+import pytest
+
+from orderapp import create_app
 from orderapp.web.order_reference import number_in, reference_of, retry_key
 
 
 @pytest.fixture(autouse=True)
-def application():
-    app = Flask("shop")
-    app.config["SECRET_KEY"] = "one"
+def application(tmp_path):
+    app = create_app({"DATABASE_URL": f"sqlite:///{tmp_path}/o.db", "SECRET_KEY": "0f" * 32})
     with app.app_context():
         yield app
 
@@ -38,7 +39,8 @@ def test_a_token_that_is_changed_cut_or_of_another_order_leads_nowhere():
 
 def test_another_installation_makes_other_references(application):
     reference = reference_of("7K3M9-QXZ2F")
-    application.config["SECRET_KEY"] = "two"
+    settings = application.extensions["orderapp.settings"]
+    application.extensions["orderapp.settings"] = replace(settings, secret_key="1e" * 32)
     assert number_in(reference) is None
 
 
