@@ -31,11 +31,8 @@ for (const form of document.querySelectorAll("form[data-basket]")) {
   form.addEventListener("input", () => {
     showTotal(form);
     // That nothing was chosen is over as soon as something is, whichever product it is.
-    if (basketTotal(form) === "–") return;
-    document.getElementById("field-lines-error")?.remove();
-    document.querySelector('.error-summary a[href="#field-lines"]')?.closest("li").remove();
-    document.getElementById("field-lines")?.removeAttribute("aria-invalid");
-    if (!document.querySelector(".error-summary li")) document.querySelector(".error-summary")?.remove();
+    const first = document.getElementById("field-lines");
+    if (first && basketTotal(form) !== "–") mend(first);
   });
   // The browser may have put earlier quantities back into the fields.
   addEventListener("pageshow", () => showTotal(form));

@@ -1,12 +1,22 @@
-// Follows an order while it changes: asks the server with growing pauses, never from a hidden tab, and stops at the end.
+// Follows an order: asks the server with growing pauses while it changes, seldom once it has ended, never from a hidden
+// tab. Times are told as the reader's clock shows them.
 "use strict";
 
 const FIRST_PAUSE = 1500; // milliseconds; most changes come within seconds
 const LONGEST_PAUSE = 30000; // an order that waits for another system may wait for long
+const SELDOM_PAUSE = 60000; // what has ended changes by a person's hand only: a minute later is soon enough
+const SELDOM_ASKS = 60; // for an hour; whoever comes back to the tab begins another
 const ANSWER_TIMEOUT = 10000;
 
-function clock(at) {
-  return new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "medium", hourCycle: "h23" }).format(at);
+// Written as the server writes UTC, with the name of the reader's own zone.
+function clock(at, day) {
+  const format = new Intl.DateTimeFormat("en-GB", { ...day, timeStyle: "long", hourCycle: "h23" });
+  return format.format(at);
+}
+
+for (const time of document.querySelectorAll("time[datetime]")) {
+  time.title = time.textContent;
+  time.textContent = clock(new Date(time.dateTime), { dateStyle: "medium" });
 }
 
 function follow(page) {
@@ -14,10 +24,10 @@ function follow(page) {
   const updated = page.querySelector("[data-updated]");
   const announcement = page.querySelector("[data-announcement]");
   let pause = FIRST_PAUSE;
+  let seldomLeft = SELDOM_ASKS;
   let timer = 0;
 
   const story = () => region.firstElementChild;
-  const isOver = () => story().dataset.changing !== "yes";
 
   function show(html) {
     const held = region.contains(document.activeElement);
@@ -27,6 +37,7 @@ function follow(page) {
     if (held) region.focus();
     if (story().dataset.told !== before) announcement.textContent = story().dataset.told;
     pause = FIRST_PAUSE;
+    seldomLeft = SELDOM_ASKS;
   }
 
   async function ask() {
@@ -45,16 +56,23 @@ function follow(page) {
 
   function plan() {
     clearTimeout(timer);
-    if (isOver() || document.hidden) return;
+    const { changing } = story().dataset;
+    if (changing === "no" || document.hidden) return;
+    if (changing === "seldom" && seldomLeft-- <= 0) {
+      updated.textContent += " This page looks no further by itself.";
+      return;
+    }
     // Spread out, so that many open pages don't ask at the same moment.
-    timer = setTimeout(ask, pause * (0.8 + 0.4 * Math.random()));
+    timer = setTimeout(ask, (changing === "seldom" ? SELDOM_PAUSE : pause) * (0.8 + 0.4 * Math.random()));
     pause = Math.min(pause * 1.5, LONGEST_PAUSE);
   }
 
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
-    // What is over may have been cancelled, or tried again in another tab: whoever comes back to the page sees it.
-    if (!document.hidden) ask();
+    if (document.hidden) return;
+    // What has ended may have been cancelled, or tried again in another tab: whoever comes back to the page sees it.
+    seldomLeft = SELDOM_ASKS;
+    ask();
   });
   updated.textContent = `Updated ${clock(new Date())}.`;
   plan();

@@ -47,13 +47,26 @@ document.addEventListener("submit", (event) => {
 // A page that comes back from the back/forward cache comes back with its button locked.
 addEventListener("pageshow", () => document.querySelectorAll("form[data-lock]").forEach(unlock));
 
+// A field's error is over: its message goes, with its line of the summary; with the last line the summary, and what the
+// title says of it.
+function mend(field) {
+  const message = `${field.id}-error`;
+  field.removeAttribute("aria-invalid");
+  const described = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && id !== message);
+  if (described.length) field.setAttribute("aria-describedby", described.join(" "));
+  else field.removeAttribute("aria-describedby");
+  document.getElementById(message)?.remove();
+  document.querySelector(`.error-summary a[href="#${field.id}"]`)?.closest("li").remove();
+  const summary = document.querySelector(".error-summary");
+  if (!summary || summary.querySelector("li")) return;
+  summary.remove();
+  document.title = document.title.replace(/^Error: /, "");
+}
+
 // An error goes away as soon as its field is changed to something that could be right; the server judges it.
 document.addEventListener("change", (event) => {
   const field = event.target;
-  if (!field.matches("[aria-invalid]") || !field.checkValidity()) return;
-  field.removeAttribute("aria-invalid");
-  const message = document.getElementById(`${field.id}-error`);
-  if (message) message.remove();
+  if (field.matches("[aria-invalid]") && field.checkValidity()) mend(field);
 });
 
 // The error summary is read first.

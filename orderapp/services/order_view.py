@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import and_, bindparam, or_, select
@@ -16,14 +15,14 @@ from orderapp.domain.orders import Customer, Discount, Line
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import NotFound
-from orderapp.models import Order, Placement, Step, Task, table_of
+from orderapp.models import Attempt, Order, Placement, Step, Task, table_of
 from orderapp.services.confirming import Confirmed
 from orderapp.services.database import reading
 from orderapp.services.documents import load_row_and_document
 from orderapp.services.placement import Held, Stopped
 
 # Built once, on the tables: each answer needs them.
-_PLACEMENTS, _STEPS, _TASKS = table_of(Placement).c, table_of(Step).c, table_of(Task).c
+_PLACEMENTS, _STEPS, _TASKS, _ATTEMPTS = (table_of(model).c for model in (Placement, Step, Task, Attempt))
 _PLACEMENT = select(
     _PLACEMENTS.id, _PLACEMENTS.failed_system, _PLACEMENTS.failed_outcome, _PLACEMENTS.failed_code
 ).where(_PLACEMENTS.order_id == bindparam("order"), _PLACEMENTS.number == bindparam("placement"))
@@ -34,8 +33,11 @@ _STEPS_OF = (
 )
 # What staff have put right is nothing of the customer's: a surplus taken back, a step's part done once more.
 _REPAIRS = or_(_TASKS.keep > 0, and_(_TASKS.kind == TaskKind.SETTLE.value, _TASKS.step_id.is_not(None)))
+# Of a task in staff's hands: what its last attempt came to. Any other task is tried further, or is over.
+_CAME_TO = select(_ATTEMPTS.outcome).where(_ATTEMPTS.task_id == _TASKS.id).order_by(_ATTEMPTS.number.desc()).limit(1)
+_REFUSED = and_(_TASKS.state == TaskState.FAILED.value, _CAME_TO.scalar_subquery() == Outcome.REFUSED.value)
 _TASKS_OF = (
-    select(_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts)
+    select(_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts, _REFUSED.label("refused"))
     .where(_TASKS.order_id == bindparam("order"), ~_REPAIRS)
     .order_by(_TASKS.id)
 )
@@ -52,13 +54,14 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """One task of the order."""
+    """One task of the order; `refused` if staff have it because the system said no."""
 
     id: int
     kind: TaskKind
     system: str
     state: TaskState
     attempts: int
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
         created_at=confirmed.created_at,
         updated_at=confirmed.updated_at,
         steps=tuple(StepView(step.system, StepState.DONE, "") for step in held.steps),
-        tasks=_task_views(confirmed.tasks),
+        tasks=tuple(_task_view(row) for row in confirmed.tasks),
         stopped=None,
     )
 
@@ -166,10 +169,10 @@ def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
         created_at=order.created_at,
         updated_at=order.updated_at,
         steps=tuple(StepView(row.system, StepState(row.state), row.code or "") for row in steps),
-        tasks=_task_views(tasks),
+        tasks=tuple(replace(_task_view(row), refused=bool(row.refused)) for row in tasks),
         stopped=stopped,
     )
 
 
-def _task_views(rows: Iterable[Any]) -> tuple[TaskView, ...]:
-    return tuple(TaskView(row.id, TaskKind(row.kind), row.system, TaskState(row.state), row.attempts) for row in rows)
+def _task_view(row: Any) -> TaskView:
+    return TaskView(row.id, TaskKind(row.kind), row.system, TaskState(row.state), row.attempts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, abort, make_response, redirect, render_template, request, url_for
@@ -15,7 +17,9 @@ from orderapp.services.order_view import OrderView
 from orderapp.services.shop_orders import find_shop_order
 from orderapp.web import drafts, retry_page
 from orderapp.web.blueprint import shop
-from orderapp.web.order_reference import is_retry_key, number_in, retry_key
+from orderapp.web.order_reference import number_in, retry_key, retry_key_of
+from orderapp.web.retry_refusals import refused
+from orderapp.web.without_a_code import refused_code, successor, without_a_code
 from orderapp.web.words import story_of
 
 
@@ -36,9 +40,9 @@ def status(reference: str) -> ResponseReturnValue:
 def retry(reference: str) -> ResponseReturnValue:
     """Place a failed order again, and lead to its page, which tells what came of it; or ask first (`retry_page`)."""
     found = _find(reference)
-    key = request.form.get("key", "")
     # Our own keys only, the one of an old tab as well; any other would be a retry that nobody's double press repeats.
-    if not is_retry_key(key, found.number, found.placements):
+    key = retry_key_of(request.form.get("key", ""), found.number, found.placements)
+    if key is None:
         abort(400)
     return retry_page.try_again(found, key)
 
@@ -47,7 +51,7 @@ def ask_again(error: CSRFError) -> ResponseReturnValue:
     """Ask for the button once more, on a page with a fresh token."""
     found = _find((request.view_args or {})["reference"])
     key = retry_key(found.number, found.placements)
-    return retry_page.refused(found, key, error, request.form.get("without", ""))
+    return refused(found, key, error, request.form.get("without", ""))
 
 
 @shop.get("/orders/<reference>/retry")
@@ -68,20 +72,22 @@ def _find(reference: str) -> OrderView:
 
 def _render(template: str, reference: str, **context: Any) -> Response:
     found = _find(reference)
-    refused_code = retry_page.refused_code(found)
     titles = {name: system.title for name, system in current_settings().systems.items()}
-    page = render_template(
-        template,
-        order=found,
-        story=story_of(found, titles),
-        reference=reference,
-        key=retry_key(found.number, found.placements),
-        offer=retry_page.without_a_code(found, refused_code) if refused_code else None,
-        successor=retry_page.successor(found),
+    code = refused_code(found)
+    shown = {
+        "story": story_of(found, titles),
+        "key": retry_key(found.number, found.placements),
+        "offer": without_a_code(found, code) if code else None,
+        "successor": successor(found),
         # Where codes were given and no discount is known yet, what is shown isn't the total.
-        expected_total=None if (found.coupon or found.benefit) and not found.discounts else found.total,
-        **context,
-    )
+        "expected_total": None if (found.coupon or found.benefit) and not found.discounts else found.total,
+    }
+    page = render_template(template, order=found, reference=reference, version=_version(shown), **shown, **context)
     response = make_response(page)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _version(shown: Mapping[str, object]) -> str:
+    """Return a short name for exactly what is shown: an open page is replaced only when it differs."""
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]

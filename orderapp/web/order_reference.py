@@ -27,33 +27,35 @@ def number_in(reference: str) -> str | None:
 
 
 def retry_key(order_number: str, placement_number: int) -> str:
-    """Return the idempotency key of the retry that would follow the given placement.
+    """Return the idempotency key of whatever takes the place of the given placement once it has failed.
 
-    The same for every tab, reload and double press, so they all mean one retry; not guessable, so nobody else can use
-    it up.
+    The same for every tab, reload and double press, and the same whether the order is tried again or ordered anew
+    without a code: of all of them the database takes one. Not guessable, so nobody else can use it up.
     """
-    return _retry_key(_secrets()[0], order_number, placement_number)
+    return retry_keys(order_number, placement_number)[0]
 
 
-def key_without(code_field: str, order_number: str, placement_number: int) -> str:
-    """Return the key of the new order that leaves out a code which the given placement failed by; as `retry_key`."""
-    said = token(_secrets()[0], "without", f"{order_number}:{placement_number}:{code_field}")
-    return f"without-{placement_number}-{said}"
+def retry_keys(order_number: str, placement_number: int) -> list[str]:
+    """Return that key, then those of the replaced secrets."""
+    subject = f"{order_number}:{placement_number}"
+    return [f"{_RETRY}{placement_number}-{token(secret, 'retry', subject)}" for secret in _secrets()]
 
 
-def is_retry_key(key: str, order_number: str, placements: int) -> bool:
-    """Return whether a key is that of a retry after one of the order's placements so far."""
-    numbers = range(1, placements + 1)
-    return key in {_retry_key(secret, order_number, number) for secret in _secrets() for number in numbers}
+def retry_key_of(key: str, order_number: str, placements: int) -> str | None:
+    """Return the key under which to do what a page asks for with this one; None for a key that no page has given out.
+
+    A key of an earlier placement stays what it is: its answer is known. One that an old secret has made is the present
+    placement's all the same, and two keys for one placement would be two orders.
+    """
+    if key in retry_keys(order_number, placements):
+        return retry_key(order_number, placements)
+    earlier = (one for number in range(1, placements) for one in retry_keys(order_number, number))
+    return key if key in earlier else None
 
 
 def names_retry(key: str) -> bool:
     """Return whether a key is that of some order's retry, or looks like it: forms have others."""
     return key.startswith(_RETRY)
-
-
-def _retry_key(secret: str, order_number: str, placement_number: int) -> str:
-    return f"{_RETRY}{placement_number}-{token(secret, 'retry', f'{order_number}:{placement_number}')}"
 
 
 def _secrets() -> tuple[str, ...]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.services.admission import PAUSED
-from orderapp.services.order_view import OrderView
+from orderapp.services.order_view import OrderView, TaskView
 
 # Tone, title, paragraphs.
 PLACING = ("info", "We are placing your order", "This usually takes a few seconds. There is no need to order again.")
 CONFIRMED = ("good", "Your order is confirmed", "We have all we need from you.")
+UNPAID = (
+    "warn",
+    "Your order is confirmed, but the payment was refused",
+    "Don't order again: we look into it and will be in touch with you. If you would rather not wait, write to us and "
+    "quote the order number below.",
+)
 FAILING = (
     "warn",
     "Your order could not be placed",
@@ -97,7 +102,9 @@ class Story:
         paragraphs: What was and wasn't done, what happens next, what to do.
         progress: The parts of the order and where each stands.
         moving: Whether the state may change by itself, so that the page should be refreshed.
-        changing: Whether anything on the page may still change.
+        changing: Whether something on the page is under way, so that news is likely.
+        is_last: Whether nothing on the page can change any more: what is confirmed may be cancelled, what has failed
+            may be tried again.
         can_retry: Whether the order can be placed again now.
 
     """
@@ -108,12 +115,8 @@ class Story:
     progress: tuple[Entry, ...]
     moving: bool
     changing: bool
+    is_last: bool
     can_retry: bool
-
-    @property
-    def version(self) -> str:
-        """A short name for exactly this content: the page is replaced only when it differs."""
-        return hashlib.sha256(repr(asdict(self)).encode()).hexdigest()[:16]
 
 
 def story_of(order: OrderView, titles: Titles) -> Story:
@@ -128,6 +131,7 @@ def story_of(order: OrderView, titles: Titles) -> Story:
         progress=progress,
         moving=moving,
         changing=moving or any(entry.state == "running" for entry in progress),
+        is_last=order.state is OrderState.CANCELLED,
         can_retry=order.state is OrderState.FAILED,
     )
 
@@ -137,7 +141,8 @@ def _headline(order: OrderView, titles: Titles) -> tuple[str, ...]:
     if order.state is OrderState.COMPENSATING and order.ends_as is OrderState.CANCELLED:
         return CANCELLING
     later = order.state is OrderState.FAILED and _is_paused(order)
-    tone, title, *paragraphs = FAILED_FOR_NOW if later else HEADLINES[order.state]
+    unpaid = order.state is OrderState.CONFIRMED and any(task.refused for task in _payments(order))
+    tone, title, *paragraphs = FAILED_FOR_NOW if later else UNPAID if unpaid else HEADLINES[order.state]
     messages = _messages(order)
     return (tone, title, _reason(order, titles), *paragraphs, MESSAGES[messages][0] if messages else "")
 
@@ -191,7 +196,7 @@ def _step(title: str, state: StepState, order_state: OrderState, running_is_take
 
 def _later(order: OrderView) -> Iterator[Entry]:
     """Tell of the payment and the messages, once there are such tasks."""
-    payments = [task.state for task in order.tasks if task.kind is TaskKind.SETTLE]
+    payments = _payments(order)
     if payments:
         yield from _payment(payments, order.state)
     messages = _messages(order)
@@ -200,7 +205,12 @@ def _later(order: OrderView) -> Iterator[Entry]:
         yield Entry(state, "Confirmation message", note)
 
 
-def _payment(states: list[TaskState], order_state: OrderState) -> Iterator[Entry]:
+def _payments(order: OrderView) -> list[TaskView]:
+    return [task for task in order.tasks if task.kind is TaskKind.SETTLE]
+
+
+def _payment(payments: Sequence[TaskView], order_state: OrderState) -> Iterator[Entry]:
+    states = [task.state for task in payments]
     if order_state is OrderState.COMPENSATING:
         yield Entry("undoing", "Payment", "Being returned")
     elif order_state is OrderState.CANCELLED:
@@ -208,6 +218,8 @@ def _payment(states: list[TaskState], order_state: OrderState) -> Iterator[Entry
     elif order_state is OrderState.CONFIRMED:
         if all(state is TaskState.DONE for state in states):
             yield Entry("done", "Payment", "Taken")
+        elif any(task.refused for task in payments):
+            yield Entry("failed", "Payment", "Refused; we will be in touch with you about it")
         elif TaskState.FAILED in states:
             yield Entry("waiting", "Payment", "Takes longer than usual; we look after it, you need do nothing")
         elif {TaskState.WAITING, TaskState.RUNNING} & set(states):

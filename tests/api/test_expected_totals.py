@@ -117,7 +117,24 @@ def test_a_retry_s_body_is_json_or_nothing(client: ApiClient, failed: dict[str, 
     assert_problem(client.post(retry), 422, "out_of_stock")
 
 
-def test_the_other_order_is_shown_to_the_client_that_placed_it_only(client: ApiClient, other_client: ApiClient) -> None:
-    """The same cart of another client is no duplicate, so nobody is shown an order of somebody else's."""
-    assert client.place().status_code == 201
-    assert other_client.place().status_code == 201
+@pytest.mark.parametrize("how", ["place", "retry"])
+def test_the_other_order_is_shown_to_the_client_that_placed_it_only(
+    client: ApiClient, other_client: ApiClient, sandbox: RunningSandbox, how: str
+) -> None:
+    """The same customer's same cart, ordered by two clients: each is told of its own order, and of no other."""
+    if how == "retry":
+        failed = client.place(sku="SCALE-01", quantity=1).json["order"]["id"]
+        sandbox.set("stock", "SCALE-01", 5)
+
+    cart: dict[str, Any] = {"sku": "SCALE-01", "quantity": 1} if how == "retry" else {}
+    theirs = other_client.place(**cart)
+    assert theirs.status_code == 201
+    ours = client.place(**cart)  # of the other's order it is no duplicate
+    assert ours.status_code == 201
+    for api, own, other in ((client, ours, theirs), (other_client, theirs, ours)):
+        again = api.post(f"/orders/{failed}/retry") if how == "retry" and api is client else api.place(**cart)
+        problem = assert_problem(again, 409, "probable_duplicate")
+        assert problem["order"] == own.json["order"]
+        assert other.json["order"]["id"] not in again.text
+        assert other.json["order"]["number"] not in again.text
+        assert api.get(f"/orders/{other.json['order']['id']}").status_code == 404

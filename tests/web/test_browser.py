@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, select, update
 from werkzeug.serving import make_server
 
 from orderapp.models import CartLock, Order, Product
+from orderapp.services.cancelling import cancel_order
 from orderapp.services.database import reading, writing
 
 PLACE = "[data-guard-button]"
@@ -117,6 +118,9 @@ def test_mistakes_are_read_first_and_lead_to_their_fields(page, shop_url):
     page.get_by_label("E-mail address").fill("ada@example.com")
     page.keyboard.press("Tab")
     expect(page.locator(".field-error")).to_have_count(0)
+    expect(page.locator(".error-summary")).to_have_count(0)
+    expect(page).to_have_title(re.compile("^Place an order"))
+    expect(page.get_by_label("E-mail address")).to_have_accessible_description("We send the confirmation there.")
     page.locator(PLACE).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
 
@@ -173,16 +177,75 @@ def requests_of(page: Page) -> list[str]:
 
 
 @pytest.mark.usefixtures("failing_order")
-def test_the_page_follows_the_order_to_its_end_and_then_asks_no_more(page, run_tasks):
+def test_the_page_follows_the_order_to_its_end_then_asks_seldom_and_after_an_hour_no_more(page, run_tasks):
     run_tasks()
     page.clock.fast_forward("01:00")
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
     expect(page.locator("[data-updated]")).to_have_text(re.compile(r"Updated \d\d:\d\d:\d\d"))
+    for _ in range(60):
+        with page.expect_response("**/status"):
+            page.clock.fast_forward("02:00")
+        page.wait_for_function("document.querySelector('[data-updated]').textContent.startsWith('Updated')")
+    expect(page.locator("[data-updated]")).to_contain_text("looks no further by itself")
     sent = requests_of(page)
     page.clock.fast_forward("10:00")
     # The browser fetches the page's own parts when it likes.
     assert [url for url in sent if "/static/" not in url] == []
     page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+
+
+def test_a_visible_page_learns_that_staff_have_cancelled_its_order_and_then_asks_no_more(
+    app, page, shop_url, run_tasks
+):
+    page.clock.install()
+    fill(page, shop_url)
+    page.locator(PLACE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+    run_tasks()
+    page.clock.fast_forward("01:00")
+    expect(page.get_by_text("A confirmation was sent")).to_be_visible()
+    with reading() as session:
+        order_id = session.scalar(select(Order.id))
+    cancel_order(order_id, app.extensions["orderapp.settings"])
+    run_tasks()
+    page.clock.fast_forward("02:00")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is cancelled")
+    expect(page.locator("[data-announcement]")).to_contain_text("Your order is cancelled")
+    sent = requests_of(page)
+    page.clock.fast_forward("10:00")
+    assert [url for url in sent if "/static/" not in url] == []
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_times_are_the_reader_s_own_with_script_and_utc_is_said_without(browser: Browser, shop_url, script):
+    context = browser.new_context(java_script_enabled=script, timezone_id="Asia/Tokyo")
+    page = context.new_page()
+    fill(page, shop_url)
+    page.locator(PLACE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+    told = [page.locator("[data-updated]"), page.locator("dd time")]
+    for text in told:
+        expect(text).to_contain_text("GMT+9" if script else "UTC")
+    context.close()
+
+
+def test_enter_on_a_small_screen_shows_that_the_order_is_on_its_way(page, shop_url, sandbox):
+    page.set_viewport_size({"width": 375, "height": 667})
+    fill(page, shop_url)
+    sandbox.fault("inventory", "slow", seconds=0.5)
+    seen = page.evaluate(
+        """() => {
+          const field = document.getElementById("field-name");
+          field.focus();
+          field.form.requestSubmit();
+          const status = document.querySelector("[data-guard-status]");
+          const { top, bottom, width } = status.getBoundingClientRect();
+          const above = document.elementFromPoint(width / 2, (top + bottom) / 2);
+          return [status.textContent, top >= 0 && bottom <= innerHeight && width > 100, above === status];
+        }"""
+    )
+    assert seen == ["Placing your order…", True, True]
     expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
 
 

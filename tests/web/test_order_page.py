@@ -95,14 +95,17 @@ def test_a_cancelled_order_is_told_as_such(app, client, new_form, run_tasks):
     assert "anything that was paid is returned" in page.text
 
 
-def test_when_all_is_done_the_page_stops_changing(client, new_form, run_tasks):
+def test_when_all_is_done_the_page_asks_seldom_and_when_it_is_cancelled_no_more(app, client, new_form, run_tasks):
     location = place(client, new_form(phone="+49 30 901820")).location
     assert 'data-changing="yes"' in client.get(f"{location}/status").text
+    run_tasks()
+    assert 'data-changing="seldom"' in client.get(f"{location}/status").text
+    cancel_order(find_shop_order(number_of(location)).id, app.extensions["orderapp.settings"])
     run_tasks()
     assert 'data-changing="no"' in client.get(f"{location}/status").text
 
 
-def test_what_staff_gave_up_is_told_as_given_up_and_the_page_stops_asking(client, new_form, run_tasks):
+def test_what_staff_gave_up_is_told_as_given_up_and_the_page_asks_seldom(client, new_form, run_tasks):
     location = place(client, new_form(phone="+49 30 901820")).location
     order = find_shop_order(number_of(location))
     given_up = staff_acts.cancel([task.id for task in order.tasks], COMMAND_LINE, "the customer was called")
@@ -113,7 +116,51 @@ def test_what_staff_gave_up_is_told_as_given_up_and_the_page_stops_asking(client
     assert "Wasn't sent; your order is safe all the same" in page
     assert "We couldn't send you a confirmation" in page
     assert not any(text in page for text in ("n its way", "In progress", "need do nothing"))
-    assert 'data-changing="no"' in page
+    assert 'data-changing="seldom"' in page
+
+
+@pytest.mark.parametrize("ends_refused", [0, 1])
+def test_a_refused_payment_is_told_as_such(client, new_form, run_tasks, sandbox, ends_refused):
+    sandbox.set("options", "settlement_limit_minor", 100_000 if ends_refused else 100)
+    sandbox.set("options", "settlement_ends_refused", ends_refused)
+    sandbox.set("options", "settlement_seconds", 0.2 * ends_refused)
+    location = place(client, new_form()).location
+    run_tasks()
+    page = client.get(location)
+    assert title_of(page) == "Your order is confirmed, but the payment was refused"
+    assert "Refused; we will be in touch with you about it" in page.text
+    assert "longer than usual" not in page.text
+    assert "need do nothing" not in page.text
+
+
+def test_a_payment_that_gets_no_answer_is_not_told_as_refused(client, new_form, run_tasks, sandbox):
+    location = place(client, new_form()).location
+    sandbox.fault("settlement", "error_before")
+    run_tasks()
+    page = client.get(location)
+    assert title_of(page) == "Your order is confirmed"
+    assert "Takes longer than usual" in page.text
+
+
+def version_of(page):
+    return re.search(r'data-version="(\w+)"', page.text)[1]
+
+
+def test_the_version_of_what_is_shown_is_the_same_until_something_else_is(client, new_form, run_tasks):
+    location = place(client, new_form({"SCALE-01": "1"}, coupon="WELCOME10")).location
+    run_tasks()
+    first = client.get(location)
+    assert version_of(first) == version_of(client.get(f"{location}/status"))
+    assert client.post(f"{location}/retry", data=hidden_fields(first)).status_code == 303
+    run_tasks()
+    again = client.get(location)
+    without = {"without": "coupon", "expected_total": "4500 EUR"}
+    assert title_of(again) == title_of(first)
+    assert version_of(again) != version_of(first)  # its button has another key
+    assert client.post(f"{location}/retry", data=hidden_fields(again) | without).status_code == 303
+    with_successor = client.get(f"{location}/status")
+    assert "You have ordered this anew since" in with_successor.text
+    assert version_of(with_successor) != version_of(again)
 
 
 def test_a_confirmation_is_on_its_way_until_it_was_sent(client, new_form, run_tasks):

@@ -13,7 +13,7 @@ from orderapp.domain.references import page_reference
 from orderapp.extensions import db
 from orderapp.models import Base
 from orderapp.services.products import import_products
-from orderapp.web.order_reference import is_retry_key, number_in, reference_of, retry_key
+from orderapp.web.order_reference import number_in, reference_of, retry_key, retry_key_of
 from tests.web.conftest import hidden_fields
 
 OLD, NEWER, NEWEST = "0f" * 32, "1e" * 32, "2d" * 32
@@ -46,8 +46,9 @@ def test_links_and_retries_of_an_old_key_live_and_new_ones_have_the_new_key(tmp_
             assert number_in(page_reference(key, "7K3M9-QXZ2F")) == "7K3M9-QXZ2F"
         assert number_in(page_reference("3c" * 32, "7K3M9-QXZ2F")) is None
         assert reference_of("7K3M9-QXZ2F") == page_reference(NEWEST, "7K3M9-QXZ2F")
-        assert is_retry_key(retry, "7K3M9-QXZ2F", 2)
-        assert not is_retry_key(retry, "7K3M9-QXZ2F", 1)
+        assert retry_key_of(retry, "7K3M9-QXZ2F", 2) == retry_key("7K3M9-QXZ2F", 2) != retry
+        assert retry_key_of(retry, "7K3M9-QXZ2F", 3) == retry
+        assert retry_key_of(retry, "7K3M9-QXZ2F", 1) is None
     with made(tmp_path, SECRET_KEY=NEWEST).app_context():
         assert number_in(page_reference(OLD, "7K3M9-QXZ2F")) is None
 

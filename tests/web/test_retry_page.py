@@ -1,7 +1,16 @@
 """Every refusal of a retry leads to a page that says what has changed and offers the next step."""
 
-import pytest
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import func, select, text, update
+
+from orderapp.domain.states import OrderState
+from orderapp.extensions import db
+from orderapp.models import Order, Product
+from orderapp.services.database import reading, writing
+from orderapp.services.shop_orders import find_shop_order
 from tests.web.conftest import hidden_fields
 from tests.web.test_order_page import number_of
 from tests.web.test_placing import orders, place, title_of
@@ -79,3 +88,92 @@ def test_a_stale_page_s_retry_is_asked_for_once_more(client, failed, sandbox):
 def test_the_address_of_a_retry_leads_to_its_order(client, failed):
     assert client.get(f"{failed}/retry").location == failed
     assert number_of(failed)
+
+
+def standing():
+    with reading() as session:
+        confirmed = select(func.count()).select_from(Order).where(Order.state == OrderState.CONFIRMED.value)
+        return session.scalar(confirmed)
+
+
+WITHOUT = {"without": "coupon", "expected_total": "4500 EUR"}
+
+
+def test_what_was_ordered_anew_is_not_tried_again_in_another_tab(client, failed, sandbox):
+    sandbox.set("stock", "SCALE-01", 5)
+    tab = client.get(failed)
+    anew = press(client, failed, tab, **WITHOUT).location
+    page = press(client, failed, tab)
+    assert page.status_code == 409
+    assert title_of(page) == "You have ordered this anew meanwhile"
+    assert f'href="{anew}"' in page.text
+    assert "<form" not in page.text
+    assert standing() == 1
+
+
+def test_what_was_tried_again_is_not_ordered_anew_in_another_tab(client, failed, sandbox):
+    tab = client.get(failed)
+    press(client, failed, tab)  # fails once more: nothing of it is left by the time of the other press
+    sandbox.set("stock", "SCALE-01", 5)
+    page = press(client, failed, tab, **WITHOUT)
+    assert (page.status_code, title_of(page)) == (409, "This order was tried again meanwhile")
+    assert f'href="{failed}"' in page.text
+    assert (standing(), find_shop_order(number_of(failed)).placements, orders()) == (0, 2, 1)
+
+
+def test_of_both_at_the_same_moment_one_is_placed(app, client, failed, sandbox):
+    sandbox.set("stock", "SCALE-01", 5)
+    together = threading.Barrier(2)
+
+    def tab(more):
+        browser = app.test_client()
+        fields = hidden_fields(browser.get(failed))
+        together.wait()
+        return browser.post(f"{failed}/retry", data=fields | more)
+
+    with ThreadPoolExecutor(2) as pool:
+        came = list(pool.map(tab, ({}, WITHOUT)))
+    assert {page.status_code for page in came} <= {303, 409}
+    assert any(page.status_code == 303 for page in came)
+    assert standing() == 1
+
+
+def test_what_can_t_be_ordered_together_any_more_is_told_and_the_order_can_be_changed(client, new_form, run_tasks):
+    location = place(client, new_form({"SCALE-01": "1", "TEA-GREEN": "1"})).location
+    run_tasks()
+    with writing() as session:
+        session.execute(update(Product).where(Product.sku == "TEA-GREEN").values(currency="USD"))
+    page = press(client, location)
+    assert page.status_code == 400
+    assert title_of(page) == "Something in your order can&#39;t be had any more"
+    assert "Nothing was ordered by this" in page.text
+    assert "<form" not in page.text
+    assert f'again={location.rpartition("/")[2]}"' in page.text
+    assert find_shop_order(number_of(location)).placements == 1
+
+
+def test_too_many_orders_are_told_with_how_long_to_wait_and_nothing_is_lost(client, new_form, failed, sandbox):
+    sandbox.set("stock", "SCALE-01", 50)
+    for number in range(10):
+        if place(client, new_form(name=f"Ada {number}", quantities={"TEA-GREEN": str(number + 1)})).status_code == 429:
+            break
+    else:
+        pytest.fail("No limit was reached.")
+    page = press(client, failed, **WITHOUT)
+    assert (page.status_code, title_of(page)) == (429, "Too many orders at once")
+    assert int(page.headers["Retry-After"]) > 0
+    assert hidden_fields(page)["without"] == "coupon"
+    assert "Nothing was ordered by this. Wait" in page.text
+
+
+def test_a_database_that_is_away_is_told_and_the_retry_goes_on_once_it_is_back(client, failed, sandbox):
+    sandbox.set("stock", "SCALE-01", 5)
+    tab = client.get(failed)
+    with db.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE steps RENAME TO steps_away"))
+    page = press(client, failed, tab)
+    with db.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE steps_away RENAME TO steps"))
+    assert page.status_code == 503
+    assert press(client, failed, tab).location == failed
+    assert title_of(client.get(failed)) == "Your order is confirmed"

@@ -1,5 +1,6 @@
 import datetime as dt
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -134,10 +135,18 @@ def test_an_order_without_messages_promises_none():
     assert "confirmation" not in " ".join(story_of(view(OrderState.CONFIRMED), TITLES).paragraphs)
 
 
-def test_the_version_changes_exactly_with_the_story():
-    placing, confirmed = view(OrderState.PLACING), view(OrderState.CONFIRMED)
-    assert story_of(placing, TITLES).version == story_of(view(OrderState.PLACING), TITLES).version
-    assert story_of(placing, TITLES).version != story_of(confirmed, TITLES).version
+def test_a_refused_payment_is_told_as_refused_and_not_as_late():
+    (payment,) = view(OrderState.CONFIRMED, tasks=[(TaskKind.SETTLE, TaskState.FAILED)]).tasks
+    story = story_of(replace(view(OrderState.CONFIRMED), tasks=(replace(payment, refused=True),)), TITLES)
+    assert "payment was refused" in story.title
+    assert "Don't order again" in story.paragraphs[0]
+    assert story.progress[-1].note.startswith("Refused")
+    assert not any("need do nothing" in entry.note for entry in story.progress)
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_what_can_still_change_is_looked_at_again(state):
+    assert story_of(view(state), TITLES).is_last is (state is OrderState.CANCELLED)
 
 
 @pytest.mark.parametrize("state", OrderState)
