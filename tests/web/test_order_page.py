@@ -3,11 +3,15 @@
 import re
 
 import pytest
+from sqlalchemy import update
 
-from orderapp.models import SwitchMode
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.models import SwitchMode, Task
 from orderapp.services import staff_acts
 from orderapp.services.audit import COMMAND_LINE
 from orderapp.services.cancelling import cancel_order
+from orderapp.services.database import writing
+from orderapp.services.running import run_task
 from orderapp.services.shop_orders import find_shop_order
 from orderapp.services.switching import switch_system
 from orderapp.web.order_reference import retry_key
@@ -119,11 +123,8 @@ def test_what_staff_gave_up_is_told_as_given_up_and_the_page_asks_seldom(client,
     assert 'data-changing="seldom"' in page
 
 
-@pytest.mark.parametrize("ends_refused", [0, 1])
-def test_a_refused_payment_is_told_as_such(client, new_form, run_tasks, sandbox, ends_refused):
-    sandbox.set("options", "settlement_limit_minor", 100_000 if ends_refused else 100)
-    sandbox.set("options", "settlement_ends_refused", ends_refused)
-    sandbox.set("options", "settlement_seconds", 0.2 * ends_refused)
+def test_a_refused_payment_is_told_as_such(client, new_form, run_tasks, sandbox):
+    sandbox.set("options", "settlement_limit_minor", 100)
     location = place(client, new_form()).location
     run_tasks()
     page = client.get(location)
@@ -133,10 +134,14 @@ def test_a_refused_payment_is_told_as_such(client, new_form, run_tasks, sandbox,
     assert "need do nothing" not in page.text
 
 
-def test_a_payment_that_gets_no_answer_is_not_told_as_refused(client, new_form, run_tasks, sandbox):
+def test_a_payment_that_got_no_answer_is_not_told_as_refused(app, client, new_form, sandbox):
     location = place(client, new_form()).location
     sandbox.fault("settlement", "error_before")
-    run_tasks()
+    payment = next(task for task in find_shop_order(number_of(location)).tasks if task.kind is TaskKind.SETTLE)
+    run_task(payment.id, app.extensions["orderapp.settings"])
+    with writing() as session:
+        in_staffs_hands = {"state": TaskState.FAILED.value, "due_at": None, "publish_at": None}
+        session.execute(update(Task).where(Task.id == payment.id).values(in_staffs_hands))
     page = client.get(location)
     assert title_of(page) == "Your order is confirmed"
     assert "Takes longer than usual" in page.text
