@@ -437,6 +437,9 @@ def upgrade() -> None:
         sa.Column("key_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cleared_claims", sa.Integer(), server_default="0", nullable=False),
         sa.Column("keep", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("pending_answers", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("repeats", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("repeated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name=op.f("ck_tasks_running_has_lease")),
@@ -504,6 +507,8 @@ def upgrade() -> None:
         sa.Column("worked", sa.Boolean(), nullable=True),
         sa.Column("message", sa.String(length=500), nullable=False),
         sa.Column("exchanges", sa.Text(), nullable=False),
+        sa.Column("repeats", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("repeated_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "outcome IN ('not_sent', 'done', 'refused', 'unknown')", name=op.f("ck_attempts_outcome_known")
         ),

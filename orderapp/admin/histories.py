@@ -11,7 +11,7 @@ from orderapp.admin.titles import system_title
 from orderapp.admin.words import act_in_words
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import PlacementState
-from orderapp.models import Attempt, AuditEntry, Placement
+from orderapp.models import Attempt, AuditEntry, Placement, Task
 from orderapp.services.order_file import OrderFile, TaskFile
 
 VERBS = {"act": "called", "ask": "asked", "undo": "asked to undo"}
@@ -51,6 +51,7 @@ class Entry:
 def history_of(file: OrderFile) -> list[Entry]:
     """Return all that happened to an order, newest first."""
     entries = [
+        *repeat_entries(file.tasks),
         *attempt_entries(file.attempts),
         *_placement_entries(file.placements),
         *(_audit_entry(entry) for entry in file.audit_entries),
@@ -60,21 +61,34 @@ def history_of(file: OrderFile) -> list[Entry]:
 
 
 def attempt_entries(attempts: Iterable[Attempt]) -> list[Entry]:
-    """Return attempts as entries, in their order."""
-    return [
-        Entry(
-            at=attempt.started_at,
-            mark=MARKS[attempt.outcome],
-            title=f"{system_title(attempt.system)} {VERBS.get(attempt.verb, attempt.verb)}",
-            note=f"task {attempt.task_id}, attempt {attempt.number}"
-            if attempt.task_id
-            else f"while the customer waited, call {attempt.number}",
-            attempt=attempt,
-            rank=(QUESTION if attempt.verb == "quote" else CALL, attempt.id),
-            exchanges=json.loads(attempt.exchanges),
-        )
-        for attempt in attempts
-    ]
+    """Return attempts as entries, in their order, newest first; each with the repeats that it ended after it."""
+    return [entry for attempt in attempts for entry in (_attempt_entry(attempt), *_repeats(attempt, attempt.task_id))]
+
+
+def repeat_entries(tasks: Iterable[Task]) -> list[Entry]:
+    """Return what tasks go on being told, each as one entry: no other answer has come since."""
+    return [entry for task in tasks for entry in _repeats(task, task.id)]
+
+
+def _attempt_entry(attempt: Attempt) -> Entry:
+    return Entry(
+        at=attempt.started_at,
+        mark=MARKS[attempt.outcome],
+        title=f"{system_title(attempt.system)} {VERBS.get(attempt.verb, attempt.verb)}",
+        note=f"task {attempt.task_id}, attempt {attempt.number}"
+        if attempt.task_id
+        else f"while the customer waited, call {attempt.number}",
+        attempt=attempt,
+        rank=(QUESTION if attempt.verb == "quote" else CALL, attempt.id),
+        exchanges=json.loads(attempt.exchanges),
+    )
+
+
+def _repeats(counted: Attempt | Task, task_id: int | None) -> Iterator[Entry]:
+    if counted.repeats and counted.repeated_at is not None:
+        times = "once more" if counted.repeats == 1 else f"{counted.repeats:,} more times"
+        title = f"{system_title(counted.system)} answered the same {times}"
+        yield Entry(counted.repeated_at, "waiting", title, f"task {task_id}, as in its attempt before", rank=(CALL, 0))
 
 
 def doubts_of(file: TaskFile) -> list[Entry]:
@@ -85,7 +99,7 @@ def doubts_of(file: TaskFile) -> list[Entry]:
         if attempt.number > file.task.cleared_claims
         and (attempt.outcome == Outcome.UNKNOWN.value or (attempt.verb, attempt.outcome) == ("act", Outcome.DONE.value))
     ]
-    return attempt_entries(doubtful[:SHOWN_DOUBTS])
+    return [_attempt_entry(attempt) for attempt in doubtful[:SHOWN_DOUBTS]]
 
 
 def _placement_entries(placements: Iterable[Placement]) -> Iterator[Entry]:

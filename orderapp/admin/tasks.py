@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from orderapp.admin import cells, selecting, who
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.guard import act_at, page_at
-from orderapp.admin.histories import attempt_entries, doubts_of
+from orderapp.admin.histories import attempt_entries, doubts_of, repeat_entries
 from orderapp.admin.holdup_words import why_it_waits
 from orderapp.admin.listing import Code, Listing, OneOf, OneSystem, choices
 from orderapp.admin.selecting import BulkAct
@@ -104,14 +104,15 @@ class TasksView(Listing):
         """Show one task with all its attempts."""
         if not set(request.args) <= {"before"}:
             abort(400)
-        file = find_task_file(task_id, self._key(request.args["before"]) if "before" in request.args else None)
+        before = self._key(request.args["before"]) if "before" in request.args else None
+        file = find_task_file(task_id, before)
         systems = current_settings().systems
         page: str = self.render(
             "office/task.html",
             file=file,
             task=file.task,
             title=(title := system_title(file.task.system)),
-            attempts=attempt_entries(file.attempts),
+            attempts=[*(repeat_entries([file.task]) if before is None else ()), *attempt_entries(file.attempts)],
             requeue_objection=staff_acts.objection_to_requeue(file.task, file.circumstances, systems),
             cancel_objection=staff_acts.objection_to_cancel(file.task),
             doubts=doubts_of(file),

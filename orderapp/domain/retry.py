@@ -11,9 +11,12 @@ from enum import StrEnum
 
 from orderapp.domain.outcome import Answer, Outcome
 
-# How long after "accepted, finishing later" to ask again when the system doesn't say: soon enough that a customer's
-# page shows it, seldom enough that an hour of waiting is under a thousand questions.
+# How long after "accepted, finishing later" to ask again: soon enough at first that a customer's page shows it. Half as
+# long again each time makes fifteen questions of the first hour; from an hour on nobody is kept waiting for it who
+# hasn't waited for hours already.
 PENDING_POLL_SECONDS = 3.0
+PENDING_GROWTH = 1.5
+LONGEST_PENDING_PAUSE_SECONDS = 3600.0
 # A system can't park a task for longer than this by Retry-After; a day is what people in charge can still notice.
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 # A task that met a system which refuses us altogether waits for its circuit; where that is switched off, once a minute
@@ -53,6 +56,18 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """What a task has used up: its attempts, this one included, of those allowed before staff take over.
+
+    `pending_answers` is how often "accepted, finishing later" was the answer before.
+    """
+
+    attempts: int
+    attempt_limit: int
+    pending_answers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What to do with the task now; `delay_seconds` counts for snooze and retry, `reason` is for staff."""
 
@@ -61,29 +76,19 @@ class Decision:
     reason: str = ""
 
 
-def decide(
-    answer: Answer,
-    attempts: int,
-    attempt_limit: int,
-    backoff: Backoff,
-    guarantee: Guarantee,
-    rng: random.Random,
-) -> Decision:
+def decide(answer: Answer, used: Used, backoff: Backoff, guarantee: Guarantee, rng: random.Random) -> Decision:
     """Decide about a task after an attempt.
 
     Args:
         answer: What the attempt came to.
-        attempts: Attempts used up, this one included.
-        attempt_limit: Attempts allowed before staff take over.
+        used: What the task has used up.
         backoff: The pace of this task's system.
         guarantee: What the system declares about repeats.
         rng: The source of jitter.
 
     """
     if answer.pending:
-        asked = answer.retry_after_seconds
-        delay = PENDING_POLL_SECONDS if asked is None else min(asked, MAX_RETRY_AFTER_SECONDS)
-        return Decision(Verdict.SNOOZE, delay, answer.message)
+        return Decision(Verdict.SNOOZE, _pending_seconds(answer, used.pending_answers, rng), answer.message)
     if answer.outcome is Outcome.DONE:
         return Decision(Verdict.DONE)
     reason = answer.message or answer.code
@@ -95,7 +100,21 @@ def decide(
         return Decision(Verdict.STAFF, reason=f"can't succeed as it is: {reason}")
     if answer.outcome is Outcome.UNKNOWN and guarantee is Guarantee.UNSAFE:
         return Decision(Verdict.STAFF, reason=f"may have happened, and repeating it could do it twice: {reason}")
-    if attempts >= attempt_limit:
-        return Decision(Verdict.STAFF, reason=f"{attempts} attempts used up; last: {reason}")
+    if used.attempts >= used.attempt_limit:
+        return Decision(Verdict.STAFF, reason=f"{used.attempts} attempts used up; last: {reason}")
     asked = min(answer.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
-    return Decision(Verdict.RETRY, max(asked, backoff.delay_seconds(attempts, rng)), reason)
+    return Decision(Verdict.RETRY, max(asked, backoff.delay_seconds(used.attempts, rng)), reason)
+
+
+def _pending_seconds(answer: Answer, pending_answers: int, rng: random.Random) -> float:
+    """Return how long to leave what was accepted alone: at least what the system asks for, and longer each time.
+
+    Its upper half is random: tasks that began to wait together don't go on asking together.
+    """
+    asked = min(answer.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
+    if answer.outcome is not Outcome.DONE and answer.retry_after_seconds is not None:
+        return asked  # a late window of ours: it ends by itself
+    # 1.5**40 is beyond the cap; the bound keeps the power small for tasks that wait for years.
+    grown = PENDING_POLL_SECONDS * PENDING_GROWTH ** min(pending_answers, 40)
+    longest = min(LONGEST_PENDING_PAUSE_SECONDS, grown)
+    return max(asked, rng.uniform(longest / 2, longest))

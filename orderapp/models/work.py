@@ -127,6 +127,11 @@ class Task(Base):
     cleared_claims: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     # For a compensation: how many effects under the key have to stay. 1 where only a surplus is taken back.
     keep: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    # Answers "accepted, finishing later" since it was made due by hand: the pause grows with them.
+    pending_answers: Mapped[int] = mapped_column(Integer, server_default="0")
+    # How often the newest attempt's answer came again, unchanged, without a row of its own, and when it last did.
+    repeats: Mapped[int] = mapped_column(Integer, server_default="0")
+    repeated_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
@@ -166,3 +171,7 @@ class Attempt(Base):
     message: Mapped[str] = mapped_column(String(500))
     # What was sent and answered, masked and bounded: JSON list of {"request", "response", "duration_ms"}.
     exchanges: Mapped[str] = mapped_column(Text)
+    # How often the answer of the task's attempt before this one had come again, unchanged, and when it last did: a run
+    # of equal answers has one row, and this one ends it.
+    repeats: Mapped[int] = mapped_column(Integer, server_default="0")
+    repeated_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)

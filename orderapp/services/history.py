@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Float, bindparam, insert, select, true
+from sqlalchemy import CTE, ColumnElement, Float, bindparam, insert, select, true, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Outcome
@@ -64,8 +64,34 @@ def recording_steps_of(order: CTE) -> CTE:
 
 
 def record_attempt(session: Session, task: Task, one: Try) -> None:
-    """Write a task's attempt under the number of its claim. Transaction: within the caller's."""
-    session.connection().execute(_INSERT_ATTEMPTS, task_attempt(task, one))
+    """Write a task's attempt under the number of its claim; it ends a run of equal answers.
+
+    Transaction: within the caller's.
+    """
+    row, connection = task_attempt(task, one), session.connection()
+    if task.repeats:
+        ending = update(Task).where(Task.id == task.id, Task.repeats == task.repeats)
+        # Whoever is second here has lost the task, and the count is written already.
+        if connection.execute(ending.values(repeats=0, repeated_at=None)).rowcount:
+            row |= {"repeats": task.repeats, "repeated_at": task.repeated_at}
+    connection.execute(_INSERT_ATTEMPTS, row)
+
+
+def says_the_same(session: Session, task: Task, one: Try) -> bool:
+    """Return whether a run came to the same as the newest attempt about its effect, and proves nothing new.
+
+    Transaction: within the caller's.
+    """
+    newest = session.execute(
+        select(Attempt.task_id, Attempt.number, Attempt.verb, Attempt.outcome, Attempt.code, Attempt.message)
+        .where(Attempt.order_id == task.order_id, Attempt.system == task.system)
+        .order_by(Attempt.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if newest is None or newest.task_id != task.id or newest.number <= task.cleared_claims:
+        return False
+    row = task_attempt(task, one)
+    return all(getattr(newest, name) == row[name] for name in ("verb", "outcome", "code", "message"))
 
 
 def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:

@@ -20,8 +20,8 @@ from orderapp.services.earlier_attempts import left_in_doubt
 from orderapp.services.holdups import Holdup, holdups
 from orderapp.services.order_view import OrderView, load_view
 
-# A settlement that stays pending is asked about every few seconds: a page shows this many attempts, the task's page
-# turns over to the older ones.
+# Tasks that were requeued for years have many: a page shows this many attempts, the task's page turns over to the older
+# ones.
 ATTEMPTS_PER_PAGE = 100
 AUDIT_ENTRIES_PER_PAGE = 100
 

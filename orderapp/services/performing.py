@@ -112,7 +112,7 @@ def _bar_key(claim: Claim, system: System) -> tuple[str, Answer]:
     if barred.outcome is not Outcome.DONE:
         return "undo", barred
     text = "its failure was stored under the key; the key is barred, and the next run uses a new one"
-    return "undo", replace(barred, code=KEY_BARRED, pending=True, message=text, retry_after_seconds=0.0)
+    return "undo", replace(barred, code=KEY_BARRED, pending=True, message=text)
 
 
 def _perform_with_dead_key(claim: Claim, system: System) -> tuple[str, Answer]:

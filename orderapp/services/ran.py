@@ -23,5 +23,6 @@ class Ran:
     @property
     def is_plainly_done(self) -> bool:
         """Whether the task is done and nothing else follows from it, as is usual."""
-        undoing = self.held.task.kind == TaskKind.COMPENSATE.value
-        return self.decision.verdict is Verdict.DONE and not undoing and not self.held.probing
+        task = self.held.task
+        done = self.decision.verdict is Verdict.DONE
+        return done and task.kind != TaskKind.COMPENSATE.value and not self.held.probing and not task.repeats

@@ -14,7 +14,7 @@ from sqlalchemy import delete, exists, select, update
 
 from orderapp.config import Settings
 from orderapp.domain.outcome import Answer, Outcome
-from orderapp.domain.retry import Verdict, decide
+from orderapp.domain.retry import Used, Verdict, decide
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import CartLock, RateCounter, Step, Submission, Task, db_now
 from orderapp.services.database import reading, writing
@@ -123,9 +123,8 @@ def _repair_task(task_id: int, settings: Settings) -> bool:
         if task is None:
             return False
         system = settings.systems[task.system]
-        decision = decide(
-            WORKER_DIED, task.attempts, task.attempt_limit, system.backoff, system.guarantee, random.Random()
-        )
+        used = Used(task.attempts, task.attempt_limit)
+        decision = decide(WORKER_DIED, used, system.backoff, system.guarantee, random.Random())
         lapsed = (Task.id == task_id, Task.fencing == task.fencing, Task.lease_until < db_now())
         later = decision.verdict is Verdict.RETRY
         undoing = task.kind == TaskKind.COMPENSATE.value

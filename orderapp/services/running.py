@@ -15,22 +15,22 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Float, Update, bindparam, select, update
+from sqlalchemy import Float, Integer, Update, and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
 from orderapp.domain.keys import next_key
-from orderapp.domain.outcome import Outcome
-from orderapp.domain.retry import Decision, Verdict, decide
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.retry import Used, Verdict, decide
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import DatabaseUnavailable
 from orderapp.models import Attempt, Override, Step, Task, db_now, table_of
 from orderapp.services.claiming import Claim, claim
 from orderapp.services.compensation import close_if_complete, lock_order, plan_surplus, reopen
 from orderapp.services.database import reading, statements_nest, writing
-from orderapp.services.earlier_attempts import Known, others_get_through
+from orderapp.services.earlier_attempts import others_get_through
 from orderapp.services.ending_at_once import end_at_once
-from orderapp.services.history import record_attempt, worker_name
+from orderapp.services.history import record_attempt, says_the_same, worker_name
 from orderapp.services.learning import learn_from_run
 from orderapp.services.pacing import in_turn
 from orderapp.services.performing import KEY_BARRED, perform
@@ -76,7 +76,8 @@ def make_run(held: Claim, settings: Settings) -> Ran:
     if answer.locked_out and others_get_through(task, verb, answer.code):
         answer = replace(answer, locked_out=False, message=f"{answer.message}; others of its calls get through")
     one = Try(verb, answer, started, time.monotonic())
-    decision = decide(answer, task.attempts, task.attempt_limit, system.backoff, system.guarantee, random.Random())
+    used = Used(task.attempts, task.attempt_limit, task.pending_answers)
+    decision = decide(answer, used, system.backoff, system.guarantee, random.Random())
     return Ran(held, system, one, decision)
 
 
@@ -109,14 +110,17 @@ def record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
 
 def _recorded(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
     """Return the tasks whose runs are recorded, of a record that may or may not have been committed."""
-    numbers = {run.held.task.id: run.held.task.claims for run in runs}
+    recorded: dict[int, TaskState | None] = {}
     with reading() as session:
-        rows = session.execute(
-            select(Attempt.task_id, Attempt.number, Task.state)
-            .join(Task, Task.id == Attempt.task_id)
-            .where(Attempt.task_id.in_(numbers), Attempt.worker == worker_name())
-        ).all()
-    return {row.task_id: TaskState(row.state) for row in rows if row.number == numbers[row.task_id]}
+        for task in (run.held.task for run in runs):
+            written = exists().where(
+                Attempt.task_id == Task.id, Attempt.number == task.claims, Attempt.worker == worker_name()
+            )
+            # An answer that only repeats has no row; but the task is still as it left our hands.
+            moved = and_(Task.fencing == task.fencing, Task.state != TaskState.RUNNING.value)
+            state = session.scalar(select(Task.state).where(Task.id == task.id, or_(written, moved)))
+            recorded |= {task.id: TaskState(state)} if state else {}
+    return recorded
 
 
 def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
@@ -133,7 +137,7 @@ def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
         if state is None:
             # One that raises is under its lease until the timer takes it up; the others are recorded.
             with skipping(Kind.TASK, task.id):
-                state = _record(run.held, run.one, run.decision, run.system)
+                state = _record(run)
         states[task.id] = state
         log.info(
             "task.run",
@@ -149,13 +153,16 @@ def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
     return states
 
 
-def _record(held: Claim, one: Try, decision: Decision, system: System) -> TaskState | None:
-    task = held.task
+def _record(run: Ran) -> TaskState | None:
+    task, one, system = run.held.task, run.one, run.system
     with writing() as session:
         if task.kind == TaskKind.COMPENSATE.value:
             lock_order(session, task.order_id)
-        record_attempt(session, task, one)
-        state = _move_task(session, task, held.known, one, decision, system)
+        # What was accepted before and still isn't finished: counted, for an hour of it is one thing to read about.
+        repeats = _still_pending(one.answer) and says_the_same(session, task, one)
+        state = _move_task(session, run, repeats=repeats)
+        if state is None or not repeats:
+            record_attempt(session, task, one)
         if state is None:
             _record_too_late(session, task, one, system)
             if one.verb == "act" and one.answer.outcome is Outcome.DONE:
@@ -171,47 +178,55 @@ def _record(held: Claim, one: Try, decision: Decision, system: System) -> TaskSt
             if task.step_id is not None:
                 move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
             close_if_complete(session, task.order_id, task.placement_id)
-        learn_from_run(session, system, one.answer, probing=held.probing)
+        learn_from_run(session, system, one.answer, probing=run.held.probing)
     return state
 
 
-def _move_task(
-    session: Session, task: Task, known: Known, one: Try, decision: Decision, system: System
-) -> TaskState | None:
+def _still_pending(answer: Answer) -> bool:
+    return answer.pending and answer.outcome is Outcome.DONE and answer.code != KEY_BARRED
+
+
+def _move_task(session: Session, run: Ran, *, repeats: bool) -> TaskState | None:
     """Move the task by the decision, if it is still ours; return its new state, or None."""
+    task, one = run.held.task, run.one
     state = {
         Verdict.DONE: TaskState.DONE,
         Verdict.STAFF: TaskState.FAILED,
         Verdict.SNOOZE: TaskState.WAITING,
         Verdict.RETRY: TaskState.WAITING,
-    }[decision.verdict]
+    }[run.decision.verdict]
     barred = one.answer.code == KEY_BARRED
     moving_on = _moving_on(
         state,
         in_doubt=one.verb == "act" and one.answer.outcome is Outcome.UNKNOWN,
-        snoozed=decision.verdict is Verdict.SNOOZE,
+        snoozed=run.decision.verdict is Verdict.SNOOZE,
+        repeats=repeats,
         new_key=barred,
-        unused=one.verb == "act" and one.answer.outcome is Outcome.NOT_SENT and not known.used_before,
+        unused=one.verb == "act" and one.answer.outcome is Outcome.NOT_SENT and not run.held.known.used_before,
     )
-    wanted = _ending(task, one, decision, system) | ({"next_key": next_key(task.key)} if barred else {})
+    wanted = _ending(run) | ({"next_key": next_key(task.key)} if barred else {})
     return state if session.connection().execute(moving_on, wanted).rowcount else None
 
 
-def _ending(task: Task, one: Try, decision: Decision, system: System) -> dict[str, Any]:
+def _ending(run: Ran) -> dict[str, Any]:
     """Return the parameters of `_moving_on`, but for a new key."""
+    task, answer = run.held.task, run.one.answer
     return {
         "our_task": task.id,
         "our_fencing": task.fencing,
         "our_claims": task.claims,
-        "new_code": one.answer.code[:64],
-        "new_message": decision.reason[:500],
-        "late_window_seconds": system.late_window_seconds,
-        "delay_seconds": decision.delay_seconds,
+        "new_code": answer.code[:64],
+        "new_message": run.decision.reason[:500],
+        "late_window_seconds": run.system.late_window_seconds,
+        "delay_seconds": run.decision.delay_seconds,
+        "pending": int(_still_pending(answer)),
     }
 
 
 @lru_cache(maxsize=32)  # every task ends here, in one of a few ways
-def _moving_on(state: TaskState, *, in_doubt: bool, snoozed: bool, new_key: bool, unused: bool) -> Update:
+def _moving_on(
+    state: TaskState, *, in_doubt: bool, snoozed: bool, repeats: bool, new_key: bool, unused: bool
+) -> Update:
     """Return the statement that ends a run, on condition that the task is still ours."""
     later = db_now(bindparam("delay_seconds", type_=Float)) if state is TaskState.WAITING else None
     values: dict[str, Any] = {
@@ -220,19 +235,23 @@ def _moving_on(state: TaskState, *, in_doubt: bool, snoozed: bool, new_key: bool
         "last_message": bindparam("new_message"),
         "due_at": later,
         "publish_at": later,
+        "pending_answers": _TASKS.pending_answers + bindparam("pending", type_=Integer),
     }
     if in_doubt:
         values["absent_from"] = db_now(bindparam("late_window_seconds", type_=Float))
     if state is TaskState.DONE:
         values["finished_at"] = db_now()
     if new_key:
-        # Committed before it is used, like every key.
+        # Committed before it is used, like every key; nothing is left to wait for.
         values |= {"key": bindparam("next_key"), "key_used_at": None, "cleared_claims": bindparam("our_claims")}
+        values |= {"due_at": db_now(), "publish_at": db_now()}
     if unused:
         values["key_used_at"] = None
     if snoozed:
         # A snooze gives its attempt back.
         values["attempts"] = _TASKS.attempts - 1
+    if repeats:
+        values |= {"repeats": _TASKS.repeats + 1, "repeated_at": db_now()}
     ours = (_TASKS.id == bindparam("our_task"), _TASKS.fencing == bindparam("our_fencing"))
     return moving(Task, state).where(*ours, _TASKS.state == TaskState.RUNNING.value).values(values)
 

@@ -148,6 +148,7 @@ def make_due(session: Session, task: Task, system: System, **values: Any) -> int
         "attempt_limit": Task.attempts + system.backoff.attempts,
         "due_at": db_now(),
         "publish_at": db_now(),
+        "pending_answers": 0,
         "finished_at": None,
         "fencing": Task.fencing + 1,
     }

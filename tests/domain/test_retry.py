@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import (
+    LONGEST_PENDING_PAUSE_SECONDS,
     MAX_RETRY_AFTER_SECONDS,
     PENDING_POLL_SECONDS,
     Backoff,
     Decision,
     Guarantee,
+    Used,
     Verdict,
     decide,
 )
@@ -26,9 +28,14 @@ DONE, REFUSED = Answer(Outcome.DONE), Answer(Outcome.REFUSED, "out_of_stock")
 
 
 def decided(
-    answer: Answer, attempts: int = 1, limit: int = 5, guarantee: Guarantee = Guarantee.IDEMPOTENT, seed: int = 1
+    answer: Answer,
+    attempts: int = 1,
+    limit: int = 5,
+    guarantee: Guarantee = Guarantee.IDEMPOTENT,
+    seed: int = 1,
+    pending_answers: int = 0,
 ) -> Decision:
-    return decide(answer, attempts, limit, BACKOFF, guarantee, random.Random(seed))
+    return decide(answer, Used(attempts, limit, pending_answers), BACKOFF, guarantee, random.Random(seed))
 
 
 @pytest.mark.parametrize("guarantee", Guarantee)
@@ -81,13 +88,38 @@ def test_staff_read_why_they_have_it(answer: Answer, attempts: int, guarantee: G
 
 @pytest.mark.parametrize(
     ("asked_seconds", "delay_seconds"),
-    [(None, PENDING_POLL_SECONDS), (0.5, 0.5), (600, 600), (10**12, MAX_RETRY_AFTER_SECONDS)],
+    [(600, 600), (10**12, MAX_RETRY_AFTER_SECONDS)],
 )
-def test_what_is_pending_is_asked_for_again_when_the_system_says_so(
-    asked_seconds: float | None, delay_seconds: float
-) -> None:
+def test_what_is_pending_is_asked_for_again_when_the_system_says_so(asked_seconds: float, delay_seconds: float) -> None:
     answer = replace(DONE, pending=True, retry_after_seconds=asked_seconds)
     assert decided(answer) == Decision(Verdict.SNOOZE, delay_seconds, answer.message)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**6), st.sampled_from([None, 0.0, 0.5]))
+def test_what_stays_pending_is_asked_for_less_and_less_often_whatever_the_system_asks_for(
+    seed: int, pending_answers: int, asked_seconds: float | None
+) -> None:
+    answer = replace(DONE, pending=True, retry_after_seconds=asked_seconds)
+    delay = decided(answer, seed=seed, pending_answers=pending_answers).delay_seconds
+    longest = min(LONGEST_PENDING_PAUSE_SECONDS, PENDING_POLL_SECONDS * 1.5 ** min(pending_answers, 40))
+    assert longest / 2 <= delay <= longest
+
+
+def test_an_hour_of_waiting_is_some_twenty_questions_and_a_day_some_forty_more() -> None:
+    def questions(within_seconds: float) -> int:
+        waited, asked = 0.0, 0
+        while waited < within_seconds:
+            waited += decided(replace(DONE, pending=True), seed=asked, pending_answers=asked).delay_seconds
+            asked += 1
+        return asked
+
+    assert 14 <= questions(3600) <= 20
+    assert 35 <= questions(86_400) <= 65
+
+
+def test_a_late_window_of_ours_is_waited_for_exactly_however_long_the_task_was_pending_before() -> None:
+    answer = replace(UNKNOWN, pending=True, retry_after_seconds=10.0)
+    assert decided(answer, pending_answers=30).delay_seconds == 10.0
 
 
 @given(st.integers(0, 10**9), st.integers(1, 4), st.floats(0, 10**15))

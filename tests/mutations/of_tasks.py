@@ -12,8 +12,11 @@ PERFORMING = f"{SERVICES}/performing.py"
 RUNNING = f"{SERVICES}/running.py"
 RECOVERING = f"{SERVICES}/recovering.py"
 STAFF = f"{SERVICES}/staff_acts.py"
+HISTORY = f"{SERVICES}/history.py"
+RAN = f"{SERVICES}/ran.py"
 # The model runs tasks one by one.
 TOGETHER = ("tests/services/test_running_together.py",)
+PENDING = ("tests/services/test_pending.py",)
 
 MUTATIONS = (
     Mutation(
@@ -114,7 +117,7 @@ MUTATIONS = (
     Mutation(
         "there is no end to attempts",
         "orderapp/domain/retry.py",
-        (("    if attempts >= attempt_limit:\n", "    if attempts >= attempt_limit + 1000:\n"),),
+        (("    if used.attempts >= used.attempt_limit:\n", "    if used.attempts >= used.attempt_limit + 1000:\n"),),
     ),
     Mutation(
         "who lost a task records its end",
@@ -291,5 +294,23 @@ MUTATIONS = (
         ),
         # The model moves the database's clock and the monotonic one; this mistake reads a third.
         tests=("tests/services/test_running.py",),
+    ),
+    Mutation(
+        "what staff have cleared counts as said already",
+        HISTORY,
+        ((" or newest.number <= task.cleared_claims", ""),),
+        tests=PENDING,
+    ),
+    Mutation(
+        "the end of a run of equal answers hasn't their number",
+        RAN,
+        ((" and not task.repeats", ""),),
+        tests=PENDING,
+    ),
+    Mutation(
+        "an equal answer is counted twice where the commit's answer was lost",
+        RUNNING,
+        (("or_(written, moved)", "written"),),
+        tests=PENDING,
     ),
 )
