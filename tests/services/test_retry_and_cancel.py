@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -109,6 +110,25 @@ class TestRetry:
         assert came.count(Result.CONFIRMED) == 1
         assert set(came) <= {Result.CONFIRMED, Result.REPLAYED, "in_progress"}
         assert (shop2.the_order().placements, stock.held) == (2, 1)
+
+    def test_of_a_retry_and_a_new_order_under_its_key_at_once_one_is_placed(
+        self, shop2: Shop, failed: Any, stock: Scripted
+    ) -> None:
+        """Two tabs: one tries the order again, the other orders anew with something left out."""
+        together, content = Barrier(2), shop2.content()
+
+        def press(again: bool) -> Any:
+            with shop2.app.app_context():
+                together.wait()
+                try:
+                    return (shop2.retry(failed.id, "its key") if again else shop2.submit("its key", content)).result
+                except (KeyReused, InProgress) as error:
+                    return error.code
+
+        with ThreadPoolExecutor(2) as pool:
+            came = list(pool.map(press, (True, False)))
+        assert sorted(came) == [Result.CONFIRMED, "idempotency_key_reused"]
+        assert stock.held == 1
 
     def test_a_retry_key_is_good_for_its_order_only(self, shop2: Shop, failed: Any, points: Scripted) -> None:
         points.acts.append(answers(Outcome.REFUSED, "no", repeatable=False))

@@ -339,6 +339,15 @@ def test_every_page_fits_and_can_be_read(page, shop_url, sandbox, scheme, width)
     place()
     expect(page.get_by_role("heading", level=1)).to_have_text("You have just ordered exactly this")
     looks_right()
+    fill(page, f"{shop_url}/?new=1", **{"Cast iron pot": "1"})
+    with writing() as session:
+        session.execute(update(Product).values(price_minor=Product.price_minor + 100))
+    place()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The price has changed")
+    looks_right()
+    name = page.locator("dt").first.bounding_box()
+    assert name is not None
+    assert name["height"] < 100  # its words stand beside the amounts, not one letter a line
 
 
 @pytest.mark.parametrize("script", [True, False])
