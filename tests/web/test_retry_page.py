@@ -66,6 +66,7 @@ def test_a_code_that_is_gone_is_left_out_with_one_press(client, failed, sandbox)
     old = client.get(failed)
     assert f'href="{answer.location}"' in old.text
     assert "Try again</button>" not in old.text
+    assert "try again now" not in old.text
 
 
 def test_where_a_code_was_refused_the_page_offers_to_leave_it_out_and_no_vain_retry(client, new_form):
