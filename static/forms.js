@@ -63,8 +63,9 @@ function mend(field) {
   document.title = document.title.replace(/^Error: /, "");
 }
 
-// An error goes away as soon as its field is changed to something that could be right; the server judges it.
-document.addEventListener("change", (event) => {
+// An error goes away as soon as something is typed that could be right; the server judges it. Not when the field is left:
+// the page would move under the very press that leaves it, and the press would miss its button.
+document.addEventListener("input", (event) => {
   const field = event.target;
   if (field.matches("[aria-invalid]") && field.checkValidity()) mend(field);
 });
