@@ -17,7 +17,7 @@ from orderapp.domain.outcome import Finding, Report
 from orderapp.models import Circuit, CircuitState, SwitchMode, SystemSwitch
 from orderapp.services.beliefs import Belief, Settled
 from orderapp.services.key_ages import may_be_forgotten
-from orderapp.systems.registry import Systems
+from orderapp.systems.base import System
 
 # A system that gives no clear answer this often in a row is asked no more for a while: each further question may last
 # its full time-out, and there may be thousands.
@@ -91,7 +91,11 @@ class Comparing:
     """Asks about some orders, one after the other. No transaction is open meanwhile."""
 
     def __init__(
-        self, systems: Systems, out_of_use: Mapping[str, str], now: dt.datetime, before_each: Callable[[], None]
+        self,
+        systems: Mapping[str, System],
+        out_of_use: Mapping[str, str],
+        now: dt.datetime,
+        before_each: Callable[[], None],
     ) -> None:
         """Take the systems, why some of them aren't to be asked, the time, and what to do before each question."""
         self._systems = systems

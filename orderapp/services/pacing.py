@@ -144,6 +144,11 @@ def not_held() -> ColumnElement[bool]:
     return ~select(Pace.system).where(Pace.system == Task.system, Pace.tasks_held_until > db_now()).exists()
 
 
+def at_its_rate(system: System) -> System:
+    """Return the system as somebody sees it who has no slots yet, and takes one for each call."""
+    return in_turn(system, Turns(system, 0.0, 0)) if system.limits.rate_per_second else system
+
+
 def in_turn(system: System, turns: Turns | None) -> System:
     """Return the system as somebody sees it who waits for a slot before each call."""
     if turns is None:

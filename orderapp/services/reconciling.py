@@ -34,6 +34,7 @@ from orderapp.services.compensation import lock_order
 from orderapp.services.database import reading, writing
 from orderapp.services.documents import load_documents
 from orderapp.services.drifts import UNSETTLED, Difference, differences, record, seen_since
+from orderapp.services.pacing import at_its_rate
 from orderapp.services.reconciliation_runs import Run, advance, take, take_nightly
 from orderapp.services.skipping import Kind, skipping
 from orderapp.services.staff_words import UNPROVEN
@@ -110,7 +111,8 @@ def reconcile_nightly(settings: Settings, listener: Listener, stop: threading.Ev
 
 
 def _lease_seconds(settings: Settings) -> float:
-    return LEASE_SECONDS + max((system.call_seconds for system in settings.systems.values()), default=0.0)
+    asking = [system.call_seconds + system.limits.longest_wait_seconds for system in settings.systems.values()]
+    return LEASE_SECONDS + max(asking, default=0.0)
 
 
 class _Going:
@@ -148,7 +150,9 @@ class _Going:
             documents = load_documents(session, list(settled))
             out_of_use = systems_out_of_use(session)
             now = session.execute(select(db_now())).scalar_one()
-        comparing = Comparing(self._settings.systems, out_of_use, now, self._before_each)
+        # Its questions count like everybody's calls, where a rate is agreed.
+        paced = {name: at_its_rate(system) for name, system in self._settings.systems.items()}
+        comparing = Comparing(paced, out_of_use, now, self._before_each)
         for place in batch:
             order, document = settled.get(place[1]), documents.get(place[1])
             # One without a document was archived a moment ago.

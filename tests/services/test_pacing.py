@@ -24,6 +24,7 @@ from orderapp.services.running import make_run, run_task
 from orderapp.systems.base import Part
 from orderapp.systems.limits import LATE_SECONDS, Limits
 from tests.services.conftest import SETTINGS
+from tests.services.listening import reconciled
 from tests.services.scripted import Scripted, answers
 from tests.services.shop import Shop
 
@@ -104,6 +105,17 @@ def test_orders_and_tasks_share_the_rate_and_an_order_that_would_wait_for_long_i
     assert results.count(Result.CONFIRMED) >= 5
     assert set(results) <= {Result.CONFIRMED, Result.UNAVAILABLE}
     assert len(results) == 16
+
+
+def test_a_reconciliation_asks_no_faster_than_agreed(paced_shop: Shop, stock: Timed) -> None:
+    for _ in range(8):
+        paced_shop.submit()
+    paced_shop.work_until_quiet()
+    stock.at.clear()
+    stock.limits = Limits(rate_per_second=RATE)
+    assert reconciled(paced_shop).told == []
+    assert len(stock.at) == 8
+    assert stock.at[-1] - stock.at[0] > 7 * stock.limits.spacing_seconds - LATE_SECONDS
 
 
 def test_a_system_without_limits_has_no_row(paced_shop: Shop) -> None:
