@@ -156,10 +156,12 @@ def test_tasks_of_a_system_with_limits_are_claimed_one_by_one(shop2: Shop, bank:
     assert made.at_most == 1
 
 
-def test_tasks_of_a_system_that_forgets_its_keys_are_claimed_one_by_one(shop2: Shop, bank: Scripted) -> None:
+def test_tasks_claimed_together_note_the_first_use_of_their_keys(shop2: Shop, bank: Scripted) -> None:
     bank.key_window_seconds = 3600
-    made = together(shop2, bank)
-    assert made.at_most == 1
+    made, task_ids = together(shop2, bank), waiting_tasks(shop2)
+    chosen = task_ids[: made.at_most]
+    made.run(chosen, always)
+    assert all(task.claims and task.key_used_at for task in shop2.tasks() if task.id in chosen)
 
 
 def test_a_task_that_was_taken_away_meanwhile_is_not_recorded_with_the_others(shop2: Shop, bank: Scripted) -> None:
