@@ -125,7 +125,7 @@ def test_numbers_that_are_no_tasks_are_refused_with_one_line(run: Run) -> None:
 def test_a_marked_task_is_done_or_due_and_the_act_is_recorded(
     app: Flask, run: Run, place: Place, run_tasks: Callable[[], None], sandbox: RunningSandbox
 ) -> None:
-    sandbox.fault("email", "refuses")
+    sandbox.fault("settlement", "refuses")
     for number in (1, 2):
         place(f"order-{number}")
     run_tasks()
