@@ -70,7 +70,8 @@ def was_accepted() -> ColumnElement[bool]:
     """
     own = aliased(Attempt)
     corrections = (own.task_id == Task.id, own.code == CORRECTION)
-    corrected = select(func.coalesce(func.max(own.number), 0)).where(*corrections).scalar_subquery()
+    # Said outright: within another subquery the task would be any task.
+    corrected = select(func.coalesce(func.max(own.number), 0)).where(*corrections).correlate(Task).scalar_subquery()
     return exists().where(
         Attempt.task_id == Task.id, *_DID, Attempt.number > Task.cleared_claims, Attempt.number > corrected
     )
@@ -80,12 +81,17 @@ def _proven() -> ColumnElement[bool]:
     """Return the condition that what a task is to undo is in place by the system's own answer, for all that we know."""
     own, settling = aliased(Attempt), aliased(Task)
     undone = (own.task_id == Task.id, own.verb == "undo", own.outcome == Outcome.DONE.value)
-    undone_by = select(func.max(own.id)).where(*undone).scalar_subquery()
-    settles = select(settling.id).where(
-        settling.placement_id == Task.placement_id,
-        settling.system == Task.system,
-        settling.kind == TaskKind.SETTLE.value,
-        Attempt.number > settling.cleared_claims,
+    # An expression, not the column: else the newest is looked for from the table's end, past everybody else's.
+    undone_by = select(func.max(own.id + 0)).where(*undone).correlate(Task).scalar_subquery()
+    settles = (
+        select(settling.id)
+        .where(
+            settling.placement_id == Task.placement_id,
+            settling.system == Task.system,
+            settling.kind == TaskKind.SETTLE.value,
+            Attempt.number > settling.cleared_claims,
+        )
+        .correlate(Task, Attempt)
     )
     acted = exists().where(
         Attempt.order_id == Task.order_id,

@@ -119,3 +119,17 @@ def test_the_late_window_of_a_paced_system_begins_after_the_longest_wait_for_a_s
     longest_run_seconds = 2 * (ledger.call_seconds + ledger.limits.longest_wait_seconds)
     left = shop.seconds_until_absence_counts(shop.task(kind="compensate").id)
     assert 60 + longest_run_seconds - 5 < left <= 60 + longest_run_seconds
+
+
+def test_what_was_undone_or_corrected_of_another_order_is_no_proof_of_this_one(shop1: Shop, ledger: Scripted) -> None:
+    other, order = shop1.submit().order, shop1.submit().order
+    shop1.work_until_quiet()
+    shop1.cancel(other.id)
+    shop1.let_late_windows_pass()
+    shop1.work_until_quiet()
+    assert (shop1.view(other.id).state, ledger.held) == (OrderState.CANCELLED, 1)
+    shop1.cancel(order.id)
+    ledger.findings.extend([Finding.ABSENT] * 2)
+    shop1.let_late_windows_pass()
+    shop1.work()
+    assert [task.last_code for task in shop1.tasks(order.id, kind="compensate")] == ["absent_against_proof"]
