@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from orderapp.domain.states import FINAL_ORDER_STATES, OPEN_TASK_STATES, DriftState, OrderState, TaskState
+from orderapp.domain.states import FINAL_ORDER_STATES, OPEN_TASK_STATES, DriftState, OrderState
 from orderapp.models import Attempt, Circuit, CircuitState, Drift, Order, Task, db_now, seconds_until
+from orderapp.services.circuits import closed_for_tasks
 from orderapp.services.database import reading
 from orderapp.services.refusals import read_refusals
 from orderapp.services.skipping import skipped_by_kind
+from orderapp.services.taking import claimable
 
 # Long enough to see several calls of a quiet system, short enough to show an outage while it lasts.
 WINDOW_SECONDS = 300
@@ -25,7 +27,7 @@ class Numbers:
 
     Args:
         open_tasks: (kind, system, state, how many), for the states that aren't final.
-        oldest_due_task_seconds: How long the longest due task waits; 0 where none is due.
+        oldest_due_task_seconds: How long the oldest task has been due that a worker could run; 0 where none is.
         open_orders: How many orders are in each state that isn't final, and for how many seconds the one that hasn't
             changed for the longest is as it is.
         attempts: (system, outcome, how many) of the last WINDOW_SECONDS.
@@ -56,13 +58,15 @@ def read_numbers(systems: Iterable[str]) -> Numbers:
         DatabaseUnavailable: nothing can be counted at present.
 
     """
+    names = tuple(systems)
     with reading() as session:
+        oldest = oldest_due(session, names)
         return Numbers(
             open_tasks=_open_tasks(session),
-            oldest_due_task_seconds=_oldest_due_task_seconds(session),
+            oldest_due_task_seconds=oldest[0] if oldest else 0.0,
             open_orders=_open_orders(session),
-            attempts=_attempts(session, systems),
-            circuits=_circuits(session, systems),
+            attempts=_attempts(session, names),
+            circuits=_circuits(session, names),
             open_drifts=_open_drifts(session),
             refusals=read_refusals(session),
             skipped=skipped_by_kind(session),
@@ -78,10 +82,20 @@ def _open_tasks(session: Session) -> tuple[tuple[str, str, str, int], ...]:
     return tuple((kind, system, state, tally) for kind, system, state, tally in rows)
 
 
-def _oldest_due_task_seconds(session: Session) -> float:
-    oldest = select(func.min(Task.due_at)).where(Task.state == TaskState.WAITING.value, Task.due_at <= db_now())
-    left_seconds = session.scalar(select(seconds_until(oldest.scalar_subquery())))
-    return max(0.0, -float(left_seconds or 0.0))
+def oldest_due(session: Session, systems: Iterable[str]) -> tuple[float, int] | None:
+    """Return for how many seconds the oldest task has been due that a worker could run, and its id; None without one.
+
+    What waits for a paused, failing or unknown system shows nothing about the workers.
+
+    Transaction: within the caller's.
+    """
+    row = session.execute(
+        select(-seconds_until(Task.due_at), Task.id)
+        .where(*claimable(tuple(systems)), closed_for_tasks())
+        .order_by(Task.due_at, Task.id)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (float(row[0]), row[1])
 
 
 def _open_orders(session: Session) -> dict[str, tuple[int, float]]:

@@ -24,14 +24,13 @@ from orderapp.models import (
     seconds_until,
 )
 from orderapp.services import call_order, unproven
-from orderapp.services.circuits import closed_for_tasks
 from orderapp.services.counts import CAP, Count, capped
 from orderapp.services.database import reading
 from orderapp.services.drifts import OPEN_DRIFTS
 from orderapp.services.holdups import Holdup, holdups
+from orderapp.services.numbers import oldest_due
 from orderapp.services.reconciliation_runs import Counts, last_reconciliation
 from orderapp.services.skipping import SkippedView, skipped
-from orderapp.services.taking import claimable
 from orderapp.services.unknown_systems import UnknownSystem, unknown_systems
 from orderapp.services.unproven import UnprovenWords
 from orderapp.systems.base import Part, System
@@ -120,7 +119,7 @@ def look(systems: Systems) -> Overview:
     orders = {state: select(Order.id).where(holds(Order.state, state.value)) for state in UNFINISHED_ORDERS}
     with reading() as session:
         skipped_items, skipped_count = skipped(session)
-        overdue_seconds, due_task_id = _oldest_due(session, tuple(systems))
+        overdue_seconds, due_task_id = oldest_due(session, systems) or (None, None)
         return Overview(
             tasks=capped(session, tasks),
             orders=capped(session, orders),
@@ -136,16 +135,6 @@ def look(systems: Systems) -> Overview:
             last_reconciliation=last_reconciliation(session),
             unknown_systems=unknown_systems(session, systems),
         )
-
-
-def _oldest_due(session: Session, systems: tuple[str, ...]) -> tuple[float | None, int | None]:
-    row = session.execute(
-        select(-seconds_until(Task.due_at), Task.id)
-        .where(*claimable(systems), closed_for_tasks())
-        .order_by(Task.due_at, Task.id)
-        .limit(1)
-    ).one_or_none()
-    return (row[0], row[1]) if row else (None, None)
 
 
 def _failures(session: Session) -> tuple[FailureGroup, ...]:
