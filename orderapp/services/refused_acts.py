@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from orderapp.errors import Conflict, DatabaseUnavailable, NotFound, TooManyAttempts
 from orderapp.services import audit, rate_limits
@@ -39,10 +41,19 @@ def record_refusal(actor: Actor, act: Act, why: str) -> int | None:
     try:
         by = actor.name if actor.staff_id is None else actor.staff_id
         rate_limits.count(("refused-act", by), MOST_REFUSALS, MOST_REFUSALS_WINDOW_SECONDS)
-        with writing() as session:
-            return audit.write(session, actor, act, refused=why)
+        return _write(actor, act, why)
     except TooManyAttempts:
         return None
     except DatabaseUnavailable:
         log.exception("staff.act_refused_not_recorded", act=act.name, subject=act.subject, by=actor.staff_id)
         return None
+
+
+def _write(actor: Actor, act: Act, why: str) -> int:
+    try:
+        with writing() as session:
+            return audit.write(session, actor, act, refused=why)
+    except IntegrityError:
+        # The order was archived meanwhile, which may be why the act was refused: its subject still names it.
+        with writing() as session:
+            return audit.write(session, actor, replace(act, order_id=None), refused=why)
