@@ -37,7 +37,7 @@ def record_refusal(actor: Actor, act: Act, why: str) -> int | None:
     Transaction: two, committed here: the count of the actor's refusals, and the row.
     If we die here: the act was refused all the same.
     """
-    log.warning("staff.act_refused", act=act.name, subject=act.subject, why=why, by=actor.staff_id)
+    log.info("staff.act_refused", act=act.name, subject=act.subject, why=why, by=actor.staff_id)
     try:
         by = actor.name if actor.staff_id is None else actor.staff_id
         rate_limits.count(("refused-act", by), MOST_REFUSALS, MOST_REFUSALS_WINDOW_SECONDS)

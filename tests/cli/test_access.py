@@ -193,7 +193,8 @@ def test_who_typed_a_command_is_asked_of_the_operating_system(monkeypatch: pytes
 
 def acts(app: Flask, act: str) -> list[tuple[str, str]]:
     with app.app_context(), reading() as session:
-        found = session.execute(select(AuditEntry.subject, AuditEntry.reason).where(AuditEntry.act == act))
+        done = (AuditEntry.act == act, AuditEntry.refused.is_(None))
+        found = session.execute(select(AuditEntry.subject, AuditEntry.reason).where(*done))
         return [tuple(one) for one in found]
 
 
