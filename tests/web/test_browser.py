@@ -14,8 +14,8 @@ from sqlalchemy import delete, func, select, update
 from werkzeug.serving import make_server
 
 from orderapp.models import CartLock, Order, Product
-from orderapp.services.cancelling import cancel_order
-from orderapp.services.database import reading, writing
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.orders.cancel import cancel_order
 
 PLACE = "[data-guard-button]"
 # Ratios of WCAG 2.2 AA, for each element that has text of its own, against the first ground behind it.
