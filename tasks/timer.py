@@ -18,11 +18,11 @@ from flask import Flask
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.closing import close_left_open
-from orderapp.services.probing import probe_the_failing
-from orderapp.services.pulling_forward import pull_forward
-from orderapp.services.recovering import repair, tidy
-from orderapp.services.skipping import Kind, skipping
+from orderapp.services.engine.backlog import pull_forward
+from orderapp.services.engine.probes import probe_the_failing
+from orderapp.services.engine.recovery import repair, tidy
+from orderapp.services.resilience.skipped_items import Kind, skipping
+from orderapp.services.saga.closing import close_left_open
 from tasks import app, broker, settings
 from tasks.nightly import reconcile_until
 from tasks.relay import relay_until

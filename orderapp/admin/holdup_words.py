@@ -8,7 +8,7 @@ from orderapp.admin.titles import system_title
 from orderapp.admin.words import duration
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import SwitchMode, Task
-from orderapp.services.holdups import Holdup
+from orderapp.services.resilience.holdups import Holdup
 
 
 def why_it_waits(task: Task, holdups: Mapping[str, Holdup]) -> str:

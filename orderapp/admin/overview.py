@@ -15,7 +15,8 @@ from orderapp.admin.titles import system_title
 from orderapp.admin.words import CIRCUITS, GUARANTEES, MODES, duration
 from orderapp.config import current_settings
 from orderapp.models import Role, SwitchMode
-from orderapp.services import overview, switching
+from orderapp.services.backoffice import overview
+from orderapp.services.resilience import switches
 
 
 class OverviewView(Guarded):
@@ -53,7 +54,7 @@ class OverviewView(Guarded):
             abort(400)
         reason, actor = request.form.get("reason", ""), who.member().actor
         return act(
-            lambda: switching.switch_system(name, mode, actor, reason, current_settings()),
+            lambda: switches.switch_system(name, mode, actor, reason, current_settings()),
             f"{system_title(name)}: {MODES[mode].lower()}.",
             # To its top, where it is said what was done; the system's row may be screens below.
             url_for("admin.index"),

@@ -12,10 +12,10 @@ from flask.typing import ResponseReturnValue
 from orderapp.admin.acting import sentence_of
 from orderapp.admin.addresses import local_page
 from orderapp.errors import InvalidRequest
-from orderapp.services.audit import MAX_REASON_CHARACTERS
-from orderapp.services.previews import Preview
-from orderapp.services.risks import Risk
-from orderapp.services.selections import Selection
+from orderapp.services.backoffice.bulk import Selection
+from orderapp.services.backoffice.previews import Preview
+from orderapp.services.backoffice.risks import Risk
+from orderapp.services.db.audit import MAX_REASON_CHARACTERS
 
 MAX_ID_CHARACTERS = 18  # the longest number that certainly is one of ours
 

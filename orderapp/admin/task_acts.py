@@ -9,8 +9,8 @@ from flask import abort
 from orderapp.admin.selecting import BulkAct
 from orderapp.config import current_settings
 from orderapp.models import Word
-from orderapp.services import previews
-from orderapp.services.previews import Preview
+from orderapp.services.backoffice import previews
+from orderapp.services.backoffice.previews import Preview
 
 
 def _requeue(ids: Sequence[int]) -> Preview:

@@ -10,7 +10,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import CircuitState, SwitchMode, Task
-from orderapp.services.order_file import OrderFile
+from orderapp.services.backoffice.case_files import OrderFile
 
 # Staff give tasks up; the table's word for it is another one.
 TASK_STATES = {state: state.value.capitalize() for state in TaskState} | {TaskState.CANCELLED: "Given up"}

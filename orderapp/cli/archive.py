@@ -12,8 +12,8 @@ from orderapp.cli.command import Command, one_line
 from orderapp.cli.period import Period
 from orderapp.cli.stopping import stopped_by_signals
 from orderapp.config import current_settings
-from orderapp.services.archiving import archive
-from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.archive.archive import archive
+from orderapp.services.db.audit import COMMAND_LINE
 
 PROGRESS_SECONDS = 5.0  # a command that says nothing for longer looks dead
 

@@ -11,7 +11,7 @@ import click
 from orderapp import strict_json
 from orderapp.cli.command import Group, one_line
 from orderapp.errors import InvalidRequest
-from orderapp.services.products import MAX_ERRORS, import_products
+from orderapp.services.orders.product_import import MAX_ERRORS, import_products
 
 # Below this the import is over before anybody wonders.
 PROGRESS_FROM = 10_000

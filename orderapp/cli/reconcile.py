@@ -11,9 +11,9 @@ from orderapp.cli.command import Command, one_line
 from orderapp.cli.period import Period
 from orderapp.cli.stopping import stopped_by_signals
 from orderapp.config import current_settings
-from orderapp.services.drifts import Difference
-from orderapp.services.reconciliation_runs import Run
-from orderapp.services.reconciling import reconcile
+from orderapp.services.reconciliation.mismatches import Difference
+from orderapp.services.reconciliation.reconcile import reconcile
+from orderapp.services.reconciliation.runs import Run
 
 PROGRESS_SECONDS = 5.0  # a command that says nothing for longer looks dead
 

@@ -8,8 +8,8 @@ import click
 
 from orderapp.cli.command import Group, one_line
 from orderapp.models import Role
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.staff import create_staff, enable_staff, find_staff, set_password
+from orderapp.services.access.accounts import create_staff, enable_staff, find_staff, set_password
+from orderapp.services.db.audit import COMMAND_LINE
 
 # Longer than any password that is accepted; what a mistaken pipe sends is not read to its end.
 MAX_PASSWORD_BYTES = 10_000

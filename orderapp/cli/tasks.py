@@ -8,11 +8,11 @@ from orderapp.cli.command import Group, one_line
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Word
-from orderapp.services import overriding, staff_acts
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.risks import Risk
-from orderapp.services.selections import Selection
-from orderapp.services.task_list import TaskRow, list_tasks
+from orderapp.services.backoffice import resolutions, task_actions
+from orderapp.services.backoffice.bulk import Selection
+from orderapp.services.backoffice.risks import Risk
+from orderapp.services.backoffice.task_list import TaskRow, list_tasks
+from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.systems.base import NAME
 
 MAX_LISTED = 10_000  # what is more is looked for in the back office, not on a terminal
@@ -56,7 +56,7 @@ def requeue(ctx: click.Context, ids: tuple[int, ...], reason: str, despite: str 
 
     What may happen twice, or end an order, is left out and said so; it is decided one by one, with --despite.
     """
-    _tell(ctx, staff_acts.requeue(ids, COMMAND_LINE, reason, current_settings(), _risk(despite)))
+    _tell(ctx, task_actions.requeue(ids, COMMAND_LINE, reason, current_settings(), _risk(despite)))
 
 
 @tasks.command("mark")
@@ -78,7 +78,7 @@ def mark(  # noqa: PLR0913 - one parameter for each option
     if happened is not_happened:
         raise click.UsageError("Missing option: either --happened or --not-happened.")
     word = Word.HAPPENED if happened else Word.NOT_HAPPENED
-    _tell(ctx, overriding.mark(ids, word, COMMAND_LINE, reason, current_settings(), _risk(despite)))
+    _tell(ctx, resolutions.mark(ids, word, COMMAND_LINE, reason, current_settings(), _risk(despite)))
 
 
 @tasks.command("cancel")
@@ -87,7 +87,7 @@ def mark(  # noqa: PLR0913 - one parameter for each option
 @click.pass_context
 def cancel(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
     """Give tasks up. This closes the task, never the debt: what is held somewhere stays on the books."""
-    _tell(ctx, staff_acts.cancel(ids, COMMAND_LINE, reason))
+    _tell(ctx, task_actions.cancel(ids, COMMAND_LINE, reason))
 
 
 def _risk(despite: str | None) -> Risk | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from orderapp.cli.command import Group, one_line
-from orderapp.services import api_tokens
-from orderapp.services.token_list import list_clients
+from orderapp.services.access import api_tokens
+from orderapp.services.access.token_list import list_clients
 
 tokens = Group("tokens", help="Who may use the API.")
 

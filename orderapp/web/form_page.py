@@ -8,10 +8,12 @@ from flask import make_response, redirect, render_template, request, session, ur
 from flask.typing import ResponseReturnValue
 
 from orderapp.config import current_settings
-from orderapp.services import catalogue, guessing, order_limits
-from orderapp.services.catalogue import ProductView
-from orderapp.services.placing import Placing
-from orderapp.services.shop_orders import find_shop_order
+from orderapp.services.access import code_guesses
+from orderapp.services.orders import catalogue
+from orderapp.services.orders.catalogue import ProductView
+from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.services.placing import order_limits
+from orderapp.services.placing.place import Placing
 from orderapp.web import drafts, formats, order_form
 from orderapp.web.blueprint import shop
 from orderapp.web.order_form import OrderForm
@@ -65,9 +67,9 @@ def place() -> ResponseReturnValue:
     content = order_form.to_request(form, current_settings().phones)
     # A session is known by its CSRF token: no form comes here without one.
     browser = session.get("csrf_token")
-    guessers = guessing.guessers_of_visitor(request.remote_addr, browser)
+    guessers = code_guesses.guessers_of_visitor(request.remote_addr, browser)
     sources = order_limits.sources_of_visitor(request.remote_addr, browser, content.customer)
-    with guessing.counting(guessers, content):
+    with code_guesses.counting(guessers, content):
         placed = Placing(current_settings()).submit(content, form.key, guessers=guessers, sources=sources)
     drafts.answer(form.key)
     return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)

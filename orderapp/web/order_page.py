@@ -13,8 +13,8 @@ from flask_wtf.csrf import CSRFError
 
 from orderapp.config import current_settings
 from orderapp.errors import NotFound
-from orderapp.services.order_view import OrderView
-from orderapp.services.shop_orders import find_shop_order
+from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, retry_page
 from orderapp.web.blueprint import shop
 from orderapp.web.order_reference import number_in, retry_key, retry_key_of

@@ -23,8 +23,8 @@ from orderapp.errors import (
     TooManyOrders,
     TotalChanged,
 )
-from orderapp.services import order_view
-from orderapp.services.order_view import OrderView
+from orderapp.services.orders import views
+from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, formats
 from orderapp.web.order_form import read_money
 from orderapp.web.order_reference import reference_of
@@ -79,7 +79,7 @@ def _of_the_key(order: OrderView, error: KeyReused) -> Words:
         "title": "You have ordered this anew meanwhile",
         "text": f"Perhaps in another tab: another order stands in the place of this one. {NOT_DONE}",
         "is_over": True,
-        "other_reference": reference_of(order_view.find_order(error.order_id).number),
+        "other_reference": reference_of(views.find_order(error.order_id).number),
     }
 
 
@@ -94,7 +94,7 @@ def _of_the_archive(_order: OrderView, error: OrderArchived) -> Words:
 
 
 def _of_duplicate(_order: OrderView, error: ProbableDuplicate) -> Words:
-    other = order_view.find_order(error.order_id).number if drafts.is_ours(error.order_id) else None
+    other = views.find_order(error.order_id).number if drafts.is_ours(error.order_id) else None
     return {
         "title": "You have ordered exactly this meanwhile",
         "text": f"The same order was placed a moment ago, apart from this one. {NOT_DONE}",

@@ -27,7 +27,7 @@ from orderapp.errors import (
     TooManyOrders,
     TotalChanged,
 )
-from orderapp.services import catalogue, order_view
+from orderapp.services.orders import catalogue, views
 from orderapp.web import drafts, formats, order_form, order_page
 from orderapp.web.blueprint import shop
 from orderapp.web.error_pages import error_page
@@ -241,4 +241,4 @@ def _reference_if_kept(order_id: uuid.UUID) -> str | None:
 
 
 def _reference(order_id: uuid.UUID) -> str:
-    return reference_of(order_view.find_order(order_id).number)
+    return reference_of(views.find_order(order_id).number)

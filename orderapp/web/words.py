@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
-from orderapp.services.admission import PAUSED
-from orderapp.services.order_view import OrderView, TaskView
+from orderapp.services.orders.views import OrderView, TaskView
+from orderapp.services.resilience.load_shedding import PAUSED
 
 # Tone, title, paragraphs.
 PLACING = ("info", "We are placing your order", "This usually takes a few seconds. There is no need to order again.")

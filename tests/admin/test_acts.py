@@ -9,12 +9,12 @@ from sqlalchemy import select
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.errors import InvalidRequest
 from orderapp.models import Circuit, Order, Role, SystemSwitch, Task, db_now, seconds_until
-from orderapp.services import staff_acts
-from orderapp.services.audit import COMMAND_LINE, Actor
-from orderapp.services.compensation import close_if_complete
-from orderapp.services.database import reading, writing
-from orderapp.services.overview import look
-from orderapp.services.selections import MAX_SELECTION
+from orderapp.services.backoffice import task_actions
+from orderapp.services.backoffice.bulk import MAX_SELECTION
+from orderapp.services.backoffice.overview import look
+from orderapp.services.db.audit import COMMAND_LINE, Actor
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.saga.compensation import close_if_complete
 from tests.admin.conftest import apart_from_refusals
 
 ADMIN = Actor(3, "admin@example.com")
@@ -276,11 +276,11 @@ def test_what_is_no_task_is_refused(rows, logged_in, everything, chosen):
 def test_a_selection_needs_something_and_has_an_end(app, settings):
     for ids in ([], range(1, MAX_SELECTION + 2), [2**63]):
         with pytest.raises(InvalidRequest):
-            staff_acts.requeue(ids, COMMAND_LINE, "all", settings)
+            task_actions.requeue(ids, COMMAND_LINE, "all", settings)
 
 
 def test_the_command_line_is_recorded_as_such(rows, settings):
-    staff_acts.requeue([rows.task()], COMMAND_LINE, "cron", settings)
+    task_actions.requeue([rows.task()], COMMAND_LINE, "cron", settings)
     (entry,) = rows.audit("task.requeue")
     assert (entry.actor, entry.staff_id) == ("command line", None)
 

@@ -8,7 +8,7 @@ import pytest
 from orderapp.admin.words import duration
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import Role, db_now
-from orderapp.services.order_file import ATTEMPTS_PER_PAGE
+from orderapp.services.backoffice.case_files import ATTEMPTS_PER_PAGE
 
 EVIL = '<img src=x onerror=alert(1)>"><svg/onload=alert(2)>{{7331*7331}}'
 ESCAPED = "&lt;img src=x onerror=alert(1)&gt;"

@@ -11,9 +11,9 @@ from sqlalchemy import update
 
 from orderapp.errors import InvalidRequest, TooManyAttempts
 from orderapp.models import RateCounter, db_now
-from orderapp.services import guessing
-from orderapp.services.database import writing
-from orderapp.services.order_request import read_order
+from orderapp.services.access import code_guesses
+from orderapp.services.db.transactions import writing
+from orderapp.services.orders.request_schema import read_order
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
 from tests.sandbox.running import RunningSandbox
 
@@ -46,7 +46,7 @@ def test_the_eleventh_wrong_code_is_not_even_asked_for(client: ApiClient, sandbo
     for number in range(10, 13):
         answer = guess(client, field, number)
         assert_problem(answer, 429, "too_many_attempts")
-        assert 0 < int(answer.headers["Retry-After"]) <= guessing.WINDOW_SECONDS
+        assert 0 < int(answer.headers["Retry-After"]) <= code_guesses.WINDOW_SECONDS
 
     assert sum(system["calls"] for system in sandbox.faults().values()) == calls
     assert order_count() == 0
@@ -97,7 +97,7 @@ def test_right_codes_and_other_mistakes_do_not_count(client: ApiClient, sandbox:
 
 
 def test_new_addresses_do_not_buy_guesses_without_end(client: ApiClient) -> None:
-    limit = guessing.WRONG_CODES_OF_CLIENT
+    limit = code_guesses.WRONG_CODES_OF_CLIENT
     answers = [guess(client, "coupon", number, email=f"eve{number}@example.com") for number in range(limit + 1)]
 
     assert {answer.status_code for answer in answers[:limit]} == {400}
@@ -119,7 +119,7 @@ def test_after_the_window_the_count_begins_anew(client: ApiClient) -> None:
 
 def guess_in_shop(address: str | None, session: str | None, code: str) -> None:
     request = read_order(order_content(coupon=code))
-    with guessing.counting(guessing.guessers_of_visitor(address, session), request):
+    with code_guesses.counting(code_guesses.guessers_of_visitor(address, session), request):
         raise InvalidRequest({"coupon": ["unknown"]})
 
 
@@ -134,7 +134,7 @@ def test_visitors_of_the_shop_are_counted_by_their_browser(app: Flask) -> None:
 
 
 def test_without_cookies_visitors_are_counted_by_the_network_they_come_from(app: Flask) -> None:
-    for number in range(guessing.WRONG_CODES_OF_NETWORK):
+    for number in range(code_guesses.WRONG_CODES_OF_NETWORK):
         with pytest.raises(InvalidRequest):
             guess_in_shop(f"2001:db8::{number}", f"session {number}", f"C{number}")
     with pytest.raises(TooManyAttempts):
@@ -170,6 +170,6 @@ def test_an_unknown_member_and_one_without_the_benefit_are_told_alike(client: Ap
 
 
 def test_an_expired_code_that_many_try_is_one_guess_of_them_all(app: Flask) -> None:
-    for number in range(guessing.WRONG_CODES_OF_NETWORK + 5):
+    for number in range(code_guesses.WRONG_CODES_OF_NETWORK + 5):
         with pytest.raises(InvalidRequest):
             guess_in_shop("192.0.2.1", f"session {number}", "LAST-SUMMER")

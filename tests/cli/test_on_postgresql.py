@@ -11,8 +11,8 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, text
 
-from orderapp.services.catalogue import list_products
-from orderapp.services.order_view import OrderView
+from orderapp.services.orders.catalogue import list_products
+from orderapp.services.orders.views import OrderView
 from tests.cli.conftest import MakeApp, Run
 from tests.conftest import POSTGRES
 from tests.sandbox.calls import INVENTORY

@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from orderapp.models import AuditEntry, Task
-from orderapp.services.database import reading
-from orderapp.services.order_view import OrderView
+from orderapp.services.db.transactions import reading
+from orderapp.services.orders.views import OrderView
 from orderapp.systems.registry import system_classes
 from tests.cli.conftest import Run
 from tests.sandbox.running import RunningSandbox

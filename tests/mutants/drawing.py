@@ -20,7 +20,7 @@ STEM = 6  # letters by which "cancelling" is known in "retry and cancel"
 MOST_FILES = 8  # of tests for one mutant, the nearest first
 # What most files of a room have a part in, and tests reach through helpers.
 GENERAL = {
-    "orderapp/services": ("tests/services/test_forward_flow.py", "tests/services/test_running.py"),
+    "orderapp/services": ("tests/services/placing/test_forward_flow.py", "tests/services/engine/test_run.py"),
     "orderapp/systems": ("tests/systems/test_declarations.py", "tests/cli/test_doctor.py"),
 }
 # Games, sweeps and whole programs notice much, and take long: what only they notice, nobody finds by its test.
@@ -77,7 +77,7 @@ def nearest_tests(path: str) -> list[str]:
     word = module.rpartition(".")[2][:STEM]
     by_nearness = sorted(found, key=lambda test: (word not in test, len(_imports()[test]), test))
     files = [test.replace(".", "/") + ".py" for test in by_nearness[:MOST_FILES]]
-    return files + [test for test in GENERAL.get(path.rpartition("/")[0], ()) if test not in files]
+    return files + [test for test in GENERAL.get("/".join(path.split("/")[:2]), ()) if test not in files]
 
 
 def _near(module: str) -> set[str]:

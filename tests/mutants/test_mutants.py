@@ -41,4 +41,4 @@ def test_a_sample_of_what_went_unnoticed_is_caught(tmp_path: Path, mutation: Mut
 
 
 def test_the_nearest_tests_come_first() -> None:
-    assert nearest_tests("orderapp/services/cancelling.py")[0] == "tests/services/test_retry_and_cancel.py"
+    assert nearest_tests("orderapp/services/orders/cancel.py")[0] == "tests/services/orders/test_retry_and_cancel.py"

@@ -22,8 +22,8 @@ from orderapp.domain.states import OrderState
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
 from orderapp.models import Base, Step, Task
-from orderapp.services.database import writing
-from orderapp.services.running import run_task
+from orderapp.services.db.transactions import writing
+from orderapp.services.engine.run import run_task
 from tasks.actors import declare_actor
 from tasks.broker import make_broker
 from tasks.relay import relay_until

@@ -7,13 +7,13 @@ from sqlalchemy import update
 
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import SwitchMode, Task
-from orderapp.services import staff_acts
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.cancelling import cancel_order
-from orderapp.services.database import writing
-from orderapp.services.running import run_task
-from orderapp.services.shop_orders import find_shop_order
-from orderapp.services.switching import switch_system
+from orderapp.services.backoffice import task_actions
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.db.transactions import writing
+from orderapp.services.engine.run import run_task
+from orderapp.services.orders.cancel import cancel_order
+from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.services.resilience.switches import switch_system
 from orderapp.web.order_reference import retry_key
 from tests.web.conftest import hidden_fields
 from tests.web.test_placing import place, title_of
@@ -112,7 +112,7 @@ def test_when_all_is_done_the_page_asks_seldom_and_when_it_is_cancelled_no_more(
 def test_what_staff_gave_up_is_told_as_given_up_and_the_page_asks_seldom(client, new_form, run_tasks):
     location = place(client, new_form(phone="+49 30 901820")).location
     order = find_shop_order(number_of(location))
-    given_up = staff_acts.cancel([task.id for task in order.tasks], COMMAND_LINE, "the customer was called")
+    given_up = task_actions.cancel([task.id for task in order.tasks], COMMAND_LINE, "the customer was called")
     assert [item.done for item in given_up.items] == [True, True, True]
     run_tasks()
     page = client.get(location).text.replace("&#39;", "'")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from orderapp.models import Order
-from orderapp.services.database import reading
+from orderapp.services.db.transactions import reading
 from tests.web.conftest import hidden_fields
 
 
@@ -184,7 +184,7 @@ def test_a_form_that_is_far_too_large_gets_a_page_in_plain_words(client, new_for
 
 def test_a_shop_without_products_says_so(app, client):
     from orderapp.models import Product
-    from orderapp.services.database import writing
+    from orderapp.services.db.transactions import writing
 
     with writing() as session:
         session.query(Product).delete()

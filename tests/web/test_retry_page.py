@@ -9,8 +9,8 @@ from sqlalchemy import func, select, text, update
 from orderapp.domain.states import OrderState
 from orderapp.extensions import db
 from orderapp.models import Order, Product
-from orderapp.services.database import reading, writing
-from orderapp.services.shop_orders import find_shop_order
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.orders.shop_views import find_shop_order
 from tests.web.conftest import hidden_fields
 from tests.web.test_order_page import number_of
 from tests.web.test_placing import orders, place, title_of

@@ -8,8 +8,8 @@ from orderapp.domain.money import Money
 from orderapp.domain.orders import Customer
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
-from orderapp.services.order_view import OrderView, StepView, TaskView
-from orderapp.services.placement import Stopped
+from orderapp.services.orders.views import OrderView, StepView, TaskView
+from orderapp.services.saga.values import Stopped
 from orderapp.web.words import story_of
 
 TITLES = {"stock": "Stock", "loyalty": "Loyalty points"}

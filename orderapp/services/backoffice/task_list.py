@@ -1,0 +1,72 @@
+"""The newest tasks, for the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.models import Order, Task, holds, seconds_until
+from orderapp.services.db.transactions import reading
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task in short.
+
+    Args:
+        due_in_seconds: Negative once it is overdue; None where nothing is due (running, closed, in staff's hands).
+        message: Why it waits, or why it needs staff; a system may have written it.
+
+    """
+
+    id: int
+    order_number: str
+    kind: TaskKind
+    system: str
+    state: TaskState
+    attempts: int
+    attempt_limit: int
+    due_in_seconds: float | None
+    message: str
+
+
+def list_tasks(
+    limit: int, state: TaskState | None = None, kind: TaskKind | None = None, system: str | None = None
+) -> list[TaskRow]:
+    """Return the newest tasks, newest first, at most `limit`; of one state, kind or system where one is given."""
+    wanted = {Task.state: state, Task.kind: kind, Task.system: system}
+    columns = (
+        Task.id,
+        Order.number,
+        Task.kind,
+        Task.system,
+        Task.state,
+        Task.attempts,
+        Task.attempt_limit,
+        seconds_until(Task.due_at),
+        Task.last_message,
+    )
+    with reading() as session:
+        rows = session.execute(
+            select(*columns)
+            .join(Order, Order.id == Task.order_id)
+            .where(*(holds(column, value) for column, value in wanted.items() if value is not None))
+            .order_by(Task.id.desc())
+            .limit(limit)
+        ).all()
+    return [
+        TaskRow(
+            id=row[0],
+            order_number=row[1],
+            kind=TaskKind(row[2]),
+            system=row[3],
+            state=TaskState(row[4]),
+            attempts=row[5],
+            attempt_limit=row[6],
+            due_in_seconds=None if row[7] is None else float(row[7]),
+            message=row[8] or "",
+        )
+        for row in rows
+    ]
