@@ -112,7 +112,7 @@ def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
             yield (names_in(node.func) or [""])[0], node
 
 
-COMMITTING = ("commit", "writing", "begin", "raw_connection", "ReadyStatement")
+COMMITTING = ("commit", "writing", "begin", "raw_connection", "PreparedStatement")
 
 
 def test_only_services_commit() -> None:

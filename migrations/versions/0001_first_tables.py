@@ -310,7 +310,13 @@ def upgrade() -> None:
         sa.Column("order_id", sa.Uuid(), nullable=False),
         sa.Column("placement_number", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_cart_locks_order_id")),
+        sa.ForeignKeyConstraint(
+            ["order_id"],
+            ["orders.id"],
+            name=op.f("fk_cart_locks_order_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("cart_hash", name=op.f("pk_cart_locks")),
     )
     op.create_index(op.f("ix_cart_locks_expires_at"), "cart_locks", ["expires_at"], unique=False)

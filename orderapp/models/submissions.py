@@ -40,6 +40,9 @@ class CartLock(Base):
     __tablename__ = "cart_locks"
 
     cart_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"), index=True)
+    # Checked at the commit: the lock is taken before the order is written, which depends on it.
+    order_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("orders.id", deferrable=True, initially="DEFERRED"), index=True
+    )
     placement_number: Mapped[int] = mapped_column(Integer)
     expires_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, index=True)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import event
 
 from orderapp.extensions import db
-from orderapp.services.db.prepared_statements import ReadyStatement, about_to_run, has_run
+from orderapp.services.db.prepared_statements import PreparedStatement, about_to_run, has_run
 
 
 @contextmanager
@@ -28,10 +28,10 @@ def watching(*, statement: Callable[[str], object], commit: Callable[[], object]
     def committing(_connection: Any) -> None:
         commit()
 
-    def ready(sender: ReadyStatement, *, reads: bool) -> None:
+    def ready(sender: PreparedStatement, *, reads: bool) -> None:
         statement(str(sender))
 
-    def committed(sender: ReadyStatement, *, reads: bool) -> None:
+    def committed(sender: PreparedStatement, *, reads: bool) -> None:
         if not reads:
             commit()
 

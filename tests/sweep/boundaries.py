@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
 
-from orderapp.services.db.prepared_statements import ReadyStatement, about_to_run, has_run
+from orderapp.services.db.prepared_statements import PreparedStatement, about_to_run, has_run
 
 DEATH = 9  # the exit status of a planned death
 DIED = "died at "
@@ -100,11 +100,11 @@ def watch(role: str, journal: Journal, broker: dramatiq.Broker) -> None:
 
 
 def _watch_commits(cross: Cross) -> None:
-    def before(_: Connection | ReadyStatement, reads: bool = False) -> None:
+    def before(_: Connection | PreparedStatement, reads: bool = False) -> None:
         if not reads:
             cross(f"{_transaction()}, before its commit")
 
-    def after(_: Session | ReadyStatement, reads: bool = False) -> None:
+    def after(_: Session | PreparedStatement, reads: bool = False) -> None:
         if not reads:
             cross(f"{_transaction()}, after its commit")
 

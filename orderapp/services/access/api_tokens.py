@@ -14,7 +14,7 @@ from orderapp.errors import InvalidRequest, NotFound
 from orderapp.models import ApiToken, db_now, table_of
 from orderapp.services.db import audit
 from orderapp.services.db.audit import COMMAND_LINE, Act
-from orderapp.services.db.prepared_statements import ReadyStatement
+from orderapp.services.db.prepared_statements import PreparedStatement
 from orderapp.services.db.transactions import writing
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ MAX_NAME_CHARACTERS = 100
 
 # Built once, on the table: each request asks it.
 _TOKENS = table_of(ApiToken).c
-_CLIENT_OF = ReadyStatement(
+_CLIENT_OF = PreparedStatement(
     select(_TOKENS.id).where(_TOKENS.token_hash == bindparam("hash"), _TOKENS.revoked_at.is_(None))
 )
 

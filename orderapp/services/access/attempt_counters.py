@@ -6,17 +6,17 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Float, bindparam, case, delete, literal, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Float, case, delete, literal, select, true, update
 
 from orderapp.errors import TooManyAttempts
 from orderapp.models import RateCounter, db_now, seconds_until, table_of
-from orderapp.services.db.json_rows import rows_of
+from orderapp.services.db.json_rows import columns_of, rows_of
 from orderapp.services.db.transactions import writing
-from orderapp.services.db.upserts import Insert, proposed, upsert
+from orderapp.services.db.upserts import proposed, upsert
+from orderapp.services.db.write_plan import Before
 
 TOO_MANY = "There were too many attempts. Nothing was done; try again later."
 
@@ -97,42 +97,20 @@ def longest_used_up(limits: Mapping[str, int], counted: Iterable[Counted]) -> fl
     return max(used_up, default=None)
 
 
-def use_up(session: Session, allowances: Sequence[Allowance]) -> None:
-    """Count one on each allowance. Transaction: within the caller's.
+def using_up(before: Before) -> Any:
+    """Return the write that counts one on each allowance, of the list `allowances`, in the order of the buckets.
 
-    Raises:
-        sqlalchemy.exc.IntegrityError: MOST_CONSTRAINT, one allowed no more; the caller's transaction has failed.
-
+    It violates MOST_CONSTRAINT where one of them allows no more.
     """
-    if allowances:
-        session.connection().execute(_using_up(session.get_bind().dialect.name), [asdict(one) for one in allowances])
-
-
-def using_up_given(where: ColumnElement[bool] | None) -> Insert:
-    """Return the same as a part of a greater statement (PostgreSQL only).
-
-    Its parameter is `allowances`, as `as_json` makes it, in the order of the buckets.
-
-    Args:
-        where: Whether anything is counted at all.
-
-    """
-    given = rows_of("allowances", table_of(RateCounter), ("bucket", "most"), further={"window_seconds": Float()})
-    rows = select(given.c.bucket, given.c.most, db_now(given.c.window_seconds).label("window_ends_at"), literal(1))
-    chosen = rows if where is None else rows.where(where)
+    columns = {**columns_of(table_of(RateCounter), ("bucket", "most")), "window_seconds": Float()}
+    given = rows_of(before.dialect_name, "allowances", columns)
+    # "where true": else SQLite takes ON CONFLICT for a part of the join.
+    rows = select(given.c.bucket, given.c.most, db_now(given.c.window_seconds), literal(1)).where(true())
+    if "cart" in before:
+        rows = rows.join_from(given, before["cart"], true())
     names = ("bucket", "most", "window_ends_at", "count")
-    return upsert("postgresql", RateCounter, (names, chosen), _FURTHER_OF_MOST, unique="bucket")
-
-
-@cache
-def _using_up(dialect_name: str) -> Insert:
-    first = {
-        "bucket": bindparam("bucket"),
-        "most": bindparam("most"),
-        "window_ends_at": db_now(bindparam("window_seconds", type_=Float)),
-        "count": 1,
-    }
-    return upsert(dialect_name, RateCounter, first, _FURTHER_OF_MOST, unique="bucket")
+    counting = upsert(before.dialect_name, RateCounter, (names, rows), _FURTHER_OF_MOST, unique="bucket")
+    return counting.returning(table_of(RateCounter).c.bucket)
 
 
 def forget(bucket_parts: Sequence[str | int]) -> int:

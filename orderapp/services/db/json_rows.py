@@ -1,33 +1,62 @@
-"""Rows as one parameter: a JSON list that PostgreSQL reads as a table, for statements that write any number."""
+"""Rows as one parameter: a JSON list that the database reads as a table, for statements that write any number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import FromClause, Table, Text, bindparam, cast, column, func
+from sqlalchemy import (
+    Boolean,
+    Float,
+    FromClause,
+    Integer,
+    Numeric,
+    String,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 from orderapp.fast_json import to_json
 
+# What a value in JSON is to either database without being converted. Times and UUIDs aren't: SQLite keeps its own form.
+_PLAIN = (String, Integer, Numeric, Float, Boolean)
 
-def rows_of(
-    parameter: str, table: Table, names: Sequence[str], *, further: Mapping[str, TypeEngine[Any]] | None = None
-) -> FromClause:
-    """Return a parameter as a table with columns of another table (PostgreSQL only).
+
+def rows_of(dialect_name: str, parameter: str, columns: Mapping[str, TypeEngine[Any]]) -> FromClause:
+    """Return a parameter as a table to select from.
 
     Args:
+        dialect_name: The database's.
         parameter: Its name; `as_json` makes its value.
-        table: Where the columns' types come from.
-        names: The columns.
-        further: Further columns with their types.
+        columns: Names and types; words, numbers and truth values only.
+
+    Raises:
+        TypeError: another type.
 
     """
-    columns = [column(name, table.c[name].type) for name in names]
-    columns += [column(name, type_) for name, type_ in (further or {}).items()]
-    rows = func.jsonb_to_recordset(cast(bindparam(parameter, type_=Text), JSONB))
-    return rows.table_valued(*columns).render_derived(name=f"given_{parameter}", with_types=True)
+    for name, kind in columns.items():
+        if not isinstance(kind, _PLAIN):
+            raise TypeError(f"{parameter}.{name} is {kind!r}, which JSON has no form for")
+    given = bindparam(parameter, type_=Text)
+    if dialect_name == "postgresql":
+        rows = func.jsonb_to_recordset(cast(given, JSONB))
+        valued = rows.table_valued(*(column(name, kind) for name, kind in columns.items()))
+        return valued.render_derived(name=f"given_{parameter}", with_types=True)
+    each = func.json_each(given).table_valued("value", name=f"each_{parameter}")
+    values = [func.json_extract(each.c.value, f"$.{name}", type_=kind).label(name) for name, kind in columns.items()]
+    return select(*values).subquery(f"given_{parameter}")
+
+
+def columns_of(table: Table, names: Sequence[str]) -> dict[str, TypeEngine[Any]]:
+    """Return some of a table's columns with their types, for `rows_of`."""
+    return {name: table.c[name].type for name in names}
 
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:

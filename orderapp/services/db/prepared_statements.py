@@ -1,4 +1,4 @@
-"""Statements made ready once, for what every order needs: given to the driver as they are, on PostgreSQL.
+"""Statements prepared once, for what every order needs: given to the driver as they are, on PostgreSQL.
 
 SQLAlchemy builds them and lends the connection; carrying them out through it takes three times the driver's own time.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from blinker import Signal
 from psycopg import Error as DriverError
 from psycopg import RawCursor
 from psycopg.rows import namedtuple_row
 from sqlalchemy import BindParameter, Dialect
-from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
+from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import ExecutableReturnsRows
 
@@ -24,27 +25,12 @@ from orderapp.services.db.transactions import STALE_PLAN, asking, give_up_connec
 
 # Told before and after each, for whoever counts them or dies at them: SQLAlchemy's events don't see these. Both say
 # whether it only `reads`, so that there is nothing to commit.
-about_to_run = Signal("About to run a ready statement; its sender is the statement.")
-has_run = Signal("A ready statement has run, and what it did is committed; its sender is the statement.")
-
-
-class _Compiler(PGCompiler_psycopg):
-    """Writes what is always the same into the text, so that a plan made for any parameters is made for these words."""
-
-    def visit_bindparam(  # type: ignore[override]
-        self, bindparam: BindParameter[Any], literal_binds: bool = False, **kw: Any
-    ) -> str:
-        constant = not bindparam.required and bindparam.callable is None
-        written: str = super().visit_bindparam(bindparam, literal_binds=literal_binds or constant, **kw)  # type: ignore[no-untyped-call]
-        return written
-
-
-class _Dialect(PGDialect_psycopg):
-    statement_compiler = _Compiler
+about_to_run = Signal("About to run a prepared statement; its sender is the statement.")
+has_run = Signal("A prepared statement has run, and what it did is committed; its sender is the statement.")
 
 
 # Parameters as PostgreSQL itself numbers them.
-_DIALECT: Dialect = _Dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_DIALECT: Dialect = psycopg_dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 class _Form(NamedTuple):
@@ -55,7 +41,7 @@ class _Form(NamedTuple):
     conversions: Mapping[str, Callable[[Any], Any]]
 
 
-class ReadyStatement:
+class PreparedStatement:
     """A statement that is a transaction of its own.
 
     Args:
@@ -105,19 +91,23 @@ class ReadyStatement:
 
     @cached_property
     def _form(self) -> _Form:
-        compiled = self._statement.compile(dialect=_DIALECT)
-        if not isinstance(compiled, SQLCompiler) or compiled.positiontup is None:
-            raise TypeError(f"{compiled} has no parameters in order")
+        statement = cast(ExecutableReturnsRows, visitors.replacement_traverse(self._statement, {}, _constant))
+        compiled = statement.compile(dialect=_DIALECT)
+        if not isinstance(compiled, SQLCompiler):
+            raise TypeError(f"{compiled} has no parameters")
         left = (*compiled.insert_prefetch, *compiled.update_prefetch, *compiled.post_compile_params)
         if left:
             raise TypeError(f"{compiled} leaves to SQLAlchemy at each run: {left}")
-        conversions = {
-            name: convert
-            for parameter, name in compiled.bind_names.items()
-            if name in compiled.positiontup
-            and (convert := parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
-        }
-        return _Form(str(compiled).encode(), compiled.positiontup, conversions)
+        given = {name: None for parameter, name in compiled.bind_names.items() if parameter.required}
+        written = compiled.construct_expanded_state(given)
+        return _Form(written.statement.encode(), written.positiontup or (), written.processors)
+
+
+def _constant(element: Any, **_: Any) -> Any:
+    """Have a constant written into the text, so that a plan made for any parameters is made for this constant."""
+    if isinstance(element, BindParameter) and not element.required and element.callable is None:
+        return element.render_literal_execute()
+    return None
 
 
 def _carried_out(text: bytes, values: Sequence[Any]) -> Sequence[Any]:

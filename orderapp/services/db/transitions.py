@@ -42,10 +42,13 @@ def move(
 @cache
 def moving(model: Movable, to: State) -> Update:
     """Return the statement that `move` executes, to be narrowed to rows, and kept where it is hot."""
-    table = table_of(model)
+    return update(table_of(model)).where(may_move(model, to)).values(state=to.value)
+
+
+def may_move(model: Movable, to: State) -> ColumnElement[bool]:
+    """Return the condition that a row stands where an edge to a state begins."""
     # As literals: a list of plain values is written into the statement anew for each execution.
     allowed = [literal(source.value) for source in sources_of(to)]
     # An expression, not the column, so that no index of states is the way to the row: few rows may have had the state
     # when the statement was planned, and many when it runs.
-    state = table.c.state.concat("")
-    return update(table).where(state.in_(allowed)).values(state=to.value)
+    return table_of(model).c.state.concat("").in_(allowed)

@@ -5,23 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Row, bindparam, case, select
+from sqlalchemy import bindparam, case, select
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
 from orderapp.domain.orders import Effect
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Task, db_now, table_of
-from orderapp.services.db.prepared_statements import ReadyStatement
+from orderapp.services.db.prepared_statements import PreparedStatement
 from orderapp.services.db.transactions import asking, statements_nest, writing
 from orderapp.services.db.transitions import move
 from orderapp.services.engine import poison
-from orderapp.services.engine.claim_batch import take_at_once
-from orderapp.services.engine.claim_statement import claimable, taking
+from orderapp.services.engine.claim_plan import TASK_COLUMNS, TASK_PREFIX, claim_plan, claimable
 from orderapp.services.resilience import circuit_breakers, rate_limiter
-from orderapp.services.saga.order_documents import load_document
+from orderapp.services.saga.order_documents import document_of
 from orderapp.services.saga.prior_attempts import Known, ask_known
 from orderapp.systems.base import System
 
@@ -43,7 +44,7 @@ class Claim:
 
 
 # Built once: of what is told of twice, the second hint finds nothing.
-_DUE = ReadyStatement(
+_DUE = PreparedStatement(
     select(table_of(Task).c.id).where(
         table_of(Task).c.id == bindparam("task"), Task.state == TaskState.WAITING.value, Task.due_at <= db_now()
     )
@@ -76,12 +77,11 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
     lease_ends_at = time.monotonic() + settings.task_lease_seconds
     for held in claim_plainly([task_id], settings):
         return held
-    if statements_nest() and not _DUE.ask({"task": task_id}):
+    if not _DUE.ask({"task": task_id}):
         return None  # as most that can't be had in that way: somebody else has it, or has had it
     try:
         with writing() as session:
-            row, probing = _take(session, task_id, settings)
-            return None if row is None else _claim(session, row, settings, lease_ends_at, probing=probing)
+            return _claim_looking_round(session, task_id, settings, lease_ends_at)
     except _NotBeside:
         poison.tell_soon(task_id)
         return None
@@ -95,17 +95,22 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
 def claim_plainly(task_ids: Sequence[int], settings: Settings) -> list[Claim]:
     """Claim those of these tasks that nothing else has to be looked at for; the others are for `claim`.
 
-    Transaction: one, of one statement, on PostgreSQL; elsewhere nothing is claimed in this way.
+    Transaction: one for all on PostgreSQL, one each on SQLite, committed here.
     Idempotent because, If we die here: as for `claim`.
     """
-    if not statements_nest():
-        return []
     lease_ends_at = time.monotonic() + settings.task_lease_seconds
     plain = tuple(system.name for system in settings.systems.values() if is_plain(system))
-    return [
-        Claim(one.task, Effect(one.task.key, one.document), one.known or _ask_known(one.task.id), lease_ends_at)
-        for one in take_at_once(task_ids, settings.task_lease_seconds, plain)
-    ]
+    lease = {"lease_seconds": settings.task_lease_seconds}
+    rows: list[Any] = []
+    if len(task_ids) > 1 and statements_nest():
+        written = claim_plan(plain, plainly=True, several=True).run({"tasks": sorted(task_ids), **lease})
+        rows = list(written["seen"]) if written else []
+    else:
+        for task_id in task_ids:
+            written = claim_plan(plain, plainly=True).run({"task": task_id, **lease})
+            rows += written["seen"] if written else []
+    by_task = groupby(rows, key=attrgetter(f"{TASK_PREFIX}id"))
+    return [_plain_claim(list(of_one), lease_ends_at) for _, of_one in by_task]
 
 
 def give_back(claims: Sequence[Claim]) -> None:
@@ -135,36 +140,50 @@ def is_plain(system: System) -> bool:
     return not limits.rate_per_second and not limits.concurrency
 
 
-def _ask_known(task_id: int) -> Known:
-    with asking() as connection:
-        return ask_known(connection, task_id)
+def _plain_claim(rows: Sequence[Any], lease_ends_at: float) -> Claim:
+    task = _task_of(rows[0])
+    # A first claim has no earlier attempts. Those of a later one are not for its own statement to read: had it waited
+    # for the row, it would not see what the last holder has written. Of a compensation those of its step count as well.
+    if task.claims == 1 and task.kind != TaskKind.COMPENSATE.value:
+        known = Known.of_row(rows[0], doubtful=False, accepted=False, proven=False)
+    else:
+        with asking() as connection:
+            known = ask_known(connection, task.id)
+    return Claim(task, Effect(task.key, document_of(rows)), known, lease_ends_at)
 
 
-def _take(session: Session, task_id: int, settings: Settings) -> tuple[Row[Any] | None, bool]:
-    """Take the task, whatever else has to be looked at; return it, and whether it shows if its system works again."""
-    wanted = {"task": task_id, "lease_seconds": settings.task_lease_seconds}
-    known_systems = tuple(settings.systems)
-    connection = session.connection()  # rows are all that is wanted, and the session's own way to them costs more
-    row = connection.execute(taking(known_systems), wanted).one_or_none()
-    if row is not None:
-        return row, False
-    # A task that can't be claimed for any other reason has no system here, and so takes no right from others.
-    system_of = select(Task.system).where(Task.id == task_id, *claimable(known_systems)).scalar_subquery()
-    if not circuit_breakers.take_task_probe(session, system_of):
-        return None, False
-    return connection.execute(taking(known_systems, whatever_the_circuit=True), wanted).one_or_none(), True
+def _task_of(row: Any) -> Task:
+    return Task(**{name: getattr(row, TASK_PREFIX + name) for name in TASK_COLUMNS})
 
 
-def _claim(session: Session, row: Row[Any], settings: Settings, lease_ends_at: float, *, probing: bool) -> Claim:
-    """Return the claim of a task just taken. _NotNow where it may not be run after all, and has to be put back."""
-    task = Task(**row._mapping)
+def _claim_looking_round(session: Session, task_id: int, settings: Settings, lease_ends_at: float) -> Claim | None:
+    """Claim the task, whatever else has to be looked at. _NotNow where it may not be run after all."""
+    rows, probing = _take(session, task_id, settings)
+    if not rows:
+        return None
+    task = _task_of(rows[0])
     system = settings.systems[task.system]
     if poison.another_runs(session, task):
         raise _NotBeside
     known = ask_known(session.connection(), task.id)
-    effect = Effect(task.key, load_document(session, task.order_id))
     turns = _turns(session, system, task, known.used_before)
-    return Claim(task, effect, known, lease_ends_at, probing, turns)
+    return Claim(task, Effect(task.key, document_of(rows)), known, lease_ends_at, probing, turns)
+
+
+def _take(session: Session, task_id: int, settings: Settings) -> tuple[Sequence[Any], bool]:
+    """Take the task; return what is seen of it, and whether it shows if its system works again."""
+    wanted = {"task": task_id, "lease_seconds": settings.task_lease_seconds}
+    known_systems = tuple(settings.systems)
+    written = claim_plan(known_systems, plainly=False).run_within(session, wanted)
+    if written:
+        return written["seen"], False
+    # A task that can't be claimed for any other reason has no system here, and so takes no right from others.
+    system_of = select(Task.system).where(Task.id == task_id, *claimable(known_systems)).scalar_subquery()
+    if not circuit_breakers.take_task_probe(session, system_of):
+        return (), False
+    probing = claim_plan(known_systems, plainly=False, whatever_the_circuit=True)
+    written = probing.run_within(session, wanted)
+    return (written["seen"] if written else ()), True
 
 
 def _turns(session: Session, system: System, task: Task, tried_before: bool) -> rate_limiter.Turns | None:

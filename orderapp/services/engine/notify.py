@@ -15,7 +15,7 @@ from psycopg import Error as DriverError
 from sqlalchemy import Connection, func, select, true
 
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.db.prepared_statements import ReadyStatement
+from orderapp.services.db.prepared_statements import PreparedStatement
 from orderapp.services.db.transactions import give_up_connections, listening_connection, statements_nest
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ CHANNEL = "orderapp_due"
 PAUSE_SECONDS = 0.02
 EXTENSION = "orderapp.due"
 # The word need not survive a power cut, so it waits for no disk.
-_TELL = ReadyStatement(select(func.set_config("synchronous_commit", "off", true()), func.pg_notify(CHANNEL, "")))
+_TELL = PreparedStatement(select(func.set_config("synchronous_commit", "off", true()), func.pg_notify(CHANNEL, "")))
 
 
 def start_telling(app: Flask) -> None:

@@ -25,10 +25,10 @@ from orderapp.domain.retry import Used, Verdict, decide
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import DatabaseUnavailable
 from orderapp.models import Attempt, Override, Step, Task, db_now, table_of
-from orderapp.services.db.transactions import reading, statements_nest, writing
+from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move, moving
 from orderapp.services.engine.claim import Claim, claim
-from orderapp.services.engine.finish import end_at_once
+from orderapp.services.engine.finish import finish
 from orderapp.services.engine.perform import KEY_BARRED, perform
 from orderapp.services.engine.runs import Ran
 from orderapp.services.resilience.rate_limiter import in_turn
@@ -126,10 +126,10 @@ def _recorded(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
 def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
     plain = [run for run in runs if run.is_plainly_done]
     ended: frozenset[int] = frozenset()
-    if plain and statements_nest():
+    if plain:
         # Should one of them raise, each is recorded on its own.
         with skipping(Kind.SYSTEM, plain[0].system.name):
-            ended = end_at_once(plain)
+            ended = finish(plain)
     states: dict[int, TaskState | None] = {}
     for run in runs:
         task, answer = run.held.task, run.one.answer

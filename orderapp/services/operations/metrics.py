@@ -12,7 +12,7 @@ from orderapp.domain.states import FINAL_ORDER_STATES, OPEN_TASK_STATES, DriftSt
 from orderapp.models import Attempt, Circuit, CircuitState, Drift, Order, Task, db_now, seconds_until
 from orderapp.services.access.refused_requests import read_refusals
 from orderapp.services.db.transactions import reading
-from orderapp.services.engine.claim_statement import claimable
+from orderapp.services.engine.claim_plan import claimable
 from orderapp.services.resilience.circuit_breakers import closed_for_tasks
 from orderapp.services.resilience.skipped_items import skipped_by_kind
 

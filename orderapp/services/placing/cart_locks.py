@@ -17,6 +17,7 @@ from orderapp.domain.states import OrderState
 from orderapp.errors import ProbableDuplicate
 from orderapp.models import CartLock, Order, Placement, db_now, table_of
 from orderapp.services.access.attempt_counters import Allowance
+from orderapp.services.db.transactions import reading
 from orderapp.services.db.upserts import proposed, upsert
 
 _ENDED = [literal(state.value) for state in (OrderState.FAILED, OrderState.CANCELLED)]
@@ -72,6 +73,16 @@ def locking_parameters(order_id: uuid.UUID, placement_number: int, cart: Cart) -
         "cart_placement": placement_number,
         "window_seconds": cart.duplicate_window_seconds,
     }
+
+
+def refuse_holder(cart: Cart) -> None:
+    """Name the order whose cart's lock could not be taken. Raises ProbableDuplicate, unless there is none any more."""
+    with reading() as session:
+        locks = table_of(CartLock).c
+        held = select(locks.order_id).where(locks.cart_hash == cart.cart_hash, _is_held())
+        other = session.execute(held, {"window_seconds": cart.duplicate_window_seconds}).scalar_one_or_none()
+    if other is not None:
+        raise ProbableDuplicate(other)
 
 
 def refuse_locked(session: Session, order_id: uuid.UUID, cart: Cart) -> None:

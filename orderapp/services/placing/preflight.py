@@ -11,7 +11,7 @@ from sqlalchemy import ARRAY, JSON, FromClause, ScalarSelect, Select, String, an
 from orderapp.domain.money import Money
 from orderapp.models import Product, Submission, table_of
 from orderapp.services.access.attempt_counters import COUNTED, Counted
-from orderapp.services.db.prepared_statements import ReadyStatement
+from orderapp.services.db.prepared_statements import PreparedStatement
 from orderapp.services.db.transactions import asking, statements_nest
 from orderapp.services.resilience.system_status import STANDING, Standing, standing_of
 from orderapp.services.saga.archived_keys import OF_AN_ARCHIVED_ORDER, hash_key
@@ -100,4 +100,4 @@ _SUBMITTED = or_(
 )
 _SOLD = select(_PRODUCTS.sku, _PRODUCTS.name, _PRODUCTS.price_minor, _PRODUCTS.currency)
 _BUCKET = COUNTED.selected_columns.bucket
-_ALL = ReadyStatement(_all())
+_ALL = PreparedStatement(_all())

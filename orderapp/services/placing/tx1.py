@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Float, bindparam, delete, insert, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.identity import new_id
 from orderapp.domain.keys import new_order_number
 from orderapp.domain.orders import OrderDocument
-from orderapp.domain.states import OrderState, PlacementState
 from orderapp.errors import WrongState
-from orderapp.models import Order, OrderDiscount, OrderLine, Placement, Step, Submission, db_now, table_of
-from orderapp.services.access.attempt_counters import use_up
-from orderapp.services.db.transactions import statements_nest, writing
-from orderapp.services.db.transitions import move
-from orderapp.services.placing.cart_locks import Cart, lock_cart, refuse_locked
+from orderapp.services.db.json_rows import as_json
+from orderapp.services.db.transactions import writing
+from orderapp.services.db.write_plan import Rows
+from orderapp.services.placing.cart_locks import Cart, lock_cart, locking_parameters, refuse_holder, refuse_locked
 from orderapp.services.placing.order_limits import constrained
+from orderapp.services.placing.tx1_plan import new_order_plan, retry_plan
 from orderapp.services.placing.tx1_rows import (
     Opening,
     again_document,
@@ -27,24 +27,14 @@ from orderapp.services.placing.tx1_rows import (
     line_rows,
     order_row,
     ordered_document,
+    placement_row,
+    retry_row,
     step_rows,
     submission_row,
 )
-from orderapp.services.placing.tx1_statement import write_at_once
 from orderapp.services.saga.attempts import record_steps
 from orderapp.services.saga.circuit_feedback import learn_from_steps
 from orderapp.services.saga.values import Held, PlannedStep, StepResult
-
-# Built once, on the tables and not the classes: SQLAlchemy then neither builds nor analyses them for each order.
-_INSERT_ORDER = insert(table_of(Order)).values(created_at=db_now(), updated_at=db_now())
-_INSERT_LINES = insert(table_of(OrderLine))
-_INSERT_DISCOUNTS = insert(table_of(OrderDiscount))
-_INSERT_PLACEMENT = insert(table_of(Placement)).values(started_at=db_now()).returning(table_of(Placement).c.id)
-_INSERT_DECIDED_PLACEMENT = _INSERT_PLACEMENT.values(decided_at=db_now())
-_INSERT_SUBMISSION = insert(table_of(Submission)).values(created_at=db_now()).returning(table_of(Submission).c.id)
-_INSERT_HELD_SUBMISSION = _INSERT_SUBMISSION.values(lease_until=db_now(bindparam("lease_seconds", type_=Float)))
-_STEPS = table_of(Step).c
-_INSERT_STEPS = insert(table_of(Step)).returning(_STEPS.id, _STEPS.system, _STEPS.key, sort_by_parameter_order=True)
 
 
 def open_order(opening: Opening, cart: Cart) -> Held:
@@ -56,48 +46,37 @@ def open_order(opening: Opening, cart: Cart) -> Held:
 
     Raises:
         ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
+        TooManyOrders: an allowance is used up; nothing is recorded.
         sqlalchemy.exc.IntegrityError: the key (or, once in 10^8, the order number) exists already.
 
     """
-    order_id, number, started = new_id(), new_order_number(), time.monotonic()
-    order = order_row(order_id, number, opening, cart)
-    document = ordered_document(number, cart, opening)
-    stopped = opening.offered.stopped
-    if statements_nest() and not stopped:
-        with constrained(cart.allowances):
-            held = _open_at_once(order, document, opening, cart, started)
-        if held is not None:
-            return held
-    with constrained(cart.allowances), writing() as session:
-        use_up(session, cart.allowances)
-        session.execute(_INSERT_ORDER, order)
-        session.execute(_INSERT_LINES, [{"order_id": order_id, **row} for row in line_rows(opening)])
-        _insert_discounts(session, order_id, opening)
-        held = _insert_placement(session, order_id, 1, document, opening, started)
-        _lock_cart(session, order_id, 1, opening, cart)
-    return held
-
-
-def _open_at_once(
-    order: dict[str, Any], document: OrderDocument, opening: Opening, cart: Cart, started: float
-) -> Held | None:
-    """Record the same in one statement; None, and nothing recorded, where the cart's lock is another order's."""
-    steps = step_rows(1, document, opening)
-    submission = {**submission_row(opening), "lease_seconds": opening.lease_seconds}
-    written = write_at_once(order, submission, line_rows(opening), discount_rows(opening), steps, cart)
-    if not written:
-        return None
-    return Held(
-        order_id=order["id"],
-        placement_id=written[0].placement_id,
-        placement_number=1,
-        submission_id=written[0].submission_id,
-        fencing=1,
-        document=document,
-        steps=tuple(PlannedStep(row.step_id, row.system, row.key) for row in written if row.step_id is not None),
-        lease_ends_at=started + opening.lease_seconds,
-        admission=opening.admission,
+    order_id, started = new_id(), time.monotonic()
+    document = ordered_document(new_order_number(), cart, opening)
+    stopped = opening.offered.stopped is not None
+    locks_cart = bool(cart.duplicate_window_seconds) and not stopped
+    plan = new_order_plan(
+        stopped=stopped,
+        locks_cart=locks_cart,
+        whatever_holds_it=cart.allow_duplicate,
+        counts=bool(cart.allowances),
     )
+    parameters = {
+        **_named("order", order_row(order_id, document.number, opening, cart)),
+        **_placement_parameters(1, document, opening),
+        **(locking_parameters(order_id, 1, cart) if locks_cart else {}),
+        "lines": as_json(line_rows(opening)),
+        "allowances": as_json(asdict(one) for one in cart.allowances),
+    }
+    with constrained(cart.allowances):
+        if stopped:
+            with writing() as session:
+                held = _held(order_id, 1, document, opening, started, plan.run_within(session, parameters))
+                _record_stop(session, held, opening, cart)
+            return held
+        while (written := plan.run(parameters)) is None:
+            # Unless the lock was given up at this very moment: then it is ours to take.
+            refuse_holder(cart)
+    return _held(order_id, 1, document, opening, started, written)
 
 
 def open_retry(
@@ -120,96 +99,64 @@ def open_retry(
 
     """
     started, number = time.monotonic(), placement_number + 1
-    unchanged = (Order.id == order_id, Order.placement_number == placement_number)
-    values: dict[str, Any] = {
-        "placement_number": number,
-        "ends_as": None,
-        "total_minor": opening.total.minor,
-        "member_ref": cart.customer.member_ref,
-        "coupon": cart.coupon,
-        "benefit": cart.benefit,
-        "updated_at": db_now(),
+    again = again_document(document, opening)
+    stopped = opening.offered.stopped is not None
+    parameters = {
+        **_named("order", retry_row(order_id, number, opening, cart)),
+        **_placement_parameters(number, again, opening),
     }
     with writing() as session:
-        if opening.offered.stopped:
-            still_failed = Order.state == OrderState.FAILED.value
-            moved = (
-                session.connection().execute(update(Order).where(*unchanged, still_failed).values(**values)).rowcount
-            )
-        else:
-            moved = move(session, Order, OrderState.PLACING, *unchanged, **values)
-        if not moved:
+        written = retry_plan(stopped=stopped).run_within(session, parameters)
+        if written is None:
             raise WrongState("The order is not in a state in which it can be tried again; nothing was done.")
-        session.execute(delete(OrderDiscount).where(OrderDiscount.order_id == order_id))
-        _insert_discounts(session, order_id, opening)
-        again = again_document(document, opening)
-        held = _insert_placement(session, order_id, number, again, opening, started)
-        _lock_cart(session, order_id, number, opening, cart)
+        held = _held(order_id, number, again, opening, started, written)
+        if stopped:
+            _record_stop(session, held, opening, cart)
+        elif cart.duplicate_window_seconds:
+            lock_cart(session, order_id, number, cart)
     return held
 
 
-def _lock_cart(session: Session, order_id: uuid.UUID, placement_number: int, opening: Opening, cart: Cart) -> None:
-    if cart.duplicate_window_seconds and not opening.offered.stopped:
-        lock_cart(session, order_id, placement_number, cart)
-    elif cart.duplicate_window_seconds and not cart.allow_duplicate:
-        refuse_locked(session, order_id, cart)
+def _placement_parameters(number: int, document: OrderDocument, opening: Opening) -> dict[str, Any]:
+    return {
+        **_named("placement", placement_row(number, opening)),
+        **_named("submission", submission_row(opening)),
+        "lease_seconds": opening.lease_seconds,
+        "discounts": as_json(discount_rows(opening)),
+        "steps": as_json(step_rows(number, document, opening)),
+    }
 
 
-def _insert_discounts(session: Session, order_id: uuid.UUID, opening: Opening) -> None:
-    rows = [{"order_id": order_id, **row} for row in discount_rows(opening)]
-    if rows:
-        session.execute(_INSERT_DISCOUNTS, rows)
+def _named(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{table}_{name}": value for name, value in row.items()}
 
 
-def _insert_placement(
-    session: Session, order_id: uuid.UUID, number: int, document: OrderDocument, opening: Opening, started: float
+def _held(
+    order_id: uuid.UUID, number: int, document: OrderDocument, opening: Opening, started: float, written: Rows | None
 ) -> Held:
-    stopped = opening.offered.stopped
-    placement_id = session.execute(
-        _INSERT_DECIDED_PLACEMENT if stopped else _INSERT_PLACEMENT,
-        {
-            "order_id": order_id,
-            "number": number,
-            "state": (PlacementState.COMPENSATED if stopped else PlacementState.PLACING).value,
-            "failed_system": stopped.system if stopped else None,
-            "failed_outcome": stopped.outcome.value if stopped else None,
-            "failed_code": stopped.code if stopped else None,
-        },
-    ).scalar_one()
-    submission_id = session.execute(
-        _INSERT_SUBMISSION if stopped else _INSERT_HELD_SUBMISSION,
-        {
-            **submission_row(opening),
-            "order_id": order_id,
-            "placement_id": placement_id,
-            **({} if stopped else {"lease_seconds": opening.lease_seconds}),
-        },
-    ).scalar_one()
+    if written is None:
+        raise LookupError(f"nothing of order {document.number} was written")
+    steps = sorted(written["steps"], key=lambda row: row.position)
     return Held(
         order_id=order_id,
-        placement_id=placement_id,
+        placement_id=written["placement"][0].id,
         placement_number=number,
-        submission_id=submission_id,
+        submission_id=written["submission"][0].id,
         fencing=1,
         document=document,
-        steps=_insert_steps(session, order_id, placement_id, number, document, opening),
+        steps=tuple(PlannedStep(row.id, row.system, row.key) for row in steps),
         lease_ends_at=started + opening.lease_seconds,
         admission=opening.admission,
     )
 
 
-def _insert_steps(
-    session: Session, order_id: uuid.UUID, placement_id: int, number: int, document: OrderDocument, opening: Opening
-) -> tuple[PlannedStep, ...]:
+def _record_stop(session: Session, held: Held, opening: Opening, cart: Cart) -> None:
+    """Record what a discount's system answered, unless the cart is locked by the order that it is about."""
     stopped, tried = opening.offered.stopped, opening.offered.tried
-    of_placement = {"placement_id": placement_id, "order_id": order_id}
-    rows = [{**of_placement, **row} for row in step_rows(number, document, opening)]
-    if not rows:  # a shop without blocking systems
-        return ()
-    steps = tuple(PlannedStep(*row) for row in session.execute(_INSERT_STEPS, rows))
-    if stopped and tried:
-        at_fault = next(step for step in steps if step.system == stopped.system)
+    if stopped and tried and held.steps:
+        at_fault = next(step for step in held.steps if step.system == stopped.system)
         results = [StepResult(at_fault, resumed=False, tries=[tried])]
-        record_steps(session, order_id, results)
+        record_steps(session, held.order_id, results)
         learn_from_steps(session, results, opening.admission, {system.name: system for system in opening.systems})
-    return steps
+    if cart.duplicate_window_seconds and not cart.allow_duplicate:
+        refuse_locked(session, held.order_id, cart)

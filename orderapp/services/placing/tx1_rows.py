@@ -9,7 +9,7 @@ from typing import Any
 from orderapp.domain.keys import effect_key
 from orderapp.domain.money import Money
 from orderapp.domain.orders import OrderDocument, as_spelt
-from orderapp.domain.states import OrderState, StepState
+from orderapp.domain.states import OrderState, PlacementState, StepState
 from orderapp.services.placing.cart_locks import Cart
 from orderapp.services.placing.pricing import Offered, Priced
 from orderapp.services.resilience.load_shedding import Admission
@@ -92,6 +92,30 @@ def order_row(order_id: uuid.UUID, number: str, opening: Opening, cart: Cart) ->
         "currency": opening.priced.subtotal.currency,
         "subtotal_minor": opening.priced.subtotal.minor,
         "total_minor": opening.total.minor,
+    }
+
+
+def retry_row(order_id: uuid.UUID, number: int, opening: Opening, cart: Cart) -> dict[str, Any]:
+    """Return what a further placement changes of its order's row."""
+    return {
+        "id": order_id,
+        "placement_number": number,
+        "member_ref": cart.customer.member_ref,
+        "coupon": cart.coupon,
+        "benefit": cart.benefit,
+        "total_minor": opening.total.minor,
+    }
+
+
+def placement_row(number: int, opening: Opening) -> dict[str, Any]:
+    """Return what a placement's row holds beside its order and times."""
+    stopped = opening.offered.stopped
+    return {
+        "number": number,
+        "state": (PlacementState.COMPENSATED if stopped else PlacementState.PLACING).value,
+        "failed_system": stopped.system if stopped else None,
+        "failed_outcome": stopped.outcome.value if stopped else None,
+        "failed_code": stopped.code if stopped else None,
     }
 
 

@@ -4,56 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, literal, select, true
-from sqlalchemy.exc import DataError
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, bindparam, insert, select, true, update
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from orderapp.domain.keys import effect_key
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, PlacementState, StepState, TaskState
 from orderapp.errors import LeaseLost
-from orderapp.models import Order, Placement, Step, Task, db_now, table_of
-from orderapp.services.db.json_rows import as_json, rows_of
-from orderapp.services.db.prepared_statements import ReadyStatement
-from orderapp.services.db.transactions import statements_nest, writing
-from orderapp.services.db.transitions import moving
-from orderapp.services.saga.attempts import record_steps, recording_steps_of, step_attempts
+from orderapp.models import Order, Placement, Step, Submission, Task, db_now, table_of
+from orderapp.services.db.json_rows import as_json, columns_of, rows_of
+from orderapp.services.db.transactions import writing
+from orderapp.services.db.transitions import may_move, moving
+from orderapp.services.db.write_plan import Before, Write, WritePlan
+from orderapp.services.saga.attempts import recording_steps, step_attempts
 from orderapp.services.saga.circuit_feedback import learn_from_steps, nothing_to_learn
 from orderapp.services.saga.compensation import plan_surplus
-from orderapp.services.saga.submissions import GIVE_UP_LEASE, give_up_lease
 from orderapp.services.saga.values import Confirmed, Held, StepResult
 from orderapp.systems.base import Part
 from orderapp.systems.registry import Systems
 
-DIVISION_BY_ZERO = "22012"  # PostgreSQL's code
-
-# Built once, on the tables: each order needs them.
-_CONFIRM_PLACEMENT = (
-    moving(Placement, PlacementState.CONFIRMED)
-    .where(table_of(Placement).c.id == bindparam("held_placement"))
-    .values(decided_at=db_now())
-)
-_CONFIRM_ORDER = (
-    moving(Order, OrderState.CONFIRMED)
-    .where(table_of(Order).c.id == bindparam("held_order"))
-    .values(updated_at=db_now())
-    .returning(
-        table_of(Order).c.id, table_of(Order).c.client_id, table_of(Order).c.created_at, table_of(Order).c.updated_at
-    )
-)
-_STEPS_ARE_DONE = (
-    moving(Step, StepState.DONE)
-    .where(table_of(Step).c.placement_id == bindparam("held_placement"))
-    .values(outcome=Outcome.DONE.value, code="", decided_at=db_now())
-)
-_TASKS = table_of(Task).c
+_ORDERS, _PLACEMENTS, _SUBMISSIONS, _TASKS = (table_of(one) for one in (Order, Placement, Submission, Task))
 _TASK_COLUMNS = ("kind", "system", "key", "state", "attempts", "attempt_limit", "claims", "fencing", "cleared_claims",
                  "keep")  # fmt: skip
-_INSERT_TASKS = (
-    insert(table_of(Task))
-    .values(due_at=db_now(), publish_at=db_now(), created_at=db_now())
-    .returning(_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts, sort_by_parameter_order=True)
-)
 
 
 def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirmed:
@@ -70,89 +42,97 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirme
         LeaseLost: somebody else has taken the placement over; nothing was written.
 
     """
-    if statements_nest() and not held.resumed and nothing_to_learn(results, held.admission):
-        return _confirm_in_one_statement(held, results, systems)
-    with writing() as session:
-        order = _confirm_rows(session, held)
-        record_steps(session, held.order_id, results)
-        rows = _forward_tasks(held, systems)
-        tasks = session.connection().execute(_INSERT_TASKS, rows).all() if rows else ()
-        if held.resumed:
-            for step in held.steps:
-                plan_surplus(session, held.order_id, held.placement_id, systems[step.system])
-        learn_from_steps(session, results, held.admission, systems)
-    return Confirmed(order.client_id, order.created_at, order.updated_at, tuple(tasks))
-
-
-def _confirm_rows(session: Session, held: Held) -> Any:
-    """Give up the lease and move the placement, its order and its steps; return the order's row as it is now."""
-    give_up_lease(session, held.submission_id, held.fencing)
-    connection, wanted = session.connection(), _held_parameters(held)
-    moved = connection.execute(_CONFIRM_PLACEMENT, wanted).rowcount
-    order = connection.execute(_CONFIRM_ORDER, wanted).one_or_none() if moved else None
-    if order is None:
-        raise _lost(held)
-    connection.execute(_STEPS_ARE_DONE, wanted)
-    return order
-
-
-def _confirm_in_one_statement(held: Held, results: list[StepResult], systems: Systems) -> Confirmed:
-    """Do the same in one statement, for what is usual: nobody held it before us, and nothing is to be learnt."""
-    parameters = _held_parameters(held) | {
-        "attempts": as_json(step_attempts(results)),
-        "tasks": as_json({name: task[name] for name in _TASK_COLUMNS} for task in _forward_tasks(held, systems)),
-    }
-    try:
-        rows = _CONFIRM_IN_ONE.run(parameters)
-    except DataError as error:
-        if getattr(error.orig, "sqlstate", None) != DIVISION_BY_ZERO:
-            raise
-        raise _lost(held) from error
-    if not rows:
-        raise _lost(held)
-    tasks = tuple(row for row in rows if row.id is not None)
-    return Confirmed(rows[0].client_id, rows[0].created_at, rows[0].updated_at, tasks)
-
-
-def _confirm_in_one() -> Select[Any]:
-    """Return all of it as one statement, each part on condition that the one before has moved its row (PostgreSQL)."""
-    lease = GIVE_UP_LEASE.cte("lease")
-    placement = _CONFIRM_PLACEMENT.where(select(lease).exists()).returning(table_of(Placement).c.id).cte("placement")
-    order = _CONFIRM_ORDER.where(select(placement).exists()).cte("confirmed")
-    steps = _STEPS_ARE_DONE.where(select(order).exists()).returning(table_of(Step).c.id).cte("done")
-    given = rows_of("tasks", table_of(Task), _TASK_COLUMNS)
-    tasks = (
-        insert(table_of(Task))
-        .from_select(
-            ["order_id", "placement_id", "due_at", "publish_at", "created_at", *_TASK_COLUMNS],
-            select(order.c.id, placement.c.id, db_now(), db_now(), db_now(), *given.c)
-            .join_from(order, placement, true())
-            .join(given, true()),
-        )
-        .returning(_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts)
-        .cte("new")
-    )
-    # A lease given up for an order that could not be confirmed: an error, so that nothing of the statement stays.
-    all_or_nothing = (literal(1) // select(func.count()).select_from(order).scalar_subquery()).label("all_or_nothing")
-    return (
-        select(order.c.client_id, order.c.created_at, order.c.updated_at, *tasks.c, all_or_nothing)
-        .join_from(lease, order, true(), isouter=True)
-        .join(tasks, true(), isouter=True)
-        .order_by(tasks.c.id)
-        .add_cte(steps, recording_steps_of(order))
-    )
-
-
-_CONFIRM_IN_ONE = ReadyStatement(_confirm_in_one())
-
-
-def _held_parameters(held: Held) -> dict[str, Any]:
-    return {
-        "held_id": held.submission_id,
+    parameters = {
+        "held_submission": held.submission_id,
         "held_fencing": held.fencing,
-        "held_placement": held.placement_id,
-        "held_order": held.order_id,
+        "attempts": as_json(step_attempts(results)),
+        "tasks": as_json(_forward_tasks(held, systems)),
     }
+    if not held.resumed and nothing_to_learn(results, held.admission):
+        written = _CONFIRMING.run(parameters)
+    else:
+        with writing() as session:
+            written = _CONFIRMING.run_within(session, parameters)
+            if written and held.resumed:
+                for step in held.steps:
+                    plan_surplus(session, held.order_id, held.placement_id, systems[step.system])
+            if written:
+                learn_from_steps(session, results, held.admission, systems)
+    if written is None:
+        raise _lost(held)
+    [order] = written["order"]
+    return Confirmed(
+        order.client_id, order.created_at, order.updated_at, sorted(written["tasks"], key=lambda task: task.id)
+    )
+
+
+def _held(_: Before) -> Select[Any]:
+    """Lock what is ours to confirm: the submission under our lease, its placement, its order."""
+    return (
+        select(_SUBMISSIONS.c.id, _SUBMISSIONS.c.order_id, _SUBMISSIONS.c.placement_id)
+        .join_from(_SUBMISSIONS, _PLACEMENTS, _PLACEMENTS.c.id == _SUBMISSIONS.c.placement_id)
+        .join(_ORDERS, _ORDERS.c.id == _SUBMISSIONS.c.order_id)
+        .where(
+            _SUBMISSIONS.c.id == bindparam("held_submission", type_=_SUBMISSIONS.c.id.type),
+            _SUBMISSIONS.c.fencing == bindparam("held_fencing", type_=_SUBMISSIONS.c.fencing.type),
+            _SUBMISSIONS.c.lease_until.is_not(None),
+            may_move(Placement, PlacementState.CONFIRMED),
+            may_move(Order, OrderState.CONFIRMED),
+        )
+        .with_for_update(key_share=True)
+    )
+
+
+def _lease(before: Before) -> ReturningUpdate[Any]:
+    ours = _SUBMISSIONS.c.id == select(before["held"].c.id).scalar_subquery()
+    return update(_SUBMISSIONS).where(ours).values(lease_until=None).returning(_SUBMISSIONS.c.id)
+
+
+def _placement(before: Before) -> ReturningUpdate[Any]:
+    ours = _PLACEMENTS.c.id == select(before["held"].c.placement_id).scalar_subquery()
+    confirming = moving(Placement, PlacementState.CONFIRMED).where(ours).values(decided_at=db_now())
+    return confirming.returning(_PLACEMENTS.c.id)
+
+
+def _order(before: Before) -> ReturningUpdate[Any]:
+    ours = _ORDERS.c.id == select(before["held"].c.order_id).scalar_subquery()
+    confirming = moving(Order, OrderState.CONFIRMED).where(ours).values(updated_at=db_now())
+    return confirming.returning(_ORDERS.c.id, _ORDERS.c.client_id, _ORDERS.c.created_at, _ORDERS.c.updated_at)
+
+
+def _steps(before: Before) -> ReturningUpdate[Any]:
+    steps = table_of(Step)
+    ours = steps.c.placement_id == select(before["placement"].c.id).scalar_subquery()
+    done = moving(Step, StepState.DONE).where(ours).values(outcome=Outcome.DONE.value, code="", decided_at=db_now())
+    return done.returning(steps.c.id)
+
+
+def _new_tasks(before: Before) -> ReturningInsert[Any]:
+    order, placement = before["order"], before["placement"]
+    given = rows_of(before.dialect_name, "tasks", columns_of(_TASKS, _TASK_COLUMNS))
+    values = {
+        "order_id": order.c.id,
+        "placement_id": placement.c.id,
+        "due_at": db_now(),
+        "publish_at": db_now(),
+        "created_at": db_now(),
+        **{name: given.c[name] for name in _TASK_COLUMNS},
+    }
+    rows = select(*values.values()).join_from(order, placement, true()).join(given, true())
+    writing_them = insert(_TASKS).from_select(list(values), rows, include_defaults=False)
+    return writing_them.returning(_TASKS.c.id, _TASKS.c.kind, _TASKS.c.system, _TASKS.c.state, _TASKS.c.attempts)
+
+
+_CONFIRMING = WritePlan(
+    Write("held", _held),
+    Write("lease", _lease),
+    Write("placement", _placement),
+    Write("order", _order),
+    Write("steps", _steps, one=False),
+    Write("recorded", recording_steps, one=False),
+    Write("tasks", _new_tasks, one=False),
+    returns=("order", "tasks"),
+)
 
 
 def _lost(held: Held) -> LeaseLost:
@@ -162,8 +142,6 @@ def _lost(held: Held) -> LeaseLost:
 def _forward_tasks(held: Held, systems: Systems) -> list[dict[str, Any]]:
     return [
         {
-            "order_id": held.order_id,
-            "placement_id": held.placement_id,
             "kind": system.part.task_kind.value,
             "system": system.name,
             "key": effect_key(held.document.number, held.placement_number, system.name),

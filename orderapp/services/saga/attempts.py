@@ -7,16 +7,19 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Float, bindparam, insert, select, true, update
+from sqlalchemy import ColumnElement, Float, FromClause, bindparam, insert, select, true, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.fast_json import to_json
 from orderapp.models import Attempt, Task, db_now, table_of
-from orderapp.services.db.json_rows import rows_of
+from orderapp.services.db.json_rows import columns_of, rows_of
+from orderapp.services.db.write_plan import Before
 from orderapp.services.saga.values import StepResult, Try
 
 TAKEN_AWAY = Answer(
@@ -25,7 +28,7 @@ TAKEN_AWAY = Answer(
     "the task was taken from its worker while that was at it; what came of the call is unknown",
     called=False,
 )
-TASK_ATTEMPT = ("order_id", "task_id", "step_id", "system", "number", "verb", "duration_ms", "worker", "outcome",
+TASK_ATTEMPT = ("task_id", "step_id", "system", "number", "verb", "duration_ms", "worker", "outcome",
                 "code", "worked", "message", "exchanges")  # fmt: skip
 _HOST = socket.gethostname()[:60]
 # Built once, on the table. Begun by the database's clock, set back by how long ago that was.
@@ -53,14 +56,37 @@ def step_attempts(results: list[StepResult]) -> list[dict[str, Any]]:
     ]
 
 
-def recording_steps_of(order: CTE) -> CTE:
-    """Return `record_steps` as a part of a statement that has moved the order; its parameter is `attempts`."""
-    attempts, names = table_of(Attempt), [name for name in TASK_ATTEMPT if name not in ("order_id", "task_id")]
-    given = rows_of("attempts", attempts, names, further={"since_start_seconds": Float()})
+def recording_steps(before: Before) -> ReturningInsert[Any]:
+    """Return `record_steps` as a write of a plan that has an `order` before it; its list is `attempts`."""
+    names = [name for name in TASK_ATTEMPT if name != "task_id"]
+    return _recording(before, "attempts", names, before["order"].c.id, before["order"])
+
+
+def recording_runs(before: Before) -> ReturningInsert[Any]:
+    """Return the write of tasks' attempts, of those in `done` before it; its list is `runs`."""
+    tasks = table_of(Task)
+
+    def of_done(given: FromClause) -> ColumnElement[bool]:
+        return (given.c.task_id == tasks.c.id) & tasks.c.id.in_(select(before["done"].c.id))
+
+    return _recording(before, "runs", TASK_ATTEMPT, tasks.c.order_id, tasks, of_done)
+
+
+def _recording(
+    before: Before,
+    parameter: str,
+    names: Sequence[str],
+    order_id: ColumnElement[Any],
+    source: FromClause,
+    which: Callable[[FromClause], ColumnElement[bool]] = lambda _: true(),
+) -> ReturningInsert[Any]:
+    attempts = table_of(Attempt)
+    columns = {**columns_of(attempts, names), "since_start_seconds": Float()}
+    given = rows_of(before.dialect_name, parameter, columns)
     values = [given.c[name] for name in names]
-    rows = select(order.c.id, *values, db_now(given.c.since_start_seconds)).join_from(order, given, true())
-    inserting = insert(attempts).from_select(["order_id", *names, "started_at"], rows)
-    return inserting.returning(attempts.c.id).cte("recorded")
+    rows = select(order_id, *values, db_now(given.c.since_start_seconds)).join_from(source, given, which(given))
+    inserting = insert(attempts).from_select(["order_id", *names, "started_at"], rows, include_defaults=False)
+    return inserting.returning(attempts.c.id, attempts.c.task_id)
 
 
 def record_attempt(session: Session, task: Task, one: Try) -> None:
@@ -68,7 +94,7 @@ def record_attempt(session: Session, task: Task, one: Try) -> None:
 
     Transaction: within the caller's.
     """
-    row, connection = task_attempt(task, one), session.connection()
+    row, connection = {"order_id": task.order_id, **task_attempt(task, one)}, session.connection()
     if task.repeats:
         ending = update(Task).where(Task.id == task.id, Task.repeats == task.repeats)
         # Whoever is second here has lost the task, and the count is written already.
@@ -110,9 +136,8 @@ def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
 
 
 def task_attempt(task: Task, one: Try) -> dict[str, Any]:
-    """Return the row of a task's attempt under the number of its claim: TASK_ATTEMPT and `since_start_seconds`."""
+    """Return the row of a task's attempt, without its order: TASK_ATTEMPT and `since_start_seconds`."""
     return {
-        "order_id": task.order_id,
         "task_id": task.id,
         "step_id": task.step_id,
         "system": task.system,

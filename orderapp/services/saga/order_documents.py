@@ -8,9 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
     ColumnElement,
     CompoundSelect,
+    FromClause,
     Select,
     Uuid,
     bindparam,
@@ -79,13 +79,24 @@ def _orders_with_parts() -> Select[Any]:
     )
 
 
-def with_document(beside: CTE, *columns: ColumnElement[Any]) -> Select[Any]:
+def with_document(beside: FromClause, *columns: ColumnElement[Any], several: bool) -> Select[Any]:
     """Select these columns with orders' rows for `document_of`, beside rows with an `id` and an `order_id`.
 
     Those of one row are together. An order's lines and discounts are looked up by its id, however many there are of
-    others (PostgreSQL only).
+    others.
+
+    Args:
+        beside: The rows.
+        columns: What is wanted of them.
+        several: Whether there may be more than one (PostgreSQL only).
+
     """
-    orders, parts = table_of(Order), _parts(beside).lateral("parts")
+    orders = table_of(Order)
+    parts: FromClause
+    if several:
+        parts = _parts(beside.c.order_id, beside).lateral("parts")
+    else:
+        parts = _parts(select(beside.c.order_id).scalar_subquery()).subquery("parts")
     document = [orders.c[name] for name in _DOCUMENT_COLUMNS]
     return (
         select(*columns, *document, parts.c.part, parts.c.word, parts.c.text, parts.c.quantity, parts.c.minor)
@@ -95,8 +106,8 @@ def with_document(beside: CTE, *columns: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def _parts(beside: CTE | None = None) -> CompoundSelect[Any]:
-    """Select lines and discounts, in columns they share: all, or those of the order beside."""
+def _parts(order_id: ColumnElement[Any] | None = None, *correlated: FromClause) -> CompoundSelect[Any]:
+    """Select lines and discounts, in columns they share: all, or those of one order."""
     lines, discounts = table_of(OrderLine).c, table_of(OrderDiscount).c
     parts: list[Select[Any]] = [
         select(
@@ -113,11 +124,11 @@ def _parts(beside: CTE | None = None) -> CompoundSelect[Any]:
             discounts.amount_minor,
         ),
     ]  # fmt: skip
-    if beside is not None:
-        parts = [
-            part.where(owner == beside.c.order_id).correlate(beside)
-            for part, owner in zip(parts, (lines.order_id, discounts.order_id), strict=True)
-        ]
+    if order_id is not None:
+        owners = (lines.order_id, discounts.order_id)
+        parts = [part.where(owner == order_id) for part, owner in zip(parts, owners, strict=True)]
+    if correlated:
+        parts = [part.correlate(*correlated) for part in parts]
     return union_all(*parts)
 
 

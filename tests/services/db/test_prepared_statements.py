@@ -22,7 +22,7 @@ from orderapp.extensions import db
 from orderapp.models import CartLock, Product, db_now, table_of
 from orderapp.services.access.api_tokens import authenticate
 from orderapp.services.db import transactions
-from orderapp.services.db.prepared_statements import ReadyStatement, about_to_run, has_run
+from orderapp.services.db.prepared_statements import PreparedStatement, about_to_run, has_run
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.run import run_task
 from orderapp.services.placing.place import Result
@@ -31,11 +31,11 @@ from tests.services.conftest import SETTINGS
 from tests.services.scripted import Killed
 from tests.services.shop import Shop
 
-Told = tuple[str, ReadyStatement, bool]  # when, of which, whether it only reads
+Told = tuple[str, PreparedStatement, bool]  # when, of which, whether it only reads
 
 PRODUCTS = table_of(Product)
 # Two rows in one statement, so that what a refused one leaves behind would be seen.
-INSERT = ReadyStatement(
+INSERT = PreparedStatement(
     insert(PRODUCTS)
     .from_select(
         ["sku", "name", "price_minor", "currency", "updated_at"],
@@ -50,8 +50,8 @@ INSERT = ReadyStatement(
     )
     .returning(PRODUCTS.c.sku, PRODUCTS.c.price_minor)
 )
-BACKEND = ReadyStatement(select(func.pg_backend_pid().label("pid")))
-BY_ID = ReadyStatement(select(bindparam("id", type_=CartLock.order_id.type).label("id")))
+BACKEND = PreparedStatement(select(func.pg_backend_pid().label("pid")))
+BY_ID = PreparedStatement(select(bindparam("id", type_=CartLock.order_id.type).label("id")))
 
 
 @pytest.fixture
@@ -69,10 +69,10 @@ def told() -> Iterator[list[Told]]:
     """What was told of ready statements."""
     said: list[Told] = []
 
-    def before(sender: ReadyStatement, *, reads: bool) -> None:
+    def before(sender: PreparedStatement, *, reads: bool) -> None:
         said.append(("before", sender, reads))
 
-    def after(sender: ReadyStatement, *, reads: bool) -> None:
+    def after(sender: PreparedStatement, *, reads: bool) -> None:
         said.append(("after", sender, reads))
 
     with about_to_run.connected_to(before), has_run.connected_to(after):
@@ -97,22 +97,22 @@ def test_it_returns_rows_by_name_and_is_committed() -> None:
 
 def test_what_a_question_finds_is_the_same_by_the_driver_and_by_sqlalchemy() -> None:
     by_sku = select(PRODUCTS).where(PRODUCTS.c.sku == bindparam("sku"))
-    [found] = ReadyStatement(by_sku).ask({"sku": "TEA-GREEN"})
+    [found] = PreparedStatement(by_sku).ask({"sku": "TEA-GREEN"})
     with reading() as session:
         row = session.execute(by_sku, {"sku": "TEA-GREEN"}).one()
     assert found._asdict() == row._asdict()
-    assert ReadyStatement(by_sku).ask({"sku": "NONE"}) == []
+    assert PreparedStatement(by_sku).ask({"sku": "NONE"}) == []
 
 
 def test_values_are_made_what_the_driver_takes() -> None:
     wanted = uuid.uuid4()
     assert BY_ID.ask({"id": wanted})[0].id == wanted
-    echo = ReadyStatement(select(bindparam("given", type_=JSON).label("given")))
+    echo = PreparedStatement(select(bindparam("given", type_=JSON).label("given")))
     assert echo.ask({"given": {"a": [1, None, "é"]}})[0].given == {"a": [1, None, "é"]}
 
 
 def test_text_that_looks_like_a_parameter_is_text() -> None:
-    percent = ReadyStatement(select(literal("100% of $1 :x").label("said"), bindparam("more").label("more")))
+    percent = PreparedStatement(select(literal("100% of $1 :x").label("said"), bindparam("more").label("more")))
     assert percent.ask({"more": "%s"})[0] == ("100% of $1 :x", "%s")
 
 
@@ -128,7 +128,7 @@ def test_a_violated_constraint_is_an_integrity_error_and_nothing_stays(wrong: di
 
 
 def test_another_failure_of_the_statement_says_what_it_was() -> None:
-    division = ReadyStatement(select((1 / bindparam("by", type_=PRODUCTS.c.price_minor.type)).label("share")))
+    division = PreparedStatement(select((1 / bindparam("by", type_=PRODUCTS.c.price_minor.type)).label("share")))
     with pytest.raises(DataError) as failed:
         division.ask({"by": 0})
     assert isinstance(failed.value.orig, psycopg.errors.DivisionByZero)
@@ -160,7 +160,7 @@ def test_a_connection_lost_while_it_lay_idle_is_replaced(lost: int, monkeypatch:
 
 def test_a_connection_lost_in_the_middle_is_an_unavailable_database_and_the_next_use_works() -> None:
     with pytest.raises(DatabaseUnavailable):
-        ReadyStatement(select(func.pg_terminate_backend(func.pg_backend_pid()))).run({})
+        PreparedStatement(select(func.pg_terminate_backend(func.pg_backend_pid()))).run({})
     assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     assert INSERT.run(added())
 
@@ -181,13 +181,13 @@ def test_a_database_that_cannot_be_reached_is_an_unavailable_database() -> None:
 )
 def test_a_statement_that_leaves_something_to_sqlalchemy_at_each_run_is_refused(statement: Any) -> None:
     with pytest.raises(TypeError, match="leaves to SQLAlchemy"):
-        ReadyStatement(statement).run({"skus": ["TEA-GREEN"]})
+        PreparedStatement(statement).run({"skus": ["TEA-GREEN"]})
 
 
 def test_what_is_always_the_same_is_written_into_the_text() -> None:
     words = ["O'Brien", "a%b", "100 %", "$1", ":name", "back\\slash", "half \N{TRADE MARK SIGN}"]
     columns = [literal(word).label(f"word{number}") for number, word in enumerate(words)]
-    ready = ReadyStatement(select(*columns, bindparam("id", type_=Integer)).where(literal("a%b").in_(words)))
+    ready = PreparedStatement(select(*columns, bindparam("id", type_=Integer)).where(literal("a%b").in_(words)))
     assert list(ready.run({"id": 7})[0]) == [*words, 7]
     assert "O''Brien" in str(ready)
 
@@ -208,7 +208,7 @@ def test_of_one_that_fails_is_told_before_only(told: list[Told]) -> None:
 
 
 def test_whoever_is_told_before_may_end_it_and_whoever_is_told_after_finds_it_committed() -> None:
-    def die(_sender: ReadyStatement, *, reads: bool) -> None:
+    def die(_sender: PreparedStatement, *, reads: bool) -> None:
         raise Killed
 
     before = skus_on_sale()

@@ -1,0 +1,139 @@
+"""The writes of a claim: take the task, then read along what its run needs to know."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    and_,
+    bindparam,
+    column,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.models import Submission, SwitchMode, SystemSwitch, Task, db_now, seconds_until, table_of
+from orderapp.services.db.transitions import moving
+from orderapp.services.db.write_plan import Before, Write, WritePlan
+from orderapp.services.engine import poison
+from orderapp.services.resilience import circuit_breakers, rate_limiter
+from orderapp.services.saga.order_documents import with_document
+
+TASK_COLUMNS = tuple(table_of(Task).c.keys())
+TASK_PREFIX = "task_"  # of the task's columns, beside the order's
+_TASKS = table_of(Task).c
+
+
+@lru_cache(maxsize=16)  # the systems of a process don't change
+def claim_plan(
+    systems: tuple[str, ...], *, plainly: bool, several: bool = False, whatever_the_circuit: bool = False
+) -> WritePlan:
+    """Return the writes of a claim. They take a task, its lease, the fencing token and count the attempt, or nothing.
+
+    Parameters: `task`, or `tasks` (a sorted list) if it takes several; and `lease_seconds`. What comes back, in `seen`,
+    are rows of the order with `document_of`'s columns, the task's under TASK_PREFIX, `absent_in`, `key_age`, `holders`.
+
+    Args:
+        systems: Those whose tasks it takes.
+        plainly: Whether it leaves suspects to those that run them one at a time.
+        several: Whether it takes several tasks (PostgreSQL only).
+        whatever_the_circuit: Whether it takes a task of a system that is known to fail as well.
+
+    """
+    where = claimable(systems)
+    if plainly:
+        where = (*where, poison.none())
+    if not whatever_the_circuit:
+        where = (*where, circuit_breakers.closed_for_tasks())
+    seen = Write("seen", partial(_seen, several=several), one=False)
+    if not several:
+        which = (_TASKS.id == bindparam("task", type_=BigInteger), *where)
+        return WritePlan(Write("taken", lambda _: _taking(*which)), seen, returns=("seen",))
+    return WritePlan(
+        Write("locked", lambda _: _locked(*where), one=False),
+        Write("taken", lambda before: _taking(_TASKS.id == before["locked"].c.id), one=False),
+        seen,
+        returns=("seen",),
+    )
+
+
+def _locked(*where: ColumnElement[bool]) -> Select[Any]:
+    """Lock the wanted tasks in their order: sorted, so that two of these never wait for each other."""
+    wanted = func.unnest(bindparam("tasks", type_=ARRAY(BigInteger))).table_valued(column("id", BigInteger))
+    wanted = wanted.render_derived(name="wanted")
+    # Each by its key: a look at all that wait would be a long one just when there are many.
+    one = select(_TASKS.id).where(_TASKS.id == wanted.c.id, *where).limit(1).with_for_update(key_share=True)
+    lockable = one.lateral("lockable")
+    return select(lockable.c.id).select_from(wanted).join(lockable, true())
+
+
+def _taking(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    return (
+        moving(Task, TaskState.RUNNING)
+        .where(*which)
+        .values(
+            lease_until=db_now(bindparam("lease_seconds", type_=Float)),
+            attempts=Task.attempts + 1,
+            claims=Task.claims + 1,
+            fencing=Task.fencing + 1,
+            publish_at=None,
+            key_used_at=func.coalesce(Task.key_used_at, db_now()),
+        )
+        .returning(*_TASKS)
+    )
+
+
+def _seen(before: Before, *, several: bool) -> Select[Any]:
+    taken, submissions = before["taken"], table_of(Submission).c
+    placement_id = taken.c.placement_id if several else select(taken.c.placement_id).scalar_subquery()
+    holders = select(submissions.fencing).where(submissions.placement_id == placement_id).scalar_subquery()
+    return with_document(
+        taken,
+        *(taken.c[name].label(TASK_PREFIX + name) for name in TASK_COLUMNS),
+        seconds_until(taken.c.absent_from).label("absent_in"),
+        (-seconds_until(taken.c.key_used_at)).label("key_age"),
+        holders.label("holders"),
+        several=several,
+    )
+
+
+def claimable(known_systems: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on which a task may be taken, whatever the circuit of its system."""
+    return (
+        Task.state == TaskState.WAITING.value,
+        Task.due_at <= db_now(),
+        # A process of an older release leaves the tasks of a new system to those that know it.
+        _is_of(known_systems),
+        ~_switched_off(),
+        rate_limiter.not_held(),
+    )
+
+
+def _is_of(systems: tuple[str, ...]) -> ColumnElement[bool]:
+    # Constants, and none of them no list at all: SQLAlchemy would write any other one out anew at each execution.
+    return Task.system.in_([literal(system) for system in systems]) if systems else false()
+
+
+def _switched_off() -> ColumnElement[bool]:
+    """Whether staff have paused the task's system, wholly or for what goes forward."""
+    forward = Task.kind != TaskKind.COMPENSATE.value
+    return exists().where(
+        SystemSwitch.system == Task.system,
+        or_(
+            SystemSwitch.mode == SwitchMode.PAUSED.value,
+            and_(SystemSwitch.mode == SwitchMode.COMPENSATE_ONLY.value, forward),
+        ),
+    )

@@ -1,0 +1,176 @@
+"""The writes of TX1, in their order: an order or a retry of one, with its placement, submission and steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Float, FromClause, Insert, Table, bindparam, delete, insert, null, select, true, update
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from orderapp.domain.states import OrderState
+from orderapp.models import Order, OrderDiscount, OrderLine, Placement, Step, Submission, db_now, table_of
+from orderapp.services.access.attempt_counters import using_up
+from orderapp.services.db.json_rows import columns_of, rows_of
+from orderapp.services.db.transitions import moving
+from orderapp.services.db.write_plan import Before, Write, WritePlan
+from orderapp.services.placing.cart_locks import locking
+
+_ORDERS, _DISCOUNTS, _PLACEMENTS = table_of(Order), table_of(OrderDiscount), table_of(Placement)
+_SUBMISSIONS, _STEPS = table_of(Submission), table_of(Step)
+_ORDER_COLUMNS = ("id", "number", "client_id", "state", "placement_number", "customer_name", "customer_email",
+                  "customer_phone", "member_ref", "coupon", "benefit", "currency", "subtotal_minor",
+                  "total_minor")  # fmt: skip
+_RETRY_COLUMNS = ("placement_number", "member_ref", "coupon", "benefit", "total_minor")
+_PLACEMENT_COLUMNS = ("number", "state", "failed_system", "failed_outcome", "failed_code")
+_SUBMISSION_COLUMNS = ("scope", "key", "content_hash", "fencing")
+_STEP_COLUMNS = ("system", "position", "key", "state", "outcome", "code")
+
+
+@cache
+def new_order_plan(*, stopped: bool, locks_cart: bool, whatever_holds_it: bool, counts: bool) -> WritePlan:
+    """Return the writes of a new order; they write nothing where the cart's lock is another order's.
+
+    Parameters: `order_…`, `placement_…`, `submission_…` (columns), `lines`, `discounts`, `steps` (lists), and where
+    asked for `locking_parameters`, `lease_seconds`, `allowances`.
+
+    Args:
+        stopped: Whether a discount's system has refused: the order fails at once, and nobody holds it.
+        locks_cart: Whether it takes the cart's lock.
+        whatever_holds_it: Whether it takes the lock even if another order holds it.
+        counts: Whether it uses up allowances.
+
+    """
+    cart = Write("cart", lambda before: locking(before.dialect_name, whatever_holds_it=whatever_holds_it))
+    return WritePlan(
+        *([cart] if locks_cart else []),
+        Write("order", _new_order),
+        *([Write("counters", using_up, one=False)] if counts else []),
+        Write("lines", _lines, one=False),
+        *_placement(stopped=stopped),
+        returns=("placement", "submission", "steps"),
+    )
+
+
+@cache
+def retry_plan(*, stopped: bool) -> WritePlan:
+    """Return the writes of a further placement; they write nothing where the order isn't failed any more.
+
+    Parameters: as for a new order, but for `order_id`, `order_placement_number` and what else a retry changes of it.
+    """
+    return WritePlan(
+        Write("order", _stays_failed if stopped else _placing_again),
+        Write("gone_discounts", _gone_discounts, one=False),
+        *_placement(stopped=stopped),
+        returns=("placement", "submission", "steps"),
+    )
+
+
+def _placement(*, stopped: bool) -> Sequence[Write]:
+    return (
+        Write("discounts", _discounts, one=False),
+        Write("placement", _decided_placement if stopped else _open_placement),
+        Write("submission", _ended_submission if stopped else _held_submission),
+        Write("steps", _steps, one=False),
+    )
+
+
+def _new_order(before: Before) -> ReturningInsert[Any]:
+    values = {**_given("order", _ORDERS, _ORDER_COLUMNS), "created_at": db_now(), "updated_at": db_now()}
+    sources = [before["cart"]] if "cart" in before else []
+    return _insert(_ORDERS, values, *sources).returning(_ORDERS.c.id)
+
+
+def _placing_again(_: Before) -> ReturningUpdate[Any]:
+    return moving(Order, OrderState.PLACING).where(*_unchanged()).values(**_retried()).returning(_ORDERS.c.id)
+
+
+def _stays_failed(_: Before) -> ReturningUpdate[Any]:
+    still_failed = _ORDERS.c.state == OrderState.FAILED.value
+    return update(_ORDERS).where(*_unchanged(), still_failed).values(**_retried()).returning(_ORDERS.c.id)
+
+
+def _unchanged() -> tuple[Any, Any]:
+    number_before = bindparam("order_placement_number", type_=_ORDERS.c.placement_number.type) - 1
+    return (_ORDERS.c.id == bindparam("order_id", type_=_ORDERS.c.id.type), _ORDERS.c.placement_number == number_before)
+
+
+def _retried() -> dict[str, Any]:
+    return {**_given("order", _ORDERS, _RETRY_COLUMNS), "ends_as": None, "updated_at": db_now()}
+
+
+def _gone_discounts(before: Before) -> Any:
+    order_id = select(before["order"].c.id).scalar_subquery()
+    return delete(_DISCOUNTS).where(_DISCOUNTS.c.order_id == order_id).returning(_DISCOUNTS.c.source)
+
+
+def _lines(before: Before) -> ReturningInsert[Any]:
+    return _insert_list(before, "lines", table_of(OrderLine), ("position", "sku", "name", "quantity", "price_minor"))
+
+
+def _discounts(before: Before) -> ReturningInsert[Any]:
+    return _insert_list(before, "discounts", _DISCOUNTS, ("source", "code", "amount_minor"))
+
+
+def _open_placement(before: Before) -> ReturningInsert[Any]:
+    values = {"order_id": before["order"].c.id, **_given("placement", _PLACEMENTS, _PLACEMENT_COLUMNS)}
+    return _insert(_PLACEMENTS, {**values, "started_at": db_now()}, before["order"]).returning(_PLACEMENTS.c.id)
+
+
+def _decided_placement(before: Before) -> ReturningInsert[Any]:
+    values = {"order_id": before["order"].c.id, **_given("placement", _PLACEMENTS, _PLACEMENT_COLUMNS)}
+    values |= {"started_at": db_now(), "decided_at": db_now()}
+    return _insert(_PLACEMENTS, values, before["order"]).returning(_PLACEMENTS.c.id)
+
+
+def _held_submission(before: Before) -> ReturningInsert[Any]:
+    return _submission(before, db_now(bindparam("lease_seconds", type_=Float)))
+
+
+def _ended_submission(before: Before) -> ReturningInsert[Any]:
+    return _submission(before, null())
+
+
+def _submission(before: Before, lease_until: Any) -> ReturningInsert[Any]:
+    values = {
+        "order_id": before["order"].c.id,
+        "placement_id": before["placement"].c.id,
+        "lease_until": lease_until,
+        "created_at": db_now(),
+        **_given("submission", _SUBMISSIONS, _SUBMISSION_COLUMNS),
+    }
+    return _insert(_SUBMISSIONS, values, before["order"], before["placement"]).returning(_SUBMISSIONS.c.id)
+
+
+def _steps(before: Before) -> ReturningInsert[Any]:
+    returned = (_STEPS.c.id, _STEPS.c.system, _STEPS.c.key, _STEPS.c.position)
+    of_placement = {"placement_id": before["placement"].c.id}
+    return _insert_list(before, "steps", _STEPS, _STEP_COLUMNS, before["placement"], **of_placement, returning=returned)
+
+
+def _insert_list(
+    before: Before,
+    parameter: str,
+    table: Table,
+    names: Sequence[str],
+    *sources: FromClause,
+    returning: Sequence[Any] = (),
+    **values: Any,
+) -> ReturningInsert[Any]:
+    """Insert the rows of a list, for the order."""
+    given = rows_of(before.dialect_name, parameter, columns_of(table, names))
+    row = {"order_id": before["order"].c.id, **values, **{name: given.c[name] for name in names}}
+    return _insert(table, row, before["order"], *sources, given).returning(*(returning or [table.c.order_id]))
+
+
+def _insert(table: Table, values: dict[str, Any], *sources: FromClause) -> Insert:
+    """Insert what is selected from the sources, each beside each."""
+    row = select(*values.values())
+    for first, source in enumerate(sources):
+        row = row.join(source, true()) if first else row.select_from(source)
+    return insert(table).from_select(list(values), row, include_defaults=False)
+
+
+def _given(prefix: str, table: Table, names: Sequence[str]) -> dict[str, Any]:
+    return {name: bindparam(f"{prefix}_{name}", type_=table.c[name].type) for name in names}
