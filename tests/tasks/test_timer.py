@@ -26,6 +26,7 @@ from orderapp.services.db.transactions import writing
 from orderapp.services.engine.run import run_task
 from tasks.actors import declare_actor
 from tasks.broker import make_broker
+from tasks.heartbeat import BEAT_SECONDS
 from tasks.relay import relay_until
 from tasks.timer import repair_until
 from tests.servers.loopback import free_port, poll_until
@@ -184,6 +185,17 @@ def test_a_timer_ends_in_order_when_told_to(tmp_path: Path, start_timer: StartTi
     timer.send_signal(signal.SIGTERM)
     _output, errors = timer.communicate(timeout=20)
     assert (timer.returncode, "timer.stopped" in errors) == (0, True)
+
+
+def test_a_timer_beats_as_long_as_it_runs(tmp_path: Path, start_timer: StartTimer) -> None:
+    url, file = f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "alive"
+    migrated(url)
+    # It beats however seldom it looks.
+    start_timer(url, HEARTBEAT_FILE=str(file), TIMER_INTERVAL_SECONDS="3600")
+    assert poll_until(file.exists, within_seconds=30)
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.unlink()
+    assert poll_until(file.exists, within_seconds=3 * BEAT_SECONDS)
 
 
 @pytest.mark.parametrize("slots", ["0", "many", "1.5"])
