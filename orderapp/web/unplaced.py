@@ -58,9 +58,13 @@ def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], An
 
     def register(answer: Answer) -> Answer:
         def handle(error: HTTPException | OrderappError) -> ResponseReturnValue:
-            if request.endpoint == "shop.retry" and isinstance(error, CSRFError):
-                return order_page.ask_again(error)
-            return answer(error) if request.endpoint in FORM_ENDPOINTS else error_page(error)
+            try:
+                if request.endpoint == "shop.retry" and isinstance(error, CSRFError):
+                    return order_page.ask_again(error)
+                return answer(error) if request.endpoint in FORM_ENDPOINTS else error_page(error)
+            except (HTTPException, OrderappError) as raised:
+                # Flask has no handler for what a handler raises: an order that isn't there would be a 500.
+                return error_page(raised)
 
         shop.register_error_handler(kind, handle)
         return answer

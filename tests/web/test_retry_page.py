@@ -11,6 +11,7 @@ from orderapp.extensions import db
 from orderapp.models import Order, Product
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.web.order_reference import reference_of
 from tests.web.conftest import hidden_fields
 from tests.web.test_order_page import number_of
 from tests.web.test_placing import orders, place, title_of
@@ -178,3 +179,18 @@ def test_a_database_that_is_away_is_told_and_the_retry_goes_on_once_it_is_back(c
     assert page.status_code == 503
     assert press(client, failed, tab).location == failed
     assert title_of(client.get(failed)) == "Your order is confirmed"
+
+
+@pytest.mark.parametrize("token", [{}, {"csrf_token": "forged"}], ids=["no token", "a forged token"])
+@pytest.mark.parametrize("reference", ["of its number alone", "with a forged signature", "nonsense", "of no order"])
+def test_a_forged_press_on_an_order_of_somebody_else_is_no_page(client, failed, reference, token):
+    number = failed.rpartition("/")[2].partition(".")[0]
+    forged = {
+        "of its number alone": number,
+        "with a forged signature": f"{number}.{'a' * 32}",
+        "nonsense": "%00",
+        "of no order": reference_of("00000-00000"),
+    }[reference]
+    answer = client.post(f"/orders/{forged}/retry", data=token)
+    assert answer.status_code == 404
+    assert number not in answer.text
