@@ -42,7 +42,7 @@ NO_COOKIES = (
 )
 ARRIVED = "This form had reached us before, and its order is there: look at it below before you order anything else."
 TOO_MANY_CODES = (
-    "Too many codes were tried that can't be used. Nothing was ordered. Leave the coupon and benefit codes empty to "
+    "Too many codes were tried. Nothing was ordered. Leave the coupon and benefit codes empty to "
     "place the order now, or wait {wait} to try a code again."
 )
 TOO_MANY_ORDERS = (
@@ -59,7 +59,8 @@ def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], An
     def register(answer: Answer) -> Answer:
         def handle(error: HTTPException | OrderappError) -> ResponseReturnValue:
             try:
-                if request.endpoint == "shop.retry" and isinstance(error, CSRFError):
+                # Refused before the page's own view was reached, which answers all else.
+                if request.endpoint == "shop.retry" and isinstance(error, CSRFError | Overloaded):
                     return order_page.ask_again(error)
                 return answer(error) if request.endpoint in FORM_ENDPOINTS else error_page(error)
             except (HTTPException, OrderappError) as raised:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text, update
 from orderapp.domain.states import OrderState
 from orderapp.extensions import db
 from orderapp.models import Order, Product
+from orderapp.services.access.refused_requests import read_refusals
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.web.order_reference import reference_of
@@ -166,6 +167,24 @@ def test_too_many_orders_are_told_with_how_long_to_wait_and_nothing_is_lost(clie
     assert int(page.headers["Retry-After"]) > 0
     assert hidden_fields(page)["without"] == "coupon"
     assert "Nothing was ordered by this. Wait" in page.text
+
+
+def refusals():
+    with reading() as session:
+        return {(area, status, code): count for area, status, code, count in read_refusals(session)}
+
+
+def test_trying_again_without_end_is_held_back_as_ordering_is(client, failed, run_tasks):
+    tries = 0
+    while (page := press(client, failed)).status_code == 303:
+        tries += 1
+        assert tries < 10
+        run_tasks()
+    assert (page.status_code, title_of(page)) == (429, "Too many orders at once")
+    assert find_shop_order(number_of(failed)).placements == tries + 1
+    assert 0 < int(page.headers["Retry-After"]) <= 60
+    assert hidden_fields(page)["key"]
+    assert refusals() == {("shop", 429, "too_many_orders"): 1}
 
 
 def test_a_database_that_is_away_is_told_and_the_retry_goes_on_once_it_is_back(client, failed, sandbox):

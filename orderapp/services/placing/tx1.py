@@ -56,6 +56,7 @@ def open_order(opening: Opening, cart: Cart) -> Held:
 
     Raises:
         ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
+        TooManyOrders: others at the same moment have used an allowance up; nothing is recorded.
         sqlalchemy.exc.IntegrityError: the key (or, once in 10^8, the order number) exists already.
 
     """
@@ -103,7 +104,7 @@ def _open_at_once(
 def open_retry(
     opening: Opening, order_id: uuid.UUID, placement_number: int, document: OrderDocument, cart: Cart
 ) -> Held:
-    """Record a further placement of a failed order, which takes the cart's lock anew.
+    """Record a further placement of a failed order, which takes the cart's lock anew and counts like an order.
 
     Transaction: one (TX1), committed here.
     Idempotent because: the order is moved by compare-and-set on its state and placement number.
@@ -115,6 +116,7 @@ def open_retry(
 
     Raises:
         WrongState: the order isn't failed any more, or somebody else tries it again already; nothing is recorded.
+        TooManyOrders: others at the same moment have used an allowance up; nothing is recorded.
         ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
         sqlalchemy.exc.IntegrityError: the key exists already.
 
@@ -130,7 +132,8 @@ def open_retry(
         "benefit": cart.benefit,
         "updated_at": db_now(),
     }
-    with writing() as session:
+    with constrained(cart.allowances), writing() as session:
+        use_up(session, cart.allowances)
         if opening.offered.stopped:
             still_failed = Order.state == OrderState.FAILED.value
             moved = (
