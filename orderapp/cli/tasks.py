@@ -46,7 +46,7 @@ def list_some(state: str | None, kind: str | None, system: str | None, limit: in
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
-@tasks.command("requeue")
+@tasks.command("requeue", act="tasks.requeue", on="tasks", named_by=("tasks", "ids"))
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why; it is kept with your act.")
 @DESPITE
@@ -59,7 +59,7 @@ def requeue(ctx: click.Context, ids: tuple[int, ...], reason: str, despite: str 
     _tell(ctx, task_actions.requeue(ids, COMMAND_LINE, reason, current_settings(), _risk(despite)))
 
 
-@tasks.command("mark")
+@tasks.command("mark", act="task.mark", on="tasks", named_by=("tasks", "ids"))
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
 @click.option("--happened", is_flag=True, help="It did.")
 @click.option("--not-happened", is_flag=True, help="It didn't, or is no longer there.")
@@ -81,7 +81,7 @@ def mark(  # noqa: PLR0913 - one parameter for each option
     _tell(ctx, resolutions.mark(ids, word, COMMAND_LINE, reason, current_settings(), _risk(despite)))
 
 
-@tasks.command("cancel")
+@tasks.command("cancel", act="tasks.cancel", on="tasks", named_by=("tasks", "ids"))
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why; it is kept with your act.")
 @click.pass_context
