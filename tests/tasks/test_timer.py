@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text, update
+from structlog.testing import capture_logs
 
 from orderapp import create_app
 from orderapp.config import ROOT
@@ -34,6 +35,8 @@ from tests.servers.postgres import PostgresServer
 from tests.services.scripted import Killed, Scripted, dies
 from tests.services.shop import Shop
 from tests.tasks.conftest import SETTINGS
+
+AWAY, BACK = "timer.database_unavailable", "timer.recovered"
 
 
 @contextmanager
@@ -90,10 +93,11 @@ def test_timer_and_relay_go_on_after_the_database_was_away(
     broker = make_broker(shop.settings, shop.app)
     declare_actor(broker, shop.app, shop.settings)
     repairing, relaying = (repair_until, shop.app, shop.settings), (relay_until, broker, shop.app, shop.settings)
-    with in_thread(*repairing) as timer, in_thread(*relaying) as relay:
+    with capture_logs() as lines, in_thread(*repairing) as timer, in_thread(*relaying) as relay:
         killed_worker(shop, systems["bank"])
         assert poll_until(lambda: shop.task(kind="settle").state == "waiting", within_seconds=10)
         postgres_server.stop("immediate")
+        assert poll_until(lambda: any(line["event"] == AWAY for line in lines), within_seconds=10)
         with pytest.raises(DatabaseUnavailable):
             shop.submit()
         postgres_server.start()
@@ -101,6 +105,8 @@ def test_timer_and_relay_go_on_after_the_database_was_away(
         assert poll_until(lambda: shop.tasks(id=task.id)[0].state == "waiting", within_seconds=10)
         assert timer.is_alive()
         assert relay.is_alive()
+    told = [line["event"] for line in lines if line["event"] in (AWAY, BACK)]
+    assert told[:2] == [AWAY, BACK], "once, however many rounds failed"
 
 
 def test_a_worker_without_a_database_drops_its_hints(systems: dict[str, Scripted]) -> None:
