@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,14 @@ from tests.services.scripted import Killed, Scripted, dies
 from tests.services.shop import Shop
 from tests.tasks.conftest import SETTINGS
 
+TIMER = ("-m", "tasks.timer")
+# What the relay is given here breaks it as nothing that anybody foresaw does.
+BROKEN_RELAY = """
+from threading import Event
+from tasks.relay import RelayInWorker
+RelayInWorker(None, None).after_worker_boot(None, None)
+Event().wait(10)
+"""
 AWAY, BACK = "timer.database_unavailable", "timer.recovered"
 
 
@@ -123,7 +131,7 @@ def start_timer() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts `python -m tasks.timer`; what hasn't ended with the test is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(database_url: str, **environment: str) -> subprocess.Popen[str]:
+    def start(database_url: str, command: Sequence[str] = TIMER, **environment: str) -> subprocess.Popen[str]:
         variables = {
             **SETTINGS,
             "PATH": os.environ["PATH"],
@@ -133,8 +141,9 @@ def start_timer() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             "TIMER_INTERVAL_SECONDS": "0.1",
             **environment,
         }
-        command = [sys.executable, "-m", "tasks.timer"]
-        started.append(subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True))
+        started.append(
+            subprocess.Popen([sys.executable, *command], cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True)
+        )
         return started[-1]
 
     yield start
@@ -213,3 +222,10 @@ def test_a_wrong_number_of_slots_ends_the_start_with_one_line(
     assert timer.returncode == 1
     assert errors.startswith("orderapp: WORKER_SLOTS_PER_SYSTEM: ")
     assert errors.count("\n") == 1
+
+
+def test_a_worker_whose_relay_fails_ends(tmp_path: Path, start_timer: StartTimer) -> None:
+    """Nobody would tell it of tasks any more; its supervisor starts another."""
+    worker = start_timer(f"sqlite:///{tmp_path / 'orders.db'}", ("-c", BROKEN_RELAY))
+    worker.communicate(timeout=60)
+    assert worker.returncode == -signal.SIGTERM
