@@ -10,7 +10,7 @@ from orderapp.admin.acting import act
 from orderapp.admin.guard import Guarded, act_at, page_at
 from orderapp.admin.holdup_words import held_systems
 from orderapp.admin.listing import NO_CODE
-from orderapp.admin.switch_words import switch_choices
+from orderapp.admin.switch_words import switch_choices, while_it_fails
 from orderapp.admin.titles import system_title
 from orderapp.admin.words import CIRCUITS, GUARANTEES, MODES, duration
 from orderapp.config import current_settings
@@ -31,7 +31,8 @@ class OverviewView(Guarded):
             now=now,
             overdue=duration(now.overdue_seconds) if now.overdue_seconds is not None else None,
             duration=duration,
-            held=held_systems(now.holdups),
+            held=held_systems(now.holdups, now.unknown_systems),
+            failing=while_it_fails,
             no_code=NO_CODE,
             most_groups=overview.SHOWN_GROUPS,
             modes=MODES,

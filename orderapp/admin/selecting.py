@@ -32,6 +32,7 @@ class BulkAct:
         preview: Says what it would do to some rows.
         fields: What else the form sends.
         button: How its button looks.
+        calls: Whether systems are called because of it, so that one that is paused or fails makes it wait.
 
     """
 
@@ -42,6 +43,7 @@ class BulkAct:
     preview: Callable[[Sequence[int]], Preview]
     fields: Mapping[str, str] | None = None
     button: str = "btn-primary"
+    calls: bool = False
 
     def title(self, number: int) -> str:
         """Return what is done to so many: "Requeue 12 tasks"."""

@@ -16,7 +16,7 @@ from orderapp.admin import cells, selecting, who
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries, doubts_of, repeat_entries
-from orderapp.admin.holdup_words import why_it_waits
+from orderapp.admin.holdup_words import kept_systems, why_it_waits, why_it_would_wait
 from orderapp.admin.listing import Code, Listing, OneOf, OneSystem, choices
 from orderapp.admin.selecting import BulkAct
 from orderapp.admin.task_acts import bulk_act
@@ -117,6 +117,7 @@ class TasksView(Listing):
             cancel_objection=task_actions.objection_to_cancel(file.task),
             doubts=doubts_of(file),
             waits=why_it_waits(file.task, file.holdups),
+            would_wait=why_it_would_wait(file.task, file.holdups),
             act_in_words=act_in_words,
             choices=choices_of(file.task, systems, title, file.circumstances),
             giving_up=what_giving_up_means(file.task),
@@ -172,7 +173,9 @@ class TasksView(Listing):
         return selecting.show(self._render, bulk, ids, **more)
 
     def _render(self, template: str, **values: Any) -> str:
-        return self.render(template, title_of=system_title, **values)
+        with reading() as session:
+            kept = kept_systems(values["preview"].included, holdups(session))
+        return self.render(template, title_of=system_title, kept=kept, **values)
 
     def _narrowed(self, statement: Select[int]) -> Select[int]:
         """Return a statement narrowed by the filters besides the state."""

@@ -162,8 +162,9 @@ def _problems() -> dict[str, Any]:
         )
         | _problem(
             429,
-            "too_many_attempts: too many wrong codes; orders without codes are placed as ever. too_many_orders: more "
-            "than the shop allows this client. Nothing was recorded",
+            "too_many_attempts: too many codes were tried, wrong ones or such as no order was placed with after "
+            "total_changed; orders without codes are placed as ever. too_many_orders: more orders and retries than the "
+            "shop allows this client. Nothing was recorded",
             RETRY_AFTER,
         )
         | _problem(

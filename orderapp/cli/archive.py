@@ -30,7 +30,7 @@ class _Telling:
             click.echo(f"{orders} orders moved", err=True)
 
 
-@click.command("archive", cls=Command)
+@click.command("archive", cls=Command, act="orders.archive", on="orders", named_by=("file", "file"))
 @click.option("--older-than", "age_seconds", type=Period(), required=True, help="Unchanged for so long: m, h, d.")
 @click.option("--to", "file", metavar="FILE", required=True, help="Where they go: made, or added to.")
 @with_appcontext

@@ -19,7 +19,7 @@ PROGRESS_FROM = 10_000
 products = Group("products", help="What is for sale.")
 
 
-@products.command("import")
+@products.command("import", act="products.import", on="products", named_by=("file", "file"))
 @click.argument("file", metavar="FILE.json")
 def import_file(file: str) -> None:
     """Import products from a JSON file, or from standard input for `-`: all of them, or none.

@@ -43,7 +43,7 @@ class _Telling:
             click.echo(f"{run.counts.orders} orders compared, up to {run.reached[0]:%Y-%m-%d %H:%M:%S} UTC", err=True)
 
 
-@click.command("reconcile", cls=Command)
+@click.command("reconcile", cls=Command, act="orders.reconcile", on="orders")
 @click.option(
     "--since", "since_seconds", type=Period(), default="24h", show_default=True, help="How far back: m, h, d."
 )

@@ -11,7 +11,7 @@ from orderapp.services.access.token_list import list_clients
 tokens = Group("tokens", help="Who may use the API.")
 
 
-@tokens.command("create")
+@tokens.command("create", act="token.create", on="API token", named_by=("client", "name"))
 @click.argument("name")
 def create(name: str) -> None:
     """Make a token for an API client, and print it: it can't be shown again.
@@ -31,7 +31,7 @@ def list_all() -> None:
         click.echo(f"{one_line(client.name)}  created {client.created_at:%Y-%m-%d %H:%M} UTC  {state}")
 
 
-@tokens.command("revoke")
+@tokens.command("revoke", act="token.revoke", on="API token", named_by=("client", "name"))
 @click.argument("name")
 def revoke(name: str) -> None:
     """Take a client's token away, at once."""

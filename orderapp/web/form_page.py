@@ -8,11 +8,10 @@ from flask import make_response, redirect, render_template, request, session, ur
 from flask.typing import ResponseReturnValue
 
 from orderapp.config import current_settings
-from orderapp.services.access import code_guesses
 from orderapp.services.orders import catalogue
 from orderapp.services.orders.catalogue import ProductView
 from orderapp.services.orders.shop_views import find_shop_order
-from orderapp.services.placing import order_limits
+from orderapp.services.placing import submitters
 from orderapp.services.placing.place import Placing
 from orderapp.web import drafts, formats, order_form
 from orderapp.web.blueprint import shop
@@ -66,11 +65,8 @@ def place() -> ResponseReturnValue:
     form = order_form.read(request.form)
     content = order_form.to_request(form, current_settings().phones)
     # A session is known by its CSRF token: no form comes here without one.
-    browser = session.get("csrf_token")
-    guessers = code_guesses.guessers_of_visitor(request.remote_addr, browser)
-    sources = order_limits.sources_of_visitor(request.remote_addr, browser, content.customer)
-    with code_guesses.counting(guessers, content):
-        placed = Placing(current_settings()).submit(content, form.key, guessers=guessers, sources=sources)
+    by = submitters.visitor(request.remote_addr, session.get("csrf_token"), content.customer)
+    placed = Placing(current_settings()).submit(content, form.key, by)
     drafts.answer(form.key)
     return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)
 

@@ -11,11 +11,11 @@ from orderapp.config import current_settings
 from orderapp.domain.orders import RetryRequest
 from orderapp.domain.states import OrderState
 from orderapp.errors import CompensationInProgress, InProgress
-from orderapp.services.access import code_guesses
 from orderapp.services.orders import views
 from orderapp.services.orders.views import OrderView
-from orderapp.services.placing import order_limits
+from orderapp.services.placing import submitters
 from orderapp.services.placing.place import Placing
+from orderapp.services.placing.submitters import Submitter
 from orderapp.web import drafts
 from orderapp.web.order_reference import reference_of
 from orderapp.web.retry_refusals import REFUSALS, refused, shown_total
@@ -42,16 +42,16 @@ def try_again(order: OrderView, key: str) -> ResponseReturnValue:
 
 
 def _retry(order: OrderView, key: str, wishes: RetryRequest) -> OrderView:
-    return Placing(current_settings()).retry(order.id, key, wishes=wishes).order
+    return Placing(current_settings()).retry(order.id, key, _visitor(order), wishes).order
 
 
 def _submit_without(order: OrderView, code_field: str, key: str, wishes: RetryRequest) -> OrderView:
     asked = leaving_out(code_field, request_of(order))
     asked = replace(asked, allow_duplicate=wishes.allow_duplicate, expected_total=wishes.expected_total)
-    browser = session.get("csrf_token")
-    guessers = code_guesses.guessers_of_visitor(request.remote_addr, browser)
-    sources = order_limits.sources_of_visitor(request.remote_addr, browser, asked.customer)
-    with code_guesses.counting(guessers, asked):
-        placed = Placing(current_settings()).submit(asked, key, guessers=guessers, sources=sources).order
+    placed = Placing(current_settings()).submit(asked, key, _visitor(order)).order
     drafts.answer(key)
     return placed
+
+
+def _visitor(order: OrderView) -> Submitter:
+    return submitters.visitor(request.remote_addr, session.get("csrf_token"), order.customer)

@@ -219,17 +219,19 @@ MUTATIONS = (
     ),
     Mutation(
         "the cart is looked at first and locked later",
-        f"{SERVICES}/placing/place.py",
+        f"{SERVICES}/placing/prepare.py",
         (
             (
-                "        priced = price(request, before.products)\n",
-                "        from orderapp.services.placing.cart_locks import refuse_locked\n\n"
-                "        if not request.allow_duplicate:\n            with reading() as session:\n"
-                "                looked = hash_cart(scope, request)\n"
-                "                refuse_locked(session, Cart(request.customer, '', '', None, looked, 60, False))\n"
-                "        priced = price(request, before.products)\n",
+                "    priced = price(request, before.products)\n",
+                "    import uuid\n\n    from orderapp.services.placing.cart_locks import refuse_locked\n"
+                "    from orderapp.services.db.transactions import reading\n\n"
+                "    if not request.allow_duplicate:\n        with reading() as session:\n"
+                "            looked = hash_cart(submitted.by.scope, request)\n"
+                "            cart = Cart(request.customer, '', '', None, looked, 60, False)\n"
+                "            refuse_locked(session, uuid.uuid4(), cart)\n"
+                "    priced = price(request, before.products)\n",
             ),
-            ("            allow_duplicate=request.allow_duplicate,\n", "            allow_duplicate=True,\n"),
+            ("        allow_duplicate=request.allow_duplicate,\n", "        allow_duplicate=True,\n"),
         ),
     ),
     Mutation(

@@ -38,6 +38,7 @@ from orderapp.services.orders.cancel import cancel_order
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.orders.views import OrderView, find_order
 from orderapp.services.placing.place import Placed, Placing
+from orderapp.services.placing.submitters import Submitter
 from orderapp.services.saga.order_documents import load_document
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
@@ -94,7 +95,7 @@ class Shop:
     ) -> Placed:
         """Submit a content, or a new one with these members, under a key, or a new one."""
         request = read_order(self.content(**members) if content is None else content)
-        return Placing(self.settings).submit(request, key or uuid.uuid4().hex, client_id)
+        return Placing(self.settings).submit(request, key or uuid.uuid4().hex, Submitter(client_id))
 
     def retry(self, order_id: uuid.UUID, key: str | None = None, **wishes: Any) -> Placed:
         """Try a failed order again."""

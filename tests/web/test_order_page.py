@@ -116,11 +116,42 @@ def test_what_staff_gave_up_is_told_as_given_up_and_the_page_asks_seldom(client,
     assert [item.done for item in given_up.items] == [True, True, True]
     run_tasks()
     page = client.get(location).text.replace("&#39;", "'")
-    assert "Not taken yet; we will be in touch" in page
+    assert title_of(client.get(location)) == "Your order is confirmed, but the payment is still open"
+    assert "We have all we need from you" not in page
+    assert "Still open; we will be in touch with you about it" in page
     assert "Wasn't sent; your order is safe all the same" in page
     assert "We couldn't send you a confirmation" in page
     assert not any(text in page for text in ("n its way", "In progress", "need do nothing"))
     assert 'data-changing="seldom"' in page
+
+
+def test_what_staff_gave_up_giving_back_is_told_as_not_given_back(app, client, new_form, run_tasks, sandbox):
+    location = place(client, new_form()).location
+    run_tasks()
+    settings = app.extensions["orderapp.settings"]
+    order = cancel_order(find_shop_order(number_of(location)).id, settings)
+    returns = [task.id for task in order.tasks if task.kind is TaskKind.COMPENSATE]
+    task_actions.cancel(returns, COMMAND_LINE, "settled by phone")
+    page = client.get(location)
+    assert title_of(page) == "Your order is cancelled, but not all was given back"
+    assert "We are giving back" not in page.text
+    assert "write to us" in page.text
+    task_actions.requeue(returns, COMMAND_LINE, "it works again", settings)
+    assert title_of(client.get(location)) == "Your order is being cancelled"
+
+
+def test_what_waits_for_a_paused_system_is_told_as_waiting(app, client, new_form, run_tasks):
+    settings = app.extensions["orderapp.settings"]
+    location = place(client, new_form()).location
+    for name in ("settlement", "email"):
+        switch_system(name, SwitchMode.PAUSED, COMMAND_LINE, "they move house", settings)
+    page = client.get(location).text
+    assert "Will be taken as soon as we can; you need do nothing" in page
+    assert "A confirmation will be sent to you as soon as we can" in page
+    switch_system("settlement", SwitchMode.COMPENSATE_ONLY, COMMAND_LINE, "almost", settings)
+    assert "Will be taken as soon as we can; you need do nothing" in client.get(location).text
+    switch_system("settlement", SwitchMode.ON, COMMAND_LINE, "done", settings)
+    assert "In progress; you need do nothing" in client.get(location).text
 
 
 def test_a_refused_payment_is_told_as_such(client, new_form, run_tasks, sandbox):

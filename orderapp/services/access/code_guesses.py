@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from orderapp.domain.customers import mailbox_of
 from orderapp.domain.networks import household_of
 from orderapp.domain.orders import OrderRequest
-from orderapp.errors import InvalidRequest, TooManyAttempts
+from orderapp.errors import InvalidRequest, TooManyAttempts, TotalChanged
 from orderapp.services.access import attempt_counters
 from orderapp.services.access.attempt_counters import Counted
 
@@ -24,7 +24,7 @@ WRONG_CODES_OF_NETWORK = 50
 # Where an InvalidRequest tells of a code that nobody knows.
 CODE_FIELDS = frozenset({"coupon", "benefit"})
 TOO_MANY = (
-    "Too many codes were tried that can't be used. Nothing was recorded. Orders without a code are placed as ever; "
+    "Too many codes were tried. Nothing was recorded. Orders without a code are placed as ever; "
     "a code can be tried again later."
 )
 
@@ -59,6 +59,13 @@ def limits_of(guessers: Sequence[Guesser], request: OrderRequest) -> dict[str, i
     return {attempt_counters.bucket_of(guesser.bucket_parts): guesser.limit for guesser in guessers}
 
 
+def buckets_of_tries(guessers: Sequence[Guesser], request: OrderRequest) -> list[str]:
+    """Return under which names a submission's codes are counted as tried; none where it has no codes."""
+    if not (request.coupon or request.benefit):
+        return []
+    return [attempt_counters.bucket_of(_try_of(guesser, request)) for guesser in guessers]
+
+
 def refuse_guessers(limits: Mapping[str, int], counted: Iterable[Counted]) -> None:
     """Raise TooManyAttempts where somebody has tried too many wrong codes; counts nothing."""
     left_seconds = attempt_counters.longest_used_up(limits, counted)
@@ -68,13 +75,38 @@ def refuse_guessers(limits: Mapping[str, int], counted: Iterable[Counted]) -> No
 
 @contextmanager
 def counting(guessers: Sequence[Guesser], request: OrderRequest) -> Iterator[None]:
-    """Count what ends in the block with a code that nobody knows. Raises TooManyAttempts where it is one too many."""
+    """Count what ends in the block with a code that nobody knows, or with the total that the codes lead to.
+
+    An answer that tells the total tells that the codes are right, and places nothing: whoever expects a wrong total on
+    purpose guesses. Raises TooManyAttempts in its place where it is one too many.
+    """
     try:
         yield
     except InvalidRequest as error:
         if CODE_FIELDS & error.errors.keys():
             refuse_guessers(*_counted(guessers, request))
         raise
+    except TotalChanged:
+        if request.coupon or request.benefit:
+            refuse_guessers(*_counted(guessers, request))
+        raise
+
+
+def take_back_ordered(guessers: Sequence[Guesser], request: OrderRequest, counted: Iterable[Counted]) -> None:
+    """Count a try no more once its codes are ordered with: whoever wanted to know the total first guessed nothing.
+
+    Transaction: one for each count that is taken back, committed here; none where nothing was counted.
+
+    Args:
+        guessers: Who was counted.
+        request: What was ordered.
+        counted: What `buckets_of_tries` had counted before.
+
+    """
+    seen = {one.bucket for one in counted}
+    for guesser, bucket in zip(guessers, buckets_of_tries(guessers, request), strict=False):
+        if bucket in seen and attempt_counters.forget(_try_of(guesser, request)):
+            attempt_counters.take_back(guesser.bucket_parts, 1)
 
 
 def count_refused(guessers: Sequence[Guesser], request: OrderRequest) -> None:
@@ -92,11 +124,15 @@ def _counted(guessers: Sequence[Guesser], request: OrderRequest) -> tuple[dict[s
     The same codes again within the window aren't counted: whoever presses the button twice guesses no more than once,
     and a campaign's code that has expired may be tried by a whole office.
     """
-    tried = (request.coupon, request.benefit, request.customer.member_ref if request.benefit else "")
     counted: list[Counted] = []
     limits: dict[str, int] = {}
     for guesser in guessers:
-        if attempt_counters.tally((*guesser.bucket_parts, "tried", *tried), WINDOW_SECONDS).attempts == 1:
+        if attempt_counters.tally(_try_of(guesser, request), WINDOW_SECONDS).attempts == 1:
             counted.append(attempt_counters.tally(guesser.bucket_parts, WINDOW_SECONDS))
             limits[counted[-1].bucket] = guesser.limit + 1
     return limits, counted
+
+
+def _try_of(guesser: Guesser, request: OrderRequest) -> tuple[str | int, ...]:
+    member = request.customer.member_ref if request.benefit else ""
+    return (*guesser.bucket_parts, "tried", request.coupon, request.benefit, member)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from orderapp.errors import Conflict, DatabaseUnavailable, NotFound, TooManyAttempts
 from orderapp.services.access import attempt_counters
@@ -29,6 +29,7 @@ def refusals_recorded(actor: Actor, act: Act) -> Iterator[None]:
         yield
     except (Conflict, NotFound) as error:
         record_refusal(actor, act, str(error))
+        error.in_audit = True
         raise
 
 
@@ -45,8 +46,10 @@ def record_refusal(actor: Actor, act: Act, why: str) -> int | None:
         return _write(actor, act, why)
     except TooManyAttempts:
         return None
-    except DatabaseUnavailable:
-        log.exception("staff.act_refused_not_recorded", act=act.name, subject=act.subject, by=actor.staff_id)
+    except (DatabaseUnavailable, DBAPIError) as error:
+        # Also where a command is typed before there are tables: what it says itself is what counts.
+        reason = type(error).__name__
+        log.warning("staff.act_refused_not_recorded", act=act.name, subject=act.subject, reason=reason)
         return None
 
 

@@ -76,6 +76,8 @@ def objection_to_mark(task: Task, word: Word, seen: Circumstances, systems: Syst
     """Return why staff can't give this word on a task's effect, or not without a decision on it alone."""
     if refusal := _refusal(task, word, seen):
         return Objection(refusal)
+    if _acts_again(task, word) and task.system not in systems:
+        return Objection(f"there is no system {task.system} any more that could be called")
     return risk_of_marking(task, word, seen, systems.get(task.system))
 
 
@@ -97,6 +99,11 @@ def _refusal(task: Task, word: Word, seen: Circumstances) -> str | None:
     return None
 
 
+def _acts_again(task: Task, word: Word) -> bool:
+    """Return whether the system is called because of a word: what happened is undone, what didn't is done."""
+    return (word is Word.HAPPENED) is (TaskKind(task.kind) is TaskKind.COMPENSATE)
+
+
 def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings) -> Mapping[str, Any]:
     word, actor = said.word, said.actor
     # The order's row first: whoever turns the order round holds it, and ends or writes tasks afterwards.
@@ -105,7 +112,7 @@ def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings
     seen = circumstances_of(session, [task.id])[task.id]
     what = f"Task {task.id} can't be {PAST[word]}"
     refuse(what, objection_to_mark(task, word, seen, settings.systems), said.despite)
-    ends = (word is Word.HAPPENED) is (TaskKind(task.kind) is not TaskKind.COMPENSATE)
+    ends = not _acts_again(task, word)
     values = {"last_code": None, "last_message": f"{PAST[word]} by {actor.name}"[:500]}
     moved = _end(session, task, **values) if ends else _act_again(session, task, settings.systems, **values)
     if not moved:

@@ -1,10 +1,10 @@
-"""The newest tasks, for the command line."""
+"""The newest tasks, and the failed ones of one cause, for the command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Order, Task, holds, seconds_until
@@ -70,3 +70,25 @@ def list_tasks(
         )
         for row in rows
     ]
+
+
+def failed_task_ids(
+    after: int, limit: int, kind: TaskKind | None = None, system: str | None = None, code: str | None = None
+) -> list[int]:
+    """Return the oldest failed tasks' ids beyond `after`, at most `limit`. Transaction: reads only.
+
+    Args:
+        after: The last id of the batch before; 0 for the first.
+        limit: The most to return.
+        kind: Of this kind alone.
+        system: Of this system alone.
+        code: That failed with this code last; an empty one stands for none.
+
+    """
+    wanted = {Task.state: TaskState.FAILED, Task.kind: kind, Task.system: system}
+    narrowed = [holds(column, value) for column, value in wanted.items() if value is not None]
+    if code is not None:
+        narrowed.append(func.coalesce(Task.last_code, "") == code)
+    with reading() as session:
+        statement = select(Task.id).where(Task.id > after, *narrowed).order_by(Task.id).limit(limit)
+        return list(session.scalars(statement))

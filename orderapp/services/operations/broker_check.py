@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pika
 from dramatiq.brokers.rabbitmq import DEAD_MESSAGE_TTL
@@ -110,8 +109,8 @@ def _declared_with(connection: pika.BlockingConnection, queue: str, arguments: d
 
 
 def _host(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (5671 if parts.scheme == 'amqps' else 5672)}"
+    parameters = pika.URLParameters(url)
+    return f"{parameters.host}:{parameters.port}"
 
 
 def _reason(error: Exception) -> str:

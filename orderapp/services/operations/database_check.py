@@ -12,6 +12,7 @@ from orderapp.services.db.connection_settings import not_kept
 
 # Older ones get no corrections any more, since November 2026.
 OLDEST_SUPPORTED = 15
+VERSION = "SELECT current_setting('server_version'), current_setting('server_version_num')::integer"
 # What the server's owner alone sets, with what happens otherwise.
 OF_THE_SERVER = {
     "fsync": ("on", "a crash of its host can lose confirmed orders, or the whole database"),
@@ -67,6 +68,11 @@ def look_at_database(connection: Connection) -> DatabaseState:
     return DatabaseState(tuple(_wrong_on_postgresql(connection)), tuple(_doubtful_on_postgresql(connection)))
 
 
+def is_corrected(version_number: int) -> bool:
+    """Return whether the PostgreSQL of a number (150004 is 15.4, and 170000 is 17beta1 too) still gets corrections."""
+    return version_number // 10_000 >= OLDEST_SUPPORTED
+
+
 def _wrong_on_postgresql(connection: Connection) -> Iterator[str]:
     for name, (needed, otherwise) in OF_THE_SERVER.items():
         found = connection.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar_one()
@@ -88,8 +94,8 @@ def _wrong_on_postgresql(connection: Connection) -> Iterator[str]:
 
 
 def _doubtful_on_postgresql(connection: Connection) -> Iterator[str]:
-    version = connection.execute(text("SHOW server_version")).scalar_one()
-    if int(version.partition(".")[0]) < OLDEST_SUPPORTED:
+    version, number = connection.execute(text(VERSION)).one()
+    if not is_corrected(number):
         yield f"PostgreSQL {version} gets no corrections any more"
     if connection.execute(text("SHOW autovacuum")).scalar_one() != "on":
         yield "autovacuum is off: tables grow, and statements get slow"

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from orderapp.domain.money import Money
@@ -15,7 +15,7 @@ from orderapp.domain.orders import Customer, Discount, Line
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import NotFound
-from orderapp.models import Attempt, Order, Placement, Step, Task, table_of
+from orderapp.models import Attempt, Order, Placement, Step, SwitchMode, SystemSwitch, Task, table_of
 from orderapp.services.db.transactions import reading
 from orderapp.services.saga.order_documents import load_row_and_document
 from orderapp.services.saga.values import Confirmed, Held, Stopped
@@ -35,8 +35,25 @@ _REPAIRS = or_(_TASKS.keep > 0, and_(_TASKS.kind == TaskKind.SETTLE.value, _TASK
 # Of a task in staff's hands: what its last attempt came to. Any other task is tried further, or is over.
 _CAME_TO = select(_ATTEMPTS.outcome).where(_ATTEMPTS.task_id == _TASKS.id).order_by(_ATTEMPTS.number.desc()).limit(1)
 _REFUSED = and_(_TASKS.state == TaskState.FAILED.value, _CAME_TO.scalar_subquery() == Outcome.REFUSED.value)
+_SWITCHES = table_of(SystemSwitch).c
+_FORWARD = _TASKS.kind != TaskKind.COMPENSATE.value
+_SWITCHED_OFF = or_(
+    _SWITCHES.mode == SwitchMode.PAUSED.value, and_(_SWITCHES.mode == SwitchMode.COMPENSATE_ONLY.value, _FORWARD)
+)
+_PAUSED = and_(
+    _TASKS.state == TaskState.WAITING.value, exists().where(_SWITCHES.system == _TASKS.system, _SWITCHED_OFF)
+)
 _TASKS_OF = (
-    select(_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts, _REFUSED.label("refused"))
+    select(
+        _TASKS.id,
+        _TASKS.kind,
+        _TASKS.system,
+        _TASKS.state,
+        _TASKS.attempts,
+        _TASKS.placement_id,
+        _REFUSED.label("refused"),
+        _PAUSED.label("paused"),
+    )
     .where(_TASKS.order_id == bindparam("order"), ~_REPAIRS)
     .order_by(_TASKS.id)
 )
@@ -53,7 +70,14 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """One task of the order; `refused` if staff have it because the system said no."""
+    """One task of the order.
+
+    Args:
+        refused: Whether staff have it because the system said no.
+        paused: Whether it waits because staff have paused its system.
+        is_present: Whether it is of the present placement.
+
+    """
 
     id: int
     kind: TaskKind
@@ -61,6 +85,8 @@ class TaskView:
     state: TaskState
     attempts: int
     refused: bool = False
+    paused: bool = False
+    is_present: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +194,15 @@ def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
         created_at=order.created_at,
         updated_at=order.updated_at,
         steps=tuple(StepView(row.system, StepState(row.state), row.code or "") for row in steps),
-        tasks=tuple(replace(_task_view(row), refused=bool(row.refused)) for row in tasks),
+        tasks=tuple(
+            replace(
+                _task_view(row),
+                refused=bool(row.refused),
+                paused=bool(row.paused),
+                is_present=row.placement_id == placement.id,
+            )
+            for row in tasks
+        ),
         stopped=stopped,
     )
 

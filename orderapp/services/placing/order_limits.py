@@ -1,7 +1,8 @@
-"""Counts orders before they are recorded, so that nobody sends a thousand mails or empties the stock with a program.
+"""Counts placements before they are recorded, so that no program sends a thousand mails or empties the stock.
 
-What is counted is committed with the order itself (TX1), so a submission that is repeated counts once, and one that is
-refused not at all. A limit is the counter's own constraint: of orders at the same moment as many pass as are allowed.
+A retry counts as an order does. What is counted is committed with the placement itself (TX1), so a submission that is
+repeated counts once, and one that is refused not at all. A limit is the counter's own constraint: of placements at the
+same moment as many pass as are allowed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 submit ─► what is known: the key, products, the systems' standing, guesses       (looking_up)
    ├─► known key: take over, replay, wait or refuse                              (submissions)
-   ├─► prices; may its systems be called now?; discounts                         (pricing, admission)
+   ├─► prices; may its systems be called now?; discounts                         (prepare, pricing, load_shedding)
    ├─► TX1: order, placement, steps, submission with its lease                   (opening)
    ├─► the blocking systems, one after the other, no transaction open            (calling)
    └─► TX2: confirmed, with its tasks, or TX3: compensating, with its tasks      (confirming, deciding)
@@ -11,7 +11,7 @@ submit ─► what is known: the key, products, the systems' standing, guesses  
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -19,34 +19,27 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from orderapp.config import Settings
-from orderapp.domain.order_limits import Source
-from orderapp.domain.orders import AS_ORDERED, LineRequest, OrderDocument, OrderRequest, RetryRequest, as_spelt
+from orderapp.domain.orders import AS_ORDERED, LineRequest, OrderDocument, OrderRequest, RetryRequest
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
-from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, TooManyOrders, WrongState
-from orderapp.services.access.attempt_counters import Allowance
-from orderapp.services.access.code_guesses import Guesser, count_refused, limits_of, refuse_guessers
+from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, TooManyAttempts, WrongState
+from orderapp.services.access.code_guesses import take_back_ordered
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.notify import wake_relay
 from orderapp.services.orders.views import OrderView, find_order, view_confirmed
 from orderapp.services.placing.blocking_calls import call_blocking
-from orderapp.services.placing.call_order import most_error_prone_first
 from orderapp.services.placing.cart_locks import Cart
-from orderapp.services.placing.order_limits import allowances_of, refuse_too_many
-from orderapp.services.placing.preflight import look_up
-from orderapp.services.placing.pricing import Priced, ask_for_discounts, price, refuse_another_total
+from orderapp.services.placing.prepare import Submitted, look_before, prepare
+from orderapp.services.placing.submitters import UNCOUNTED, Submitter
 from orderapp.services.placing.tx1 import open_order, open_retry
 from orderapp.services.placing.tx1_rows import Opening
 from orderapp.services.placing.tx2 import confirm
-from orderapp.services.resilience.load_shedding import admit
-from orderapp.services.resilience.system_status import Standing
 from orderapp.services.saga.abort import record_too_late, turn_round
 from orderapp.services.saga.archived_keys import refuse_archived
-from orderapp.services.saga.content_hashes import ContentHash, hash_cart, hash_order, hash_retry
+from orderapp.services.saga.content_hashes import ContentHash, hash_order, hash_retry
 from orderapp.services.saga.order_documents import load_document
-from orderapp.services.saga.submissions import SHOP, client_scope, find, take_over
+from orderapp.services.saga.submissions import find, take_over
 from orderapp.services.saga.values import Held, Stopped
-from orderapp.systems.base import Part
 
 log = structlog.get_logger()
 
@@ -84,14 +77,7 @@ class Placing:
         self._settings = settings
         self._systems = settings.systems
 
-    def submit(
-        self,
-        request: OrderRequest,
-        key: str,
-        client_id: int | None = None,
-        guessers: Sequence[Guesser] = (),
-        sources: Sequence[Source] = (),
-    ) -> Placed:
+    def submit(self, request: OrderRequest, key: str, by: Submitter = UNCOUNTED) -> Placed:
         """Place an order, or say what became of the one that this key stands for.
 
         Transaction: two (TX1, and TX2 or TX3), neither open while a system is called.
@@ -101,10 +87,7 @@ class Placing:
         Args:
             request: Checked for form.
             key: 1 to 64 characters, the submitter's own or made with the form.
-            client_id: The API client; None for the shop's own form.
-            guessers: Who may be guessing codes with it, and is turned away after too many wrong ones. What is recorded
-                under its key already is answered all the same: it tries nothing.
-            sources: Whom the order counts for, against the limits of the settings.
+            by: Who submits. What is recorded under its key already is answered whatever it has tried: it tries nothing.
 
         Raises:
             InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
@@ -112,37 +95,15 @@ class Placing:
             DatabaseUnavailable: repeat with the same key.
 
         """
-        scope = SHOP if client_id is None else client_scope(client_id)
-        content_hash = hash_order(request)
-        limits, allowances = limits_of(guessers, request), allowances_of(sources, self._settings.order_limits)
-        buckets = [*limits, *(one.bucket for one in allowances)]
-        before = look_up(scope, key, [line.sku for line in request.lines], buckets)
-        known = self._answer_known(scope, key, content_hash) if before.submitted else None
-        if known:
-            return known
-        refuse_guessers(limits, before.counted)
-        refuse_too_many(allowances, before.counted)
-        priced = price(request, before.products)
-        opening = self._opening(scope, key, content_hash, request, priced, before.standing)
-        if opening.offered.stopped and opening.offered.stopped.outcome is Outcome.REFUSED:
-            count_refused(guessers, request)
-        cart = self._cart(scope, as_spelt(request, opening.offered.spelt), client_id, allowances)
-        try:
-            held = open_order(opening, cart)
-        except (IntegrityError, TooManyOrders) as error:
-            # The same key at the same moment, and the other one came first; or else the order number was taken.
-            known = self._answer_known(scope, key, content_hash)
-            if known:
-                return known
-            if isinstance(error, TooManyOrders):
-                raise
-            held = open_order(opening, cart)
-        return self._go_on(held, opening.offered.stopped)
+        submitted = Submitted.of(request, by, key, hash_order(request), self._settings)
+        return self._place(submitted, open_order)
 
     def retry(
-        self, order_id: uuid.UUID, key: str, client_id: int | None = None, wishes: RetryRequest = AS_ORDERED
+        self, order_id: uuid.UUID, key: str, by: Submitter = UNCOUNTED, wishes: RetryRequest = AS_ORDERED
     ) -> Placed:
         """Place a failed order again, as a further placement with keys of its own, at the prices it was ordered at.
+
+        It counts as an order does: a placement calls, charges and sends whichever it is.
 
         Transaction, Idempotent because, If we die here: as for `submit`.
 
@@ -150,19 +111,18 @@ class Placing:
             NotFound: there is no such order.
             CompensationInProgress: the earlier placement still holds something; nothing was done.
             WrongState: the order isn't failed; nothing was done.
-            InvalidRequest, ProbableDuplicate, TotalChanged: nothing was recorded.
+            InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
             KeyReused, OrderArchived, InProgress, DatabaseUnavailable: as for `submit`.
 
         """
-        scope = SHOP if client_id is None else client_scope(client_id)
         content_hash = hash_retry(order_id)
-        known = self._answer_known(scope, key, content_hash)
+        known = self._answer(by.scope, key, content_hash)
         if known:
             return known
         order = find_order(order_id)
         if order.state is not OrderState.FAILED:
             # The same key at the same moment may have come first, since we looked.
-            known = self._answer_known(scope, key, content_hash)
+            known = self._answer(by.scope, key, content_hash)
             if known:
                 return known
             raise self._why_not_again(order)
@@ -171,53 +131,41 @@ class Placing:
         request = replace(
             as_request(document), allow_duplicate=wishes.allow_duplicate, expected_total=wishes.expected_total
         )
-        before = look_up(scope, key, [line.sku for line in request.lines])
-        priced = replace(price(request, before.products), lines=document.lines, subtotal=document.subtotal)
-        opening = self._opening(scope, key, content_hash, request, priced, before.standing)
+        submitted = Submitted.of(request, by, key, content_hash, self._settings)
+
+        def write(opening: Opening, cart: Cart) -> Held:
+            return open_retry(opening, order_id, order.placements, document, cart)
+
+        return self._place(submitted, write, document)
+
+    def _place(
+        self, submitted: Submitted, write: Callable[[Opening, Cart], Held], ordered: OrderDocument | None = None
+    ) -> Placed:
+        before = look_before(submitted)
+        known = self._answer_known(submitted) if before.submitted else None
+        if known:
+            return known
         try:
-            cart = self._cart(scope, as_spelt(request, opening.offered.spelt), client_id)
-            held = open_retry(opening, order_id, order.placements, document, cart)
-        except (IntegrityError, WrongState):
-            # The same key at the same moment, and the other one came first; or else another key's retry did.
-            known = self._answer_known(scope, key, content_hash)
+            opening, cart = prepare(submitted, before, self._settings, ordered)
+            held = write(opening, cart)
+        except (IntegrityError, TooManyAttempts, WrongState) as error:
+            # The same key at the same moment, and the other one came first; or else another key's retry did, or the
+            # order number was taken.
+            known = self._answer_known(submitted)
             if known:
                 return known
-            raise
-        return self._go_on(held, opening.offered.stopped)
+            if not isinstance(error, IntegrityError):
+                raise
+            held = write(opening, cart)
+        stopped = opening.offered.stopped
+        if stopped is None:
+            take_back_ordered(submitted.guessers, submitted.request, before.counted)
+        return self._go_on(held, stopped)
 
-    def _opening(
-        self, scope: str, key: str, content_hash: ContentHash, request: OrderRequest, priced: Priced, standing: Standing
-    ) -> Opening:
-        concerned = [system for system in self._systems.having(Part.BLOCKING) if system.concerns(request)]
-        admission = admit(standing, concerned)
-        offered = ask_for_discounts(request, priced.subtotal, self._systems, admission)
-        refuse_another_total(request, priced, offered)
-        return Opening(
-            scope,
-            key,
-            str(content_hash),
-            priced,
-            offered,
-            tuple(most_error_prone_first(concerned)),
-            admission,
-            self._settings.submission_lease_seconds,
-        )
+    def _answer_known(self, submitted: Submitted) -> Placed | None:
+        return self._answer(submitted.by.scope, submitted.key, submitted.content_hash)
 
-    def _cart(
-        self, scope: str, request: OrderRequest, client_id: int | None, allowances: Sequence[Allowance] = ()
-    ) -> Cart:
-        return Cart(
-            customer=request.customer,
-            coupon=request.coupon,
-            benefit=request.benefit,
-            client_id=client_id,
-            cart_hash=hash_cart(scope, request),
-            duplicate_window_seconds=self._settings.duplicate_window_seconds,
-            allow_duplicate=request.allow_duplicate,
-            allowances=allowances,
-        )
-
-    def _answer_known(self, scope: str, key: str, content_hash: ContentHash) -> Placed | None:
+    def _answer(self, scope: str, key: str, content_hash: ContentHash) -> Placed | None:
         known = find(scope, key)
         if known is None:
             refuse_archived(scope, key, content_hash)

@@ -9,7 +9,7 @@ from functools import partial
 
 from orderapp.domain import discounts
 from orderapp.domain.money import MAX_MINOR, Money
-from orderapp.domain.orders import Discount, Line, OrderRequest
+from orderapp.domain.orders import Discount, Line, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote
 from orderapp.errors import InvalidRequest, TotalChanged
 from orderapp.services.placing.parallel import all_of
@@ -67,6 +67,11 @@ def price(request: OrderRequest, products: Mapping[str, Sold]) -> Priced:
     if subtotal.minor > MAX_MINOR:
         raise InvalidRequest({"lines": ["An order of this size can't be placed here; please talk to us."]})
     return Priced(lines, subtotal)
+
+
+def price_as_ordered(document: OrderDocument) -> Priced:
+    """Return what an order's lines cost when it was placed, for one that is tried again."""
+    return Priced(document.lines, document.subtotal)
 
 
 def refuse_another_total(request: OrderRequest, priced: Priced, offered: Offered) -> None:

@@ -62,10 +62,9 @@ def open_order(opening: Opening, cart: Cart) -> Held:
     )
     parameters = {
         **_named("order", order_row(order_id, document.number, opening, cart)),
-        **_placement_parameters(1, document, opening),
+        **_placement_parameters(1, document, opening, cart),
         **(locking_parameters(order_id, 1, cart) if locks_cart else {}),
         "lines": as_json(line_rows(opening)),
-        "allowances": as_json(asdict(one) for one in cart.allowances),
     }
     with constrained(cart.allowances):
         if stopped:
@@ -82,7 +81,7 @@ def open_order(opening: Opening, cart: Cart) -> Held:
 def open_retry(
     opening: Opening, order_id: uuid.UUID, placement_number: int, document: OrderDocument, cart: Cart
 ) -> Held:
-    """Record a further placement of a failed order, which takes the cart's lock anew.
+    """Record a further placement of a failed order, which takes the cart's lock anew and counts like an order.
 
     Transaction: one (TX1), committed here.
     Idempotent because: the order is moved by compare-and-set on its state and placement number.
@@ -94,6 +93,7 @@ def open_retry(
 
     Raises:
         WrongState: the order isn't failed any more, or somebody else tries it again already; nothing is recorded.
+        TooManyOrders: an allowance is used up; nothing is recorded.
         ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
         sqlalchemy.exc.IntegrityError: the key exists already.
 
@@ -103,10 +103,11 @@ def open_retry(
     stopped = opening.offered.stopped is not None
     parameters = {
         **_named("order", retry_row(order_id, number, opening, cart)),
-        **_placement_parameters(number, again, opening),
+        **_placement_parameters(number, again, opening, cart),
     }
-    with writing() as session:
-        written = retry_plan(stopped=stopped).run_within(session, parameters)
+    plan = retry_plan(stopped=stopped, counts=bool(cart.allowances))
+    with constrained(cart.allowances), writing() as session:
+        written = plan.run_within(session, parameters)
         if written is None:
             raise WrongState("The order is not in a state in which it can be tried again; nothing was done.")
         held = _held(order_id, number, again, opening, started, written)
@@ -117,11 +118,12 @@ def open_retry(
     return held
 
 
-def _placement_parameters(number: int, document: OrderDocument, opening: Opening) -> dict[str, Any]:
+def _placement_parameters(number: int, document: OrderDocument, opening: Opening, cart: Cart) -> dict[str, Any]:
     return {
         **_named("placement", placement_row(number, opening)),
         **_named("submission", submission_row(opening)),
         "lease_seconds": opening.lease_seconds,
+        "allowances": as_json(asdict(one) for one in cart.allowances),
         "discounts": as_json(discount_rows(opening)),
         "steps": as_json(step_rows(number, document, opening)),
     }

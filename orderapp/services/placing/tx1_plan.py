@@ -46,7 +46,7 @@ def new_order_plan(*, stopped: bool, locks_cart: bool, whatever_holds_it: bool, 
     return WritePlan(
         *([cart] if locks_cart else []),
         Write("order", _new_order),
-        *([Write("counters", using_up, one=False)] if counts else []),
+        *_counting(counts),
         Write("lines", _lines, one=False),
         *_placement(stopped=stopped),
         returns=("placement", "submission", "steps"),
@@ -54,17 +54,22 @@ def new_order_plan(*, stopped: bool, locks_cart: bool, whatever_holds_it: bool, 
 
 
 @cache
-def retry_plan(*, stopped: bool) -> WritePlan:
+def retry_plan(*, stopped: bool, counts: bool) -> WritePlan:
     """Return the writes of a further placement; they write nothing where the order isn't failed any more.
 
     Parameters: as for a new order, but for `order_id`, `order_placement_number` and what else a retry changes of it.
     """
     return WritePlan(
         Write("order", _stays_failed if stopped else _placing_again),
+        *_counting(counts),
         Write("gone_discounts", _gone_discounts, one=False),
         *_placement(stopped=stopped),
         returns=("placement", "submission", "steps"),
     )
+
+
+def _counting(counts: bool) -> Sequence[Write]:
+    return [Write("counters", using_up, one=False)] if counts else []
 
 
 def _placement(*, stopped: bool) -> Sequence[Write]:

@@ -6,13 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
+from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
+from orderapp.models import Drift
 from orderapp.services.backoffice.corrections import repair_drifts
+from orderapp.services.backoffice.risks import Risk, risk_of_repairing
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.orders.views import OrderView
+from orderapp.services.reconciliation.compare import Repair
+from orderapp.systems.base import Part
 from tests.sandbox.calls import SETTLEMENT, redeem, redemptions
 from tests.sandbox.running import RunningSandbox
 from tests.services.listening import reconciled
+from tests.services.scripted import Scripted
 from tests.services.shop import Shop
 from tests.services.tampering import (
     COUPON,
@@ -40,6 +46,20 @@ def test_an_effect_that_was_undone_there_is_missing_and_its_order_can_only_be_ca
     assert shop.view(confirmed.id).state is OrderState.CANCELLED
     assert sandbox.held(confirmed.number) == {}
     assert_gone(shop, drift)
+
+
+@pytest.mark.parametrize(
+    ("ordered", "guarantee", "risk"),
+    [
+        (Repair.DO, Guarantee.UNSAFE, Risk.TWICE),
+        (Repair.DO, Guarantee.IDEMPOTENT, None),
+        (Repair.UNDO, Guarantee.UNSAFE, None),
+        (Repair.CANCEL, Guarantee.IDEMPOTENT, Risk.ENDS_ORDER),
+    ],
+)
+def test_only_what_nobody_can_take_back_is_a_risk(ordered: Repair, guarantee: Guarantee, risk: Risk | None) -> None:
+    objection = risk_of_repairing(Drift(repair=ordered.value), Scripted("system", Part.NOTIFY, guarantee))
+    assert (objection.risk if objection else None) is risk
 
 
 @pytest.mark.parametrize("system", ["inventory", "coupon", "settlement"])

@@ -15,6 +15,7 @@ from orderapp.domain.states import OrderState, StepState
 from orderapp.models import AuditEntry, Override, Word
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.resolutions import mark
+from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import Actor
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.recovery import repair
@@ -267,6 +268,15 @@ def test_what_is_requeued_is_no_longer_given_up(busy_shop: Shop, held: int) -> N
     assert [word.settled_by for word in words()] == ["taken back by ada@example.com: requeued"]
     busy_shop.work_until_quiet()
     assert busy_shop.the_order().state is OrderState.FAILED
+
+
+def test_what_is_requeued_leaves_given_up_what_else_is(busy_shop: Shop) -> None:
+    for _ in range(2):
+        busy_shop.submit()
+    first, second = busy_shop.tasks(kind="settle")
+    task_actions.cancel([first.id, second.id], ADA, "nobody answers")
+    task_actions.requeue([first.id], ADA, "somebody does", busy_shop.settings, Risk.TWICE)
+    assert [(word.task_id, word.settled_at is None) for word in words()] == [(first.id, False), (second.id, True)]
 
 
 def test_a_later_word_takes_the_place_of_the_earlier(busy_shop: Shop, held: int) -> None:

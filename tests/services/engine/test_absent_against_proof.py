@@ -93,6 +93,19 @@ def test_what_was_accepted_and_shows_nothing_is_not_done_twice(empty_shop: Shop)
     assert ledger.verbs() == ["act", "ask", "ask"]
 
 
+def test_what_one_system_has_done_proves_nothing_of_another(empty_shop: Shop) -> None:
+    bank = Scripted("bank", Part.SETTLE)
+    ledger = Scripted("ledger", Part.SETTLE, Guarantee.QUERY_FIRST, late_window_seconds=60, attempts=9)
+    shop = empty_shop.with_systems(bank, ledger)
+    ledger.acts.append(answers(Outcome.UNKNOWN, "timeout"))
+    order = shop.submit().order
+    shop.work()
+    assert (bank.held, shop.task(system="ledger").last_code) == (1, "timeout")
+    shop.cancel(order.id)
+    shop.work_until_quiet_but_for_staff()
+    assert (shop.view(order.id).state, bank.held) == (OrderState.CANCELLED, 0)
+
+
 def test_a_correction_asks_only_when_the_query_can_no_longer_lag_behind(shop1: Shop, ledger: Scripted) -> None:
     shop1.submit()
     shop1.work_until_quiet()

@@ -120,6 +120,15 @@ def test_the_answer_that_ends_the_run_says_how_long_it_was(shop2: Shop, bank: Sc
     assert titles(task) == ["bank called", "bank answered the same 4 more times", "bank called"]
 
 
+def test_the_end_of_a_task_s_run_ends_no_other_s(shop2: Shop, bank: Scripted, task: Task) -> None:
+    other = shop2.tasks(shop2.submit().order.id, kind="settle")[0]
+    bank.acts.extend([PENDING] * 6)
+    run(shop2, task, 3)
+    run(shop2, other, 3)
+    assert run(shop2, task) is TaskState.DONE
+    assert [one.repeats for one in shop2.tasks(kind="settle")] == [0, 2]
+
+
 def test_an_answer_between_begins_a_new_run(shop2: Shop, bank: Scripted, task: Task) -> None:
     bank.acts.extend([PENDING, PENDING, answers(Outcome.UNKNOWN, "http_502"), PENDING, PENDING, PENDING])
     run(shop2, task, 6)

@@ -11,12 +11,16 @@ from sqlalchemy import func, select, update
 
 from orderapp.domain.order_limits import DEFAULTS, WINDOWS_SECONDS, Source
 from orderapp.domain.orders import Customer
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import OrderState
 from orderapp.errors import InProgress, ProbableDuplicate, TooManyOrders
 from orderapp.models import Order, RateCounter, Submission, db_now
 from orderapp.services.db.transactions import reading, statements_nest, writing
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.placing.order_limits import sources_of_visitor
 from orderapp.services.placing.place import Placed, Placing, Result
+from orderapp.services.placing.submitters import Submitter
+from tests.services.scripted import OneOfEach, answers
 from tests.services.shop import Shop
 from tests.services.watching import watching
 
@@ -32,7 +36,7 @@ def shop(busy_shop: Shop) -> Shop:
 
 def place(shop: Shop, key: str = "", sources: tuple[Source, ...] = HERE, **content: Any) -> Placed:
     request = read_order(shop.content(**content))
-    return Placing(shop.settings).submit(request, key or uuid.uuid4().hex, sources=sources)
+    return Placing(shop.settings).submit(request, key or uuid.uuid4().hex, Submitter(sources=sources))
 
 
 def recorded(model: type[Order] | type[Submission]) -> int:
@@ -141,6 +145,69 @@ def test_an_order_needs_no_statement_more_where_one_can_do_all(shop: Shop) -> No
             place(one)
         seen.append(len(sent))
     assert seen[0] == seen[1]
+
+
+def failed_order(shop: Shop, systems: OneOfEach) -> uuid.UUID:
+    """Return an order that the stock refused, and that counts for nobody."""
+    systems.stock.acts.append(answers(Outcome.REFUSED, "out_of_stock"))
+    order = place(shop, sources=()).order
+    shop.work_until_quiet()
+    return order.id
+
+
+def test_retries_count_as_orders_do_and_call_nobody_beyond_a_limit(shop: Shop, systems: OneOfEach) -> None:
+    order_id = failed_order(shop, systems)
+    for tried in range(1, 4):
+        systems.stock.acts.append(answers(Outcome.REFUSED, "out_of_stock"))
+        assert again(shop, order_id).result is Result.REFUSED
+        shop.work_until_quiet()
+        assert counts() == [tried]
+    calls = len(systems.stock.calls)
+    with pytest.raises(TooManyOrders) as refused:
+        again(shop, order_id)
+    assert 50 < refused.value.retry_after_seconds <= 60
+    with pytest.raises(TooManyOrders):
+        place(shop)
+    assert (len(shop.placements(order_id)), counts(), len(systems.stock.calls)) == (4, [3], calls)
+    assert again(shop, order_id, sources=(Source("network", "192.0.2.2"),)).result is Result.CONFIRMED
+
+
+def test_of_retries_at_the_same_moment_as_many_pass_as_are_allowed(shop: Shop, systems: OneOfEach) -> None:
+    failed = [failed_order(shop, systems) for _ in range(8)]
+
+    def one(order_id: uuid.UUID) -> bool:
+        with shop.app.app_context():
+            try:
+                again(shop, order_id)
+            except TooManyOrders:
+                return False
+            return True
+
+    with ThreadPoolExecutor(8) as pool:
+        passed = list(pool.map(one, failed))
+    assert passed.count(True) == 3
+    assert (shop.orders_in(OrderState.CONFIRMED), counts()) == (3, [3])
+
+
+def test_one_retry_pressed_many_times_counts_once_and_is_answered_at_the_limit(shop: Shop, systems: OneOfEach) -> None:
+    shop = shop.with_settings(order_limits={**THREE, "network": (1, 0, 0)})
+    order_id = failed_order(shop, systems)
+
+    def one(_: int) -> Result | str:
+        with shop.app.app_context():
+            try:
+                return again(shop, order_id, "its key").result
+            except InProgress as error:
+                return error.code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(one, range(8))) <= {Result.CONFIRMED, Result.REPLAYED, "in_progress"}
+    assert again(shop, order_id, "its key").result is Result.REPLAYED
+    assert (counts(), len(shop.placements(order_id))) == ([1], 2)
+
+
+def again(shop: Shop, order_id: uuid.UUID, key: str = "", sources: tuple[Source, ...] = HERE) -> Placed:
+    return Placing(shop.settings).retry(order_id, key or uuid.uuid4().hex, Submitter(sources=sources))
 
 
 def test_whom_an_order_of_the_shop_counts_for() -> None:

@@ -216,6 +216,8 @@ def test_of_orders_at_the_same_moment_one_tries_and_the_others_are_answered_at_o
     prober.join()
     assert placed.stopped is not None
     assert (placed.stopped.code, placed.order.state.value) == ("circuit_open", "failed")
+    [refused] = ailing_shop.attempts(order_id=placed.order.id)
+    assert (refused.code, refused.worked) == ("circuit_open", None), "no call of it was made, so none has failed"
     assert stock.verbs().count("act") == 11
 
 
