@@ -119,7 +119,7 @@ def test_only_services_commit() -> None:
     elsewhere = [path for path in PRODUCT if SERVICES not in path.parents and SANDBOX not in path.parents]
     found = {(path, name) for path in elsewhere for name, _ in calls(path) if name in COMMITTING}
     assert found == {(CONNECTIONS, "begin")}, "which begins to read an answer"
-    # Whoever has a ready statement commits by running it, whatever the name it is run under.
+    # Whoever has a prepared statement commits by running it, whatever the name it is run under.
     having = importing("orderapp.services.db.prepared_statements")
     assert having
     assert {path.parents[1] for path in having} == {SERVICES}

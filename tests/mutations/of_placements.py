@@ -14,13 +14,12 @@ SUBMISSIONS = f"{SERVICES}/saga/submissions.py"
 
 MUTATIONS = (
     Mutation(
-        "a placement's steps are written after the calls",
+        "calls go out under other keys than those committed",
         OPENING,
         (
             (
-                "    steps = tuple(PlannedStep(*row) for row in session.execute(_INSERT_STEPS, rows))\n",
-                "    session.execute(_INSERT_STEPS, rows)\n"
-                "    steps = tuple(PlannedStep(0, row['system'], f\"{row['key']}:x\") for row in rows)\n",
+                "PlannedStep(row.id, row.system, row.key) for row in steps",
+                "PlannedStep(row.id, row.system, f'{row.key}:x') for row in steps",
             ),
         ),
     ),
@@ -196,15 +195,16 @@ MUTATIONS = (
         CONFIRMING,
         (
             (
-                '    """Confirm the placement: every',
-                "    rows = _forward_tasks(held, systems)\n    with writing() as early:\n"
-                "        early.execute(_INSERT_TASKS, rows)\n"
-                '    """Confirm the placement: every',
+                '    parameters = {\n        "held_submission"',
+                '    ours = {"order_id": held.order_id, "placement_id": held.placement_id}\n'
+                "    with writing() as early:\n"
+                "        early.execute(\n"
+                "            insert(_TASKS).values(due_at=db_now(), publish_at=db_now(), created_at=db_now()),\n"
+                "            [{**ours, **row} for row in _forward_tasks(held, systems)],\n"
+                "        )\n"
+                '    parameters = {\n        "held_submission"',
             ),
-            (
-                "        tasks = session.connection().execute(_INSERT_TASKS, rows).all() if rows else ()\n",
-                "        tasks = ()\n",
-            ),
+            ('        "tasks": as_json(_forward_tasks(held, systems)),\n', '        "tasks": "[]",\n'),
         ),
     ),
     Mutation(
@@ -237,6 +237,11 @@ MUTATIONS = (
     Mutation(
         "states are written without regard to what they were",
         f"{SERVICES}/db/transitions.py",
-        (("    return update(table).where(state.in_(allowed)).values", "    return update(table).values"),),
+        (
+            (
+                "    return update(table_of(model)).where(may_move(model, to)).values",
+                "    return update(table_of(model)).values",
+            ),
+        ),
     ),
 )

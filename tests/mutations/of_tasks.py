@@ -6,7 +6,7 @@ from tests.mutations.mutation import Mutation
 
 SERVICES = "orderapp/services"
 CLAIMING = f"{SERVICES}/engine/claim.py"
-TAKING = f"{SERVICES}/engine/claim_statement.py"
+TAKING = f"{SERVICES}/engine/claim_plan.py"
 EARLIER = f"{SERVICES}/saga/prior_attempts.py"
 PERFORMING = f"{SERVICES}/engine/perform.py"
 RUNNING = f"{SERVICES}/engine/run.py"
@@ -59,9 +59,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a later claim knows as little of earlier attempts as a first one",
-        f"{SERVICES}/engine/claim_batch.py",
-        ((" if first else None\n", "\n"),),
-        # PostgreSQL only, and the model plays on SQLite.
+        CLAIMING,
+        (("    if task.claims == 1 and task.kind != TaskKind.COMPENSATE.value:\n", "    if True:\n"),),
         tests=("tests/services/engine/test_run_query_first.py",),
     ),
     Mutation(

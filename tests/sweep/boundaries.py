@@ -110,7 +110,7 @@ def _watch_commits(cross: Cross) -> None:
 
     event.listen(Engine, "commit", before)
     event.listen(Session, "after_commit", after)
-    # A ready statement is a transaction of its own.
+    # A prepared statement is a transaction of its own.
     about_to_run.connect(before, weak=False)
     has_run.connect(after, weak=False)
 

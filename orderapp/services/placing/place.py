@@ -22,7 +22,14 @@ from orderapp.config import Settings
 from orderapp.domain.orders import AS_ORDERED, LineRequest, OrderDocument, OrderRequest, RetryRequest
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
-from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, TooManyAttempts, WrongState
+from orderapp.errors import (
+    CompensationInProgress,
+    InProgress,
+    LeaseLost,
+    ProbableDuplicate,
+    TooManyAttempts,
+    WrongState,
+)
 from orderapp.services.access.code_guesses import take_back_ordered
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.notify import wake_relay
@@ -148,7 +155,7 @@ class Placing:
         try:
             opening, cart = prepare(submitted, before, self._settings, ordered)
             held = write(opening, cart)
-        except (IntegrityError, TooManyAttempts, WrongState) as error:
+        except (IntegrityError, ProbableDuplicate, TooManyAttempts, WrongState) as error:
             # The same key at the same moment, and the other one came first; or else another key's retry did, or the
             # order number was taken.
             known = self._answer_known(submitted)

@@ -66,7 +66,7 @@ def shop(busy_shop: Shop) -> Shop:
 
 @pytest.fixture
 def told() -> Iterator[list[Told]]:
-    """What was told of ready statements."""
+    """What was told of prepared statements."""
     said: list[Told] = []
 
     def before(sender: PreparedStatement, *, reads: bool) -> None:

@@ -105,8 +105,6 @@ def test_what_comes_after_a_failure_is_given_back_untouched(shop2: Shop, bank: S
     tasks = {task.id: task for task in shop2.tasks()}
     assert [tasks[task_id].state for task_id in task_ids[:2]] == ["done", "waiting"]
     assert tasks[task_ids[1]].attempts == 1
-    if not statements_nest():
-        return  # one by one, so that the others ran
     left = [tasks[task_id] for task_id in task_ids[2:]]
     assert {(task.state, task.attempts, task.claims, task.lease_until) for task in left} == {("waiting", 0, 0, None)}
     assert len(bank.calls) == 2
@@ -127,7 +125,7 @@ def test_a_worker_that_is_told_to_stop_gives_back_what_it_has_not_begun(shop2: S
 def test_tasks_of_a_system_that_is_slow_today_are_not_kept_from_others(shop2: Shop, bank: Scripted) -> None:
     made, task_ids = together(shop2, bank), waiting_tasks(shop2)
     bank.before = lambda verb, effect: time.sleep(TOGETHER_SECONDS) if len(bank.calls) == 1 else None  # it is slow
-    made.run(task_ids, lambda: len(bank.calls) < 1 or statements_nest())
+    made.run(task_ids, always)
     assert states(shop2) == {"done": 2, "waiting": MANY - 1}
     assert made.at_most == 1
 
@@ -172,10 +170,9 @@ def test_a_task_that_was_taken_away_meanwhile_is_not_recorded_with_the_others(sh
             session.execute(update(Task).where(Task.id == task_ids[1]).values(fencing=Task.fencing + 1))
 
     bank.before = take_away
-    made.run(task_ids[:3] if statements_nest() else task_ids[:1], always)
+    made.run(task_ids[:3], always)
     tasks = {task.id: task for task in shop2.tasks()}
-    if statements_nest():
-        assert [tasks[task_id].state for task_id in task_ids[:3]] == ["done", "running", "done"]
+    assert [tasks[task_id].state for task_id in task_ids[:3]] == ["done", "running", "done"]
 
 
 def test_an_error_that_nobody_foresaw_costs_the_others_nothing(shop2: Shop, bank: Scripted) -> None:
