@@ -93,6 +93,7 @@ def show_form(
         total=_total(form, products),
         arrived=reference_of(arrived.number) if arrived else None,
         kind=kind,
+        home_country=current_settings().phones.country,
     )
     response = make_response(page, status)
     # The key belongs to this page only; coming back to the page from the history still finds it.
