@@ -10,13 +10,13 @@ from flask.testing import FlaskClient
 
 from orderapp import create_app
 from orderapp.extensions import db
-from orderapp.models import Base
+from tests.servers.tables import create_tables
 
 
 def made(tmp_path: Path, **more: str) -> Flask:
     app = create_app({"SECRET_KEY": "3f" * 32, "DATABASE_URL": f"sqlite:///{tmp_path}/o.db", **more})
     with app.app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         db.engine.dispose()
     return app
 

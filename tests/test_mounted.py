@@ -14,11 +14,12 @@ from werkzeug.test import Client, TestResponse
 
 from orderapp import create_app
 from orderapp.extensions import db
-from orderapp.models import Base, Role
+from orderapp.models import Role
 from orderapp.services.access import api_tokens
 from orderapp.services.access.accounts import create_staff
 from orderapp.services.orders.product_import import import_products
 from tests.sandbox.running import RunningSandbox
+from tests.servers.tables import create_tables
 
 PASSWORD = "correct horse battery staple"
 LEADS = re.compile(r'(?:href|action|formaction|src|data-follow)="(/[^"]*)"')
@@ -30,7 +31,7 @@ def app(tmp_path: Path) -> Iterator[Flask]:
         settings = {"ORDERAPP_MODE": "development", "SECRET_KEY": "3f" * 32, **sandbox.environ()}
         app = create_app({**settings, "DATABASE_URL": f"sqlite:///{tmp_path}/o.db"})
         with app.app_context():
-            Base.metadata.create_all(db.engine)
+            create_tables(db.engine)
             import_products([{"sku": "TEA-GREEN", "name": "Tea", "price": {"value": 790, "currency": "EUR"}}])
             create_staff("ada@example.com", Role.ADMIN, PASSWORD)
         yield app

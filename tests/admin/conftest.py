@@ -22,6 +22,7 @@ from orderapp.models import Base, Role
 from orderapp.services.access.accounts import create_staff
 from orderapp.services.db.transactions import reading
 from tests.admin.rows import Rows
+from tests.servers.tables import create_tables
 
 PASSWORD = "a long walk on the beach"
 DATABASE = "office.db"
@@ -83,7 +84,7 @@ def filled_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("office")
     app = create_app(variables(folder))
     with app.app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         for role in Role:
             create_staff(f"{role.value}@example.com", role, PASSWORD)
         with db.engine.connect() as connection:

@@ -13,13 +13,14 @@ from orderapp import create_app
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.errors import WrongState
 from orderapp.extensions import db
-from orderapp.models import Base, Order, Role, Task
+from orderapp.models import Order, Role, Task
 from orderapp.services.access.accounts import create_staff, disable_staff
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE, Actor
 from orderapp.services.orders.cancel import cancel_order
 from tests.admin.conftest import PASSWORD, variables
 from tests.servers.postgres import PostgresServer
+from tests.servers.tables import create_tables
 
 ROUNDS = 15  # each meets at a slightly different moment
 
@@ -28,7 +29,7 @@ ROUNDS = 15  # each meets at a slightly different moment
 def app(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Flask]:
     app = create_app(variables(tmp_path, DATABASE_URL=postgres_server.create_database()))
     with app.app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         yield app
         db.session.remove()
         db.engine.dispose()

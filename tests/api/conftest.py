@@ -17,11 +17,12 @@ from orderapp import create_app
 from orderapp.config import Settings
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
-from orderapp.models import Base, Order, Product, Task, db_now
+from orderapp.models import Order, Product, Task, db_now
 from orderapp.services.access import api_tokens
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.run import run_task
 from tests.sandbox.running import RunningSandbox
+from tests.servers.tables import create_tables
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 790), ("POT-CAST", "Cast-iron teapot", 5900), ("SCALE-01", "Scale", 4200)]
 ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
@@ -102,7 +103,7 @@ def app(tmp_path: Path, sandbox: RunningSandbox, more_settings: dict[str, str]) 
         }
     )
     with app.app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         with writing() as session:
             session.add_all(
                 Product(sku=sku, name=name, price_minor=price, currency="EUR", updated_at=db_now())

@@ -13,10 +13,11 @@ from sqlalchemy import select, update
 from orderapp import create_app
 from orderapp.errors import TooManyAttempts
 from orderapp.extensions import db
-from orderapp.models import Base, RateCounter, db_now
+from orderapp.models import RateCounter, db_now
 from orderapp.services.access import attempt_counters
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.placing.preflight import look_up
+from tests.servers.tables import create_tables
 
 BUCKET = ("guess", "ada@example.com", 7)
 
@@ -29,7 +30,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
         url = request.getfixturevalue("postgres_server").create_database()
     app = create_app({"ORDERAPP_MODE": "development", "DATABASE_URL": url})
     with app.app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         yield app
         db.engine.dispose()
 

@@ -17,12 +17,13 @@ from orderapp.config import Settings
 from orderapp.domain.orders import Customer, LineRequest, OrderRequest
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
-from orderapp.models import Base, Product, Task, db_now
+from orderapp.models import Product, Task, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.run import run_task
 from orderapp.services.orders.views import OrderView
 from orderapp.services.placing.place import Placing
 from tests.sandbox.running import RunningSandbox
+from tests.servers.tables import create_tables
 
 ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
 Run = Callable[..., Result]
@@ -68,7 +69,7 @@ def make_app() -> Iterator[MakeApp]:
         made.append(app)
         if tables:
             with app.app_context():
-                Base.metadata.create_all(db.engine)
+                create_tables(db.engine)
         return app
 
     yield make

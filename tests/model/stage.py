@@ -15,11 +15,11 @@ from sqlalchemy import event
 from orderapp import create_app
 from orderapp.config import Settings
 from orderapp.extensions import db
-from orderapp.models import Base
 from orderapp.systems.registry import Systems
 from tests.model.books import Books
 from tests.model.clock import Clock
 from tests.model.outside import Outside
+from tests.servers.tables import create_tables
 from tests.services.conftest import SETTINGS
 from tests.services.shop import Shop
 
@@ -59,7 +59,7 @@ def set_up(folder: Path) -> Iterator[Stage]:
 
     with app.app_context(), mock.patch("time.monotonic", clock.monotonic):
         event.listen(db.engine, "connect", connected)
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         outside, books = Outside(clock), Books(path)
         books.watch()
         settings = dataclasses.replace(

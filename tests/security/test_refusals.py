@@ -18,13 +18,14 @@ from orderapp.models import Base, Refusal, Role
 from orderapp.services.access.accounts import create_staff
 from orderapp.services.db.transactions import reading
 from tests.admin.conftest import PASSWORD, Browser, variables
+from tests.servers.tables import create_tables
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Flask]:
     app = create_app(variables(tmp_path))
     with app.app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         create_staff("viewer@example.com", Role.VIEWER, PASSWORD)
         yield app
         db.engine.dispose()

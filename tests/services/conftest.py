@@ -18,6 +18,7 @@ from orderapp.models import Base
 from orderapp.services.orders.views import OrderView
 from tests.sandbox.running import RunningSandbox
 from tests.servers.postgres import PostgresServer
+from tests.servers.tables import create_tables
 from tests.services.scripted import OneOfEach
 from tests.services.shop import Shop
 from tests.services.tampering import COUPON, EVERYTHING
@@ -66,8 +67,11 @@ def postgres_database(shared_postgres_database: str) -> Iterator[str]:
     """The shared database; it is empty again after the test."""
     yield shared_postgres_database
     engine = create_engine(shared_postgres_database)
+    # Emptied row by row, without the foreign keys' order: to truncate forty files and their indexes takes longer than a
+    # test.
     with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {', '.join(Base.metadata.tables)} RESTART IDENTITY"))
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("; ".join(f"DELETE FROM {name}" for name in Base.metadata.tables)))
     engine.dispose()
 
 
@@ -87,7 +91,7 @@ def sandbox(shared_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
 
 def _opened(app: Flask) -> Iterator[Shop]:
     with app.app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         yield Shop(app, app.extensions["orderapp.settings"]).stocked()
         assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         db.engine.dispose()

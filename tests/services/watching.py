@@ -1,4 +1,4 @@
-"""Watches what the services do to the database, by whichever way they do it: with SQLAlchemy or a prepared statement."""
+"""Watches what the services do to the database, through SQLAlchemy or with a prepared statement."""
 
 from __future__ import annotations
 

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, create_engine, insert, text, update
 from orderapp import create_app
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
-from orderapp.models import Base, Product, Submission, Task, db_now
+from orderapp.models import Product, Submission, Task, db_now
 from orderapp.services.access import api_tokens
 from orderapp.services.db.transactions import writing
+from tests.servers.tables import create_tables
 from tests.sweep.boundaries import Journal
 from tests.sweep.processes import ForkedSandbox, Processes, in_a_process
 
@@ -109,7 +110,7 @@ class Installation:
 def _set_up() -> str:
     """Make the tables, the products and an API client; return the client's token."""
     with create_app().app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         rows = [{"sku": sku, "name": sku.title(), "price_minor": price} for sku, price in PRICES.items()]
         with writing() as session:
             session.execute(

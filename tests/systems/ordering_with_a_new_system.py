@@ -23,13 +23,14 @@ from sqlalchemy import select
 from orderapp import create_app
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
-from orderapp.models import Base, Task
+from orderapp.models import Task
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.run import run_task
 from orderapp.services.orders.product_import import import_products
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.placing.place import Placing
 from tests.sandbox.running import RunningSandbox
+from tests.servers.tables import create_tables
 
 NAME = "litmus"  # the page's example under another name: a fork may have the page's own system in its folder
 PRODUCTS = [
@@ -52,7 +53,7 @@ def main(data: Path) -> dict[str, Any]:
             }
         )
         with app.app_context():
-            Base.metadata.create_all(db.engine)
+            create_tables(db.engine)
             import_products(PRODUCTS)
             happened = {
                 "member": placed(app, sandbox, "TEA-GREEN", member_ref="M-1001"),

@@ -19,10 +19,10 @@ import structlog
 
 from orderapp import create_app
 from orderapp.extensions import db
-from orderapp.models import Base
 from orderapp.systems.base import Part
 from tests.servers.loopback import poll_until
 from tests.servers.rabbitmq import RabbitmqServer
+from tests.servers.tables import create_tables
 from tests.services.scripted import Scripted
 from tests.services.shop import Shop
 
@@ -76,7 +76,7 @@ def systems() -> dict[str, Scripted]:
 def shop(tmp_path: Path, systems: dict[str, Scripted]) -> Iterator[Shop]:
     app = create_app({**SETTINGS, "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}"})
     with app.app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         yield Shop(app, app.extensions["orderapp.settings"]).stocked().with_systems(*systems.values())
         db.engine.dispose()
 

@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from orderapp import create_app
 from orderapp.domain.references import page_reference
 from orderapp.extensions import db
-from orderapp.models import Base
 from orderapp.services.orders.product_import import import_products
 from orderapp.web.order_reference import number_in, reference_of, retry_key, retry_key_of
+from tests.servers.tables import create_tables
 from tests.web.conftest import hidden_fields
 
 OLD, NEWER, NEWEST = "0f" * 32, "1e" * 32, "2d" * 32
@@ -22,7 +22,7 @@ OLD, NEWER, NEWEST = "0f" * 32, "1e" * 32, "2d" * 32
 def made(tmp_path: Path, **keys: str) -> Flask:
     app = create_app({"DATABASE_URL": f"sqlite:///{tmp_path}/o.db", **keys})
     with app.app_context():
-        Base.metadata.create_all(db.engine)
+        create_tables(db.engine)
         import_products([{"sku": "TEA", "name": "Tea", "price": {"value": 790, "currency": "EUR"}}])
         db.engine.dispose()
     return app
