@@ -100,7 +100,13 @@ class PreparedStatement:
             raise TypeError(f"{compiled} leaves to SQLAlchemy at each run: {left}")
         given = {name: None for parameter, name in compiled.bind_names.items() if parameter.required}
         written = compiled.construct_expanded_state(given)
-        return _Form(written.statement.encode(), written.positiontup or (), written.processors)
+        order = written.positiontup or ()
+        conversions = {
+            name: convert
+            for parameter, name in compiled.bind_names.items()
+            if name in order and (convert := parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+        }
+        return _Form(written.statement.encode(), order, conversions)
 
 
 def _constant(element: Any, **_: Any) -> Any:

@@ -64,7 +64,7 @@ def claim_plan(
         return WritePlan(Write("taken", lambda _: _taking(*which)), seen, returns=("seen",))
     return WritePlan(
         Write("locked", lambda _: _locked(*where), one=False),
-        Write("taken", lambda before: _taking(_TASKS.id == before["locked"].c.id), one=False),
+        Write("taken", lambda before: _taking(_TASKS.id.in_(select(before["locked"].c.id))), one=False),
         seen,
         returns=("seen",),
     )
