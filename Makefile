@@ -10,8 +10,8 @@ CELERY := build/celery/.installed
 # Files of tests at a time: as many as a small machine has processors, since some tests measure time.
 TESTS_AT_A_TIME ?= 2
 
-# What `make check` leaves out: tests that need a server, or several processes, or seconds of waiting.
-QUICK := tests/domain tests/systems tests/test_*.py
+# What `make check` tests: the rooms without a database, and how the house is built; nothing that takes seconds.
+QUICK := tests/domain tests/systems tests/test_*.py -m "not slow and not postgres and not rabbitmq and not chromium"
 
 # pyproject.toml says what is needed; from it come the exact versions and hashes, for all platforms and Pythons at once.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
@@ -25,6 +25,9 @@ help: ## Say what each command does
 
 run: $(RUNTIME) ## Run the whole product on http://127.0.0.1:8000 until Ctrl-C (elsewhere: PORT=9000 make run)
 	@exec .venv/bin/python -m orderapp.development
+
+check: lint ## Check before each commit: lint and the quick tests, under a minute; nothing else has to be installed
+	@.venv/bin/pytest --quiet -n $(TESTS_AT_A_TIME) --dist loadfile --no-loadscope-reorder $(QUICK)
 
 test: $(DEVELOPMENT) ## Run the tests (some of them: make test TESTARGS="tests/domain -k money"; REQUIRE_ALL=1 skips none)
 	@.venv/bin/pytest -n $(TESTS_AT_A_TIME) --dist loadfile --no-loadscope-reorder $(TESTARGS)

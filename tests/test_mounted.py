@@ -20,6 +20,8 @@ from orderapp.services.products import import_products
 from orderapp.services.staff import create_staff
 from tests.sandbox.running import RunningSandbox
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery staple"
 LEADS = re.compile(r'(?:href|action|formaction|src|data-follow)="(/[^"]*)"')
 
