@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 from orderapp.config import ROOT
@@ -50,3 +51,9 @@ def test_the_changelog_begins_with_what_is_unreleased_and_has_the_version() -> N
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[:2] == ["Unreleased", version]
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_somebody_who_reads_the_first_page_finds_it(document: str) -> None:
+    linked = {ROOT / "README.md", ROOT / "CONTRIBUTING.md"}
+    assert any(f"]({document})" in path.read_text() for path in linked)
