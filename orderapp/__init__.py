@@ -29,7 +29,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     from orderapp.client_addresses import ClientAddresses
     from orderapp.extensions import csrf, db, migrate
     from orderapp.owners_files import make_folder
-    from orderapp.services import database
+    from orderapp.services.db import transactions
     from orderapp.web import form_size
 
     variables = os.environ if variables is None else variables
@@ -49,7 +49,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
         # Flask-WTF signs with the last of them, and takes any.
         WTF_CSRF_SECRET_KEY=[*settings.old_secret_keys, settings.secret_key],
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings.database_url),
+        SQLALCHEMY_ENGINE_OPTIONS=transactions.engine_options(settings.database_url),
         MAX_CONTENT_LENGTH=262_144,  # the largest order that is accepted is about 20 kB
         MAX_FORM_PARTS=500,  # a basket's fields; more is no basket
         SESSION_COOKIE_NAME="__Host-orderapp" if settings.secure_cookies else "orderapp",
@@ -75,7 +75,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     form_size.init_app(app)
     csrf.init_app(app)
     with app.app_context():
-        database.prepare(app)
+        transactions.prepare(app)
     for room in (web, api, admin, cli):
         room.init_app(app)
     return app

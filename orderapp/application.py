@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from orderapp.errors import OrderappError
 from orderapp.fast_json import FastJson
-from orderapp.services.refusals import CSRF
+from orderapp.services.access.refused_requests import CSRF
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ class Application(Flask):
     json_provider_class = FastJson
 
     def handle_user_exception(self, e: Exception) -> HTTPException | ResponseReturnValue:
-        """Answer an error; what was refused is told under its own word (see `refusals`)."""
+        """Answer an error; what was refused is told under its own word (see `orderapp.refusals`)."""
         if isinstance(e, OrderappError):
             g.refusal = e.code
         elif isinstance(e, CSRFError):

@@ -28,9 +28,9 @@ from orderapp.errors import InvalidRequest, OrderappError
 from orderapp.models import Role
 from orderapp.owners_files import make_folder
 from orderapp.sandbox.environment import environment
-from orderapp.services.catalogue import list_products
-from orderapp.services.products import import_products
-from orderapp.services.staff import create_staff
+from orderapp.services.access.accounts import create_staff
+from orderapp.services.orders.catalogue import list_products
+from orderapp.services.orders.product_import import import_products
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0  # a slow laptop on battery takes ten; after a minute something is wrong

@@ -35,9 +35,10 @@ from orderapp.domain.orders import Discount, Line
 
 
 class OrderappError(Exception):
-    """The root of all errors raised on purpose."""
+    """The root of all errors raised on purpose. `in_audit` once the audit holds that it refused an act of staff."""
 
     code = "internal_error"
+    in_audit = False
 
 
 class ConfigurationError(OrderappError):

@@ -6,7 +6,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services import refusals
+from orderapp.services.access import refused_requests
 
 log = structlog.get_logger()
 
@@ -24,7 +24,7 @@ def init_app(app: Flask) -> None:
         code = g.pop("refusal", None)
         if response.status_code in CODES:
             _trace(response.status_code, code or CODES[response.status_code])
-        elif code == refusals.CSRF:
+        elif code == refused_requests.CSRF:
             _trace(response.status_code, code)
         return response
 
@@ -35,6 +35,6 @@ def _trace(status: int, code: str) -> None:
         "request.refused", status=status, code=code, area=area, method=request.method, endpoint=request.endpoint
     )
     try:
-        refusals.count(area, status, code)
+        refused_requests.count(area, status, code)
     except DatabaseUnavailable:
         log.warning("request.refusal_not_counted", area=area, code=code)  # the answer is given all the same

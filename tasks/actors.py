@@ -11,7 +11,7 @@ from flask import Flask
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.running_together import Together
+from orderapp.services.engine.batch import Together
 from tasks.queues import ACTOR
 from tasks.remembered import Remembered
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dramatiq
 
-BEAT_SECONDS = 5.0  # supervisors call a process ill after a minute without one
+BEAT_SECONDS = 5.0  # of worker and timer; supervisors call a process ill after a minute without one
 
 
 def beat() -> None:

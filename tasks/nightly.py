@@ -9,10 +9,10 @@ from flask import Flask
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable, LeaseLost
-from orderapp.services.drifts import Difference
-from orderapp.services.reconciliation_runs import Run
-from orderapp.services.reconciling import reconcile_nightly
-from orderapp.services.skipping import Kind, skipping
+from orderapp.services.reconciliation.mismatches import Difference
+from orderapp.services.reconciliation.reconcile import reconcile_nightly
+from orderapp.services.reconciliation.runs import Run
+from orderapp.services.resilience.skipped_items import Kind, skipping
 
 log = structlog.get_logger()
 

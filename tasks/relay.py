@@ -14,9 +14,9 @@ from pika.exceptions import AMQPError
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.relaying import BATCH, Hint, due_hints, mark_published
-from orderapp.services.skipping import Kind, skipping
-from orderapp.services.waking import Listener
+from orderapp.services.engine.notify import Listener
+from orderapp.services.engine.outbox import BATCH, Hint, due_hints, mark_published
+from orderapp.services.resilience.skipped_items import Kind, skipping
 from tasks.queues import hint_message
 
 log = structlog.get_logger()

@@ -18,12 +18,13 @@ from flask import Flask
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.closing import close_left_open
-from orderapp.services.probing import probe_the_failing
-from orderapp.services.pulling_forward import pull_forward
-from orderapp.services.recovering import repair, tidy
-from orderapp.services.skipping import Kind, skipping
+from orderapp.services.engine.backlog import pull_forward
+from orderapp.services.engine.probes import probe_the_failing
+from orderapp.services.engine.recovery import repair, tidy
+from orderapp.services.resilience.skipped_items import Kind, skipping
+from orderapp.services.saga.closing import close_left_open
 from tasks import app, broker, settings
+from tasks.heartbeat import BEAT_SECONDS, beat
 from tasks.nightly import reconcile_until
 from tasks.relay import relay_until
 
@@ -48,10 +49,12 @@ def main() -> None:
         works.append(partial(relay_until, stop, broker, app, settings))
     if settings.reconcile_interval_seconds:
         works.append(partial(reconcile_until, stop, app, settings))
+    beat()
     log.info("timer.started", relay=bool(settings.rabbitmq_urls), reconcile_seconds=settings.reconcile_interval_seconds)
     with ThreadPoolExecutor(len(works), thread_name_prefix="timer") as pool:
         running = [pool.submit(work) for work in works]
-        wait(running, return_when=FIRST_COMPLETED)
+        while not wait(running, BEAT_SECONDS, return_when=FIRST_COMPLETED).done:
+            beat()
         stop.set()
     close(broker)
     for ended in running:

@@ -25,7 +25,7 @@ WIRING = "create_app"
 
 PRODUCT = sorted(path.relative_to(ROOT) for room in ("orderapp", "tasks") for path in (ROOT / room).rglob("*.py"))
 SYSTEMS, SANDBOX, SERVICES = Path("orderapp/systems"), Path("orderapp/sandbox"), Path("orderapp/services")
-HTTP, CONNECTIONS, TRANSITIONS = SYSTEMS / "http.py", SYSTEMS / "connections.py", SERVICES / "transitions.py"
+HTTP, CONNECTIONS, TRANSITIONS = SYSTEMS / "http.py", SYSTEMS / "connections.py", SERVICES / "db/transitions.py"
 # It starts the product and waits for its own web process, before anything can be ordered.
 STARTER = Path("orderapp/development.py")
 
@@ -121,21 +121,21 @@ def test_only_services_commit() -> None:
     found = {(path, name) for path in elsewhere for name, _ in calls(path) if name in COMMITTING}
     assert found == {(CONNECTIONS, "begin")}, "which begins to read an answer"
     # Whoever has a ready statement commits by running it, whatever the name it is run under.
-    having = importing("orderapp.services.ready_statements")
+    having = importing("orderapp.services.db.prepared_statements")
     assert having
-    assert {path.parent for path in having} == {SERVICES}
+    assert {path.parents[1] for path in having} == {SERVICES}
 
 
 def test_the_driver_is_used_past_sqlalchemy_in_few_places() -> None:
     connecting = [path for path in importing("psycopg") if path.name != "addresses.py"]  # which only reads addresses
-    assert connecting == [SERVICES / "ready_statements.py", SERVICES / "waking.py"]
+    assert connecting == [SERVICES / "db/prepared_statements.py", SERVICES / "engine/notify.py"]
 
 
 def test_upserts_are_built_in_one_place() -> None:
     """So that none names a partial index's condition with parameters, which fails from the sixth execution on."""
     found = {path for path in PRODUCT for name, _ in calls(path) if name.startswith("on_conflict")}
-    assert found == {SERVICES / "upserts.py"}
-    assert importing("sqlalchemy.dialects.sqlite") == [SERVICES / "upserts.py"]
+    assert found == {SERVICES / "db/upserts.py"}
+    assert importing("sqlalchemy.dialects.sqlite") == [SERVICES / "db/upserts.py"]
 
 
 STATE_WORDS = {state.value for states in EDGES.values() for state in states}
@@ -145,7 +145,7 @@ def test_a_state_is_changed_only_by_the_transition_table() -> None:
     """Rows may be born in a state; from then on `transitions` has it. A circuit's states have a file of their own."""
     found = []
     for path in PRODUCT:
-        if path in (TRANSITIONS, SERVICES / "circuits.py") or SANDBOX in path.parents:
+        if path in (TRANSITIONS, SERVICES / "resilience/circuit_breakers.py") or SANDBOX in path.parents:
             continue
         for node in ast.walk(parsed(path)):
             if not isinstance(node, ast.FunctionDef):

@@ -15,9 +15,9 @@ from werkzeug.test import Client, TestResponse
 from orderapp import create_app
 from orderapp.extensions import db
 from orderapp.models import Base, Role
-from orderapp.services import api_tokens
-from orderapp.services.products import import_products
-from orderapp.services.staff import create_staff
+from orderapp.services.access import api_tokens
+from orderapp.services.access.accounts import create_staff
+from orderapp.services.orders.product_import import import_products
 from tests.sandbox.running import RunningSandbox
 
 pytestmark = pytest.mark.slow

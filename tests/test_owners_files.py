@@ -15,7 +15,7 @@ from orderapp import create_app
 from orderapp.config import ROOT
 from orderapp.extensions import db
 from orderapp.sandbox.store import Store
-from orderapp.services.database import writing
+from orderapp.services.db.transactions import writing
 
 
 @pytest.fixture(autouse=True)

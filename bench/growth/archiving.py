@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.growth.sized import Sized
-from orderapp.services.archiving import archive
-from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.archive.archive import archive
+from orderapp.services.db.audit import COMMAND_LINE
 
 ORDERS = 20_000  # some ten seconds
 AGE_SECONDS = 90 * 86_400.0

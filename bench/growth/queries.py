@@ -8,13 +8,13 @@ from statistics import median
 from typing import Any
 
 from bench.growth.sized import Sized
-from orderapp.services import submissions
-from orderapp.services.numbers import read_numbers
-from orderapp.services.order_file import find_order_file
-from orderapp.services.recovering import repair, tidy
-from orderapp.services.relaying import due_hints
-from orderapp.services.running import run_task
-from orderapp.services.shop_orders import find_shop_order
+from orderapp.services.backoffice.case_files import find_order_file
+from orderapp.services.engine.outbox import due_hints
+from orderapp.services.engine.recovery import repair, tidy
+from orderapp.services.engine.run import run_task
+from orderapp.services.operations.metrics import read_numbers
+from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.services.saga import submissions
 
 WARM_UP = 10  # PostgreSQL chooses its lasting plan at the sixth execution
 TIMES = 40  # whose median is steady to some percent

@@ -16,10 +16,10 @@ from orderapp import create_app
 from orderapp.domain.retry import Guarantee
 from orderapp.extensions import db
 from orderapp.models import Order, Role, Submission
-from orderapp.services.database import reading
-from orderapp.services.relaying import due_hints, mark_published
-from orderapp.services.running import run_task
-from orderapp.services.staff import create_staff
+from orderapp.services.access.accounts import create_staff
+from orderapp.services.db.transactions import reading
+from orderapp.services.engine.outbox import due_hints, mark_published
+from orderapp.services.engine.run import run_task
 from orderapp.systems.base import Part
 from tests.admin.conftest import PASSWORD, Browser
 from tests.services.scripted import Scripted

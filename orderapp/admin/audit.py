@@ -18,8 +18,8 @@ from orderapp.admin.guard import page_at
 from orderapp.admin.listing import Listing, OneOf
 from orderapp.admin.words import ACTS, act_in_words
 from orderapp.models import AuditEntry, Order, Staff
-from orderapp.services.audit import COMMAND_LINE, UNKNOWN
-from orderapp.services.database import reading
+from orderapp.services.db.audit import COMMAND_LINE, UNKNOWN
+from orderapp.services.db.transactions import reading
 
 
 def _at(_view: Any, _context: Context | None, row: AuditEntry, _name: str) -> Any:

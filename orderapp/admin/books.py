@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orderapp.domain.states import DriftState, PlacementState, StepState, TaskKind, TaskState
 from orderapp.models import Override, Placement, Step, Task, Word
-from orderapp.services.order_file import OrderFile
+from orderapp.services.backoffice.case_files import OrderFile
 
 # What should be: True for in place, False for nothing, None while it is being decided.
 INTENDED: dict[str, bool | None] = {

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskKind
 from orderapp.models import Task, Word
-from orderapp.services.circumstances import Circumstances
-from orderapp.services.overriding import objection_to_mark
-from orderapp.services.risks import Objection
+from orderapp.services.backoffice.circumstances import Circumstances
+from orderapp.services.backoffice.resolutions import objection_to_mark
+from orderapp.services.backoffice.risks import Objection
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
 

@@ -8,7 +8,7 @@ from orderapp.admin.titles import system_title
 from orderapp.admin.words import Verdict
 from orderapp.domain.states import DriftState
 from orderapp.models import Drift
-from orderapp.services.comparing import Kind, Repair
+from orderapp.services.reconciliation.compare import Kind, Repair
 
 KINDS = {
     Kind.MISSING: "Missing",

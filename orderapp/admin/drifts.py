@@ -21,12 +21,12 @@ from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.states import DriftState
 from orderapp.models import Drift, Order, Role, holds
-from orderapp.services import previews
-from orderapp.services.comparing import Repair
-from orderapp.services.counts import Count, capped
-from orderapp.services.previews import Preview
-from orderapp.services.reconciliation_runs import last_reconciliation
-from orderapp.services.repairing import objection_to_repair, repair_drifts
+from orderapp.services.backoffice import previews
+from orderapp.services.backoffice.corrections import objection_to_repair, repair_drifts
+from orderapp.services.backoffice.previews import Preview
+from orderapp.services.db.capped_counts import Count, capped
+from orderapp.services.reconciliation.compare import Repair
+from orderapp.services.reconciliation.runs import last_reconciliation
 from orderapp.systems.registry import system_classes
 
 

@@ -13,8 +13,8 @@ from flask_admin import Admin, BaseView, expose
 from orderapp.admin import error_pages, who
 from orderapp.errors import InvalidRequest
 from orderapp.models import Role
-from orderapp.services.audit import Act, clean_reason
-from orderapp.services.refused_acts import record_refusal
+from orderapp.services.access.refused_acts import record_refusal
+from orderapp.services.db.audit import Act, clean_reason
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from orderapp.admin.words import act_in_words
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import PlacementState
 from orderapp.models import Attempt, AuditEntry, Placement, Task
-from orderapp.services.order_file import OrderFile, TaskFile
+from orderapp.services.backoffice.case_files import OrderFile, TaskFile
 
 VERBS = {"act": "called", "ask": "asked", "undo": "asked to undo"}
 SHOWN_DOUBTS = 3  # beside the button; all of them are in the history on the same page

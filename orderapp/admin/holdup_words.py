@@ -2,36 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from orderapp.admin.titles import system_title
 from orderapp.admin.words import duration
+from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import SwitchMode, Task
-from orderapp.services.holdups import Holdup
+from orderapp.services.backoffice.previews import PreviewRow
+from orderapp.services.resilience.holdups import Holdup
+from orderapp.services.saga.unknown_systems import UnknownSystem
 
 
 def why_it_waits(task: Task, holdups: Mapping[str, Holdup]) -> str:
     """Return why a waiting task isn't run when it is due, as a sentence; empty where nothing keeps it."""
-    if task.state != TaskState.WAITING.value or (holdup := holdups.get(task.system)) is None:
+    if task.state != TaskState.WAITING.value or not (keeps := _what_keeps(TaskKind(task.kind), task.system, holdups)):
         return ""
-    title = system_title(task.system)
-    if holdup.switched_off(TaskKind(task.kind)):
-        how = "is paused" if holdup.mode is SwitchMode.PAUSED else "only gives back"
-        return f"Waits because {title} {how}: {holdup.mode_reason}"
+    return f"Waits because {keeps}"
+
+
+def why_it_would_wait(task: Task, holdups: Mapping[str, Holdup]) -> str:
+    """Return why a task that isn't waiting would wait once it is due again, as a sentence; empty where it would run."""
+    keeps = _what_keeps(TaskKind(task.kind), task.system, holdups)
+    return f"Then it waits because {keeps}" if keeps and task.state != TaskState.WAITING.value else ""
+
+
+def kept_systems(rows: Iterable[PreviewRow], holdups: Mapping[str, Holdup]) -> dict[str, str]:
+    """Return which systems keep some of these tasks, with what is the matter in a word or two, by name."""
+    words = held_systems(holdups)
+    names = {row.system for row in rows if _what_keeps(TaskKind(row.kind), row.system, holdups)}
+    return {name: words[name] for name in sorted(names & words.keys())}
+
+
+def _what_keeps(kind: TaskKind, system: str, holdups: Mapping[str, Holdup]) -> str:
+    """Return what keeps a system's tasks of a kind, as a clause; empty where nothing does."""
+    title = system_title(system)
+    if system not in current_settings().systems:
+        return f"the running version doesn't know {title}"
+    if (holdup := holdups.get(system)) is None:
+        return ""
+    if holdup.switched_off(kind):
+        return f"{title} {_switched(holdup.mode)}: {holdup.mode_reason}"
     if holdup.failing:
-        return f"Waits because {title} fails at present; one task at a time tries it. {holdup.failing}"
+        return f"{title} fails at present; one task at a time tries it. {holdup.failing}"
     if holdup.held_seconds > 0:
-        return f"Waits because {title} asked not to be called for {duration(holdup.held_seconds)}"
+        return f"{title} asked not to be called for {duration(holdup.held_seconds)}"
     return ""
 
 
-def held_systems(holdups: Mapping[str, Holdup]) -> dict[str, str]:
+def _switched(mode: SwitchMode) -> str:
+    return "is paused" if mode is SwitchMode.PAUSED else "only gives back"
+
+
+def held_systems(holdups: Mapping[str, Holdup], unknown: Iterable[UnknownSystem] = ()) -> dict[str, str]:
     """Return the systems whose tasks wait for them, with what is the matter in a word or two, by name."""
-    words = {}
+    words = {one.name: "isn't known" for one in unknown if one.tasks.get(TaskState.WAITING)}
     for name, holdup in sorted(holdups.items()):
         if holdup.mode is not SwitchMode.ON:
-            words[name] = "is paused" if holdup.mode is SwitchMode.PAUSED else "only gives back"
+            words[name] = _switched(holdup.mode)
         elif holdup.failing:
             words[name] = "fails"
         elif holdup.held_seconds > 0:

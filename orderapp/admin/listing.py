@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from orderapp.admin.guard import Guarded
 from orderapp.domain.texts import trimmed
 from orderapp.models import holds
-from orderapp.services.database import reading
+from orderapp.services.db.transactions import reading
 from orderapp.systems.base import NAME
 
 PAGE_SIZE = 50

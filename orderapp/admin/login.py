@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from orderapp.admin import who
 from orderapp.admin.addresses import local_page
 from orderapp.errors import TooManyAttempts
-from orderapp.services import staff, staff_sessions
+from orderapp.services.access import accounts, sessions
 
 office = Blueprint("office", __name__, url_prefix="/admin")
 
@@ -27,7 +27,7 @@ def log_in() -> ResponseReturnValue:
     """Open a session where the password is right, and lead to `?next=`, as far as that is a page of ours."""
     email, password = request.form.get("email", ""), request.form.get("password", "")
     try:
-        opened = staff.log_in(email, password, request.remote_addr)
+        opened = accounts.log_in(email, password, request.remote_addr)
     except TooManyAttempts as error:
         page = make_response(_form(email, TOO_MANY.format(seconds=error.retry_after_seconds), 429))
         page.headers["Retry-After"] = str(error.retry_after_seconds)
@@ -53,7 +53,7 @@ def log_out() -> ResponseReturnValue:
 def _end_present_session() -> None:
     member = who.member_or_none()
     if member is not None:
-        staff_sessions.end(who.token_sent(), member.actor)
+        sessions.end(who.token_sent(), member.actor)
     # Forms that were shown before belong to whoever was there before.
     session.clear()
 

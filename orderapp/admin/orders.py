@@ -25,9 +25,9 @@ from orderapp.config import current_settings
 from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
 from orderapp.models import Order, Role
-from orderapp.services import staff_acts
-from orderapp.services.order_file import OrderFile, find_order_file
-from orderapp.services.repairing import objection_to_repair
+from orderapp.services.backoffice import task_actions
+from orderapp.services.backoffice.case_files import OrderFile, find_order_file
+from orderapp.services.backoffice.corrections import objection_to_repair
 
 NUMBER = re.compile(r"[0-9A-Za-z-]{1,32}")
 
@@ -101,7 +101,7 @@ class OrdersView(Listing):
         """Cancel a confirmed order."""
         order_id, reason, actor = _find(number).view.id, request.form.get("reason", ""), who.member().actor
         return act(
-            lambda: staff_acts.cancel_order(order_id, actor, reason, current_settings()),
+            lambda: task_actions.cancel_order(order_id, actor, reason, current_settings()),
             "The order is being cancelled: what it holds is given back.",
             url_for(".page", number=number),
         )

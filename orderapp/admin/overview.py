@@ -10,12 +10,13 @@ from orderapp.admin.acting import act
 from orderapp.admin.guard import Guarded, act_at, page_at
 from orderapp.admin.holdup_words import held_systems
 from orderapp.admin.listing import NO_CODE
-from orderapp.admin.switch_words import switch_choices
+from orderapp.admin.switch_words import switch_choices, while_it_fails
 from orderapp.admin.titles import system_title
 from orderapp.admin.words import CIRCUITS, GUARANTEES, MODES, duration
 from orderapp.config import current_settings
 from orderapp.models import Role, SwitchMode
-from orderapp.services import overview, switching
+from orderapp.services.backoffice import overview
+from orderapp.services.resilience import switches
 
 
 class OverviewView(Guarded):
@@ -30,7 +31,8 @@ class OverviewView(Guarded):
             now=now,
             overdue=duration(now.overdue_seconds) if now.overdue_seconds is not None else None,
             duration=duration,
-            held=held_systems(now.holdups),
+            held=held_systems(now.holdups, now.unknown_systems),
+            failing=while_it_fails,
             no_code=NO_CODE,
             most_groups=overview.SHOWN_GROUPS,
             modes=MODES,
@@ -53,7 +55,7 @@ class OverviewView(Guarded):
             abort(400)
         reason, actor = request.form.get("reason", ""), who.member().actor
         return act(
-            lambda: switching.switch_system(name, mode, actor, reason, current_settings()),
+            lambda: switches.switch_system(name, mode, actor, reason, current_settings()),
             f"{system_title(name)}: {MODES[mode].lower()}.",
             # To its top, where it is said what was done; the system's row may be screens below.
             url_for("admin.index"),

@@ -12,7 +12,7 @@ from orderapp.admin.acting import act
 from orderapp.admin.guard import act_at
 from orderapp.admin.listing import Listing
 from orderapp.models import ApiToken, Role, Staff
-from orderapp.services import staff
+from orderapp.services.access import accounts
 
 ID = "int(max=9223372036854775807)"  # what an id's column holds
 
@@ -42,7 +42,7 @@ class StaffView(Listing):
         """Disable an account."""
         reason, actor = request.form.get("reason", ""), who.member().actor
         return act(
-            lambda: staff.disable_staff(staff_id, actor, reason),
+            lambda: accounts.disable_staff(staff_id, actor, reason),
             "The account is disabled and logged out everywhere.",
             url_for(".index_view"),
         )
@@ -52,7 +52,7 @@ class StaffView(Listing):
         """Enable a disabled account."""
         reason, actor = request.form.get("reason", ""), who.member().actor
         return act(
-            lambda: staff.enable_staff(staff_id, actor, reason),
+            lambda: accounts.enable_staff(staff_id, actor, reason),
             "The account is enabled, with the role and the password it had.",
             url_for(".index_view"),
         )
@@ -66,7 +66,7 @@ class StaffView(Listing):
         except ValueError:
             abort(400)
         return act(
-            lambda: staff.set_role(staff_id, role, actor, reason),
+            lambda: accounts.set_role(staff_id, role, actor, reason),
             "The account has its new role.",
             url_for(".index_view"),
         )
@@ -88,7 +88,7 @@ class TokensView(Listing):
         """Revoke a client's token."""
         reason, actor = request.form.get("reason", ""), who.member().actor
         return act(
-            lambda: staff.revoke_token(token_id, actor, reason),
+            lambda: accounts.revoke_token(token_id, actor, reason),
             "The token is revoked: the client is refused from now on.",
             url_for(".index_view"),
         )

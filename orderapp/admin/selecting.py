@@ -12,10 +12,10 @@ from flask.typing import ResponseReturnValue
 from orderapp.admin.acting import sentence_of
 from orderapp.admin.addresses import local_page
 from orderapp.errors import InvalidRequest
-from orderapp.services.audit import MAX_REASON_CHARACTERS
-from orderapp.services.previews import Preview
-from orderapp.services.risks import Risk
-from orderapp.services.selections import Selection
+from orderapp.services.backoffice.bulk import Selection
+from orderapp.services.backoffice.previews import Preview
+from orderapp.services.backoffice.risks import Risk
+from orderapp.services.db.audit import MAX_REASON_CHARACTERS
 
 MAX_ID_CHARACTERS = 18  # the longest number that certainly is one of ours
 
@@ -32,6 +32,7 @@ class BulkAct:
         preview: Says what it would do to some rows.
         fields: What else the form sends.
         button: How its button looks.
+        calls: Whether systems are called because of it, so that one that is paused or fails makes it wait.
 
     """
 
@@ -42,6 +43,7 @@ class BulkAct:
     preview: Callable[[Sequence[int]], Preview]
     fields: Mapping[str, str] | None = None
     button: str = "btn-primary"
+    calls: bool = False
 
     def title(self, number: int) -> str:
         """Return what is done to so many: "Requeue 12 tasks"."""

@@ -33,6 +33,17 @@ def switch_choices(system: System, mode: SwitchMode, circuit: CircuitState) -> t
     return tuple(choices)
 
 
+def while_it_fails(system: System) -> str:
+    """Return what waits, or fails, while a system's circuit isn't closed, as a sentence."""
+    if system.part is Part.NOTIFY:
+        return "Its messages wait; orders are confirmed all the same."
+    if system.part is Part.SETTLE:
+        return "Settlements wait; orders are confirmed all the same."
+    if system.required:
+        return "New orders fail, but for one at a time that tries it."
+    return "New orders that need it fail, but for one at a time that tries it; all others are placed as ever."
+
+
 def _only_compensating(system: System) -> str:
     if system.part is Part.NOTIFY:
         return f"{_forward(system)} There is nothing to give back, so it is the same as to pause it."

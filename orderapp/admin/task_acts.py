@@ -9,8 +9,8 @@ from flask import abort
 from orderapp.admin.selecting import BulkAct
 from orderapp.config import current_settings
 from orderapp.models import Word
-from orderapp.services import previews
-from orderapp.services.previews import Preview
+from orderapp.services.backoffice import previews
+from orderapp.services.backoffice.previews import Preview
 
 
 def _requeue(ids: Sequence[int]) -> Preview:
@@ -32,6 +32,7 @@ ACTS = {
         "tasks.requeue",
         "They are due at once, with fresh attempts. What was tried stays in the history.",
         _requeue,
+        calls=True,
     ),
     Word.HAPPENED.value: BulkAct(
         "Mark as happened:",
@@ -46,8 +47,8 @@ ACTS = {
         "Mark as not happened:",
         "task",
         "tasks.mark",
-        "Mark only what you have found out elsewhere. They are done now. Your word stays with the order until "
-        "something proves otherwise.",
+        "Mark only what you have found out elsewhere. What was to be done is tried again at once; what was to be given "
+        "back counts as given back. Your word stays with the order until something proves otherwise.",
         _not_happened,
         {"word": Word.NOT_HAPPENED.value},
     ),

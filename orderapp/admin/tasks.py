@@ -16,7 +16,7 @@ from orderapp.admin import cells, selecting, who
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries, doubts_of, repeat_entries
-from orderapp.admin.holdup_words import why_it_waits
+from orderapp.admin.holdup_words import kept_systems, why_it_waits, why_it_would_wait
 from orderapp.admin.listing import Code, Listing, OneOf, OneSystem, choices
 from orderapp.admin.selecting import BulkAct
 from orderapp.admin.task_acts import bulk_act
@@ -25,12 +25,12 @@ from orderapp.admin.words import TASK_STATES, act_in_words
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Order, Role, Task, holds
-from orderapp.services import overriding, staff_acts
-from orderapp.services.counts import Count, capped
-from orderapp.services.database import reading
-from orderapp.services.holdups import holdups
-from orderapp.services.order_file import find_task_file
-from orderapp.services.selections import MAX_SELECTION
+from orderapp.services.backoffice import resolutions, task_actions
+from orderapp.services.backoffice.bulk import MAX_SELECTION
+from orderapp.services.backoffice.case_files import find_task_file
+from orderapp.services.db.capped_counts import Count, capped
+from orderapp.services.db.transactions import reading
+from orderapp.services.resilience.holdups import holdups
 from orderapp.systems.registry import system_classes
 
 # In staff's hands first.
@@ -96,7 +96,7 @@ class TasksView(Listing):
             "kept_filters": self._kept_filters(),
             "marks": BUTTONS,
             "may_act": may_act,
-            "open_to_acts": {row.id for row in rows if may_act and TaskState(row.state) in staff_acts.OPEN_TO_ACTS},
+            "open_to_acts": {row.id for row in rows if may_act and TaskState(row.state) in task_actions.OPEN_TO_ACTS},
         }
 
     @page_at("/<int(max=9223372036854775807):task_id>")
@@ -113,10 +113,11 @@ class TasksView(Listing):
             task=file.task,
             title=(title := system_title(file.task.system)),
             attempts=[*(repeat_entries([file.task]) if before is None else ()), *attempt_entries(file.attempts)],
-            requeue_objection=staff_acts.objection_to_requeue(file.task, file.circumstances, systems),
-            cancel_objection=staff_acts.objection_to_cancel(file.task),
+            requeue_objection=task_actions.objection_to_requeue(file.task, file.circumstances, systems),
+            cancel_objection=task_actions.objection_to_cancel(file.task),
             doubts=doubts_of(file),
             waits=why_it_waits(file.task, file.holdups),
+            would_wait=why_it_would_wait(file.task, file.holdups),
             act_in_words=act_in_words,
             choices=choices_of(file.task, systems, title, file.circumstances),
             giving_up=what_giving_up_means(file.task),
@@ -148,7 +149,7 @@ class TasksView(Listing):
         return selecting.done(
             self._render,
             bulk_act("requeue"),
-            lambda ids: staff_acts.requeue(ids, actor, reason, current_settings(), despite),
+            lambda ids: task_actions.requeue(ids, actor, reason, current_settings(), despite),
         )
 
     @act_at("/mark", Role.OPERATOR, "task.mark")
@@ -159,20 +160,22 @@ class TasksView(Listing):
         return selecting.done(
             self._render,
             bulk_act(word.value),
-            lambda ids: overriding.mark(ids, word, actor, reason, current_settings(), despite),
+            lambda ids: resolutions.mark(ids, word, actor, reason, current_settings(), despite),
         )
 
     @act_at("/cancel", Role.OPERATOR, "task.cancel")
     def cancel(self) -> ResponseReturnValue:
         """Give the tasks that were shown up."""
         reason, actor = request.form.get("reason", ""), who.member().actor
-        return selecting.done(self._render, bulk_act("cancel"), lambda ids: staff_acts.cancel(ids, actor, reason))
+        return selecting.done(self._render, bulk_act("cancel"), lambda ids: task_actions.cancel(ids, actor, reason))
 
     def _show(self, bulk: BulkAct, ids: Sequence[int], **more: Any) -> ResponseReturnValue:
         return selecting.show(self._render, bulk, ids, **more)
 
     def _render(self, template: str, **values: Any) -> str:
-        return self.render(template, title_of=system_title, **values)
+        with reading() as session:
+            kept = kept_systems(values["preview"].included, holdups(session))
+        return self.render(template, title_of=system_title, kept=kept, **values)
 
     def _narrowed(self, statement: Select[int]) -> Select[int]:
         """Return a statement narrowed by the filters besides the state."""

@@ -7,8 +7,8 @@ from flask_login import LoginManager, UserMixin, current_user
 from werkzeug import Response
 
 from orderapp.config import current_settings
-from orderapp.services import staff_sessions
-from orderapp.services.staff_sessions import Member
+from orderapp.services.access import sessions
+from orderapp.services.access.sessions import Member
 
 COOKIE = "orderapp-staff"
 
@@ -64,7 +64,7 @@ def take_cookie(response: Response) -> None:
 
 def _load(_: Request) -> LoggedIn | None:
     token = token_sent()
-    found = staff_sessions.find(token) if token else None
+    found = sessions.find(token) if token else None
     return LoggedIn(found) if found else None
 
 

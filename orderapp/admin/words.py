@@ -10,7 +10,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import CircuitState, SwitchMode, Task
-from orderapp.services.order_file import OrderFile
+from orderapp.services.backoffice.case_files import OrderFile
 
 # Staff give tasks up; the table's word for it is another one.
 TASK_STATES = {state: state.value.capitalize() for state in TaskState} | {TaskState.CANCELLED: "Given up"}
@@ -33,6 +33,8 @@ ACTS = {
     "drifts.repair": "Ordered the repair of a selection",
     "order.cancel": "Cancelled an order",
     "orders.archive": "Archived orders",
+    "orders.reconcile": "Compared orders with the systems",
+    "products.import": "Imported products",
     "staff.create": "Created an account",
     "staff.disable": "Disabled an account",
     "staff.enable": "Enabled an account",
@@ -56,11 +58,16 @@ ACTS = {
 }
 # The verbs of acts as they stand after "Tried to".
 TRIED = {
+    "Archived": "archive",
     "Cancelled": "cancel",
     "Changed": "change",
+    "Compared": "compare",
+    "Created": "create",
     "Disabled": "disable",
     "Enabled": "enable",
     "Gave": "give",
+    "Imported": "import",
+    "Made": "make",
     "Marked": "mark",
     "Ordered": "order",
     "Replaced": "replace",

@@ -9,7 +9,7 @@ from flask import Response, g, request
 
 from orderapp.api.blueprint import api
 from orderapp.api.problems import not_authenticated
-from orderapp.services import api_tokens
+from orderapp.services.access import api_tokens
 
 log = structlog.get_logger()
 

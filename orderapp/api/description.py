@@ -15,7 +15,7 @@ from orderapp.api.blueprint import PREFIX, api
 from orderapp.api.problems import MEDIA_TYPE
 from orderapp.api.reading import KEY_PATTERN, MAX_KEY_CHARACTERS
 from orderapp.api.schemas import OrderAnswerSchema, ProblemSchema, ProductsSchema
-from orderapp.services import order_request
+from orderapp.services.orders import request_schema
 
 ABOUT = """Places orders and keeps them consistent across systems that nobody here controls.
 
@@ -71,13 +71,13 @@ def describe() -> dict[str, Any]:
 def _schema_name(schema: type[Schema] | Schema) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
     name = kind.__name__.removesuffix("Schema")
-    return f"New{name}" if kind.__module__ == order_request.__name__ else name
+    return f"New{name}" if kind.__module__ == request_schema.__name__ else name
 
 
 def _operations() -> dict[str, dict[str, dict[str, Any]]]:
     submission = _placed() | _problems()
     one_order = _problem(404, "No such order, or not placed by this client: not_found")
-    body = {"required": True, "content": {"application/json": {"schema": order_request.OrderSchema}}}
+    body = {"required": True, "content": {"application/json": {"schema": request_schema.OrderSchema}}}
     return {
         "/products": {"get": _operation("listProducts", "What is for sale", _answer(200, "Products", ProductsSchema))},
         "/orders": {
@@ -117,7 +117,7 @@ def _operations() -> dict[str, dict[str, dict[str, Any]]]:
 
 def _retry(responses: dict[str, Any]) -> dict[str, Any]:
     summary = "Place a failed order again, at the prices it was ordered at"
-    body = {"required": False, "content": {"application/json": {"schema": order_request.RetrySchema}}}
+    body = {"required": False, "content": {"application/json": {"schema": request_schema.RetrySchema}}}
     return _operation("retryOrder", summary, responses, ID_PARAMETER, KEY_PARAMETER) | {"requestBody": body}
 
 
@@ -162,8 +162,9 @@ def _problems() -> dict[str, Any]:
         )
         | _problem(
             429,
-            "too_many_attempts: too many wrong codes; orders without codes are placed as ever. too_many_orders: more "
-            "than the shop allows this client. Nothing was recorded",
+            "too_many_attempts: too many codes were tried, wrong ones or such as no order was placed with after "
+            "total_changed; orders without codes are placed as ever. too_many_orders: more orders and retries than the "
+            "shop allows this client. Nothing was recorded",
             RETRY_AFTER,
         )
         | _problem(

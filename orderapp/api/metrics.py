@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from orderapp.config import current_settings
 from orderapp.errors import DatabaseUnavailable
 from orderapp.models import CircuitState
-from orderapp.services.numbers import WINDOW_SECONDS, Numbers, read_numbers
+from orderapp.services.operations.metrics import WINDOW_SECONDS, Numbers, read_numbers
 
 log = structlog.get_logger()
 

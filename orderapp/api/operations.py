@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from orderapp.api.metrics import registry
 from orderapp.config import current_settings
 from orderapp.domain.networks import address_in
-from orderapp.services.readiness import obstacles
+from orderapp.services.operations.readiness import obstacles
 
 log = structlog.get_logger()
 

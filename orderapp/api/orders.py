@@ -13,16 +13,16 @@ from orderapp.api.problems import problem
 from orderapp.api.reading import read_idempotency_key, read_json, read_json_if_any, read_order_id
 from orderapp.api.schemas import ProductsSchema, order_json
 from orderapp.config import current_settings
-from orderapp.domain.order_limits import Source
 from orderapp.errors import NotFound
-from orderapp.services import catalogue, guessing
-from orderapp.services.archived_keys import refuse_archived
-from orderapp.services.cancelling import cancel_order
-from orderapp.services.content_hashes import hash_retry
-from orderapp.services.order_request import read_order, read_retry
-from orderapp.services.order_view import OrderView, find_order_of_client
-from orderapp.services.placing import Placed, Placing, Result
-from orderapp.services.submissions import client_scope
+from orderapp.services.orders import catalogue
+from orderapp.services.orders.cancel import cancel_order
+from orderapp.services.orders.request_schema import read_order, read_retry
+from orderapp.services.orders.views import OrderView, find_order_of_client
+from orderapp.services.placing import submitters
+from orderapp.services.placing.place import Placed, Placing, Result
+from orderapp.services.saga.archived_keys import refuse_archived
+from orderapp.services.saga.content_hashes import hash_retry
+from orderapp.services.saga.submissions import client_scope
 
 # What a system refused under is passed on if it is a word; anything else could be mistaken for one of ours.
 WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -43,9 +43,7 @@ def place() -> Response:
     """Place an order, or say what became of the one that the key stands for."""
     content = read_json()
     key, client, request = read_idempotency_key(), client_id(), read_order(content, current_settings().phones)
-    guessers = guessing.guessers_of_client(client, request.customer.email)
-    with guessing.counting(guessers, request):
-        return _answer(Placing(current_settings()).submit(request, key, client, guessers, (Source("client", client),)))
+    return _answer(Placing(current_settings()).submit(request, key, submitters.client(client, request.customer)))
 
 
 @api.get("/orders/<order_id>")
@@ -65,7 +63,8 @@ def retry(order_id: str) -> Response:
         # A repeat of a retry whose order was archived since.
         refuse_archived(client_scope(client), key, hash_retry(wanted))
         raise
-    return _answer(Placing(current_settings()).retry(order.id, key, client, wishes))
+    by = submitters.client(client, order.customer)
+    return _answer(Placing(current_settings()).retry(order.id, key, by, wishes))
 
 
 @api.post("/orders/<order_id>/cancel")

@@ -29,7 +29,7 @@ from orderapp.errors import (
     TooManyAttempts,
     TotalChanged,
 )
-from orderapp.services.order_view import find_order
+from orderapp.services.orders.views import find_order
 
 MEDIA_TYPE = "application/problem+json"
 ALL_PATHS = ("/api", "/api/")  # whatever begins so is ours, also where there is nothing

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import INCLUDE, Schema, fields
 
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
-from orderapp.services.order_view import OrderView
+from orderapp.services.orders.views import OrderView
 
 
 class UtcTime(fields.DateTime):

@@ -12,8 +12,8 @@ from orderapp.cli.command import Command, one_line
 from orderapp.cli.period import Period
 from orderapp.cli.stopping import stopped_by_signals
 from orderapp.config import current_settings
-from orderapp.services.archiving import archive
-from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.archive.archive import archive
+from orderapp.services.db.audit import COMMAND_LINE
 
 PROGRESS_SECONDS = 5.0  # a command that says nothing for longer looks dead
 
@@ -30,7 +30,7 @@ class _Telling:
             click.echo(f"{orders} orders moved", err=True)
 
 
-@click.command("archive", cls=Command)
+@click.command("archive", cls=Command, act="orders.archive", on="orders", named_by=("file", "file"))
 @click.option("--older-than", "age_seconds", type=Period(), required=True, help="Unchanged for so long: m, h, d.")
 @click.option("--to", "file", metavar="FILE", required=True, help="Where they go: made, or added to.")
 @with_appcontext

@@ -1,4 +1,7 @@
-"""Commands whose expected errors end them with one line on standard error and exit status 1."""
+"""Commands whose expected errors end them with one line on standard error and exit status 1.
+
+Where a command acts and is refused, that stays in the audit as it does in the back office.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,34 @@ import structlog
 from flask.cli import AppGroup
 from sqlalchemy.exc import DatabaseError, DBAPIError
 
-from orderapp.errors import DatabaseUnavailable, InvalidRequest, OrderappError
+from orderapp.errors import ConfigurationError, DatabaseUnavailable, InvalidRequest, LeaseLost, OrderappError
 from orderapp.logs import set_up_logs
+from orderapp.services.access.refused_acts import record_refusal
+from orderapp.services.db.audit import COMMAND_LINE, Act, clean_reason
 
 # Control characters of a terminal, in texts that other systems wrote, and everything that begins a new line.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# Nobody refused the act: it couldn't be begun, or not be brought to its end.
+NO_REFUSALS = (ConfigurationError, DatabaseUnavailable, LeaseLost)
 MAX_USER_CHARACTERS = 64  # as long as its column
+MAX_NAMED_CHARACTERS = 200  # of what an act is done to: whatever was typed there
 
 
 class Command(click.Command):
-    """A command of ours. Its result goes to standard output, everything else to standard error."""
+    """A command of ours. Its result goes to standard output, everything else to standard error.
+
+    Args:
+        act: What it does, by its name in the audit, such as `staff.create`; empty for one that only shows something.
+        on: What it is done to, as the audit names it: `staff`.
+        named_by: Which parameter says to which one, under which name that stands in the details.
+
+    """
+
+    def __init__(
+        self, *args: Any, act: str = "", on: str = "", named_by: tuple[str, str] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.act, self._on, self._named_by = act, on, named_by
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn an expected error into its one line."""
@@ -35,14 +56,40 @@ class Command(click.Command):
         structlog.contextvars.bind_contextvars(os_user=os_user())
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            # A command that puts a refusal in words of its own.
+            if isinstance(error.__cause__, OrderappError):
+                self._keep(ctx, error.__cause__, error.message)
+            raise
         except (OrderappError, DatabaseError) as error:
-            raise click.ClickException(_told(error)) from error
+            told = _told(error)
+            if isinstance(error, OrderappError):
+                self._keep(ctx, error, told)
+            raise click.ClickException(told) from error
+
+    def _keep(self, ctx: click.Context, error: OrderappError, why: str) -> None:
+        """Record that the act was refused; not where a service did so, or where it lacks its reason and is no act."""
+        lacks_reason = isinstance(error, InvalidRequest) and error.errors.keys() == {"reason"}
+        if not self.act or error.in_audit or lacks_reason or isinstance(error, NO_REFUSALS):
+            return
+        details = {}
+        if self._named_by:
+            name, parameter = self._named_by
+            details[name] = one_line(str(ctx.params[parameter]))[:MAX_NAMED_CHARACTERS]
+        record_refusal(COMMAND_LINE, Act(self.act, self._on, _reason_in(ctx), details=details), why)
 
 
 class Group(AppGroup):
     """A group of commands of ours."""
 
     command_class = Command
+
+
+def _reason_in(ctx: click.Context) -> str:
+    try:
+        return clean_reason(ctx.params.get("reason", ""))
+    except InvalidRequest:
+        return ""
 
 
 def os_user() -> str:

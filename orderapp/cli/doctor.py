@@ -7,7 +7,7 @@ from flask.cli import with_appcontext
 
 from orderapp.cli.command import Command, one_line
 from orderapp.config import current_settings
-from orderapp.services.doctor import State, examine
+from orderapp.services.operations.doctor import State, examine
 
 
 @click.command("doctor", cls=Command)

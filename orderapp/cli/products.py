@@ -11,7 +11,7 @@ import click
 from orderapp import strict_json
 from orderapp.cli.command import Group, one_line
 from orderapp.errors import InvalidRequest
-from orderapp.services.products import MAX_ERRORS, import_products
+from orderapp.services.orders.product_import import MAX_ERRORS, import_products
 
 # Below this the import is over before anybody wonders.
 PROGRESS_FROM = 10_000
@@ -19,7 +19,7 @@ PROGRESS_FROM = 10_000
 products = Group("products", help="What is for sale.")
 
 
-@products.command("import")
+@products.command("import", act="products.import", on="products", named_by=("file", "file"))
 @click.argument("file", metavar="FILE.json")
 def import_file(file: str) -> None:
     """Import products from a JSON file, or from standard input for `-`: all of them, or none.

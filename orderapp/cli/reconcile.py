@@ -11,9 +11,9 @@ from orderapp.cli.command import Command, one_line
 from orderapp.cli.period import Period
 from orderapp.cli.stopping import stopped_by_signals
 from orderapp.config import current_settings
-from orderapp.services.drifts import Difference
-from orderapp.services.reconciliation_runs import Run
-from orderapp.services.reconciling import reconcile
+from orderapp.services.reconciliation.mismatches import Difference
+from orderapp.services.reconciliation.reconcile import reconcile
+from orderapp.services.reconciliation.runs import Run
 
 PROGRESS_SECONDS = 5.0  # a command that says nothing for longer looks dead
 
@@ -43,7 +43,7 @@ class _Telling:
             click.echo(f"{run.counts.orders} orders compared, up to {run.reached[0]:%Y-%m-%d %H:%M:%S} UTC", err=True)
 
 
-@click.command("reconcile", cls=Command)
+@click.command("reconcile", cls=Command, act="orders.reconcile", on="orders")
 @click.option(
     "--since", "since_seconds", type=Period(), default="24h", show_default=True, help="How far back: m, h, d."
 )

@@ -8,8 +8,8 @@ import click
 
 from orderapp.cli.command import Group, one_line
 from orderapp.models import Role
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.staff import create_staff, enable_staff, find_staff, set_password
+from orderapp.services.access.accounts import create_staff, enable_staff, find_staff, set_password
+from orderapp.services.db.audit import COMMAND_LINE
 
 # Longer than any password that is accepted; what a mistaken pipe sends is not read to its end.
 MAX_PASSWORD_BYTES = 10_000
@@ -17,7 +17,7 @@ MAX_PASSWORD_BYTES = 10_000
 staff = Group("staff", help="Who may use the back office.")
 
 
-@staff.command("create")
+@staff.command("create", act="staff.create", on="staff", named_by=("email", "email"))
 @click.argument("email")
 @click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
@@ -27,7 +27,7 @@ def create(email: str, role: str, password_stdin: bool) -> None:
     click.echo(f"Created {email} as {role}.")
 
 
-@staff.command("enable")
+@staff.command("enable", act="staff.enable", on="staff", named_by=("email", "email"))
 @click.argument("email")
 @click.option("--reason", required=True, help="Why; it is kept with your act.")
 def enable(email: str, reason: str) -> None:
@@ -36,7 +36,7 @@ def enable(email: str, reason: str) -> None:
     click.echo(f"{one_line(email)} can log in again.")
 
 
-@staff.command("password")
+@staff.command("password", act="staff.password", on="staff", named_by=("email", "email"))
 @click.argument("email")
 @click.option("--password-stdin", is_flag=True, help="Read the new password from standard input, one line.")
 @click.option("--reason", required=True, help="Why; it is kept with your act.")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from orderapp.cli.command import Group, one_line
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Word
-from orderapp.services import overriding, staff_acts
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.risks import Risk
-from orderapp.services.selections import Selection
-from orderapp.services.task_list import TaskRow, list_tasks
+from orderapp.services.backoffice import resolutions, task_actions
+from orderapp.services.backoffice.bulk import MAX_SELECTION, Selection
+from orderapp.services.backoffice.risks import Risk
+from orderapp.services.backoffice.task_list import TaskRow, failed_task_ids, list_tasks
+from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.systems.base import NAME
 
 MAX_LISTED = 10_000  # what is more is looked for in the back office, not on a terminal
@@ -46,20 +48,46 @@ def list_some(state: str | None, kind: str | None, system: str | None, limit: in
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
-@tasks.command("requeue")
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@tasks.command("requeue", act="tasks.requeue", on="tasks", named_by=("tasks", "ids"))
+@click.argument("ids", metavar="[ID...]", type=int, nargs=-1)
+@click.option("--failed", is_flag=True, help="All failed tasks in place of some, narrowed by what follows.")
+@click.option("--kind", type=click.Choice([kind.value for kind in TaskKind]), help="With --failed: of this kind.")
+@click.option("--system", help="With --failed: of this system.")
+@click.option("--code", help="With --failed: with this cause, as the overview shows it; '-' for none.")
 @click.option("--reason", required=True, help="Why; it is kept with your act.")
 @DESPITE
 @click.pass_context
-def requeue(ctx: click.Context, ids: tuple[int, ...], reason: str, despite: str | None) -> None:
+def requeue(  # noqa: PLR0913 - one parameter for each option
+    ctx: click.Context,
+    ids: tuple[int, ...],
+    failed: bool,
+    kind: str | None,
+    system: str | None,
+    code: str | None,
+    reason: str,
+    despite: str | None,
+) -> None:
     """Make tasks due now, with new attempts. What was tried before stays in the history.
 
     What may happen twice, or end an order, is left out and said so; it is decided one by one, with --despite.
     """
-    _tell(ctx, staff_acts.requeue(ids, COMMAND_LINE, reason, current_settings(), _risk(despite)))
+    if failed is bool(ids):
+        raise click.UsageError("Missing argument: either IDs or --failed.")
+    if not failed and (kind or system is not None or code is not None):
+        raise click.UsageError("--kind, --system and --code narrow --failed; they say nothing of IDs.")
+    if failed and despite:
+        raise click.UsageError("A risk is decided about one task at a time: name it, without --failed.")
+    told = [
+        _told(task_actions.requeue(batch, COMMAND_LINE, reason, current_settings(), _risk(despite)))
+        for batch in (_failed(kind, system, code) if failed else [ids])
+    ]
+    if not told:
+        click.echo("No failed task is like that.", err=True)
+    if not all(told):
+        ctx.exit(1)
 
 
-@tasks.command("mark")
+@tasks.command("mark", act="task.mark", on="tasks", named_by=("tasks", "ids"))
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
 @click.option("--happened", is_flag=True, help="It did.")
 @click.option("--not-happened", is_flag=True, help="It didn't, or is no longer there.")
@@ -78,16 +106,28 @@ def mark(  # noqa: PLR0913 - one parameter for each option
     if happened is not_happened:
         raise click.UsageError("Missing option: either --happened or --not-happened.")
     word = Word.HAPPENED if happened else Word.NOT_HAPPENED
-    _tell(ctx, overriding.mark(ids, word, COMMAND_LINE, reason, current_settings(), _risk(despite)))
+    _tell(ctx, resolutions.mark(ids, word, COMMAND_LINE, reason, current_settings(), _risk(despite)))
 
 
-@tasks.command("cancel")
+@tasks.command("cancel", act="tasks.cancel", on="tasks", named_by=("tasks", "ids"))
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why; it is kept with your act.")
 @click.pass_context
 def cancel(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
     """Give tasks up. This closes the task, never the debt: what is held somewhere stays on the books."""
-    _tell(ctx, staff_acts.cancel(ids, COMMAND_LINE, reason))
+    _tell(ctx, task_actions.cancel(ids, COMMAND_LINE, reason))
+
+
+def _failed(kind: str | None, system: str | None, code: str | None) -> Iterator[list[int]]:
+    """Yield the failed tasks in batches, oldest first, each once: what is left out stays failed."""
+    if system is not None and not NAME.fullmatch(system):
+        raise click.ClickException(f"--system: {one_line(system)!r} is none of {', '.join(current_settings().systems)}")
+    if code is not None and not code.isprintable():
+        raise click.ClickException(f"--code: {one_line(code)!r} is no cause.")
+    last, cause = 0, "" if code == "-" else code
+    while ids := failed_task_ids(last, MAX_SELECTION, TaskKind(kind) if kind else None, system, cause):
+        yield ids
+        last = ids[-1]
 
 
 def _risk(despite: str | None) -> Risk | None:
@@ -96,11 +136,16 @@ def _risk(despite: str | None) -> Risk | None:
 
 def _tell(ctx: click.Context, selection: Selection) -> None:
     """Say what became of each task; the exit status is 1 where one was refused."""
+    if not _told(selection):
+        ctx.exit(1)
+
+
+def _told(selection: Selection) -> bool:
+    """Say what became of each task; return whether all of it was done."""
     for item in selection.items:
         how = f" To do it all the same, name it alone, with --despite {item.risk.value}." if item.risk else ""
         click.echo(one_line(item.text + how), err=not item.done)
-    if not all(item.done for item in selection.items):
-        ctx.exit(1)
+    return all(item.done for item in selection.items)
 
 
 def _cells(row: TaskRow) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from orderapp.cli.command import Group, one_line
-from orderapp.services import api_tokens
-from orderapp.services.token_list import list_clients
+from orderapp.services.access import api_tokens
+from orderapp.services.access.token_list import list_clients
 
 tokens = Group("tokens", help="Who may use the API.")
 
 
-@tokens.command("create")
+@tokens.command("create", act="token.create", on="API token", named_by=("client", "name"))
 @click.argument("name")
 def create(name: str) -> None:
     """Make a token for an API client, and print it: it can't be shown again.
@@ -31,7 +31,7 @@ def list_all() -> None:
         click.echo(f"{one_line(client.name)}  created {client.created_at:%Y-%m-%d %H:%M} UTC  {state}")
 
 
-@tokens.command("revoke")
+@tokens.command("revoke", act="token.revoke", on="API token", named_by=("client", "name"))
 @click.argument("name")
 def revoke(name: str) -> None:
     """Take a client's token away, at once."""

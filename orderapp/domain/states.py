@@ -1,6 +1,6 @@
 """The states of orders, placements, steps, tasks and drifts, and the only edges along which they move.
 
-Services move a row by compare-and-set against `EDGES` (`orderapp.services.transitions`); nothing else writes a state.
+`orderapp.services.db.transitions` moves a row by compare-and-set against `EDGES`; nothing else writes a state.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from flask import request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.wrappers import Response
 
-from orderapp.services.shop_orders import Submitted, submitted_under
+from orderapp.services.orders.shop_views import Submitted, submitted_under
 
 KEPT = 8  # of each kind: more forms than anybody has open, and together a cookie of half a kilobyte
 _OPEN, _ANSWERED = "open", "answered"

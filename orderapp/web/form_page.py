@@ -8,10 +8,11 @@ from flask import make_response, redirect, render_template, request, session, ur
 from flask.typing import ResponseReturnValue
 
 from orderapp.config import current_settings
-from orderapp.services import catalogue, guessing, order_limits
-from orderapp.services.catalogue import ProductView
-from orderapp.services.placing import Placing
-from orderapp.services.shop_orders import find_shop_order
+from orderapp.services.orders import catalogue
+from orderapp.services.orders.catalogue import ProductView
+from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.services.placing import submitters
+from orderapp.services.placing.place import Placing
 from orderapp.web import drafts, formats, order_form
 from orderapp.web.blueprint import shop
 from orderapp.web.order_form import OrderForm
@@ -64,11 +65,8 @@ def place() -> ResponseReturnValue:
     form = order_form.read(request.form)
     content = order_form.to_request(form, current_settings().phones)
     # A session is known by its CSRF token: no form comes here without one.
-    browser = session.get("csrf_token")
-    guessers = guessing.guessers_of_visitor(request.remote_addr, browser)
-    sources = order_limits.sources_of_visitor(request.remote_addr, browser, content.customer)
-    with guessing.counting(guessers, content):
-        placed = Placing(current_settings()).submit(content, form.key, guessers=guessers, sources=sources)
+    by = submitters.visitor(request.remote_addr, session.get("csrf_token"), content.customer)
+    placed = Placing(current_settings()).submit(content, form.key, by)
     drafts.answer(form.key)
     return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)
 
@@ -95,6 +93,7 @@ def show_form(
         total=_total(form, products),
         arrived=reference_of(arrived.number) if arrived else None,
         kind=kind,
+        home_country=current_settings().phones.country,
     )
     response = make_response(page, status)
     # The key belongs to this page only; coming back to the page from the history still finds it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, request
 
-from orderapp.services.catalogue import count_products
+from orderapp.services.orders.catalogue import count_products
 
 FORMS = frozenset({"shop.place", "shop.preview"})
 # The name of a quantity's field with the longest SKU (64 characters), escaped, and a mistyped quantity.

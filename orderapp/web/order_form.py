@@ -15,7 +15,7 @@ from orderapp.domain.money import Money
 from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
 from orderapp.domain.texts import trimmed
 from orderapp.errors import InvalidRequest
-from orderapp.services import order_request
+from orderapp.services.orders import request_schema
 from orderapp.web.order_reference import names_retry
 
 KEY_BYTES = 24  # 192 random bits: nobody guesses another customer's key, and none comes twice
@@ -143,7 +143,7 @@ def to_request(form: OrderForm, phones: PhoneRules) -> OrderRequest:
     """
     problems = form.problems()
     try:
-        request = order_request.read_order(form.content(), phones)
+        request = request_schema.read_order(form.content(), phones)
     except InvalidRequest as error:
         # Whether the lines are enough can't be said while one of them isn't a number.
         others = {path: messages for path, messages in error.errors.items() if path != "lines" or not problems}

@@ -12,14 +12,14 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 
 from orderapp.config import current_settings
-from orderapp.errors import NotFound
-from orderapp.services.order_view import OrderView
-from orderapp.services.shop_orders import find_shop_order
+from orderapp.errors import NotFound, Overloaded
+from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, retry_page
 from orderapp.web.blueprint import shop
 from orderapp.web.order_reference import number_in, retry_key, retry_key_of
 from orderapp.web.retry_refusals import refused
-from orderapp.web.without_a_code import refused_code, successor, without_a_code
+from orderapp.web.without_a_code import CODE_FIELDS, refused_code, successor, without_a_code
 from orderapp.web.words import story_of
 
 
@@ -47,11 +47,16 @@ def retry(reference: str) -> ResponseReturnValue:
     return retry_page.try_again(found, key)
 
 
-def ask_again(error: CSRFError) -> ResponseReturnValue:
-    """Ask for the button once more, on a page with a fresh token."""
+def ask_again(error: CSRFError | Overloaded) -> ResponseReturnValue:
+    """Ask for the button once more, on a page with a fresh token.
+
+    Under the key that was sent where it is one of ours: an earlier press of it may have placed the order.
+    """
     found = _find((request.view_args or {})["reference"])
-    key = retry_key(found.number, found.placements)
-    return refused(found, key, error, request.form.get("without", ""))
+    sent = retry_key_of(request.form.get("key", ""), found.number, found.placements)
+    left_out = request.form.get("without", "")
+    key = sent or retry_key(found.number, found.placements)
+    return refused(found, key, error, left_out if left_out in CODE_FIELDS else "")
 
 
 @shop.get("/orders/<reference>/retry")

@@ -11,9 +11,11 @@ from orderapp.config import current_settings
 from orderapp.domain.orders import RetryRequest
 from orderapp.domain.states import OrderState
 from orderapp.errors import CompensationInProgress, InProgress
-from orderapp.services import guessing, order_limits, order_view
-from orderapp.services.order_view import OrderView
-from orderapp.services.placing import Placing
+from orderapp.services.orders import views
+from orderapp.services.orders.views import OrderView
+from orderapp.services.placing import submitters
+from orderapp.services.placing.place import Placing
+from orderapp.services.placing.submitters import Submitter
 from orderapp.web import drafts
 from orderapp.web.order_reference import reference_of
 from orderapp.web.retry_refusals import REFUSALS, refused, shown_total
@@ -33,23 +35,23 @@ def try_again(order: OrderView, key: str) -> ResponseReturnValue:
         placed = _submit_without(order, left_out, key, wishes) if left_out else _retry(order, key, wishes)
     except (InProgress, CompensationInProgress) as error:
         # Its page says what is being done, and offers the button as soon as it is.
-        placed = order_view.find_order(error.order_id or order.id)
+        placed = views.find_order(error.order_id or order.id)
     except REFUSALS as error:
         return refused(order, key, error, left_out)
     return redirect(url_for("shop.order", reference=reference_of(placed.number)), 303)
 
 
 def _retry(order: OrderView, key: str, wishes: RetryRequest) -> OrderView:
-    return Placing(current_settings()).retry(order.id, key, wishes=wishes).order
+    return Placing(current_settings()).retry(order.id, key, _visitor(order), wishes).order
 
 
 def _submit_without(order: OrderView, code_field: str, key: str, wishes: RetryRequest) -> OrderView:
     asked = leaving_out(code_field, request_of(order))
     asked = replace(asked, allow_duplicate=wishes.allow_duplicate, expected_total=wishes.expected_total)
-    browser = session.get("csrf_token")
-    guessers = guessing.guessers_of_visitor(request.remote_addr, browser)
-    sources = order_limits.sources_of_visitor(request.remote_addr, browser, asked.customer)
-    with guessing.counting(guessers, asked):
-        placed = Placing(current_settings()).submit(asked, key, guessers=guessers, sources=sources).order
+    placed = Placing(current_settings()).submit(asked, key, _visitor(order)).order
     drafts.answer(key)
     return placed
+
+
+def _visitor(order: OrderView) -> Submitter:
+    return submitters.visitor(request.remote_addr, session.get("csrf_token"), order.customer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, make_response, render_template, request
+from flask import Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 
 from orderapp.currencies import amount_text
@@ -15,6 +15,7 @@ from orderapp.errors import (
     DatabaseUnavailable,
     InvalidRequest,
     KeyReused,
+    NotFound,
     OrderappError,
     OrderArchived,
     Overloaded,
@@ -23,8 +24,8 @@ from orderapp.errors import (
     TooManyOrders,
     TotalChanged,
 )
-from orderapp.services import order_view
-from orderapp.services.order_view import OrderView
+from orderapp.services.orders import views
+from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, formats
 from orderapp.web.order_form import read_money
 from orderapp.web.order_reference import reference_of
@@ -39,6 +40,8 @@ def refused(order: OrderView, key: str, error: OrderappError | CSRFError, left_o
     """Say why the order wasn't placed again, and offer what can be done now."""
     status, words_of = next((status, words) for kind, status, words in WORDS if isinstance(error, kind))
     words = {"button": "Try again", "without": left_out, "expected_total": shown_total(), **words_of(order, error)}
+    if isinstance(error, OrderappError):
+        g.refusal = error.code  # for the log and the count of refusals: it was answered here, not as an error
     page = render_template("shop/retry_refused.html", reference=reference_of(order.number), key=key, **words)
     response = make_response(page, status)
     response.headers["Cache-Control"] = "no-store"
@@ -75,11 +78,16 @@ def _of_the_key(order: OrderView, error: KeyReused) -> Words:
     if error.order_id == order.id:
         text = f"Perhaps in another tab, with the code. {NOT_DONE} The order's page says what came of it."
         return {"title": "This order was tried again meanwhile", "text": text, "is_over": True}
+    title = "You have ordered this anew meanwhile"
+    try:
+        other = reference_of(views.find_order(error.order_id).number)
+    except NotFound:
+        return {"title": title, "text": f"That order is archived by now. {NOT_DONE}", "is_over": True}
     return {
-        "title": "You have ordered this anew meanwhile",
+        "title": title,
         "text": f"Perhaps in another tab: another order stands in the place of this one. {NOT_DONE}",
         "is_over": True,
-        "other_reference": reference_of(order_view.find_order(error.order_id).number),
+        "other_reference": other,
     }
 
 
@@ -94,7 +102,7 @@ def _of_the_archive(_order: OrderView, error: OrderArchived) -> Words:
 
 
 def _of_duplicate(_order: OrderView, error: ProbableDuplicate) -> Words:
-    other = order_view.find_order(error.order_id).number if drafts.is_ours(error.order_id) else None
+    other = views.find_order(error.order_id).number if drafts.is_ours(error.order_id) else None
     return {
         "title": "You have ordered exactly this meanwhile",
         "text": f"The same order was placed a moment ago, apart from this one. {NOT_DONE}",
@@ -126,7 +134,7 @@ def _of_many_orders(_order: OrderView, error: TooManyOrders) -> Words:
 
 def _of_many_codes(_order: OrderView, error: TooManyAttempts) -> Words:
     wait = formats.duration(error.retry_after_seconds)
-    text = f"Too many codes were tried that can't be used. {NOT_DONE} Wait {wait}, then try again; all of it is kept."
+    text = f"Too many codes were tried. {NOT_DONE} Wait {wait}, then try again; all of it is kept."
     return {"title": "That was tried too often", "text": text}
 
 

@@ -27,7 +27,7 @@ from orderapp.errors import (
     TooManyOrders,
     TotalChanged,
 )
-from orderapp.services import catalogue, order_view
+from orderapp.services.orders import catalogue, views
 from orderapp.web import drafts, formats, order_form, order_page
 from orderapp.web.blueprint import shop
 from orderapp.web.error_pages import error_page
@@ -42,7 +42,7 @@ NO_COOKIES = (
 )
 ARRIVED = "This form had reached us before, and its order is there: look at it below before you order anything else."
 TOO_MANY_CODES = (
-    "Too many codes were tried that can't be used. Nothing was ordered. Leave the coupon and benefit codes empty to "
+    "Too many codes were tried. Nothing was ordered. Leave the coupon and benefit codes empty to "
     "place the order now, or wait {wait} to try a code again."
 )
 TOO_MANY_ORDERS = (
@@ -58,9 +58,14 @@ def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], An
 
     def register(answer: Answer) -> Answer:
         def handle(error: HTTPException | OrderappError) -> ResponseReturnValue:
-            if request.endpoint == "shop.retry" and isinstance(error, CSRFError):
-                return order_page.ask_again(error)
-            return answer(error) if request.endpoint in FORM_ENDPOINTS else error_page(error)
+            try:
+                # Refused before the page's own view was reached, which answers all else.
+                if request.endpoint == "shop.retry" and isinstance(error, CSRFError | Overloaded):
+                    return order_page.ask_again(error)
+                return answer(error) if request.endpoint in FORM_ENDPOINTS else error_page(error)
+            except (HTTPException, OrderappError) as raised:
+                # Flask has no handler for what a handler raises: an order that isn't there would be a 500.
+                return error_page(raised)
 
         shop.register_error_handler(kind, handle)
         return answer
@@ -241,4 +246,4 @@ def _reference_if_kept(order_id: uuid.UUID) -> str | None:
 
 
 def _reference(order_id: uuid.UUID) -> str:
-    return reference_of(order_view.find_order(order_id).number)
+    return reference_of(views.find_order(order_id).number)

@@ -9,8 +9,8 @@ from orderapp.domain.money import Money
 from orderapp.domain.orders import LineRequest, OrderRequest
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
-from orderapp.services.order_view import OrderView
-from orderapp.services.shop_orders import submitted_under
+from orderapp.services.orders.shop_views import submitted_under
+from orderapp.services.orders.views import OrderView
 from orderapp.web.order_reference import reference_of, retry_keys
 
 CODE_FIELDS = ("coupon", "benefit")

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
-from orderapp.services.admission import PAUSED
-from orderapp.services.order_view import OrderView, TaskView
+from orderapp.services.orders.views import OrderView, StepView, TaskView
+from orderapp.services.resilience.load_shedding import PAUSED
+from orderapp.web.return_words import PAYMENTS as RETURNING_PAYMENTS
+from orderapp.web.return_words import STEPS as RETURNING_STEPS
+from orderapp.web.return_words import Obstacle, obstacle, returning
 
 # Tone, title, paragraphs.
 PLACING = ("info", "We are placing your order", "This usually takes a few seconds. There is no need to order again.")
@@ -19,11 +22,12 @@ UNPAID = (
     "Don't order again: we look into it and will be in touch with you. If you would rather not wait, write to us and "
     "quote the order number below.",
 )
-FAILING = (
+# Staff have stopped trying to take it. Whether it was taken may be unknown; that it isn't settled is sure.
+UNSETTLED = (
     "warn",
-    "Your order could not be placed",
-    "Nothing is charged. We are giving back what was set aside for you; that usually takes less than a minute.",
-    "As soon as it is done, you can try again here. This page tells you.",
+    "Your order is confirmed, but the payment is still open",
+    "Don't order again: we will be in touch with you about the payment. If you would rather not wait, write to us and "
+    "quote the order number below.",
 )
 FAILED = (
     "bad",
@@ -33,13 +37,11 @@ FAILED = (
 )
 # Where nothing can be arranged at present, "try again now" would only lead here once more.
 FAILED_FOR_NOW = (*FAILED[:-1], "You can try again here later, or change the order first.")
-CANCELLING = ("warn", "Your order is being cancelled", "We are giving back what was held, and anything that was paid.")
 CANCELLED = ("info", "Your order is cancelled", "Nothing is held for you, and anything that was paid is returned.")
 
 HEADLINES = {
     OrderState.PLACING: PLACING,
     OrderState.CONFIRMED: CONFIRMED,
-    OrderState.COMPENSATING: FAILING,
     OrderState.FAILED: FAILED,
     OrderState.CANCELLED: CANCELLED,
 }
@@ -80,6 +82,12 @@ MESSAGES = {
         f"Wasn't sent; {_SAFE}",
     ),
 }
+# Where staff have paused what sends them.
+MESSAGES_PAUSED = (
+    "A confirmation will be sent to you as soon as we can.",
+    "waiting",
+    "Will be sent as soon as we can",
+)
 Titles = Mapping[str, str]
 
 
@@ -123,7 +131,8 @@ def story_of(order: OrderView, titles: Titles) -> Story:
     """Tell the customer where the order stands; `titles` are the systems' names for people."""
     tone, title, *paragraphs = _headline(order, titles)
     progress = (Entry("done", "Order received", ""), *_steps(order, titles), *_later(order))
-    moving = not order.is_final
+    # What staff gave up stays as it is until they act again: then only a visit now and then finds news.
+    moving = not order.is_final and obstacle(order) is not Obstacle.GIVEN_UP
     return Story(
         tone=tone,
         title=title,
@@ -138,13 +147,24 @@ def story_of(order: OrderView, titles: Titles) -> Story:
 
 def _headline(order: OrderView, titles: Titles) -> tuple[str, ...]:
     """Return tone, title and paragraphs."""
-    if order.state is OrderState.COMPENSATING and order.ends_as is OrderState.CANCELLED:
-        return CANCELLING
-    later = order.state is OrderState.FAILED and _is_paused(order)
-    unpaid = order.state is OrderState.CONFIRMED and any(task.refused for task in _payments(order))
-    tone, title, *paragraphs = FAILED_FOR_NOW if later else UNPAID if unpaid else HEADLINES[order.state]
+    tone, title, *paragraphs = _words_of_state(order)
+    reason = "" if order.ends_as is OrderState.CANCELLED else _reason(order, titles)
     messages = _messages(order)
-    return (tone, title, _reason(order, titles), *paragraphs, MESSAGES[messages][0] if messages else "")
+    return (tone, title, reason, *paragraphs, messages[0] if messages else "")
+
+
+def _words_of_state(order: OrderView) -> tuple[str, ...]:
+    if order.state is OrderState.COMPENSATING:
+        return returning(order)
+    if order.state is OrderState.FAILED and _is_paused(order):
+        return FAILED_FOR_NOW
+    if order.state is OrderState.CONFIRMED:
+        payments = _payments(order)
+        if any(task.refused for task in payments):
+            return UNPAID
+        if any(task.state is TaskState.CANCELLED for task in payments):
+            return UNSETTLED
+    return HEADLINES[order.state]
 
 
 def _reason(order: OrderView, titles: Titles) -> str:
@@ -174,22 +194,23 @@ def _is_paused(order: OrderView) -> bool:
 def _steps(order: OrderView, titles: Titles) -> Iterator[Entry]:
     running_is_taken = False
     for step in order.steps:
-        entry = _step(
-            titles.get(step.system, step.system.replace("_", " ").capitalize()),
-            step.state,
-            order.state,
-            running_is_taken,
-        )
+        title = titles.get(step.system, step.system.replace("_", " ").capitalize())
+        entry = _step(title, step, order, running_is_taken)
         if entry:
             running_is_taken |= entry.state == "running"
             yield entry
 
 
-def _step(title: str, state: StepState, order_state: OrderState, running_is_taken: bool) -> Entry | None:
-    if order_state is OrderState.PLACING and state in (StepState.PLANNED, StepState.UNKNOWN):
+def _step(title: str, step: StepView, order: OrderView, running_is_taken: bool) -> Entry | None:
+    state = step.state
+    if order.state is OrderState.PLACING and state in (StepState.PLANNED, StepState.UNKNOWN):
         return Entry("waiting", title, "Next") if running_is_taken else Entry("running", title, "In progress")
-    if order_state is OrderState.COMPENSATING and state is StepState.DONE:
-        return Entry("undoing", title, "Being given back")
+    if order.state is OrderState.COMPENSATING and state in (StepState.DONE, StepState.UNKNOWN):
+        hindered = RETURNING_STEPS.get(obstacle(order, {step.system}))
+        if hindered:
+            return Entry(hindered[0], title, hindered[1])
+        if state is StepState.DONE:
+            return Entry("undoing", title, "Being given back")
     words = STEPS.get(state)
     return Entry(words[0], title, words[1]) if words else None
 
@@ -198,10 +219,10 @@ def _later(order: OrderView) -> Iterator[Entry]:
     """Tell of the payment and the messages, once there are such tasks."""
     payments = _payments(order)
     if payments:
-        yield from _payment(payments, order.state)
+        yield from _payment(payments, order)
     messages = _messages(order)
     if messages:
-        _, state, note = MESSAGES[messages]
+        _, state, note = messages
         yield Entry(state, "Confirmation message", note)
 
 
@@ -209,30 +230,38 @@ def _payments(order: OrderView) -> list[TaskView]:
     return [task for task in order.tasks if task.kind is TaskKind.SETTLE]
 
 
-def _payment(payments: Sequence[TaskView], order_state: OrderState) -> Iterator[Entry]:
+def _payment(payments: Sequence[TaskView], order: OrderView) -> Iterator[Entry]:
     states = [task.state for task in payments]
-    if order_state is OrderState.COMPENSATING:
-        yield Entry("undoing", "Payment", "Being returned")
-    elif order_state is OrderState.CANCELLED:
+    if order.state is OrderState.COMPENSATING:
+        state, note = RETURNING_PAYMENTS[obstacle(order, {task.system for task in payments})]
+        yield Entry(state, "Payment", note)
+    elif order.state is OrderState.CANCELLED:
         yield Entry("undone", "Payment", "Returned, or never taken")
-    elif order_state is OrderState.CONFIRMED:
+    elif order.state is OrderState.CONFIRMED:
         if all(state is TaskState.DONE for state in states):
             yield Entry("done", "Payment", "Taken")
         elif any(task.refused for task in payments):
             yield Entry("failed", "Payment", "Refused; we will be in touch with you about it")
+        elif TaskState.CANCELLED in states:
+            yield Entry("waiting", "Payment", "Still open; we will be in touch with you about it")
         elif TaskState.FAILED in states:
             yield Entry("waiting", "Payment", "Takes longer than usual; we look after it, you need do nothing")
-        elif {TaskState.WAITING, TaskState.RUNNING} & set(states):
-            yield Entry("running", "Payment", "In progress; you need do nothing")
+        elif any(task.paused for task in payments):
+            yield Entry("waiting", "Payment", "Will be taken as soon as we can; you need do nothing")
         else:
-            yield Entry("waiting", "Payment", "Not taken yet; we will be in touch")
+            yield Entry("running", "Payment", "In progress; you need do nothing")
 
 
-def _messages(order: OrderView) -> TaskState | None:
+def _messages(order: OrderView) -> tuple[str, str, str] | None:
     """Return what the messages come to: one that is still being sent counts before one that was; None without any."""
-    states = {task.state for task in order.tasks if task.kind is TaskKind.NOTIFY}
+    messages = [task for task in order.tasks if task.kind is TaskKind.NOTIFY]
+    states = {task.state for task in messages}
     if not states or order.state is not OrderState.CONFIRMED:
         return None
-    if states & {TaskState.WAITING, TaskState.RUNNING} and TaskState.FAILED not in states:
-        return TaskState.WAITING
-    return next(state for state in (TaskState.FAILED, TaskState.DONE, TaskState.CANCELLED) if state in states)
+    being_sent = {task.state for task in messages if not task.paused} & {TaskState.WAITING, TaskState.RUNNING}
+    if being_sent and TaskState.FAILED not in states:
+        return MESSAGES[TaskState.WAITING]
+    for state in (TaskState.FAILED, TaskState.DONE):
+        if state in states:
+            return MESSAGES[state]
+    return MESSAGES_PAUSED if TaskState.WAITING in states else MESSAGES[TaskState.CANCELLED]

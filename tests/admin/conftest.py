@@ -19,8 +19,8 @@ from orderapp import create_app
 from orderapp.config import Settings
 from orderapp.extensions import db
 from orderapp.models import Base, Role
-from orderapp.services.database import reading
-from orderapp.services.staff import create_staff
+from orderapp.services.access.accounts import create_staff
+from orderapp.services.db.transactions import reading
 from tests.admin.rows import Rows
 
 PASSWORD = "a long walk on the beach"

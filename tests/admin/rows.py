@@ -12,7 +12,7 @@ from orderapp.domain.identity import new_id
 from orderapp.domain.keys import effect_key, new_order_number
 from orderapp.domain.states import OrderState, PlacementState, StepState, TaskKind, TaskState
 from orderapp.models import Attempt, AuditEntry, Order, Placement, Step, Task, db_now
-from orderapp.services.database import reading, writing
+from orderapp.services.db.transactions import reading, writing
 
 PLACEMENT_STATES = {
     OrderState.PLACING: PlacementState.PLACING,

@@ -5,7 +5,7 @@ import pytest
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.extensions import db
 from orderapp.models import ApiToken, Role, Staff, db_now
-from orderapp.services.database import writing
+from orderapp.services.db.transactions import writing
 from tests.admin.conftest import DATABASE, Browser
 
 PUBLIC = {"office.login", "office.log_in", "office.log_out"}

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import insert
 
 from orderapp.models import Archive, ArchivedOrder, Role, db_now
-from orderapp.services.database import writing
+from orderapp.services.db.transactions import writing
 from tests.admin.conftest import Browser
 
 

@@ -13,11 +13,11 @@ from werkzeug.serving import make_server
 from orderapp.config import Settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import ApiToken, Drift, Role, SwitchMode, SystemSwitch, Task, Word, db_now
-from orderapp.services import overriding, staff_acts
-from orderapp.services.audit import Actor
-from orderapp.services.database import writing
-from orderapp.services.staff import create_staff, disable_staff
-from orderapp.services.switching import switch_system
+from orderapp.services.access.accounts import create_staff, disable_staff
+from orderapp.services.backoffice import resolutions, task_actions
+from orderapp.services.db.audit import Actor
+from orderapp.services.db.transactions import writing
+from orderapp.services.resilience.switches import switch_system
 from tests.admin.conftest import PASSWORD
 from tests.admin.rows import Rows
 
@@ -115,8 +115,8 @@ def crowded(rows: Rows, settings: Settings) -> list[str]:
     rows.attempt(tasks[0], message=long)
     create_staff(f"{'s' * 60}@{'x' * 100}.example", Role.OPERATOR, PASSWORD)
     disable_staff(1, admin, long)
-    staff_acts.cancel([*tasks[:2], back], admin, long)
-    overriding.mark([tasks[2]], Word.HAPPENED, admin, "They have it in their list.", settings)
+    task_actions.cancel([*tasks[:2], back], admin, long)
+    resolutions.mark([tasks[2]], Word.HAPPENED, admin, "They have it in their list.", settings)
     switch_system("coupon", SwitchMode.PAUSED, admin, long, settings)
     moments = {"found_at": db_now(-90), "last_seen_at": db_now()}
     with writing() as session:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from orderapp.domain.states import DriftState, OrderState, TaskKind, TaskState
 from orderapp.models import Drift, Placement, Reconciliation, Role, Task, db_now
-from orderapp.services.database import reading, writing
+from orderapp.services.db.transactions import reading, writing
 from tests.admin.conftest import apart_from_refusals
 
 

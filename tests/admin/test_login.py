@@ -8,10 +8,10 @@ from sqlalchemy import func, select, update
 from orderapp import create_app
 from orderapp.errors import InvalidRequest
 from orderapp.models import Role, Staff, StaffSession, db_now
-from orderapp.services import login_guesses
-from orderapp.services.audit import Actor
-from orderapp.services.database import reading, writing
-from orderapp.services.staff import create_staff, disable_staff, set_role
+from orderapp.services.access import login_guesses
+from orderapp.services.access.accounts import create_staff, disable_staff, set_role
+from orderapp.services.db.audit import Actor
+from orderapp.services.db.transactions import reading, writing
 from tests.admin.conftest import PASSWORD, TOKEN, Browser, variables
 
 HOUR = 3600

@@ -7,9 +7,9 @@ import pytest
 
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.models import Order, Role, Step, Task
-from orderapp.services.database import writing
-from orderapp.services.order_view import find_order
-from orderapp.services.overview import look
+from orderapp.services.backoffice.overview import look
+from orderapp.services.db.transactions import writing
+from orderapp.services.orders.views import find_order
 
 
 @pytest.fixture

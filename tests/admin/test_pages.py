@@ -7,8 +7,8 @@ import pytest
 
 from orderapp.admin.words import duration
 from orderapp.domain.states import OrderState, TaskKind, TaskState
-from orderapp.models import Role, db_now
-from orderapp.services.order_file import ATTEMPTS_PER_PAGE
+from orderapp.models import Role, Task, db_now
+from orderapp.services.backoffice.case_files import ATTEMPTS_PER_PAGE
 
 EVIL = '<img src=x onerror=alert(1)>"><svg/onload=alert(2)>{{7331*7331}}'
 ESCAPED = "&lt;img src=x onerror=alert(1)&gt;"
@@ -165,6 +165,16 @@ def test_a_task_shows_all_its_attempts_page_by_page(rows, browser):
     assert "attempt 1<" in older
     assert "attempt 2<" in older
     assert "attempt 3<" not in older
+
+
+def test_an_order_says_where_its_older_attempts_are_once_there_are_some(rows, browser):
+    task_id = rows.task()
+    path, hint = f"/admin/orders/{rows.number(rows.read(Task, task_id).order_id)}", "Older attempts are on the pages"
+    for number in range(ATTEMPTS_PER_PAGE):
+        rows.attempt(task_id, number=number + 1)
+    assert hint not in browser.get(path).text
+    rows.attempt(task_id, number=ATTEMPTS_PER_PAGE + 1)
+    assert hint in browser.get(path).text
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from orderapp.domain.states import TaskKind, TaskState
 from orderapp.errors import WrongState
 from orderapp.extensions import db
 from orderapp.models import Base, Order, Role, Task
-from orderapp.services import staff_acts
-from orderapp.services.audit import COMMAND_LINE, Actor
-from orderapp.services.cancelling import cancel_order
-from orderapp.services.staff import create_staff, disable_staff
+from orderapp.services.access.accounts import create_staff, disable_staff
+from orderapp.services.backoffice import task_actions
+from orderapp.services.db.audit import COMMAND_LINE, Actor
+from orderapp.services.orders.cancel import cancel_order
 from tests.admin.conftest import PASSWORD, variables
 from tests.servers.postgres import PostgresServer
 
@@ -67,7 +67,7 @@ def test_a_task_requeued_while_its_order_is_cancelled_never_runs_afterwards(rows
         order_id = rows.read(Task, task_id).order_id
         together(
             lambda order_id=order_id: cancel_order(order_id, settings),
-            lambda task_id=task_id: staff_acts.requeue([task_id], COMMAND_LINE, "at this moment", settings),
+            lambda task_id=task_id: task_actions.requeue([task_id], COMMAND_LINE, "at this moment", settings),
         )
         assert rows.read(Order, order_id).state == "compensating"
         assert rows.read(Task, task_id).state == "cancelled"
@@ -76,8 +76,8 @@ def test_a_task_requeued_while_its_order_is_cancelled_never_runs_afterwards(rows
 def test_two_who_requeue_the_same_selection_dont_wait_for_each_other_for_ever(rows, settings, together):
     ids = [rows.task(kind=kind) for kind in (TaskKind.SETTLE, TaskKind.NOTIFY, TaskKind.COMPENSATE)]
     both = together(
-        lambda: staff_acts.requeue(ids, COMMAND_LINE, "one", settings),
-        lambda: staff_acts.requeue(reversed(ids), COMMAND_LINE, "other", settings),
+        lambda: task_actions.requeue(ids, COMMAND_LINE, "one", settings),
+        lambda: task_actions.requeue(reversed(ids), COMMAND_LINE, "other", settings),
     )
     for selection in both:
         assert all(item.done or "at this very moment" in item.text for item in selection.items)

@@ -6,9 +6,9 @@ import pytest
 
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import Role, Task
-from orderapp.services import staff_acts
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.refused_acts import MOST_REFUSALS
+from orderapp.services.access.refused_acts import MOST_REFUSALS
+from orderapp.services.backoffice import task_actions
+from orderapp.services.db.audit import COMMAND_LINE
 
 
 def test_in_a_wrong_state(rows, logged_in):
@@ -99,9 +99,9 @@ def test_an_incomplete_form_is_no_act(rows, logged_in, everything):
 def test_nobody_floods_the_audit(rows, settings, capsys):
     task_id = rows.task(TaskState.DONE)
     for _ in range(MOST_REFUSALS + 5):
-        staff_acts.requeue([task_id], COMMAND_LINE, "again", settings)
-    selection = staff_acts.requeue([task_id, rows.task(TaskState.DONE, TaskKind.NOTIFY)], COMMAND_LINE, "x", settings)
+        task_actions.requeue([task_id], COMMAND_LINE, "again", settings)
+    selection = task_actions.requeue([task_id, rows.task(TaskState.DONE, TaskKind.NOTIFY)], COMMAND_LINE, "x", settings)
     assert selection.audit_id is None
     assert len(rows.audit("task.requeue")) == MOST_REFUSALS
-    staff_acts.requeue([rows.task()], COMMAND_LINE, "this one is done", settings)
+    task_actions.requeue([rows.task()], COMMAND_LINE, "this one is done", settings)
     assert len(rows.audit("task.requeue")) == MOST_REFUSALS + 1

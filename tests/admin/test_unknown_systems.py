@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import Drift, Placement, Role, Step, Task, db_now
-from orderapp.services.database import writing
-from orderapp.services.order_view import find_order
+from orderapp.services.db.transactions import writing
+from orderapp.services.orders.views import find_order
 from orderapp.web.order_reference import reference_of
 from tests.admin.conftest import Browser
 from tests.admin.rows import Rows

@@ -18,9 +18,9 @@ from orderapp.config import Settings
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
 from orderapp.models import Base, Order, Product, Task, db_now
-from orderapp.services import api_tokens
-from orderapp.services.database import reading, writing
-from orderapp.services.running import run_task
+from orderapp.services.access import api_tokens
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.run import run_task
 from tests.sandbox.running import RunningSandbox
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 790), ("POT-CAST", "Cast-iron teapot", 5900), ("SCALE-01", "Scale", 4200)]

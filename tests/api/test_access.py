@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from orderapp.errors import InvalidRequest, NotFound
 from orderapp.models import ApiToken
-from orderapp.services import api_tokens
-from orderapp.services.database import reading
+from orderapp.services.access import api_tokens
+from orderapp.services.db.transactions import reading
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
 
 Call = Callable[[ApiClient], object]
@@ -123,8 +123,8 @@ def test_an_order_of_somebody_else_looks_just_like_one_that_is_not_there(
 
 
 def test_an_order_of_the_shop_belongs_to_no_client(app: Flask, client: ApiClient) -> None:
-    from orderapp.services.order_request import read_order
-    from orderapp.services.placing import Placing
+    from orderapp.services.orders.request_schema import read_order
+    from orderapp.services.placing.place import Placing
 
     placed = Placing(app.extensions["orderapp.settings"]).submit(read_order(order_content()), "k")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from orderapp.services.archiving import archive
-from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.archive.archive import archive
+from orderapp.services.db.audit import COMMAND_LINE
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
 from tests.sandbox.running import RunningSandbox
 from tests.services.archives import AGE, let_days_pass

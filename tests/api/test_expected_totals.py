@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orderapp.models import Product
-from orderapp.services.database import writing
+from orderapp.services.db.transactions import writing
 from tests.api.conftest import ApiClient, assert_problem, order_count
 from tests.sandbox.running import RunningSandbox
 

@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from orderapp.config import current_settings
 from orderapp.errors import InvalidRequest, TooManyAttempts
-from orderapp.models import RateCounter, db_now
-from orderapp.services import guessing
-from orderapp.services.database import writing
-from orderapp.services.order_request import read_order
+from orderapp.models import RateCounter, SwitchMode, db_now
+from orderapp.services.access import code_guesses
+from orderapp.services.access.attempt_counters import bucket_of
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.orders.request_schema import read_order
+from orderapp.services.resilience.switches import switch_system
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
 from tests.sandbox.running import RunningSandbox
 
@@ -46,7 +50,7 @@ def test_the_eleventh_wrong_code_is_not_even_asked_for(client: ApiClient, sandbo
     for number in range(10, 13):
         answer = guess(client, field, number)
         assert_problem(answer, 429, "too_many_attempts")
-        assert 0 < int(answer.headers["Retry-After"]) <= guessing.WINDOW_SECONDS
+        assert 0 < int(answer.headers["Retry-After"]) <= code_guesses.WINDOW_SECONDS
 
     assert sum(system["calls"] for system in sandbox.faults().values()) == calls
     assert order_count() == 0
@@ -97,12 +101,75 @@ def test_right_codes_and_other_mistakes_do_not_count(client: ApiClient, sandbox:
 
 
 def test_new_addresses_do_not_buy_guesses_without_end(client: ApiClient) -> None:
-    limit = guessing.WRONG_CODES_OF_CLIENT
+    limit = code_guesses.WRONG_CODES_OF_CLIENT
     answers = [guess(client, "coupon", number, email=f"eve{number}@example.com") for number in range(limit + 1)]
 
     assert {answer.status_code for answer in answers[:limit]} == {400}
     assert_problem(answers[limit], 429, "too_many_attempts")
     assert client.place(customer={"email": "grace@example.com"}).status_code == 201
+
+
+PRICE = {"value": 1580, "currency": "EUR"}  # of an order of the tests, before discounts
+
+
+def codes_in_use(sandbox: RunningSandbox, count: int) -> list[str]:
+    """Make valid codes, all alike, and return them."""
+    codes = [f"GIFT{number}" for number in range(count)]
+    for code in codes:
+        sandbox.change(
+            "INSERT INTO coupons SELECT ?, uses_left, expired, discount FROM coupons WHERE code = 'WELCOME10'", code
+        )
+    return codes
+
+
+def test_a_right_code_whose_order_is_never_placed_is_a_guess_as_a_wrong_one_is(
+    client: ApiClient, sandbox: RunningSandbox
+) -> None:
+    codes = codes_in_use(sandbox, 12)
+    for code in [*codes[:9], *codes[:10]]:
+        assert_problem(client.place(coupon=code, expected_total=PRICE), 409, "total_changed")
+    assert_problem(client.place(coupon=codes[10], expected_total=PRICE), 429, "too_many_attempts")
+    assert_problem(client.place(coupon=codes[11]), 429, "too_many_attempts")
+    assert client.place().status_code == 201
+
+
+def test_whoever_asks_for_the_total_and_then_orders_never_guesses(client: ApiClient, sandbox: RunningSandbox) -> None:
+    for code in codes_in_use(sandbox, 15):
+        problem = assert_problem(client.place(coupon=code, expected_total=PRICE), 409, "total_changed")
+        assert client.place(coupon=code, expected_total=problem["total"]).status_code == 201
+
+
+def test_a_code_that_is_ordered_with_over_and_over_takes_back_one_guess(
+    client: ApiClient, sandbox: RunningSandbox
+) -> None:
+    codes = codes_in_use(sandbox, 12)
+    for code in codes[:10]:
+        assert_problem(client.place(coupon=code, expected_total=PRICE), 409, "total_changed")
+    guesser = code_guesses.guessers_of_client(1, "ada@example.com")[0]
+    assert attempts_of(guesser) == 10
+    for number in range(3):
+        with writing() as session:
+            session.execute(update(RateCounter).where(RateCounter.count == 10).values(count=9))
+        assert client.place(coupon=codes[0], quantity=number + 1).status_code == 201
+    assert attempts_of(guesser) == 8
+
+
+def test_a_retry_tells_nobody_about_codes_without_end(client: ApiClient) -> None:
+    settings = current_settings()
+    switch_system("coupon", SwitchMode.PAUSED, COMMAND_LINE, "a look at its invoices", settings)
+    answers = [client.place(coupon=f"NO-{number}") for number in range(11)]
+    failed = [assert_problem(answer, 503, "system_unavailable")["order"] for answer in answers]
+    switch_system("coupon", SwitchMode.ON, COMMAND_LINE, "they are right", settings)
+    answers = [client.post(f"/orders/{order['id']}/retry", order["id"]) for order in failed]
+    for answer in answers[:10]:
+        assert_problem(answer, 400, "invalid_request")
+    assert_problem(answers[10], 429, "too_many_attempts")
+
+
+def attempts_of(guesser: code_guesses.Guesser) -> int:
+    with reading() as session:
+        bucket = bucket_of(guesser.bucket_parts)
+        return session.scalars(select(RateCounter.count).where(RateCounter.bucket == bucket)).one()
 
 
 def test_after_the_window_the_count_begins_anew(client: ApiClient) -> None:
@@ -119,7 +186,7 @@ def test_after_the_window_the_count_begins_anew(client: ApiClient) -> None:
 
 def guess_in_shop(address: str | None, session: str | None, code: str) -> None:
     request = read_order(order_content(coupon=code))
-    with guessing.counting(guessing.guessers_of_visitor(address, session), request):
+    with code_guesses.counting(code_guesses.guessers_of_visitor(address, session), request):
         raise InvalidRequest({"coupon": ["unknown"]})
 
 
@@ -134,7 +201,7 @@ def test_visitors_of_the_shop_are_counted_by_their_browser(app: Flask) -> None:
 
 
 def test_without_cookies_visitors_are_counted_by_the_network_they_come_from(app: Flask) -> None:
-    for number in range(guessing.WRONG_CODES_OF_NETWORK):
+    for number in range(code_guesses.WRONG_CODES_OF_NETWORK):
         with pytest.raises(InvalidRequest):
             guess_in_shop(f"2001:db8::{number}", f"session {number}", f"C{number}")
     with pytest.raises(TooManyAttempts):
@@ -170,6 +237,6 @@ def test_an_unknown_member_and_one_without_the_benefit_are_told_alike(client: Ap
 
 
 def test_an_expired_code_that_many_try_is_one_guess_of_them_all(app: Flask) -> None:
-    for number in range(guessing.WRONG_CODES_OF_NETWORK + 5):
+    for number in range(code_guesses.WRONG_CODES_OF_NETWORK + 5):
         with pytest.raises(InvalidRequest):
             guess_in_shop("192.0.2.1", f"session {number}", "LAST-SUMMER")

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from orderapp.services import api_tokens
-from orderapp.services.admission import Admission
-from orderapp.services.cart_locks import Cart
-from orderapp.services.content_hashes import hash_cart, hash_order
-from orderapp.services.looking_up import look_up
-from orderapp.services.opening import Opening, open_order
-from orderapp.services.order_request import read_order
-from orderapp.services.pricing import Offered, price
-from orderapp.services.recovering import repair
-from orderapp.services.submissions import client_scope
+from orderapp.services.access import api_tokens
+from orderapp.services.engine.recovery import repair
+from orderapp.services.orders.request_schema import read_order
+from orderapp.services.placing.cart_locks import Cart
+from orderapp.services.placing.preflight import look_up
+from orderapp.services.placing.pricing import Offered, price
+from orderapp.services.placing.tx1 import Opening, open_order
+from orderapp.services.resilience.load_shedding import Admission
+from orderapp.services.saga.content_hashes import hash_cart, hash_order
+from orderapp.services.saga.submissions import client_scope
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
 from tests.sandbox.running import RunningSandbox
 

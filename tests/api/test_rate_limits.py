@@ -14,9 +14,9 @@ from orderapp import create_app
 from orderapp.errors import TooManyAttempts
 from orderapp.extensions import db
 from orderapp.models import Base, RateCounter, db_now
-from orderapp.services import rate_limits
-from orderapp.services.database import reading, writing
-from orderapp.services.looking_up import look_up
+from orderapp.services.access import attempt_counters
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.placing.preflight import look_up
 
 BUCKET = ("guess", "ada@example.com", 7)
 
@@ -35,27 +35,27 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
 
 
 def is_used_up(limit: int) -> bool:
-    bucket = rate_limits.bucket_of(BUCKET)
-    return rate_limits.longest_used_up({bucket: limit}, look_up("shop", "k", [], [bucket]).counted) is not None
+    bucket = attempt_counters.bucket_of(BUCKET)
+    return attempt_counters.longest_used_up({bucket: limit}, look_up("shop", "k", [], [bucket]).counted) is not None
 
 
 def test_as_many_attempts_as_allowed_pass_and_no_more(app: Flask) -> None:
     for _ in range(3):
         assert not is_used_up(3)
-        rate_limits.count(BUCKET, 3, 60)
+        attempt_counters.count(BUCKET, 3, 60)
 
     assert is_used_up(3)
     with pytest.raises(TooManyAttempts) as caught:
-        rate_limits.count(BUCKET, 3, 60)
+        attempt_counters.count(BUCKET, 3, 60)
     assert 50 < caught.value.retry_after_seconds <= 60
-    rate_limits.count((*BUCKET, "other"), 3, 60)
+    attempt_counters.count((*BUCKET, "other"), 3, 60)
 
 
 def test_of_attempts_at_the_same_moment_none_is_lost(app: Flask) -> None:
     def one(_: int) -> bool:
         with app.app_context():
             try:
-                rate_limits.count(BUCKET, 10, 60)
+                attempt_counters.count(BUCKET, 10, 60)
             except TooManyAttempts:
                 return False
             return True
@@ -69,29 +69,29 @@ def test_of_attempts_at_the_same_moment_none_is_lost(app: Flask) -> None:
 
 
 def test_a_new_window_begins_when_the_old_one_is_over(app: Flask) -> None:
-    rate_limits.count(BUCKET, 1, 60)
+    attempt_counters.count(BUCKET, 1, 60)
     with writing() as session:
         session.execute(update(RateCounter).values(window_ends_at=db_now(-0.001)))
 
     assert not is_used_up(1)
-    rate_limits.count(BUCKET, 1, 60)
+    attempt_counters.count(BUCKET, 1, 60)
     with pytest.raises(TooManyAttempts):
-        rate_limits.count(BUCKET, 1, 60)
+        attempt_counters.count(BUCKET, 1, 60)
 
 
 def test_forgetting_begins_anew_and_only_there(app: Flask) -> None:
-    rate_limits.count(BUCKET, 1, 60)
-    rate_limits.count(("other",), 1, 60)
+    attempt_counters.count(BUCKET, 1, 60)
+    attempt_counters.count(("other",), 1, 60)
 
-    rate_limits.forget(BUCKET)
+    attempt_counters.forget(BUCKET)
 
-    rate_limits.count(BUCKET, 1, 60)
+    attempt_counters.count(BUCKET, 1, 60)
     with pytest.raises(TooManyAttempts):
-        rate_limits.count(("other",), 1, 60)
+        attempt_counters.count(("other",), 1, 60)
 
 
 def test_what_is_counted_and_for_whom_is_stored_as_a_hash(app: Flask) -> None:
-    rate_limits.count(BUCKET, 1, 60)
+    attempt_counters.count(BUCKET, 1, 60)
 
     with reading() as session:
         bucket = session.scalars(select(RateCounter.bucket)).one()

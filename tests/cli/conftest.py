@@ -18,10 +18,10 @@ from orderapp.domain.orders import Customer, LineRequest, OrderRequest
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
 from orderapp.models import Base, Product, Task, db_now
-from orderapp.services.database import reading, writing
-from orderapp.services.order_view import OrderView
-from orderapp.services.placing import Placing
-from orderapp.services.running import run_task
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.run import run_task
+from orderapp.services.orders.views import OrderView
+from orderapp.services.placing.place import Placing
 from tests.sandbox.running import RunningSandbox
 
 ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from orderapp.cli.command import os_user
 from orderapp.errors import WrongState
 from orderapp.models import ApiToken, AuditEntry, Role, Staff
-from orderapp.services import api_tokens, staff_sessions
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.database import reading
-from orderapp.services.staff import create_staff, disable_staff, log_in
+from orderapp.services.access import api_tokens, sessions
+from orderapp.services.access.accounts import create_staff, disable_staff, log_in
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.db.transactions import reading
 from tests.cli.conftest import Run
 
 PASSWORD = "a horse that staples batteries"
@@ -89,7 +89,7 @@ def test_a_lost_password_is_replaced_and_ends_all_logins(app: Flask, run: Run) -
     assert (result.exit_code, result.stderr) == (0, "")
     assert new not in result.output
     with app.app_context():
-        assert staff_sessions.find(opened.token) is None
+        assert sessions.find(opened.token) is None
         assert log_in("ada@example.com", PASSWORD, "127.0.0.1") is None
         assert log_in("ada@example.com", new, "127.0.0.1") is not None
         with reading() as session:

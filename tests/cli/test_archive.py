@@ -19,8 +19,8 @@ from sqlalchemy import insert, update
 
 from orderapp.config import ROOT
 from orderapp.models import Order, Submission, Task, db_now
-from orderapp.services.database import writing
-from orderapp.services.order_view import OrderView
+from orderapp.services.db.transactions import writing
+from orderapp.services.orders.views import OrderView
 from tests.cli.conftest import Run
 from tests.servers.loopback import poll_until
 

@@ -159,6 +159,17 @@ def test_weak_settings_are_doubtful(examine: Examine) -> None:
         assert told in detail
 
 
+def test_a_database_file_that_others_may_read_is_doubtful(
+    variables: dict[str, str], sandbox: RunningSandbox, make_app: MakeApp, tmp_path: Path
+) -> None:
+    app = make_app({**variables, **sandbox.environ()}, tables=False)
+    with app.app_context():
+        upgrade()
+    (tmp_path / "orders.db").chmod(0o640)  # as another user's, whom nobody but they can mend it for
+    state, detail = lines(app.test_cli_runner().invoke(args=["doctor"]))["configuration"]
+    assert (state, detail.startswith(f"others may read {tmp_path / 'orders.db'}")) == ("doubtful", True)
+
+
 def test_a_broker_whose_queues_are_not_there_yet_is_ok_and_none_is_made(
     examine: Examine, rabbitmq_server: RabbitmqServer
 ) -> None:

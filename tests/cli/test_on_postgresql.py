@@ -11,8 +11,9 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, text
 
-from orderapp.services.catalogue import list_products
-from orderapp.services.order_view import OrderView
+from orderapp.services.operations.database_check import is_corrected
+from orderapp.services.orders.catalogue import list_products
+from orderapp.services.orders.views import OrderView
 from tests.cli.conftest import MakeApp, Run
 from tests.conftest import POSTGRES
 from tests.sandbox.calls import INVENTORY
@@ -106,6 +107,11 @@ def test_the_doctor_knows_whether_the_schema_is_up_to_date(
             execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET {setting}")
     # The tests' role owns everything.
     assert examined(url).startswith("database       doubtful  our role owns the tables, so whoever breaks in")
+
+
+@pytest.mark.parametrize(("number", "corrected"), [(149_999, False), (150_000, True), (150_004, True), (170_000, True)])
+def test_the_doctor_knows_which_versions_are_corrected(number: int, corrected: bool) -> None:
+    assert is_corrected(number) is corrected
 
 
 def test_the_doctor_finds_a_server_that_may_forget(database_url: str, examined: Callable[[str], str]) -> None:

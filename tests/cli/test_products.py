@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from orderapp.services.catalogue import list_products
+from orderapp.services.orders.catalogue import list_products
 from tests.cli.conftest import Run
 
 

@@ -11,9 +11,9 @@ from sqlalchemy import update
 
 from orderapp.domain.states import OrderState
 from orderapp.models import Order, Reconciliation, db_now
-from orderapp.services.cancelling import cancel_order
-from orderapp.services.database import writing
-from orderapp.services.order_view import OrderView
+from orderapp.services.db.transactions import writing
+from orderapp.services.orders.cancel import cancel_order
+from orderapp.services.orders.views import OrderView
 from tests.cli.conftest import Run, settings_of
 from tests.sandbox.calls import INVENTORY, SETTLEMENT
 from tests.sandbox.running import RunningSandbox

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from orderapp.models import AuditEntry, Task
-from orderapp.services.database import reading
-from orderapp.services.order_view import OrderView
+from orderapp.services.backoffice.bulk import MAX_SELECTION
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.orders.views import OrderView
 from orderapp.systems.registry import system_classes
 from tests.cli.conftest import Run
 from tests.sandbox.running import RunningSandbox
@@ -89,6 +90,86 @@ def test_a_requeued_task_is_due_again_and_the_act_is_recorded(
         entry = session.scalars(select(AuditEntry).where(AuditEntry.act == "task.requeue")).one()
     assert (entry.actor, entry.reason, entry.staff_id) == ("command line", "the mailbox is there again", None)
     assert json.loads(entry.details)["before"]["state"] == "failed"
+
+
+@pytest.fixture
+def failed(run: Run, place: Place, run_tasks: Callable[[], None], sandbox: RunningSandbox) -> dict[str, list[str]]:
+    """Failed tasks by system: two settlements and two mails that were refused."""
+    for system in ("settlement", "email"):
+        sandbox.fault(system, "refuses")
+    for number in (1, 2):
+        place(f"order-{number}")
+    run_tasks()
+    sandbox.clear_faults()
+    found: dict[str, list[str]] = {}
+    for cells in reversed(rows(run, "--state", "failed")):
+        found.setdefault(cells[3], []).append(cells[0])
+    assert {system: len(ids) for system, ids in found.items()} == {"settlement": 2, "email": 2}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "requeued"),
+    [
+        ((), {"settlement", "email"}),
+        (("--system", "settlement"), {"settlement"}),
+        (("--kind", "notify"), {"email"}),
+        (("--code", "refused_by_sandbox"), {"settlement"}),
+        (("--kind", "notify", "--code", "refused_by_sandbox"), set()),
+        (("--code", "-"), set()),
+        (("--system", "bygone"), set()),
+    ],
+)
+def test_failed_tasks_are_requeued_by_what_they_have_in_common(
+    app: Flask, run: Run, failed: dict[str, list[str]], options: tuple[str, ...], requeued: set[str]
+) -> None:
+    result = run("tasks", "requeue", "--failed", *options, "--reason", "mended")
+    ids = sorted((task_id for system in requeued for task_id in failed[system]), key=int)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [f"Task {task_id} is requeued." for task_id in ids]
+    assert result.stderr == ("" if ids else "No failed task is like that.\n")
+    for system, task_ids in failed.items():
+        states = {state_of(app, task_id) for task_id in task_ids}
+        assert states == {"waiting" if system in requeued else "failed"}, system
+
+
+def test_more_than_one_selection_is_gone_through_once_past_what_is_left_out(
+    app: Flask, run: Run, failed: dict[str, list[str]]
+) -> None:
+    with app.app_context(), writing() as session:
+        known = session.get_one(Task, int(failed["settlement"][0]))
+        like_it = {column.key: getattr(known, column.key) for column in Task.__table__.columns if column.key != "id"}
+        of_no_system = [{**like_it, "system": f"bygone{n}"} for n in range(MAX_SELECTION)]
+        session.execute(insert(Task), of_no_system)
+    result = run("tasks", "requeue", "--failed", "--kind", "settle", "--reason", "mended")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [f"Task {task_id} is requeued." for task_id in failed["settlement"]]
+    assert len(set(result.stderr.splitlines())) == result.stderr.count("\n") == MAX_SELECTION
+    assert result.stderr.count("there is no system bygone") == MAX_SELECTION
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ((), 2),
+        (("7", "--failed"), 2),
+        (("7", "--system", "settlement"), 2),
+        (("7", "--code", "-"), 2),
+        (("--failed", "--despite", "twice"), 2),
+        (("--failed", "--kind", "pay"), 2),
+        (("--failed", "--system", "\x1b[2J"), 1),
+        (("--failed", "--code", "\x1b[2J"), 1),
+        (("--failed", "--code", "\udcff"), 1),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_refused_and_changes_nothing(
+    app: Flask, run: Run, failed: dict[str, list[str]], arguments: tuple[str, ...], status: int
+) -> None:
+    result = run("tasks", "requeue", *arguments, "--reason", "mended")
+    assert result.exit_code == status
+    assert "Error: " in result.stderr
+    assert "\x1b" not in result.stderr
+    assert len(rows(run, "--state", "failed")) == 4
 
 
 def test_of_several_tasks_each_is_done_or_refused_by_itself(app: Flask, run: Run, place: Place) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 
 from orderapp.config import ROOT
-from orderapp.services.database import writing
+from orderapp.services.db.transactions import writing
 from tests.cli.conftest import MakeApp
 from tests.servers.postgres import PostgresServer
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from orderapp.domain.identity import new_id
 from orderapp.extensions import db
 from orderapp.models import Attempt, Order, Placement, Submission, Task
-from orderapp.services.database import writing
+from orderapp.services.db.transactions import writing
 
 BACKOFF_SECONDS = 3600
 FIRST_ID = 1_000_000

@@ -13,10 +13,10 @@ from hypothesis.stateful import invariant, precondition, rule
 from orderapp.domain.states import OrderState
 from orderapp.errors import WrongState
 from orderapp.models import SwitchMode
-from orderapp.services import staff_acts
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.cancelling import cancel_order
-from orderapp.services.recovering import tidy
+from orderapp.services.backoffice import task_actions
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.engine.recovery import tidy
+from orderapp.services.orders.cancel import cancel_order
 from tests.model import audit, invariants
 from tests.model.outside import ALL_WAYS, DIES, STOPS, STOPS_BEFORE, WELL
 from tests.model.playing import Playing
@@ -235,7 +235,7 @@ class Orders(Playing):
     @precondition(lambda self: self.before.tasks)
     @rule(which=NUMBERS)
     def give_up(self, which: int) -> None:
-        staff_acts.cancel([_pick(self.before.tasks, which)["id"]], COMMAND_LINE, "staff decided so")
+        task_actions.cancel([_pick(self.before.tasks, which)["id"]], COMMAND_LINE, "staff decided so")
 
     @precondition(lambda self: self.before.orders)
     @rule(name=st.sampled_from(["stock", "voucher", "bank", "ledger", "texts"]), mode=st.sampled_from(SwitchMode))

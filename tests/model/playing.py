@@ -15,15 +15,15 @@ from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
 from orderapp.errors import CompensationInProgress, InProgress, KeyReused, ProbableDuplicate, WrongState
 from orderapp.models import SwitchMode
-from orderapp.services import staff_acts
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.placing import Placed, Placing, Result
-from orderapp.services.probing import probe_the_failing
-from orderapp.services.pulling_forward import pull_forward
-from orderapp.services.recovering import repair
-from orderapp.services.relaying import due_hints
-from orderapp.services.running import run_task
-from orderapp.services.switching import switch_system
+from orderapp.services.backoffice import task_actions
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.engine.backlog import pull_forward
+from orderapp.services.engine.outbox import due_hints
+from orderapp.services.engine.probes import probe_the_failing
+from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.run import run_task
+from orderapp.services.placing.place import Placed, Placing, Result
+from orderapp.services.resilience.switches import switch_system
 from tests.model.books import Snapshot
 from tests.model.calls import Calls
 from tests.model.runs import Run
@@ -171,9 +171,9 @@ class Playing(RuleBasedStateMachine):
             switch_system(name, mode, COMMAND_LINE, "staff decided so", self.stage.settings)
 
     def _requeue(self, task_id: int) -> None:
-        result = staff_acts.requeue([task_id], COMMAND_LINE, "staff would do so", self.stage.settings)
+        result = task_actions.requeue([task_id], COMMAND_LINE, "staff would do so", self.stage.settings)
         if risk := result.items[0].risk:
-            result = staff_acts.requeue([task_id], COMMAND_LINE, "staff decided so", self.stage.settings, risk)
+            result = task_actions.requeue([task_id], COMMAND_LINE, "staff decided so", self.stage.settings, risk)
         for task in self.before.tasks:
             if task["id"] == task_id and result.items[0].done:
                 self.stage.outside.all[task["system"]].allowed[task["key"]] += 1

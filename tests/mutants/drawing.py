@@ -17,11 +17,18 @@ from tests.mutants.operators import operators
 TREE = Path(__file__).resolve().parents[2]
 ROOMS = ("orderapp/services", "orderapp/domain", "orderapp/systems", "orderapp/models", "tasks")
 STEM = 6  # letters by which "cancelling" is known in "retry and cancel"
-MOST_FILES = 8  # of tests for one mutant, the nearest first
+FEW_FILES = 3  # of tests that import a module itself
+MOST_FILES = 6  # of tests for one mutant, the nearest first
+FLOW = "tests/services/placing/test_forward_flow.py::test_an_order_with_everything_is_confirmed_with_each_effect_once"
+RUNNING = "tests/services/engine/test_run.py"
 # What most files of a room have a part in, and tests reach through helpers.
 GENERAL = {
-    "orderapp/services": ("tests/services/test_forward_flow.py", "tests/services/test_running.py"),
-    "orderapp/systems": ("tests/systems/test_declarations.py", "tests/cli/test_doctor.py"),
+    "orderapp/services": (FLOW, RUNNING),
+    "orderapp/models": (FLOW, RUNNING, "tests/test_migrations.py"),
+    "orderapp/systems": (
+        *("tests/systems/test_out_of_step.py", "tests/systems/test_answers_of_all.py"),
+        *("tests/systems/test_declarations.py", "tests/cli/test_doctor.py"),
+    ),
 }
 # Games, sweeps and whole programs notice much, and take long: what only they notice, nobody finds by its test.
 FAR = frozenset({"model", "sweep", "chaos", "drain", "flow", "bench", "mutations", "mutants", "servers", "sandbox"})
@@ -69,15 +76,16 @@ def _mutants(path: str) -> Iterator[Mutant]:
 
 
 def nearest_tests(path: str) -> list[str]:
-    """Return the files of tests that import a module or are named for it; else those of what imports it."""
+    """Return the files of tests that import a module or are named for it; where few do, those of its users too."""
     module = path.removesuffix(".py").replace("/", ".")
-    found = _near(module)
-    if not found:
-        found = {test for user in _importers(module, near=False) for test in _near(user)}
+    own = _near(module)
+    users = _importers(module, near=False) if len(own) < FEW_FILES else set()
+    found = own.union(*map(_near, users))
     word = module.rpartition(".")[2][:STEM]
-    by_nearness = sorted(found, key=lambda test: (word not in test, len(_imports()[test]), test))
+    by_nearness = sorted(found, key=lambda test: (test not in own, word not in test, len(_imports()[test]), test))
     files = [test.replace(".", "/") + ".py" for test in by_nearness[:MOST_FILES]]
-    return files + [test for test in GENERAL.get(path.rpartition("/")[0], ()) if test not in files]
+    general = GENERAL.get("/".join(path.split("/")[:2]), ())
+    return files + [test for test in general if test.partition("::")[0] not in files]
 
 
 def _near(module: str) -> set[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 SERVICES = "orderapp/services"
-CONFIRMING = f"{SERVICES}/confirming.py"
-DECIDING = f"{SERVICES}/deciding.py"
-OPENING = f"{SERVICES}/opening.py"
-CALLING = f"{SERVICES}/calling.py"
-COMPENSATION = f"{SERVICES}/compensation.py"
-SUBMISSIONS = f"{SERVICES}/submissions.py"
+CONFIRMING = f"{SERVICES}/placing/tx2.py"
+DECIDING = f"{SERVICES}/saga/abort.py"
+OPENING = f"{SERVICES}/placing/tx1.py"
+CALLING = f"{SERVICES}/placing/blocking_calls.py"
+COMPENSATION = f"{SERVICES}/saga/compensation.py"
+SUBMISSIONS = f"{SERVICES}/saga/submissions.py"
 
 MUTATIONS = (
     Mutation(
@@ -31,7 +31,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an unknown outcome is taken for a refusal",
-        f"{SERVICES}/placement.py",
+        f"{SERVICES}/saga/values.py",
         (
             (
                 "        if self.resumed or any(one.answer.outcome is Outcome.UNKNOWN for one in self.tries):\n"
@@ -42,7 +42,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an unknown outcome before a refusal is forgotten",
-        f"{SERVICES}/placement.py",
+        f"{SERVICES}/saga/values.py",
         (
             (
                 "any(one.answer.outcome is Outcome.UNKNOWN for one in self.tries)",
@@ -60,7 +60,7 @@ MUTATIONS = (
             ),
         ),
         # Few games of the model come to a zombie that ends while the next holder is at work.
-        tests=("tests/services/test_late_success.py",),
+        tests=("tests/services/placing/test_late_success.py",),
     ),
     Mutation(
         "a submission is taken over from a living holder",
@@ -146,7 +146,7 @@ MUTATIONS = (
         COMPENSATION,
         (('    window = {"absent_from": db_now(system.late_window_seconds), ', "    window = {"),),
         # It takes a late unknown after the compensation has closed, and then the system's own lateness.
-        tests=("tests/services/test_late_success.py",),
+        tests=("tests/services/placing/test_late_success.py",),
     ),
     Mutation(
         "what two holders did twice stays twice",
@@ -168,7 +168,7 @@ MUTATIONS = (
         "a cancelled compensation counts as complete",
         COMPENSATION,
         (("Task.state != TaskState.DONE.value)", 'Task.state.not_in(("done", "cancelled")))'),),
-        tests=("tests/services/test_compensation.py",),
+        tests=("tests/services/saga/test_compensation.py",),
     ),
     Mutation(
         "cancelling an order leaves its settlement running",
@@ -214,27 +214,29 @@ MUTATIONS = (
     ),
     Mutation(
         "there is no lock on the cart",
-        f"{SERVICES}/cart_locks.py",
+        f"{SERVICES}/placing/cart_locks.py",
         (("    if taken is None:\n", "    if taken is None and cart.cart_hash == str():\n"),),
     ),
     Mutation(
         "the cart is looked at first and locked later",
-        f"{SERVICES}/placing.py",
+        f"{SERVICES}/placing/prepare.py",
         (
             (
-                "        priced = price(request, before.products)\n",
-                "        from orderapp.services.cart_locks import refuse_locked\n\n"
-                "        if not request.allow_duplicate:\n            with reading() as session:\n"
-                "                looked = hash_cart(scope, request)\n"
-                "                refuse_locked(session, Cart(request.customer, '', '', None, looked, 60, False))\n"
-                "        priced = price(request, before.products)\n",
+                "    priced = price(request, before.products)\n",
+                "    import uuid\n\n    from orderapp.services.placing.cart_locks import refuse_locked\n"
+                "    from orderapp.services.db.transactions import reading\n\n"
+                "    if not request.allow_duplicate:\n        with reading() as session:\n"
+                "            looked = hash_cart(submitted.by.scope, request)\n"
+                "            cart = Cart(request.customer, '', '', None, looked, 60, False)\n"
+                "            refuse_locked(session, uuid.uuid4(), cart)\n"
+                "    priced = price(request, before.products)\n",
             ),
-            ("            allow_duplicate=request.allow_duplicate,\n", "            allow_duplicate=True,\n"),
+            ("        allow_duplicate=request.allow_duplicate,\n", "        allow_duplicate=True,\n"),
         ),
     ),
     Mutation(
         "states are written without regard to what they were",
-        f"{SERVICES}/transitions.py",
+        f"{SERVICES}/db/transitions.py",
         (("    return update(table).where(state.in_(allowed)).values", "    return update(table).values"),),
     ),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.mutations.mutation import Mutation
 
-ADMISSION, MASKING = "orderapp/services/admission.py", "orderapp/domain/masking.py"
-OF_ADMISSION = ("tests/services/test_admission.py", "-k", "sqlite")
+ADMISSION, MASKING = "orderapp/services/resilience/load_shedding.py", "orderapp/domain/masking.py"
+OF_ADMISSION = ("tests/services/resilience/test_load_shedding.py", "-k", "sqlite")
 OF_MASKING = ("tests/domain/test_masking.py",)
 
 MUTATIONS = (

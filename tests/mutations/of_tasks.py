@@ -5,18 +5,18 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 SERVICES = "orderapp/services"
-CLAIMING = f"{SERVICES}/claiming.py"
-TAKING = f"{SERVICES}/taking.py"
-EARLIER = f"{SERVICES}/earlier_attempts.py"
-PERFORMING = f"{SERVICES}/performing.py"
-RUNNING = f"{SERVICES}/running.py"
-RECOVERING = f"{SERVICES}/recovering.py"
-STAFF = f"{SERVICES}/staff_acts.py"
-HISTORY = f"{SERVICES}/history.py"
-RAN = f"{SERVICES}/ran.py"
+CLAIMING = f"{SERVICES}/engine/claim.py"
+TAKING = f"{SERVICES}/engine/claim_statement.py"
+EARLIER = f"{SERVICES}/saga/prior_attempts.py"
+PERFORMING = f"{SERVICES}/engine/perform.py"
+RUNNING = f"{SERVICES}/engine/run.py"
+RECOVERING = f"{SERVICES}/engine/recovery.py"
+STAFF = f"{SERVICES}/backoffice/task_actions.py"
+HISTORY = f"{SERVICES}/saga/attempts.py"
+RAN = f"{SERVICES}/engine/runs.py"
 # The model runs tasks one by one.
-TOGETHER = ("tests/services/test_running_together.py",)
-PENDING = ("tests/services/test_pending.py",)
+TOGETHER = ("tests/services/engine/test_batch.py",)
+PENDING = ("tests/services/engine/test_pending.py",)
 
 MUTATIONS = (
     Mutation(
@@ -44,7 +44,7 @@ MUTATIONS = (
         CLAIMING,
         (("        raise _NotBeside\n", "        pass\n"),),
         # The model's games are played by one worker at a time.
-        tests=("tests/services/test_suspects.py",),
+        tests=("tests/services/engine/test_poison.py",),
     ),
     Mutation("an attempt isn't counted at its claim", TAKING, (("            attempts=Task.attempts + 1,\n", ""),)),
     Mutation(
@@ -59,10 +59,10 @@ MUTATIONS = (
     ),
     Mutation(
         "a later claim knows as little of earlier attempts as a first one",
-        f"{SERVICES}/claiming_at_once.py",
+        f"{SERVICES}/engine/claim_batch.py",
         ((" if first else None\n", "\n"),),
         # PostgreSQL only, and the model plays on SQLite.
-        tests=("tests/services/test_running_query_first.py",),
+        tests=("tests/services/engine/test_run_query_first.py",),
     ),
     Mutation(
         "what isn't there is done again before the late window",
@@ -91,13 +91,13 @@ MUTATIONS = (
         "absence is believed against the system's own answer",
         PERFORMING,
         (("claim.known.proven:", "claim.known.proven is None:"),),
-        tests=("tests/services/test_absent_against_proof.py",),
+        tests=("tests/services/engine/test_absent_against_proof.py",),
     ),
     Mutation(
         "requeueing makes a key younger",
         STAFF,
         (("    more: dict[str, Any] = {}\n", '    more: dict[str, Any] = {"key_used_at": db_now()}\n'),),
-        tests=("tests/services/test_keys_that_die.py",),
+        tests=("tests/services/engine/test_keys_that_die.py",),
     ),
     Mutation(
         "a surplus is taken back with what has to stay",
@@ -179,7 +179,7 @@ MUTATIONS = (
     ),
     Mutation(
         "who lost a task records its end with those of others",
-        f"{SERVICES}/ending_at_once.py",
+        f"{SERVICES}/engine/finish.py",
         (("_TASKS.fencing == run.c.fencing, ", ""),),
         tests=TOGETHER,
     ),
@@ -191,27 +191,27 @@ MUTATIONS = (
     ),
     Mutation(
         "what was claimed with others and not begun is kept",
-        f"{SERVICES}/running_together.py",
+        f"{SERVICES}/engine/batch.py",
         (("                give_back(left)\n", "                pass\n"),),
         tests=TOGETHER,
     ),
     Mutation(
         "after a failure the others are called all the same",
-        f"{SERVICES}/running_together.py",
+        f"{SERVICES}/engine/batch.py",
         (("        works = last.decision.verdict is Verdict.DONE\n", "        works = last is not None\n"),),
         tests=TOGETHER,
     ),
     Mutation(
         "tasks that may not be done twice run together",
-        f"{SERVICES}/running_together.py",
+        f"{SERVICES}/engine/batch.py",
         (("        if not self._together:\n            return 1\n", ""),),
         tests=TOGETHER,
     ),
     Mutation(
         "what comes too early for its system's rate isn't told of when its slot comes",
         CLAIMING,
-        (("        pacing.tell_in_time(task_id, refused.system)\n", "        del refused\n"),),
-        tests=("tests/services/test_pacing.py",),
+        (("        rate_limiter.tell_in_time(task_id, refused.system)\n", "        del refused\n"),),
+        tests=("tests/services/resilience/test_rate_limiter.py",),
     ),
     Mutation(
         "a lapsed lease leaves no attempt behind",
@@ -228,7 +228,7 @@ MUTATIONS = (
             ),
         ),
         # Few games come to it: a worker dies with a call that comes through late, and the next run is in between.
-        tests=("tests/services/test_running_query_first.py",),
+        tests=("tests/services/engine/test_run_query_first.py",),
     ),
     Mutation(
         "the timer repairs no submissions",
@@ -254,12 +254,12 @@ MUTATIONS = (
     ),
     Mutation(
         "a published row is never published again",
-        f"{SERVICES}/relaying.py",
+        f"{SERVICES}/engine/outbox.py",
         ((".values(publish_at=db_now(again_seconds))\n", ".values(publish_at=None)\n"),),
     ),
     Mutation(
         "what is taken from a worker counts as never tried",
-        f"{SERVICES}/history.py",
+        f"{SERVICES}/saga/attempts.py",
         (("            record_attempt(session, task, Try(verb, TAKEN_AWAY, now, now))\n", "            pass\n"),),
     ),
     Mutation(
@@ -272,7 +272,7 @@ MUTATIONS = (
             ),
         ),
         # Few games come to it: staff act at the one moment when a worker has the task.
-        tests=("tests/services/test_running_query_first.py",),
+        tests=("tests/services/engine/test_run_query_first.py",),
     ),
     Mutation(
         "staff requeue what a worker has",
@@ -293,7 +293,7 @@ MUTATIONS = (
             ),
         ),
         # The model moves the database's clock and the monotonic one; this mistake reads a third.
-        tests=("tests/services/test_running.py",),
+        tests=("tests/services/engine/test_run.py",),
     ),
     Mutation(
         "what staff have cleared counts as said already",

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from orderapp.config import current_settings
 from orderapp.domain.orders import Customer, LineRequest, OrderRequest
 from orderapp.models import Attempt, AuditEntry, Product, Role, db_now
-from orderapp.services.database import reading, writing
-from orderapp.services.placing import Placing
-from orderapp.services.staff import create_staff
+from orderapp.services.access.accounts import create_staff
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.placing.place import Placing
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from orderapp.config import current_settings
 from orderapp.domain.orders import Customer, LineRequest, OrderRequest
 from orderapp.models import Attempt, AuditEntry, Order, Product, Submission, Task, db_now
-from orderapp.services import archiving, audit
-from orderapp.services.audit import COMMAND_LINE, Act
-from orderapp.services.database import reading, writing
-from orderapp.services.order_view import OrderView
-from orderapp.services.placing import Placing
-from orderapp.services.recovering import repair
+from orderapp.services.archive import archive
+from orderapp.services.db import audit
+from orderapp.services.db.audit import COMMAND_LINE, Act
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.recovery import repair
+from orderapp.services.orders.views import OrderView
+from orderapp.services.placing.place import Placing
 
 DAY = 86_400
 
@@ -47,7 +48,7 @@ def orders(app: Flask) -> list[OrderView]:
 def _archive(tmp_path: Path) -> int:
     file = tmp_path / "orders.jsonl"
     settings = current_settings()
-    return archiving.archive(90 * DAY, file, COMMAND_LINE, settings, lambda _: None, threading.Event()).orders
+    return archive.archive(90 * DAY, file, COMMAND_LINE, settings, lambda _: None, threading.Event()).orders
 
 
 def test_history_leaves_with_its_order_and_no_other(app: Flask, orders: list[OrderView], tmp_path: Path) -> None:

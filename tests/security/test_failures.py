@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from orderapp.logs import set_up_logs
 from orderapp.models import Product, db_now
-from orderapp.services.database import writing
+from orderapp.services.db.transactions import writing
 
 SECRET_TOKEN = "spoUtHTZUEY-yln0gAA5vrRU"
 

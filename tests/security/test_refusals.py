@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from orderapp import create_app
 from orderapp.extensions import db
 from orderapp.models import Base, Refusal, Role
-from orderapp.services.database import reading
-from orderapp.services.staff import create_staff
+from orderapp.services.access.accounts import create_staff
+from orderapp.services.db.transactions import reading
 from tests.admin.conftest import PASSWORD, Browser, variables
 
 

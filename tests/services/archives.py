@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from orderapp.models import Base, Order, Submission, Task, db_now
-from orderapp.services.archiving import Moved, archive
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.database import reading, writing
+from orderapp.services.archive.archive import Moved, archive
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.db.transactions import reading, writing
 from tests.services.shop import Shop
 
 DAY = 86_400.0

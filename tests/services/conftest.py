@@ -15,7 +15,7 @@ from orderapp import create_app
 from orderapp.domain.states import OrderState
 from orderapp.extensions import db
 from orderapp.models import Base
-from orderapp.services.order_view import OrderView
+from orderapp.services.orders.views import OrderView
 from tests.sandbox.running import RunningSandbox
 from tests.servers.postgres import PostgresServer
 from tests.services.scripted import OneOfEach

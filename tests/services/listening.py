@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orderapp.services.drifts import Difference
-from orderapp.services.reconciliation_runs import Run
-from orderapp.services.reconciling import reconcile
+from orderapp.services.reconciliation.mismatches import Difference
+from orderapp.services.reconciliation.reconcile import reconcile
+from orderapp.services.reconciliation.runs import Run
 from tests.services.shop import Shop
 
 DAY = 86_400.0

@@ -28,17 +28,18 @@ from orderapp.models import (
     db_now,
     seconds_until,
 )
-from orderapp.services.cancelling import cancel_order
-from orderapp.services.database import reading, writing
-from orderapp.services.documents import load_document
-from orderapp.services.order_request import read_order
-from orderapp.services.order_view import OrderView, find_order
-from orderapp.services.placing import Placed, Placing
-from orderapp.services.probing import probe_the_failing
-from orderapp.services.pulling_forward import pull_forward
-from orderapp.services.recovering import repair
-from orderapp.services.relaying import Hint, due_hints
-from orderapp.services.running import run_task
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.backlog import pull_forward
+from orderapp.services.engine.outbox import Hint, due_hints
+from orderapp.services.engine.probes import probe_the_failing
+from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.run import run_task
+from orderapp.services.orders.cancel import cancel_order
+from orderapp.services.orders.request_schema import read_order
+from orderapp.services.orders.views import OrderView, find_order
+from orderapp.services.placing.place import Placed, Placing
+from orderapp.services.placing.submitters import Submitter
+from orderapp.services.saga.order_documents import load_document
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
 from tests.servers.loopback import poll_until
@@ -94,7 +95,7 @@ class Shop:
     ) -> Placed:
         """Submit a content, or a new one with these members, under a key, or a new one."""
         request = read_order(self.content(**members) if content is None else content)
-        return Placing(self.settings).submit(request, key or uuid.uuid4().hex, client_id)
+        return Placing(self.settings).submit(request, key or uuid.uuid4().hex, Submitter(client_id))
 
     def retry(self, order_id: uuid.UUID, key: str | None = None, **wishes: Any) -> Placed:
         """Try a failed order again."""

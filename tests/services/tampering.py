@@ -8,10 +8,10 @@ from sqlalchemy import select
 from orderapp.config import Settings
 from orderapp.errors import WrongState
 from orderapp.models import AuditEntry, Drift
-from orderapp.services.audit import COMMAND_LINE, Actor
-from orderapp.services.database import reading
-from orderapp.services.order_view import OrderView
-from orderapp.services.repairing import repair_drifts
+from orderapp.services.backoffice.corrections import repair_drifts
+from orderapp.services.db.audit import COMMAND_LINE, Actor
+from orderapp.services.db.transactions import reading
+from orderapp.services.orders.views import OrderView
 from tests.sandbox.calls import INVENTORY, SETTLEMENT, redemptions
 from tests.sandbox.running import RunningSandbox
 from tests.services.listening import reconciled

@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 from orderapp.domain.states import OrderState
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
-from orderapp.services.database import reading
+from orderapp.services.db.transactions import reading
 from tests.services.shop import Shop
 
 

@@ -16,11 +16,11 @@ from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
 from orderapp.errors import InProgress, OrderappError, ProbableDuplicate
-from orderapp.services import staff_acts
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.placing import Placed
-from orderapp.services.recovering import repair
-from orderapp.services.running import run_task
+from orderapp.services.backoffice import task_actions
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.run import run_task
+from orderapp.services.placing.place import Placed
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, answers, does_it_and_dies, does_it_then
 from tests.services.shop import Shop
@@ -235,7 +235,7 @@ def test_staff_requeue_a_compensation_while_it_runs(empty_shop: Shop, stock: Scr
     def prepare() -> tuple[Deed, Deed]:
         points.acts.append(does_it_then(points))
         task = shop.tasks(shop.submit().order.id, kind="compensate")[0]
-        requeue = lambda: staff_acts.requeue([task.id], COMMAND_LINE, "it was well again", shop.settings)  # noqa: E731
+        requeue = lambda: task_actions.requeue([task.id], COMMAND_LINE, "it was well again", shop.settings)  # noqa: E731
         return lambda: run_task(task.id, shop.settings), requeue
 
     every_interleaving(shop, prepare, lambda: _nothing_is_held(shop, OrderState.FAILED, stock, points))
@@ -276,8 +276,8 @@ def test_staff_take_up_a_settlement_again_while_its_order_is_cancelled(
 
     def prepare() -> tuple[Deed, Deed]:
         [settle] = shop.tasks(shop.submit().order.id, kind="settle")
-        staff_acts.cancel([settle.id], COMMAND_LINE, "paid in cash")
-        requeue = lambda: staff_acts.requeue([settle.id], COMMAND_LINE, "not paid", shop.settings)  # noqa: E731
+        task_actions.cancel([settle.id], COMMAND_LINE, "paid in cash")
+        requeue = lambda: task_actions.requeue([settle.id], COMMAND_LINE, "not paid", shop.settings)  # noqa: E731
         return requeue, lambda: shop.cancel(settle.order_id)
 
     every_interleaving(shop, prepare, lambda: _nothing_is_held(shop, OrderState.CANCELLED, stock, bank))

@@ -11,10 +11,10 @@ from orderapp.domain.orders import Effect
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import OrderState, StepState, TaskState
 from orderapp.models import Order, Step, Task
-from orderapp.services.database import reading
-from orderapp.services.placing import Result
-from orderapp.services.recovering import repair
-from orderapp.services.running import run_task
+from orderapp.services.db.transactions import reading
+from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.run import run_task
+from orderapp.services.placing.place import Result
 from tests.services.scripted import Killed, OneOfEach, answers, dies, does_it_and_dies, does_it_then
 from tests.services.shop import Shop
 

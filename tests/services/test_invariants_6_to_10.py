@@ -19,11 +19,11 @@ from orderapp.domain.orders import Effect
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import EDGES, OrderState, PlacementState, StepState, TaskState
 from orderapp.models import Order, Placement, Step, Submission, Task
-from orderapp.services.database import reading, writing
-from orderapp.services.placing import Result
-from orderapp.services.recovering import repair
-from orderapp.services.running import run_task
-from orderapp.services.transitions import move
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.db.transitions import move
+from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.run import run_task
+from orderapp.services.placing.place import Result
 from tests.services.scripted import Killed, OneOfEach, answers, dies, does_it_then
 from tests.services.shop import Shop
 from tests.services.watching import watching

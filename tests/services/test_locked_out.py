@@ -7,9 +7,9 @@ import pytest
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
 from orderapp.models import CircuitState
-from orderapp.services.overview import look
-from orderapp.services.placing import Result
-from orderapp.services.running import run_task
+from orderapp.services.backoffice.overview import look
+from orderapp.services.engine.run import run_task
+from orderapp.services.placing.place import Result
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits
 from tests.sandbox.running import RunningSandbox

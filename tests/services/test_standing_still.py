@@ -6,12 +6,12 @@ import pytest
 
 from orderapp.domain.retry import Guarantee
 from orderapp.models import Word
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.claiming import claim
-from orderapp.services.overriding import mark
-from orderapp.services.recovering import repair
-from orderapp.services.risks import Risk
-from orderapp.services.running import make_run, record_runs, run_task
+from orderapp.services.backoffice.resolutions import mark
+from orderapp.services.backoffice.risks import Risk
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.engine.claim import claim
+from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.run import make_run, record_runs, run_task
 from orderapp.systems.base import Part
 from tests.servers.loopback import poll_until
 from tests.services.scripted import Scripted

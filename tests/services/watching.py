@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import event
 
 from orderapp.extensions import db
-from orderapp.services.ready_statements import ReadyStatement, about_to_run, has_run
+from orderapp.services.db.prepared_statements import ReadyStatement, about_to_run, has_run
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
 
-from orderapp.services.ready_statements import ReadyStatement, about_to_run, has_run
+from orderapp.services.db.prepared_statements import ReadyStatement, about_to_run, has_run
 
 DEATH = 9  # the exit status of a planned death
 DIED = "died at "

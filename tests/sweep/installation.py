@@ -12,8 +12,8 @@ from orderapp import create_app
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
 from orderapp.models import Base, Product, Submission, Task, db_now
-from orderapp.services import api_tokens
-from orderapp.services.database import writing
+from orderapp.services.access import api_tokens
+from orderapp.services.db.transactions import writing
 from tests.sweep.boundaries import Journal
 from tests.sweep.processes import ForkedSandbox, Processes, in_a_process
 

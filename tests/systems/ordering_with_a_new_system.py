@@ -24,11 +24,11 @@ from orderapp import create_app
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
 from orderapp.models import Base, Task
-from orderapp.services.database import reading
-from orderapp.services.order_request import read_order
-from orderapp.services.placing import Placing
-from orderapp.services.products import import_products
-from orderapp.services.running import run_task
+from orderapp.services.db.transactions import reading
+from orderapp.services.engine.run import run_task
+from orderapp.services.orders.product_import import import_products
+from orderapp.services.orders.request_schema import read_order
+from orderapp.services.placing.place import Placing
 from tests.sandbox.running import RunningSandbox
 
 NAME = "litmus"  # the page's example under another name: a fork may have the page's own system in its folder

@@ -11,7 +11,7 @@ import dramatiq
 import pika
 import pytest
 
-from orderapp.services.relaying import HINT_AGAIN_AT_MOST_SECONDS, HINT_AGAIN_SECONDS
+from orderapp.services.engine.outbox import HINT_AGAIN_AT_MOST_SECONDS, HINT_AGAIN_SECONDS
 from tasks.queues import ACTOR, hint_message, queue_name
 from tasks.relay import TASKS_PER_MESSAGE, relay_once
 from tests.servers.loopback import poll_until

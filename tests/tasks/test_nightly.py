@@ -10,7 +10,7 @@ from dataclasses import replace
 from sqlalchemy import create_engine, select, text
 
 from orderapp.models import Drift, Reconciliation
-from orderapp.services.database import reading
+from orderapp.services.db.transactions import reading
 from tasks.nightly import reconcile_until
 from tests.servers.loopback import poll_until
 from tests.services.scripted import Scripted

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text, update
+from structlog.testing import capture_logs
 
 from orderapp import create_app
 from orderapp.config import ROOT
@@ -22,10 +23,11 @@ from orderapp.domain.states import OrderState
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
 from orderapp.models import Base, Step, Task
-from orderapp.services.database import writing
-from orderapp.services.running import run_task
+from orderapp.services.db.transactions import writing
+from orderapp.services.engine.run import run_task
 from tasks.actors import declare_actor
 from tasks.broker import make_broker
+from tasks.heartbeat import BEAT_SECONDS
 from tasks.relay import relay_until
 from tasks.timer import repair_until
 from tests.servers.loopback import free_port, poll_until
@@ -33,6 +35,16 @@ from tests.servers.postgres import PostgresServer
 from tests.services.scripted import Killed, Scripted, dies
 from tests.services.shop import Shop
 from tests.tasks.conftest import SETTINGS
+
+TIMER = ("-m", "tasks.timer")
+# What the relay is given here breaks it as nothing that anybody foresaw does.
+BROKEN_RELAY = """
+from threading import Event
+from tasks.relay import RelayInWorker
+RelayInWorker(None, None).after_worker_boot(None, None)
+Event().wait(10)
+"""
+AWAY, BACK = "timer.database_unavailable", "timer.recovered"
 
 
 @contextmanager
@@ -89,10 +101,11 @@ def test_timer_and_relay_go_on_after_the_database_was_away(
     broker = make_broker(shop.settings, shop.app)
     declare_actor(broker, shop.app, shop.settings)
     repairing, relaying = (repair_until, shop.app, shop.settings), (relay_until, broker, shop.app, shop.settings)
-    with in_thread(*repairing) as timer, in_thread(*relaying) as relay:
+    with capture_logs() as lines, in_thread(*repairing) as timer, in_thread(*relaying) as relay:
         killed_worker(shop, systems["bank"])
         assert poll_until(lambda: shop.task(kind="settle").state == "waiting", within_seconds=10)
         postgres_server.stop("immediate")
+        assert poll_until(lambda: any(line["event"] == AWAY for line in lines), within_seconds=10)
         with pytest.raises(DatabaseUnavailable):
             shop.submit()
         postgres_server.start()
@@ -100,6 +113,8 @@ def test_timer_and_relay_go_on_after_the_database_was_away(
         assert poll_until(lambda: shop.tasks(id=task.id)[0].state == "waiting", within_seconds=10)
         assert timer.is_alive()
         assert relay.is_alive()
+    told = [line["event"] for line in lines if line["event"] in (AWAY, BACK)]
+    assert told[:2] == [AWAY, BACK], "once, however many rounds failed"
 
 
 def test_a_worker_without_a_database_drops_its_hints(systems: dict[str, Scripted]) -> None:
@@ -116,7 +131,7 @@ def start_timer() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts `python -m tasks.timer`; what hasn't ended with the test is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(database_url: str, **environment: str) -> subprocess.Popen[str]:
+    def start(database_url: str, command: Sequence[str] = TIMER, **environment: str) -> subprocess.Popen[str]:
         variables = {
             **SETTINGS,
             "PATH": os.environ["PATH"],
@@ -126,8 +141,9 @@ def start_timer() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             "TIMER_INTERVAL_SECONDS": "0.1",
             **environment,
         }
-        command = [sys.executable, "-m", "tasks.timer"]
-        started.append(subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True))
+        started.append(
+            subprocess.Popen([sys.executable, *command], cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True)
+        )
         return started[-1]
 
     yield start
@@ -186,6 +202,17 @@ def test_a_timer_ends_in_order_when_told_to(tmp_path: Path, start_timer: StartTi
     assert (timer.returncode, "timer.stopped" in errors) == (0, True)
 
 
+def test_a_timer_beats_as_long_as_it_runs(tmp_path: Path, start_timer: StartTimer) -> None:
+    url, file = f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "alive"
+    migrated(url)
+    # It beats however seldom it looks.
+    start_timer(url, HEARTBEAT_FILE=str(file), TIMER_INTERVAL_SECONDS="3600")
+    assert poll_until(file.exists, within_seconds=30)
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.unlink()
+    assert poll_until(file.exists, within_seconds=3 * BEAT_SECONDS)
+
+
 @pytest.mark.parametrize("slots", ["0", "many", "1.5"])
 def test_a_wrong_number_of_slots_ends_the_start_with_one_line(
     tmp_path: Path, start_timer: StartTimer, slots: str
@@ -195,3 +222,10 @@ def test_a_wrong_number_of_slots_ends_the_start_with_one_line(
     assert timer.returncode == 1
     assert errors.startswith("orderapp: WORKER_SLOTS_PER_SYSTEM: ")
     assert errors.count("\n") == 1
+
+
+def test_a_worker_whose_relay_fails_ends(tmp_path: Path, start_timer: StartTimer) -> None:
+    """Nobody would tell it of tasks any more; its supervisor starts another."""
+    worker = start_timer(f"sqlite:///{tmp_path / 'orders.db'}", ("-c", BROKEN_RELAY))
+    worker.communicate(timeout=60)
+    assert worker.returncode == -signal.SIGTERM

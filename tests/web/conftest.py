@@ -17,8 +17,8 @@ from orderapp.config import Settings
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
 from orderapp.models import Base, Product, Task, db_now
-from orderapp.services.database import reading, writing
-from orderapp.services.running import run_task
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.run import run_task
 from tests.sandbox.running import RunningSandbox
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 1250), ("POT-CAST", "Cast iron pot", 8900), ("SCALE-01", "Scale", 4500)]

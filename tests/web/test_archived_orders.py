@@ -5,8 +5,8 @@ import threading
 import pytest
 from flask import Flask
 
-from orderapp.services.archiving import archive
-from orderapp.services.audit import COMMAND_LINE
+from orderapp.services.archive.archive import archive
+from orderapp.services.db.audit import COMMAND_LINE
 from tests.services.archives import AGE, let_days_pass
 from tests.web.conftest import hidden_fields
 from tests.web.test_placing import orders, place, title_of

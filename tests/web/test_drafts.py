@@ -5,7 +5,7 @@ import re
 import pytest
 
 from orderapp.models import Product
-from orderapp.services.database import writing
+from orderapp.services.db.transactions import writing
 from tests.web.conftest import hidden_fields
 from tests.web.test_placing import orders, place, title_of
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from orderapp.models import Product, db_now
-from orderapp.services.database import writing
+from orderapp.services.db.transactions import writing
 from tests.web.conftest import hidden_fields
 
 MANY = 8000

@@ -7,13 +7,13 @@ from sqlalchemy import update
 
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import SwitchMode, Task
-from orderapp.services import staff_acts
-from orderapp.services.audit import COMMAND_LINE
-from orderapp.services.cancelling import cancel_order
-from orderapp.services.database import writing
-from orderapp.services.running import run_task
-from orderapp.services.shop_orders import find_shop_order
-from orderapp.services.switching import switch_system
+from orderapp.services.backoffice import task_actions
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.db.transactions import writing
+from orderapp.services.engine.run import run_task
+from orderapp.services.orders.cancel import cancel_order
+from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.services.resilience.switches import switch_system
 from orderapp.web.order_reference import retry_key
 from tests.web.conftest import hidden_fields
 from tests.web.test_placing import place, title_of
@@ -112,15 +112,46 @@ def test_when_all_is_done_the_page_asks_seldom_and_when_it_is_cancelled_no_more(
 def test_what_staff_gave_up_is_told_as_given_up_and_the_page_asks_seldom(client, new_form, run_tasks):
     location = place(client, new_form(phone="+49 30 901820")).location
     order = find_shop_order(number_of(location))
-    given_up = staff_acts.cancel([task.id for task in order.tasks], COMMAND_LINE, "the customer was called")
+    given_up = task_actions.cancel([task.id for task in order.tasks], COMMAND_LINE, "the customer was called")
     assert [item.done for item in given_up.items] == [True, True, True]
     run_tasks()
     page = client.get(location).text.replace("&#39;", "'")
-    assert "Not taken yet; we will be in touch" in page
+    assert title_of(client.get(location)) == "Your order is confirmed, but the payment is still open"
+    assert "We have all we need from you" not in page
+    assert "Still open; we will be in touch with you about it" in page
     assert "Wasn't sent; your order is safe all the same" in page
     assert "We couldn't send you a confirmation" in page
     assert not any(text in page for text in ("n its way", "In progress", "need do nothing"))
     assert 'data-changing="seldom"' in page
+
+
+def test_what_staff_gave_up_giving_back_is_told_as_not_given_back(app, client, new_form, run_tasks, sandbox):
+    location = place(client, new_form()).location
+    run_tasks()
+    settings = app.extensions["orderapp.settings"]
+    order = cancel_order(find_shop_order(number_of(location)).id, settings)
+    returns = [task.id for task in order.tasks if task.kind is TaskKind.COMPENSATE]
+    task_actions.cancel(returns, COMMAND_LINE, "settled by phone")
+    page = client.get(location)
+    assert title_of(page) == "Your order is cancelled, but not all was given back"
+    assert "We are giving back" not in page.text
+    assert "write to us" in page.text
+    task_actions.requeue(returns, COMMAND_LINE, "it works again", settings)
+    assert title_of(client.get(location)) == "Your order is being cancelled"
+
+
+def test_what_waits_for_a_paused_system_is_told_as_waiting(app, client, new_form, run_tasks):
+    settings = app.extensions["orderapp.settings"]
+    location = place(client, new_form()).location
+    for name in ("settlement", "email"):
+        switch_system(name, SwitchMode.PAUSED, COMMAND_LINE, "they move house", settings)
+    page = client.get(location).text
+    assert "Will be taken as soon as we can; you need do nothing" in page
+    assert "A confirmation will be sent to you as soon as we can" in page
+    switch_system("settlement", SwitchMode.COMPENSATE_ONLY, COMMAND_LINE, "almost", settings)
+    assert "Will be taken as soon as we can; you need do nothing" in client.get(location).text
+    switch_system("settlement", SwitchMode.ON, COMMAND_LINE, "done", settings)
+    assert "In progress; you need do nothing" in client.get(location).text
 
 
 def test_a_refused_payment_is_told_as_such(client, new_form, run_tasks, sandbox):

@@ -3,12 +3,14 @@
 import contextvars
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
 
+from orderapp.domain.customers import PhoneRules
 from orderapp.models import Order
-from orderapp.services.database import reading
+from orderapp.services.db.transactions import reading
 from tests.web.conftest import hidden_fields
 
 
@@ -184,7 +186,7 @@ def test_a_form_that_is_far_too_large_gets_a_page_in_plain_words(client, new_for
 
 def test_a_shop_without_products_says_so(app, client):
     from orderapp.models import Product
-    from orderapp.services.database import writing
+    from orderapp.services.db.transactions import writing
 
     with writing() as session:
         session.query(Product).delete()
@@ -244,3 +246,13 @@ def test_too_many_wrong_codes_leave_orders_without_one(app, client, new_form):
     assert "Leave the coupon and benefit codes empty" in page.text
     assert place(client, new_form()).status_code == 303
     assert place_from_another_browser(app, email="bob@example.com", coupon="WELCOME10").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("country", "hint"),
+    [("", "For a text message, with the country code."), ("DE", "For a text message; from abroad, with the")],
+)
+def test_the_form_asks_for_a_country_code_where_one_is_needed(app, country, hint):
+    settings = app.extensions["orderapp.settings"]
+    app.extensions["orderapp.settings"] = replace(settings, phones=PhoneRules(country))
+    assert hint in app.test_client().get("/").text

@@ -12,7 +12,7 @@ from orderapp import create_app
 from orderapp.domain.references import page_reference
 from orderapp.extensions import db
 from orderapp.models import Base
-from orderapp.services.products import import_products
+from orderapp.services.orders.product_import import import_products
 from orderapp.web.order_reference import number_in, reference_of, retry_key, retry_key_of
 from tests.web.conftest import hidden_fields
 

@@ -9,8 +9,10 @@ from sqlalchemy import func, select, text, update
 from orderapp.domain.states import OrderState
 from orderapp.extensions import db
 from orderapp.models import Order, Product
-from orderapp.services.database import reading, writing
-from orderapp.services.shop_orders import find_shop_order
+from orderapp.services.access.refused_requests import read_refusals
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.web.order_reference import reference_of
 from tests.web.conftest import hidden_fields
 from tests.web.test_order_page import number_of
 from tests.web.test_placing import orders, place, title_of
@@ -167,6 +169,24 @@ def test_too_many_orders_are_told_with_how_long_to_wait_and_nothing_is_lost(clie
     assert "Nothing was ordered by this. Wait" in page.text
 
 
+def refusals():
+    with reading() as session:
+        return {(area, status, code): count for area, status, code, count in read_refusals(session)}
+
+
+def test_trying_again_without_end_is_held_back_as_ordering_is(client, failed, run_tasks):
+    tries = 0
+    while (page := press(client, failed)).status_code == 303:
+        tries += 1
+        assert tries < 10
+        run_tasks()
+    assert (page.status_code, title_of(page)) == (429, "Too many orders at once")
+    assert find_shop_order(number_of(failed)).placements == tries + 1
+    assert 0 < int(page.headers["Retry-After"]) <= 60
+    assert hidden_fields(page)["key"]
+    assert refusals() == {("shop", 429, "too_many_orders"): 1}
+
+
 def test_a_database_that_is_away_is_told_and_the_retry_goes_on_once_it_is_back(client, failed, sandbox):
     sandbox.set("stock", "SCALE-01", 5)
     tab = client.get(failed)
@@ -178,3 +198,18 @@ def test_a_database_that_is_away_is_told_and_the_retry_goes_on_once_it_is_back(c
     assert page.status_code == 503
     assert press(client, failed, tab).location == failed
     assert title_of(client.get(failed)) == "Your order is confirmed"
+
+
+@pytest.mark.parametrize("token", [{}, {"csrf_token": "forged"}], ids=["no token", "a forged token"])
+@pytest.mark.parametrize("reference", ["of its number alone", "with a forged signature", "nonsense", "of no order"])
+def test_a_forged_press_on_an_order_of_somebody_else_is_no_page(client, failed, reference, token):
+    number = failed.rpartition("/")[2].partition(".")[0]
+    forged = {
+        "of its number alone": number,
+        "with a forged signature": f"{number}.{'a' * 32}",
+        "nonsense": "%00",
+        "of no order": reference_of("00000-00000"),
+    }[reference]
+    answer = client.post(f"/orders/{forged}/retry", data=token)
+    assert answer.status_code == 404
+    assert number not in answer.text

@@ -8,8 +8,8 @@ from orderapp.domain.money import Money
 from orderapp.domain.orders import Customer
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
-from orderapp.services.order_view import OrderView, StepView, TaskView
-from orderapp.services.placement import Stopped
+from orderapp.services.orders.views import OrderView, StepView, TaskView
+from orderapp.services.saga.values import Stopped
 from orderapp.web.words import story_of
 
 TITLES = {"stock": "Stock", "loyalty": "Loyalty points"}
@@ -153,3 +153,104 @@ def test_what_can_still_change_is_looked_at_again(state):
 def test_no_state_is_told_by_its_internal_name(state):
     story = story_of(view(state), TITLES)
     assert not any(word in " ".join((story.title, *story.paragraphs)) for word in ("compensat", "placement", "task"))
+
+
+def task(kind, state, **more):
+    return TaskView(1, kind, "stock", state, 1, **more)
+
+
+def told(order):
+    """Return all that the page says of an order, in one text."""
+    story = story_of(order, TITLES)
+    return " ".join((story.title, *story.paragraphs, *(entry.note for entry in story.progress)))
+
+
+# How a payment stands: the headline, and what the page must and mustn't say with it.
+CONFIRMED = "Your order is confirmed"
+ALL_WELL, WAITS, IN_TOUCH = "We have all we need from you", "you need do nothing", "we will be in touch with you"
+PAYMENTS = [
+    ({"state": TaskState.DONE}, CONFIRMED, [ALL_WELL, "Taken"], [IN_TOUCH]),
+    ({"state": TaskState.RUNNING}, CONFIRMED, [ALL_WELL, "In progress", WAITS], [IN_TOUCH]),
+    ({"state": TaskState.WAITING}, CONFIRMED, [ALL_WELL, "In progress", WAITS], [IN_TOUCH]),
+    ({"state": TaskState.WAITING, "paused": True}, CONFIRMED, [ALL_WELL, "as soon as we can"], ["In progress"]),
+    ({"state": TaskState.FAILED}, CONFIRMED, [ALL_WELL, "longer than usual"], ["In progress", "efused"]),
+    (
+        {"state": TaskState.FAILED, "refused": True},
+        f"{CONFIRMED}, but the payment was refused",
+        ["Don't order again", "write to us", "Refused"],
+        [ALL_WELL, WAITS],
+    ),
+    (
+        {"state": TaskState.CANCELLED},
+        f"{CONFIRMED}, but the payment is still open",
+        ["Don't order again", "write to us", "Still open", IN_TOUCH],
+        [ALL_WELL, WAITS, "In progress", "Taken"],
+    ),
+]
+# How a message stands beside it: what is said of it, and what isn't.
+SOON, ON_ITS_WAY = "will be sent to you as soon as we can", "on its way to you"
+MESSAGES = [
+    (None, [], ["confirmation"]),
+    ({"state": TaskState.DONE}, ["was sent to you"], [ON_ITS_WAY]),
+    ({"state": TaskState.WAITING}, [ON_ITS_WAY], ["was sent"]),
+    ({"state": TaskState.WAITING, "paused": True}, [SOON], [ON_ITS_WAY, "was sent"]),
+    ({"state": TaskState.FAILED}, ["couldn't send you the confirmation yet"], [ON_ITS_WAY, "was sent"]),
+    ({"state": TaskState.CANCELLED}, ["couldn't send you a confirmation"], [ON_ITS_WAY, "was sent", SOON]),
+]
+
+
+@pytest.mark.parametrize(("message", "said_of_it", "not_of_it"), MESSAGES, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("payment", "title", "said", "unsaid"), PAYMENTS, ids=lambda value: str(value)[:60])
+def test_each_payment_beside_each_message_is_told_as_it_is(
+    payment, title, said, unsaid, message, said_of_it, not_of_it
+):
+    tasks = [task(TaskKind.SETTLE, **payment)] + ([task(TaskKind.NOTIFY, **message)] if message else [])
+    order = replace(view(OrderState.CONFIRMED), tasks=tuple(tasks))
+    assert story_of(order, TITLES).title == title
+    page = told(order)
+    assert [text for text in (*said, *said_of_it) if text not in page] == []
+    assert [text for text in (*unsaid, *not_of_it) if text in page] == []
+
+
+RETRY_SOON = "you can try again here"
+RETURNS = [
+    ({"state": TaskState.WAITING}, ["giving back"], ["couldn't give", "longer than usual", "as soon as we can"]),
+    ({"state": TaskState.RUNNING}, ["giving back"], ["couldn't give", "longer than usual", "as soon as we can"]),
+    (
+        {"state": TaskState.WAITING, "paused": True},
+        ["as soon as we can"],
+        ["We are giving back", "less than a minute", "Being returned", "Being given back"],
+    ),
+    (
+        {"state": TaskState.FAILED},
+        ["longer than usual", "we look after it"],
+        ["We are giving back", "less than a minute", "Being returned", "Being given back"],
+    ),
+    (
+        {"state": TaskState.CANCELLED},
+        ["couldn't give back all", "write to us", "Couldn't be given back"],
+        ["We are giving back", "less than a minute", RETRY_SOON, "Being given back", "Being returned"],
+    ),
+]
+
+
+@pytest.mark.parametrize("ends_as", [OrderState.FAILED, OrderState.CANCELLED])
+@pytest.mark.parametrize("step", [StepState.DONE, StepState.UNKNOWN])
+@pytest.mark.parametrize(("back", "said", "unsaid"), RETURNS, ids=lambda value: str(value)[:60])
+def test_what_is_given_back_is_told_as_far_as_it_is(ends_as, step, back, said, unsaid):
+    stopped = Stopped("loyalty", Outcome.REFUSED, "no") if ends_as is OrderState.FAILED else None
+    order = view(OrderState.COMPENSATING, steps=[("stock", step)], stopped=stopped, ends_as=ends_as)
+    payment = (task(TaskKind.SETTLE, TaskState.DONE),) if ends_as is OrderState.CANCELLED else ()
+    order = replace(order, tasks=(*payment, task(TaskKind.COMPENSATE, **back)))
+    page = told(order)
+    assert [text for text in said if text not in page] == []
+    assert [text for text in unsaid if text in page] == []
+    given_up = back["state"] is TaskState.CANCELLED
+    assert (RETRY_SOON in page) is (ends_as is OrderState.FAILED and not given_up)
+    assert story_of(order, TITLES).changing is not given_up
+
+
+def test_what_was_given_up_in_an_earlier_placement_says_nothing_of_this_one():
+    old = task(TaskKind.COMPENSATE, TaskState.CANCELLED, is_present=False)
+    order = replace(view(OrderState.COMPENSATING, ends_as=OrderState.FAILED), tasks=(old,))
+    assert "We are giving back" in told(order)

@@ -1,0 +1,107 @@
+"""API clients and their tokens. Only hashes are stored: a copy of the database opens nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import structlog
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from orderapp.domain.texts import hidden_in, trimmed
+from orderapp.errors import InvalidRequest, NotFound
+from orderapp.models import ApiToken, db_now, table_of
+from orderapp.services.db import audit
+from orderapp.services.db.audit import COMMAND_LINE, Act
+from orderapp.services.db.prepared_statements import ReadyStatement
+from orderapp.services.db.transactions import writing
+
+log = structlog.get_logger()
+
+TOKEN_BYTES = 32  # 256 random bits: nothing to guess, so an unsalted hash is enough
+MAX_NAME_CHARACTERS = 100
+
+# Built once, on the table: each request asks it.
+_TOKENS = table_of(ApiToken).c
+_CLIENT_OF = ReadyStatement(
+    select(_TOKENS.id).where(_TOKENS.token_hash == bindparam("hash"), _TOKENS.revoked_at.is_(None))
+)
+
+
+def create(name: str) -> str:
+    """Make a client's token, and the client where it is new.
+
+    A client whose token was revoked keeps its name, its keys and its orders under the new token.
+
+    Transaction: one, committed here, with its audit row.
+
+    Args:
+        name: The client, 1 to 100 printable characters.
+
+    Returns:
+        The token. It can't be shown again.
+
+    Raises:
+        InvalidRequest: the name can't be used, or has a valid token already.
+
+    """
+    name = trimmed(name)
+    if not 1 <= len(name) <= MAX_NAME_CHARACTERS or hidden_in(name):
+        raise InvalidRequest({"name": [f"A name has 1 to {MAX_NAME_CHARACTERS} characters, none of them invisible."]})
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    fresh = {"token_hash": _hash(token), "created_at": db_now()}
+    try:
+        with writing() as session:
+            renewed = session.execute(
+                update(ApiToken)
+                .where(ApiToken.name == name, ApiToken.revoked_at.is_not(None))
+                .values(revoked_at=None, **fresh)
+                .returning(ApiToken.id)
+            ).scalar_one_or_none()
+            client_id = (
+                renewed
+                or session.execute(insert(ApiToken).values(name=name, **fresh).returning(ApiToken.id)).scalar_one()
+            )
+            audit.write(session, COMMAND_LINE, Act("token.create", f"API token {client_id}", details={"client": name}))
+    except IntegrityError as error:
+        raise InvalidRequest(
+            {"name": [f"{name!r} has a token already; revoke it first, or choose another."]}
+        ) from error
+    log.info("api_token.created", client=client_id, renewed=renewed is not None)
+    return token
+
+
+def authenticate(token: str) -> int | None:
+    """Return the client whose token this is, or None for an unknown or revoked one."""
+    clients = _CLIENT_OF.ask({"hash": _hash(token)})
+    return clients[0].id if clients else None
+
+
+def revoke(name: str) -> None:
+    """Take a client's token away; from the commit on it opens nothing.
+
+    Transaction: one, committed here, with its audit row.
+    Idempotent because: of a token revoked before nothing is changed or recorded.
+
+    Raises:
+        NotFound: there is no such client.
+
+    """
+    with writing() as session:
+        client_id = session.scalar(select(ApiToken.id).where(ApiToken.name == trimmed(name)))
+        if client_id is None:
+            raise NotFound(f"There is no API client {name!r}.")
+        revoked = session.execute(
+            update(ApiToken)
+            .where(ApiToken.id == client_id, ApiToken.revoked_at.is_(None))
+            .values(revoked_at=db_now())
+            .returning(ApiToken.id)
+        ).scalar_one_or_none()
+        if revoked:
+            audit.write(session, COMMAND_LINE, Act("token.revoke", f"API token {client_id}", details={"client": name}))
+    log.info("api_token.revoked", client=client_id)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

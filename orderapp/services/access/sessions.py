@@ -1,0 +1,103 @@
+"""Logins of staff, kept in the database: ending the row ends the login, wherever its cookie has been copied to."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from orderapp.models import Role, Staff, StaffSession, db_now
+from orderapp.services.db import audit
+from orderapp.services.db.audit import Act, Actor
+from orderapp.services.db.transactions import reading, writing
+
+TOKEN_BYTES = 32  # 256 random bits; only their SHA-256 is kept, which needs no salt at that length
+IDLE_SECONDS = 30 * 60  # a screen left alone over lunch is nobody's any more
+LONGEST_SECONDS = 12 * 3600  # a long day's work
+# How old the last sign of life may be before it is written anew: not every page view needs a write.
+NOTE_AFTER_SECONDS = 60
+
+RANKS = {role: rank for rank, role in enumerate(Role)}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of staff who has logged in."""
+
+    id: int
+    email: str
+    role: Role
+
+    @property
+    def actor(self) -> Actor:
+        """Who they are in the audit."""
+        return Actor(self.id, self.email)
+
+    def may(self, role: Role) -> bool:
+        """Return whether they may do what `role` may; each role may do all that the one before it may."""
+        return RANKS[self.role] >= RANKS[role]
+
+
+def start(session: Session, staff_id: int) -> str:
+    """Open a session; return its token, which is kept nowhere. Transaction: within the caller's."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    session.execute(
+        insert(StaffSession).values(
+            token_hash=_hash(token), staff_id=staff_id, created_at=db_now(), last_seen_at=db_now()
+        )
+    )
+    return token
+
+
+def find(token: str) -> Member | None:
+    """Return whose session a token opens; None where it is unknown, ended, too old, idle, or its owner disabled.
+
+    Transaction: one that reads; a second one, committed here, where the last sign of life is older than a minute.
+    """
+    alive = (
+        StaffSession.token_hash == _hash(token),
+        StaffSession.ended_at.is_(None),
+        StaffSession.created_at > db_now(-LONGEST_SECONDS),
+        StaffSession.last_seen_at > db_now(-IDLE_SECONDS),
+    )
+    stale = StaffSession.last_seen_at < db_now(-NOTE_AFTER_SECONDS)
+    with reading() as session:
+        row = session.execute(
+            select(Staff.id, Staff.email, Staff.role, stale)
+            .join(StaffSession, StaffSession.staff_id == Staff.id)
+            .where(*alive, Staff.disabled_at.is_(None))
+        ).one_or_none()
+    if row is None:
+        return None
+    if row[3]:
+        with writing() as session:
+            session.execute(update(StaffSession).where(*alive).values(last_seen_at=db_now()))
+    return Member(row[0], row[1], Role(row[2]))
+
+
+def end(token: str, actor: Actor) -> None:
+    """End a session. Transaction: one, committed here, with its audit row."""
+    with writing() as session:
+        ended = session.connection().execute(
+            update(StaffSession)
+            .where(StaffSession.token_hash == _hash(token), StaffSession.ended_at.is_(None))
+            .values(ended_at=db_now())
+        )
+        if ended.rowcount:
+            audit.write(session, actor, Act("staff.logout", f"staff {actor.staff_id}"))
+
+
+def end_all(session: Session, staff_id: int) -> None:
+    """End all sessions of a member of staff. Transaction: within the caller's."""
+    session.execute(
+        update(StaffSession)
+        .where(StaffSession.staff_id == staff_id, StaffSession.ended_at.is_(None))
+        .values(ended_at=db_now())
+    )
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

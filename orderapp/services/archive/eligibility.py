@@ -1,0 +1,66 @@
+"""Which orders may leave the database: those about which nothing is open and which nobody has touched for long."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, and_, exists, or_
+
+from orderapp.domain.states import (
+    FINAL_ORDER_STATES,
+    HOLDING_STEP_STATES,
+    OPEN_TASK_STATES,
+    DriftState,
+    OrderState,
+    PlacementState,
+)
+from orderapp.models import Drift, Order, Override, Placement, Step, Submission, Task, db_now
+from orderapp.services.reconciliation.runs import MAX_NIGHTLY, OVERLAP
+from orderapp.services.saga.resolutions import UNPROVEN
+from orderapp.systems.registry import Systems
+
+DECIDED = (PlacementState.CONFIRMED.value, PlacementState.COMPENSATED.value)
+
+
+def least_age(systems: Systems) -> dt.timedelta:
+    """Return how old an order has to be at least, counted from its last change.
+
+    As far back as the timer's reconciliation looks, so that each order was compared with the systems while it was
+    there; and, where a system forgets its keys, until it has forgotten them. A request that is repeated so
+    late is told that its order was archived (`archived_keys`), not what came of it.
+    """
+    windows = [system.key_window_seconds or 0.0 for system in systems.values()]
+    return max(MAX_NIGHTLY, dt.timedelta(seconds=max(windows, default=0.0))) + OVERLAP
+
+
+def archivable(age_seconds: float) -> ColumnElement[bool]:
+    """Return the condition that an order has ended, holds and owes nothing, and is as it was so long ago.
+
+    It asks other tables, so it holds for certain only while the order's row is locked `FOR UPDATE`: whoever goes on
+    with an order locks it first, or writes a row that refers to it.
+    """
+    long_ago = db_now(-age_seconds)
+    return and_(
+        Order.created_at < long_ago,
+        Order.updated_at < long_ago,
+        Order.state.in_([state.value for state in FINAL_ORDER_STATES]),
+        *(~one for one in _open(long_ago)),
+    )
+
+
+def _open(long_ago: ColumnElement[dt.datetime]) -> Sequence[ColumnElement[bool]]:
+    """Return what must not be: each of it is still to be worked on, or was a short while ago."""
+    holding = [state.value for state in HOLDING_STEP_STATES]
+    # A confirmed order holds what it is for.
+    still_held = and_(Order.state != OrderState.CONFIRMED.value, Step.order_id == Order.id, Step.state.in_(holding))
+    tasks = or_(Task.state.in_([state.value for state in OPEN_TASK_STATES]), Task.finished_at >= long_ago)
+    submissions = or_(Submission.lease_until.is_not(None), Submission.created_at >= long_ago)
+    return (
+        exists().where(Task.order_id == Order.id, tasks),
+        exists().where(Submission.order_id == Order.id, submissions),
+        exists().where(Placement.order_id == Order.id, Placement.state.not_in(DECIDED)),
+        exists().where(still_held),
+        exists().where(Override.order_id == Order.id, UNPROVEN),
+        exists().where(Drift.order_id == Order.id, Drift.state != DriftState.GONE.value),
+    )

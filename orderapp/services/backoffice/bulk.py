@@ -1,0 +1,171 @@
+"""One act of staff on one or several rows: each is done or refused by itself, in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from orderapp.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotFound
+from orderapp.models import Drift, Order, Task
+from orderapp.services.access.refused_acts import record_refusal
+from orderapp.services.backoffice.risks import NeedsDecision, Risk
+from orderapp.services.db import audit
+from orderapp.services.db.audit import Act, Actor
+from orderapp.services.db.transactions import reading, writing
+
+log = structlog.get_logger()
+
+MAX_SELECTION = 500  # one press of a button answers within seconds; more is done in several goes
+MAX_ID = 2**63 - 1  # what an id's column holds
+
+# Changes one row within the caller's transaction; returns what the audit keeps. Gets the reason as it is kept.
+Change = Callable[[Session, Any, str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What is done, and to what.
+
+    Args:
+        model: The rows it is done to.
+        name: Its name in the audit: `requeue`, for `task.requeue`.
+        told: What to say of a row that it was done to, with its id as {}.
+
+    """
+
+    model: type[Task] | type[Drift]
+    name: str
+    told: str
+
+    @property
+    def noun(self) -> str:
+        """Return what one row is called: task or drift."""
+        return self.model.__name__.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """What became of one row of a selection: whether it was done, and why not.
+
+    Args:
+        id: The row's id.
+        order: The number of its order; empty where there is no such row.
+        done: Whether it was done.
+        text: What to say of it.
+        risk: The risk that has to be decided for this one alone, where that is why it wasn't done.
+
+    """
+
+    id: int
+    order: str
+    done: bool
+    text: str
+    risk: Risk | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What became of a selection.
+
+    Args:
+        items: What became of each row.
+        audit_id: The row of the audit that keeps it; None where only one row was named, or where nothing was done and
+            the actor was refused too often of late.
+
+    """
+
+    items: tuple[ItemResult, ...]
+    audit_id: int | None
+
+
+def each(verb: Verb, ids: Iterable[int], actor: Actor, reason: str, change: Change) -> Selection:
+    """Change each row, with an audit row for each, and one for the selection where it has several.
+
+    Transaction: one per row, committed here, so that one refusal doesn't stop the rest.
+    If we die here: what was done is done and recorded, the rest is as it was.
+
+    Raises:
+        InvalidRequest: the reason, no row, or more than MAX_SELECTION.
+
+    """
+    why = audit.clean_reason(reason)
+    chosen = checked_ids(verb.noun, ids)
+    if len(chosen) == 1:
+        return Selection((_alone(verb, chosen[0], actor, why, change),), None)
+    items = tuple(_one(verb, row_id, actor, why, change) for row_id in chosen)
+    log.info(f"{verb.noun}s.{verb.name}", chosen=len(items), done=sum(item.done for item in items), by=actor.staff_id)
+    details = {"items": [_kept(verb, item) for item in items]}
+    act = Act(f"{verb.noun}s.{verb.name}", f"{len(items)} {verb.noun}s", why, details=details)
+    if not any(item.done for item in items):
+        return Selection(items, record_refusal(actor, act, "none of them could be done"))
+    with writing() as session:
+        return Selection(items, audit.write(session, actor, act))
+
+
+def checked_ids(noun: str, ids: Iterable[int]) -> list[int]:
+    """Return the ids of a selection, each once; in one order for everybody, so that no two wait for each other's rows.
+
+    Raises:
+        InvalidRequest: there is none, there are too many, or one that no row can have.
+
+    """
+    chosen = sorted(set(ids))
+    if not chosen:
+        raise InvalidRequest({noun: [f"Choose at least one {noun}."]})
+    if chosen[0] < 1 or chosen[-1] > MAX_ID:
+        raise InvalidRequest({noun: [f"{noun.capitalize()}s have numbers from 1 on."]})
+    if len(chosen) > MAX_SELECTION:
+        raise InvalidRequest({noun: [f"At most {MAX_SELECTION} {noun}s can be chosen at once."]})
+    return chosen
+
+
+def decided_alone(ids: Iterable[int], despite: Risk | None) -> list[int]:
+    """Return the ids of a selection. Raises InvalidRequest where a risk was accepted for more than one of them."""
+    chosen = list(ids)
+    if despite is not None and len(set(chosen)) > 1:
+        raise InvalidRequest({"despite": ["A risk is decided about one at a time, not for a selection."]})
+    return chosen
+
+
+def _alone(verb: Verb, row_id: int, actor: Actor, why: str, change: Change) -> ItemResult:
+    item = _one(verb, row_id, actor, why, change)
+    if not item.done:
+        with reading() as session:
+            order_id = session.scalar(select(verb.model.order_id).where(verb.model.id == row_id))
+        record_refusal(actor, Act(f"{verb.noun}.{verb.name}", f"{verb.noun} {row_id}", why, order_id), item.text)
+    return item
+
+
+def _one(verb: Verb, row_id: int, actor: Actor, why: str, change: Change) -> ItemResult:
+    number, risk = "", None
+    try:
+        number = _order_number(verb, row_id)
+        with writing() as session:
+            row: Any = session.get(verb.model, row_id)
+            if row is None:
+                raise NotFound(f"There is no {verb.noun} {row_id}.")
+            details = change(session, row, why)
+            subject = f"{verb.noun} {row_id}"
+            audit.write(session, actor, Act(f"{verb.noun}.{verb.name}", subject, why, row.order_id, details))
+    except (Conflict, NotFound) as error:
+        risk = error.risk if isinstance(error, NeedsDecision) else None
+        return ItemResult(row_id, number, False, str(error), risk)
+    except DatabaseUnavailable:
+        told = f"The database couldn't be used; look at {verb.noun} {row_id} to see whether it was done."
+        return ItemResult(row_id, number, False, told)
+    return ItemResult(row_id, number, True, verb.told.format(row_id))
+
+
+def _order_number(verb: Verb, row_id: int) -> str:
+    with reading() as session:
+        of_row = select(Order.number).join(verb.model, verb.model.order_id == Order.id)
+        return session.scalar(of_row.where(verb.model.id == row_id)) or ""
+
+
+def _kept(verb: Verb, item: ItemResult) -> dict[str, Any]:
+    return {verb.noun: item.id, "order": item.order, "done": item.done, "text": item.text}

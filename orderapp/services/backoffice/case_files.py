@@ -1,0 +1,155 @@
+"""Everything that is known of one order, or of one task: the record from which staff pages are drawn."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session, selectinload
+
+from orderapp.domain.states import OrderState
+from orderapp.errors import NotFound
+from orderapp.models import Attempt, AuditEntry, Drift, Order, Override, Placement, Submission, Task, seconds_until
+from orderapp.services.archive.archive import refuse_archived
+from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
+from orderapp.services.db.transactions import reading
+from orderapp.services.orders.views import OrderView, load_view
+from orderapp.services.reconciliation.mismatches import of_order
+from orderapp.services.resilience.holdups import Holdup, holdups
+from orderapp.services.saga.prior_attempts import left_in_doubt
+
+# Tasks that were requeued for years have many: a page shows this many attempts, the task's page turns over to the older
+# ones.
+ATTEMPTS_PER_PAGE = 100
+AUDIT_ENTRIES_PER_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFile:
+    """An order with all its placements and tasks, its newest attempts and audit entries, newest first.
+
+    Args:
+        older_attempts: Whether there are attempts that aren't in `attempts`.
+        lease_left_seconds: How long a submission still holds the order; None where none does.
+        words: Staff's word on its effects, newest first.
+        doubtful_task_ids: The tasks that may have brought their effect about without anybody knowing.
+        drifts: What reconciliation found, newest first.
+        holdups: What keeps the tasks of systems at present, by name.
+
+    """
+
+    view: OrderView
+    placements: Sequence[Placement]
+    tasks: Sequence[Task]
+    attempts: Sequence[Attempt]
+    older_attempts: bool
+    audit_entries: Sequence[AuditEntry]
+    lease_left_seconds: float | None
+    words: Sequence[Override]
+    doubtful_task_ids: frozenset[int]
+    drifts: Sequence[Drift]
+    holdups: Mapping[str, Holdup]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """A task with its attempts, newest first; `older_than` is the attempt where the next page begins, or None.
+
+    Args:
+        circumstances: What decides whether staff may give their word on its effect.
+        words: The words that staff gave on it, newest first.
+        holdups: What keeps the tasks of systems at present, by name.
+
+    """
+
+    task: Task
+    order_number: str
+    order_state: OrderState
+    attempts: Sequence[Attempt]
+    older_than: int | None
+    audit_entries: Sequence[AuditEntry]
+    circumstances: Circumstances
+    words: Sequence[Override]
+    holdups: Mapping[str, Holdup]
+
+
+def find_order_file(number: str) -> OrderFile:
+    """Return an order's file by its number. Raises NotFound, or Archived with where it is."""
+    with reading() as session:
+        order_id = session.scalar(select(Order.id).where(Order.number == number))
+        if order_id is None:
+            refuse_archived(session, number)
+            raise NotFound(f"There is no order {number}.")
+        attempts = _attempts(session, Attempt.order_id == order_id)
+        return OrderFile(
+            view=load_view(session, order_id),
+            placements=session.scalars(
+                select(Placement)
+                .where(Placement.order_id == order_id)
+                .options(selectinload(Placement.steps))
+                .order_by(Placement.number.desc())
+            ).all(),
+            tasks=session.scalars(select(Task).where(Task.order_id == order_id).order_by(Task.id)).all(),
+            attempts=attempts[:ATTEMPTS_PER_PAGE],
+            older_attempts=len(attempts) > ATTEMPTS_PER_PAGE,
+            audit_entries=_audit_entries(session, order_id),
+            drifts=of_order(session, order_id),
+            lease_left_seconds=session.scalar(
+                select(seconds_until(Submission.lease_until))
+                .where(Submission.order_id == order_id, Submission.lease_until.is_not(None))
+                .order_by(Submission.id.desc())
+                .limit(1)
+            ),
+            holdups=holdups(session),
+            words=_words(session, Override.order_id == order_id),
+            doubtful_task_ids=frozenset(
+                session.scalars(select(Task.id).where(Task.order_id == order_id, left_in_doubt()))
+            ),
+        )
+
+
+def find_task_file(task_id: int, before: int | None = None) -> TaskFile:
+    """Return a task's file, with attempts older than the attempt `before` where it is given. Raises NotFound."""
+    with reading() as session:
+        row = session.execute(
+            select(Task, Order.number, Order.state).join(Order, Order.id == Task.order_id).where(Task.id == task_id)
+        ).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no task {task_id}.")
+        task, number, state = row
+        older = () if before is None else (Attempt.id < before,)
+        attempts = _attempts(session, Attempt.task_id == task_id, *older)
+        shown = attempts[:ATTEMPTS_PER_PAGE]
+        return TaskFile(
+            task=task,
+            order_number=number,
+            order_state=OrderState(state),
+            attempts=shown,
+            older_than=shown[-1].id if len(attempts) > ATTEMPTS_PER_PAGE else None,
+            audit_entries=[
+                entry for entry in _audit_entries(session, task.order_id) if entry.subject == f"task {task_id}"
+            ],
+            circumstances=circumstances_of(session, [task_id])[task_id],
+            words=_words(session, Override.task_id == task_id),
+            holdups=holdups(session),
+        )
+
+
+def _attempts(session: Session, *where: ColumnElement[bool]) -> Sequence[Attempt]:
+    statement = select(Attempt).where(*where).order_by(Attempt.id.desc()).limit(ATTEMPTS_PER_PAGE + 1)
+    return session.scalars(statement).all()
+
+
+def _words(session: Session, which: ColumnElement[bool]) -> Sequence[Override]:
+    return session.scalars(select(Override).where(which).order_by(Override.id.desc())).all()
+
+
+def _audit_entries(session: Session, order_id: uuid.UUID) -> Sequence[AuditEntry]:
+    return session.scalars(
+        select(AuditEntry)
+        .where(AuditEntry.order_id == order_id)
+        .order_by(AuditEntry.id.desc())
+        .limit(AUDIT_ENTRIES_PER_PAGE)
+    ).all()

@@ -1,0 +1,81 @@
+"""What decides whether staff may act on a task, and what the act could do: read at once for any number of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from orderapp.domain.states import OrderState, StepState
+from orderapp.models import Order, Override, Step, Task, Word, seconds_until
+from orderapp.services.saga.prior_attempts import left_in_doubt, was_accepted
+from orderapp.services.saga.resolutions import UNPROVEN
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known around a task.
+
+    Args:
+        order: The state of its order.
+        order_number: Its order's number.
+        step: The state of the step that it compensates; None where it has none.
+        doubtful: Whether an attempt may have brought the effect about without anybody knowing.
+        accepted: Whether an attempt was accepted, to be finished later.
+        key_age_seconds: How long ago its key was first used; 0 where it never was.
+        given_up_because: Why staff gave it up, where they did and nothing has proved anything since.
+
+    """
+
+    order: OrderState
+    order_number: str
+    step: StepState | None
+    doubtful: bool
+    accepted: bool
+    key_age_seconds: float
+    given_up_because: str | None
+
+    @property
+    def used_before(self) -> bool:
+        """Whether its effect may be in place already."""
+        return self.doubtful or self.accepted
+
+
+def circumstances_of(session: Session, task_ids: Collection[int]) -> dict[int, Circumstances]:
+    """Look at what decides about these tasks. Transaction: reads only, within the caller's."""
+    given_up_because = (
+        select(Override.reason)
+        .where(Override.task_id == Task.id, Override.word == Word.GIVEN_UP.value, UNPROVEN)
+        .order_by(Override.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(
+            Task.id,
+            Order.state.label("order_state"),
+            Order.number,
+            Step.state.label("step_state"),
+            left_in_doubt().label("doubtful"),
+            was_accepted().label("accepted"),
+            (-seconds_until(Task.key_used_at)).label("key_age"),
+            given_up_because.label("given_up_because"),
+        )
+        .join(Order, Order.id == Task.order_id)
+        .outerjoin(Step, Step.id == Task.step_id)
+        .where(Task.id.in_(task_ids))
+    )
+    return {
+        row.id: Circumstances(
+            order=OrderState(row.order_state),
+            order_number=row.number,
+            step=StepState(row.step_state) if row.step_state else None,
+            doubtful=row.doubtful,
+            accepted=row.accepted,
+            key_age_seconds=float(row.key_age or 0.0),
+            given_up_because=row.given_up_because,
+        )
+        for row in rows
+    }

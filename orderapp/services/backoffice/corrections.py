@@ -1,0 +1,215 @@
+"""Staff have a drift put right: one act, one task that the engine runs like any other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from orderapp.config import Settings
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.retry import Guarantee
+from orderapp.domain.states import DriftState, OrderState, TaskKind, TaskState
+from orderapp.errors import WrongState
+from orderapp.models import Drift, Override, Task, Word, db_now
+from orderapp.services.backoffice.bulk import Selection, Verb, decided_alone, each
+from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_repairing
+from orderapp.services.backoffice.task_actions import make_due
+from orderapp.services.db.audit import Actor
+from orderapp.services.db.transitions import move
+from orderapp.services.orders.cancel import turn_to_cancelled
+from orderapp.services.reconciliation.compare import Repair
+from orderapp.services.reconciliation.expected import Belief, Settled, settled_orders
+from orderapp.services.saga.attempts import record_attempt
+from orderapp.services.saga.compensation import lock_order, plan_surplus, take_back
+from orderapp.services.saga.prior_attempts import CORRECTION
+from orderapp.services.saga.resolutions import settle
+from orderapp.services.saga.values import Try
+from orderapp.systems.base import System
+from orderapp.systems.registry import Systems
+
+log = structlog.get_logger()
+
+# What a look came to, for the history of a task that repeats a call which isn't harmless to repeat.
+SHOWED_NOTHING = Answer(
+    Outcome.UNKNOWN, CORRECTION, "reconciliation found nothing there; it is asked again before it is done again"
+)
+FOUND_NOTHING = "reconciliation found nothing there"
+
+
+def repair_drifts(
+    drift_ids: Iterable[int], actor: Actor, reason: str, settings: Settings, despite: Risk | None = None
+) -> Selection:
+    """Order the repairs that reconciliation proposed, of each drift whose order is still as it was found.
+
+    Transaction: one per drift, committed here: its state, the task, the audit row; one refusal doesn't stop the rest.
+    Idempotent because: only an open drift is repaired, by compare-and-set; a placement has one task for each effect
+        and direction (unique), which is taken up again.
+    If we die here: what was ordered is ordered and recorded, the rest is as it was; the relay finds the tasks.
+
+    Args:
+        drift_ids: The drifts, in any order.
+        actor: Who orders it.
+        reason: Why.
+        settings: The systems.
+        despite: The risk that was seen and decided to be taken, of one drift alone.
+
+    Returns:
+        What became of each: refused are those whose repair is ordered already, that have none, or whose order has gone
+        on, and those whose repair may do something twice or end an order, unless that was decided.
+
+    Raises:
+        InvalidRequest: the reason, no drift, more than MAX_SELECTION, or a decision for several.
+
+    """
+    ids = decided_alone(drift_ids, despite)
+    verb = Verb(Drift, "repair", "The repair of drift {} is ordered.")
+    return each(verb, ids, actor, reason, lambda session, drift, _: _repair(session, drift, actor, settings, despite))
+
+
+def objection_to_repair(drift: Drift, systems: Systems) -> Objection | None:
+    """Return why a drift isn't repaired by its own row, or not without a decision on it alone."""
+    if drift.state == DriftState.REPAIRING.value:
+        return Objection("its repair is under way")
+    if drift.state == DriftState.GONE.value:
+        return Objection("it is gone")
+    if not drift.repair:
+        return Objection("there is nothing to do but to look again")
+    return risk_of_repairing(drift, systems.get(drift.system))
+
+
+def _repair(
+    session: Session, drift: Drift, actor: Actor, settings: Settings, despite: Risk | None
+) -> Mapping[str, Any]:
+    # The order's row first: whoever turns the order round holds it, and ends or writes tasks afterwards.
+    lock_order(session, drift.order_id)
+    session.refresh(drift)
+    refuse(f"Drift {drift.id} can't be repaired", objection_to_repair(drift, settings.systems), despite)
+    order, belief = _as_found(session, drift)
+    task_id = REPAIRS[Repair(drift.repair)](session, order, belief, settings)
+    if not move(session, Drift, DriftState.REPAIRING, Drift.id == drift.id, task_id=task_id):
+        raise WrongState(f"Drift {drift.id} was changed at this very moment. Nothing was changed.")
+    given_up = (Override.task_id == task_id) & (Override.word == Word.GIVEN_UP.value)
+    settle(session, given_up, f"taken back by {actor.name}: repaired")
+    log.info("drift.repair", drift=drift.id, order=order.number, repair=drift.repair, task=task_id, by=actor.staff_id)
+    about = {"repair": drift.repair, "system": drift.system, "key": drift.key, "task": task_id}
+    return {**about, **({"despite": despite.value} if despite else {})}
+
+
+def _as_found(session: Session, drift: Drift) -> tuple[Settled, Belief]:
+    """Return the order and what our rows say of the drift's key, if that is still what was found to differ.
+
+    What other drifts of the order are being repaired doesn't count as going on: each concerns an effect of its own.
+    """
+    gone_on = WrongState(
+        f"Drift {drift.id} can't be repaired: its order has gone on since it was found. Nothing was changed; "
+        "the next reconciliation sees where it arrived."
+    )
+    under_way = select(Drift.task_id).where(
+        Drift.order_id == drift.order_id, Drift.state == DriftState.REPAIRING.value, Drift.task_id.is_not(None)
+    )
+    repairing = [task_id for task_id in session.scalars(under_way) if task_id is not None]
+    order = next(iter(settled_orders(session, [drift.order_id], repairing)), None)
+    if order is None:
+        raise gone_on
+    belief = next((one for one in order.beliefs if one.key == drift.key), None)
+    forward = drift.repair != Repair.UNDO.value
+    if belief is None or belief.ours != drift.ours or belief.held != forward:
+        raise gone_on
+    if forward and order.state != OrderState.CONFIRMED.value:
+        raise gone_on
+    return order, belief
+
+
+def _undo(session: Session, order: Settled, belief: Belief, settings: Settings) -> int:
+    system = _system(belief, settings)
+    take_back(session, order.id, belief.placement_id, system, belief.key, belief.step_id)
+    return _task(session, belief, TaskKind.COMPENSATE).id
+
+
+def _undo_surplus(session: Session, order: Settled, belief: Belief, settings: Settings) -> int:
+    plan_surplus(session, order.id, belief.placement_id, _system(belief, settings))
+    return _task(session, belief, TaskKind.COMPENSATE).id
+
+
+def _cancel(session: Session, order: Settled, _belief: Belief, settings: Settings) -> None:
+    turn_to_cancelled(session, order.id, settings)
+
+
+def _do(session: Session, order: Settled, belief: Belief, settings: Settings) -> int:
+    """Have the effect brought about under its key: by its settle task, or by one that does the step's part once more.
+
+    A later cancellation compensates it by the same key, once.
+    """
+    system = _system(belief, settings)
+    asks_first = system.guarantee is Guarantee.QUERY_FIRST or system.key_window_seconds is not None
+    task = _find_task(session, belief, TaskKind.SETTLE) or _write_settle_task(session, order, belief)
+    # It counts as a claim that left the effect in doubt, so the engine asks before it acts, once the query can't lag
+    # behind any more; and it asks how old the key is.
+    window = {"absent_from": db_now(system.late_window_seconds)}
+    doubted: dict[str, Any] = {"claims": Task.claims + 1, **window} if asks_first else {}
+    if not make_due(session, task, system, last_code=None, last_message=FOUND_NOTHING, **doubted):
+        raise WrongState("The task that would do it was changed at this very moment. Nothing was changed.")
+    if asks_first:
+        session.refresh(task)
+        now = time.monotonic()
+        record_attempt(session, task, Try("ask", SHOWED_NOTHING, now, now))
+    return task.id
+
+
+def _write_settle_task(session: Session, order: Settled, belief: Belief) -> Task:
+    """Write it as cancelled: nothing runs it before it is made due."""
+    task_id = session.execute(
+        insert(Task)
+        .values(
+            order_id=order.id,
+            placement_id=belief.placement_id,
+            step_id=belief.step_id,
+            kind=TaskKind.SETTLE.value,
+            system=belief.system,
+            key=belief.key,
+            state=TaskState.CANCELLED.value,
+            attempts=0,
+            attempt_limit=0,
+            claims=0,
+            fencing=0,
+            key_used_at=belief.used_at,
+            created_at=db_now(),
+        )
+        .returning(Task.id)
+    ).scalar_one()
+    return session.get_one(Task, task_id)
+
+
+def _system(belief: Belief, settings: Settings) -> System:
+    system = settings.systems.get(belief.system)
+    if system is None:
+        raise WrongState(f"There is no system {belief.system} any more. Nothing was changed.")
+    return system
+
+
+def _task(session: Session, belief: Belief, kind: TaskKind) -> Task:
+    task = _find_task(session, belief, kind)
+    if task is None:
+        raise LookupError(f"no {kind.value} task for {belief.key}")
+    return task
+
+
+def _find_task(session: Session, belief: Belief, kind: TaskKind) -> Task | None:
+    return session.scalars(
+        select(Task).where(
+            Task.placement_id == belief.placement_id, Task.kind == kind.value, Task.system == belief.system
+        )
+    ).one_or_none()
+
+
+REPAIRS: Mapping[Repair, Callable[[Session, Settled, Belief, Settings], int | None]] = {
+    Repair.DO: _do,
+    Repair.UNDO: _undo,
+    Repair.UNDO_SURPLUS: _undo_surplus,
+    Repair.CANCEL: _cancel,
+}

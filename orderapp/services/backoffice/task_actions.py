@@ -1,0 +1,213 @@
+"""What staff may do about tasks and orders. Each act and its audit row are one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, update
+from sqlalchemy.orm import Session
+
+from orderapp.config import Settings
+from orderapp.domain.states import OPEN_TASK_STATES, OrderState, TaskKind, TaskState
+from orderapp.errors import NotFound, WrongState
+from orderapp.models import Order, Override, Task, Word, db_now
+from orderapp.services.access.refused_acts import refusals_recorded
+from orderapp.services.backoffice.bulk import Selection, Verb, decided_alone, each
+from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
+from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_requeueing
+from orderapp.services.db import audit
+from orderapp.services.db.audit import Act, Actor
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.db.transitions import move
+from orderapp.services.engine.poison import LEASE_LAPSED
+from orderapp.services.orders.cancel import turn_to_cancelled
+from orderapp.services.saga.attempts import record_taken_away
+from orderapp.services.saga.compensation import lock_order
+from orderapp.services.saga.resolutions import say, settle
+from orderapp.systems.base import System
+from orderapp.systems.registry import Systems
+
+log = structlog.get_logger()
+
+REQUEUEABLE = frozenset({TaskState.FAILED, TaskState.WAITING, TaskState.CANCELLED})
+# The states in which something may be done about a task; whether it makes sense depends on its order as well.
+OPEN_TO_ACTS = REQUEUEABLE | OPEN_TASK_STATES
+# What an order has to be for its tasks to make sense.
+ORDER_STATE_FOR = {
+    TaskKind.SETTLE: OrderState.CONFIRMED,
+    TaskKind.NOTIFY: OrderState.CONFIRMED,
+    TaskKind.COMPENSATE: OrderState.COMPENSATING,
+}
+# What stays owed, or may stay in place, when nobody tries it any more. A message is owed to nobody.
+OWING = frozenset({TaskKind.SETTLE, TaskKind.COMPENSATE})
+
+
+def requeue(
+    task_ids: Iterable[int], actor: Actor, reason: str, settings: Settings, despite: Risk | None = None
+) -> Selection:
+    """Make tasks due now, with as many further attempts as their system's tasks begin with. The history stays.
+
+    Transaction: one per task, committed here, with its audit row, so that one refusal doesn't stop the rest.
+    Idempotent because: a task requeued again is due now, as it was.
+    If we die here: what was done is done and recorded, the rest is as it was.
+
+    Args:
+        task_ids: The tasks, in any order.
+        actor: Who requeues them.
+        reason: Why.
+        settings: The systems.
+        despite: The risk that was seen and decided to be taken, of one task alone.
+
+    Returns:
+        What became of each: tasks that run, are done, or whose order has gone another way are refused, and those whose
+        repetition may do something twice or end an order, unless that was decided.
+
+    Raises:
+        InvalidRequest: the reason, no task, more than MAX_SELECTION, or a decision for several.
+
+    """
+    ids = decided_alone(task_ids, despite)
+    verb = Verb(Task, "requeue", "Task {} is requeued.")
+    return each(verb, ids, actor, reason, lambda session, task, _: _requeue(session, task, actor, settings, despite))
+
+
+def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
+    """Give tasks up; a worker that is at one right now loses it. What may be in place, or is owed, stays on the books.
+
+    Transaction, Idempotent because, If we die here, Returns, Raises: as for `requeue`.
+    """
+    verb = Verb(Task, "cancel", "Task {} is given up.")
+    return each(verb, task_ids, actor, reason, lambda session, task, why: _cancel(session, task, actor, why))
+
+
+def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Settings) -> None:
+    """Cancel a confirmed order: everything it holds is compensated.
+
+    Transaction: one, committed here, with its audit row.
+
+    Raises:
+        InvalidRequest: the reason.
+        NotFound: there is no such order.
+        WrongState: it isn't confirmed; nothing was changed.
+
+    """
+    why = audit.clean_reason(reason)
+    with reading() as session:
+        order = session.get(Order, order_id)
+    if order is None:
+        raise NotFound(f"There is no order {order_id}.")
+    about = Act("order.cancel", f"order {order.number}", why, order_id)
+    with refusals_recorded(actor, about), writing() as session:
+        if not turn_to_cancelled(session, order_id, settings):
+            raise WrongState("The order is being cancelled already. Nothing was changed.")
+        details = {"before": OrderState.CONFIRMED.value, "after": OrderState.COMPENSATING.value}
+        audit.write(session, actor, replace(about, details=details))
+    log.info("order.cancelled", order=order.number, by=actor.staff_id)
+
+
+def objection_to_requeue(task: Task, seen: Circumstances, systems: Systems) -> Objection | None:
+    """Return why a task isn't requeued, or not without a decision on it alone; None where nothing is against it."""
+    kind, state = TaskKind(task.kind), TaskState(task.state)
+    # A compensation that isn't done is owed even of a confirmed order: what it has twice, or what an earlier placement
+    # of it brought about late.
+    owed = kind is TaskKind.COMPENSATE and state is not TaskState.DONE
+    if not owed and seen.order is not ORDER_STATE_FOR[kind]:
+        return Objection(f"its order is {seen.order.value}, so there is nothing to {kind.value}")
+    if state is TaskState.RUNNING:
+        return Objection("a worker has it right now")
+    if state not in REQUEUEABLE:
+        return Objection(f"it is {state.value}")
+    system = systems.get(task.system)
+    if system is None:
+        return Objection(f"there is no system {task.system} any more")
+    return risk_of_requeueing(task, seen, system)
+
+
+def objection_to_cancel(task: Task) -> Objection | None:
+    """Return why a task can't be given up, or None where it can."""
+    state = TaskState(task.state)
+    if state in OPEN_TASK_STATES:
+        return None
+    return Objection(f"it is {'given up' if state is TaskState.CANCELLED else state.value} already")
+
+
+def make_due(session: Session, task: Task, system: System, **values: Any) -> int:
+    """Make a task as it was read due now, with as many further attempts as its system's tasks begin with.
+
+    Transaction: within the caller's.
+
+    Returns:
+        1, or 0 where somebody else was faster.
+
+    """
+    values |= {
+        "attempt_limit": Task.attempts + system.backoff.attempts,
+        "due_at": db_now(),
+        "publish_at": db_now(),
+        "pending_answers": 0,
+        "finished_at": None,
+        "fencing": Task.fencing + 1,
+    }
+    same: tuple[ColumnElement[bool], ...] = (Task.id == task.id, Task.fencing == task.fencing)
+    if task.state != TaskState.WAITING.value:
+        return move(session, Task, TaskState.WAITING, *same, **values)
+    # No edge: it waits as before, only not as long.
+    again = update(Task).where(*same, Task.state == TaskState.WAITING.value).values(**values)
+    return session.connection().execute(again).rowcount
+
+
+def _requeue(session: Session, task: Task, actor: Actor, settings: Settings, despite: Risk | None) -> Mapping[str, Any]:
+    # The order's row first: whoever turns the order round holds it, and ends or writes tasks afterwards.
+    lock_order(session, task.order_id)
+    session.refresh(task)
+    seen = circumstances_of(session, [task.id])[task.id]
+    what = f"Task {task.id} can't be requeued"
+    refuse(what, objection_to_requeue(task, seen, settings.systems), despite)
+    system = settings.systems[task.system]
+    more: dict[str, Any] = {}
+    if task.state == TaskState.CANCELLED.value and task.kind != TaskKind.COMPENSATE.value:
+        # It may have been taken from a worker whose call is only ending now.
+        more["absent_from"] = db_now(system.may_appear_for_seconds)
+    # Why it failed is past, and stands in the history; but one whose worker died is a suspect until it has run.
+    said = {
+        "last_code": task.last_code if task.last_code == LEASE_LAPSED else None,
+        "last_message": f"requeued by {actor.name}"[:500],
+    }
+    if not make_due(session, task, system, **more, **said):
+        raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
+    given_up = (Override.task_id == task.id) & (Override.word == Word.GIVEN_UP.value)
+    settle(session, given_up, f"taken back by {actor.name}: requeued")
+    return {
+        "before": {"state": task.state, "attempts": task.attempts, "attempt_limit": task.attempt_limit},
+        "after": {"state": TaskState.WAITING.value, "attempt_limit": task.attempts + system.backoff.attempts},
+        **({"despite": despite.value} if despite else {}),
+    }
+
+
+def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str, Any]:
+    lock_order(session, task.order_id)
+    record_taken_away(session, Task.id == task.id)
+    session.refresh(task)
+    moved = move(
+        session,
+        Task,
+        TaskState.CANCELLED,
+        Task.id == task.id,
+        Task.fencing == task.fencing,
+        fencing=Task.fencing + 1,
+        lease_until=None,
+        due_at=None,
+        publish_at=None,
+        finished_at=db_now(),
+    )
+    if not moved:
+        what = f"Task {task.id} can't be given up"
+        refuse(what, objection_to_cancel(task), None)
+        raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
+    if TaskKind(task.kind) in OWING:
+        say(session, task, Word.GIVEN_UP, actor, why)
+    return {"before": {"state": task.state, "attempts": task.attempts}, "after": {"state": TaskState.CANCELLED.value}}

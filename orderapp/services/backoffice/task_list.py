@@ -1,0 +1,94 @@
+"""The newest tasks, and the failed ones of one cause, for the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.models import Order, Task, holds, seconds_until
+from orderapp.services.db.transactions import reading
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task in short.
+
+    Args:
+        due_in_seconds: Negative once it is overdue; None where nothing is due (running, closed, in staff's hands).
+        message: Why it waits, or why it needs staff; a system may have written it.
+
+    """
+
+    id: int
+    order_number: str
+    kind: TaskKind
+    system: str
+    state: TaskState
+    attempts: int
+    attempt_limit: int
+    due_in_seconds: float | None
+    message: str
+
+
+def list_tasks(
+    limit: int, state: TaskState | None = None, kind: TaskKind | None = None, system: str | None = None
+) -> list[TaskRow]:
+    """Return the newest tasks, newest first, at most `limit`; of one state, kind or system where one is given."""
+    wanted = {Task.state: state, Task.kind: kind, Task.system: system}
+    columns = (
+        Task.id,
+        Order.number,
+        Task.kind,
+        Task.system,
+        Task.state,
+        Task.attempts,
+        Task.attempt_limit,
+        seconds_until(Task.due_at),
+        Task.last_message,
+    )
+    with reading() as session:
+        rows = session.execute(
+            select(*columns)
+            .join(Order, Order.id == Task.order_id)
+            .where(*(holds(column, value) for column, value in wanted.items() if value is not None))
+            .order_by(Task.id.desc())
+            .limit(limit)
+        ).all()
+    return [
+        TaskRow(
+            id=row[0],
+            order_number=row[1],
+            kind=TaskKind(row[2]),
+            system=row[3],
+            state=TaskState(row[4]),
+            attempts=row[5],
+            attempt_limit=row[6],
+            due_in_seconds=None if row[7] is None else float(row[7]),
+            message=row[8] or "",
+        )
+        for row in rows
+    ]
+
+
+def failed_task_ids(
+    after: int, limit: int, kind: TaskKind | None = None, system: str | None = None, code: str | None = None
+) -> list[int]:
+    """Return the oldest failed tasks' ids beyond `after`, at most `limit`. Transaction: reads only.
+
+    Args:
+        after: The last id of the batch before; 0 for the first.
+        limit: The most to return.
+        kind: Of this kind alone.
+        system: Of this system alone.
+        code: That failed with this code last; an empty one stands for none.
+
+    """
+    wanted = {Task.state: TaskState.FAILED, Task.kind: kind, Task.system: system}
+    narrowed = [holds(column, value) for column, value in wanted.items() if value is not None]
+    if code is not None:
+        narrowed.append(func.coalesce(Task.last_code, "") == code)
+    with reading() as session:
+        statement = select(Task.id).where(Task.id > after, *narrowed).order_by(Task.id).limit(limit)
+        return list(session.scalars(statement))

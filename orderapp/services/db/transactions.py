@@ -1,0 +1,267 @@
+"""Transactions, visibly: `with writing() as session:` commits at the end of the block, `with reading()` never does.
+
+Each block has a session of its own, closed with it, so no transaction is ever open while another system is called, and
+nothing is loaded lazily behind anybody's back.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from flask import Flask, current_app
+from sqlalchemy import Connection, Engine, ExceptionContext, event, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from orderapp.errors import DatabaseUnavailable
+from orderapp.extensions import db
+from orderapp.owners_files import keep_to_owner
+from orderapp.services.db.connection_settings import LOCK_WAIT_SECONDS, pin
+
+# What PostgreSQL says of a table or column that isn't there: its migration hasn't run yet (SQLite says it otherwise).
+SCHEMA_IS_OLD = frozenset({"42P01", "42703"})
+# What PostgreSQL says of a statement prepared before a column it returns was changed. The driver would send it again
+# for as long as the connection lives.
+STALE_PLAN = "0A000"
+# A connection used within the last second is used again without asking whether it still lives: a server that went away
+# in between is noticed by the statement itself, and the customer is told to repeat.
+UNASKED_SECONDS = 1.0
+# Marks a transaction that will write: on SQLite it takes the write lock at once, since upgrading later fails at once.
+WRITES = {"orderapp_writes": True}
+# Marks statements that are transactions of their own.
+COMMITS_ITSELF = {"orderapp_commits_itself": True}
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """Open a transaction that commits when the block ends well and rolls back when it doesn't.
+
+    Raises:
+        DatabaseUnavailable: the database can't be reached, or was lost on the way; at the commit its outcome is
+            unknown, and whoever repeats with the same key finds out.
+
+    """
+    with (
+        translated(),
+        Session(_engines().writing, expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Open a session that only reads; it ends with the block. Raises DatabaseUnavailable.
+
+    On PostgreSQL without a transaction around it: at READ COMMITTED each statement has a snapshot of its own anyhow,
+    BEGIN and ROLLBACK would be two round trips more, and after each ROLLBACK psycopg forgets what it has prepared.
+    """
+    with translated(), Session(_engines().reading, expire_on_commit=False) as session:
+        yield session
+
+
+@contextmanager
+def asking() -> Iterator[Connection]:
+    """Open a connection that only reads: `reading`, where rows are all that is wanted. Raises DatabaseUnavailable."""
+    with translated(), _engines().reading.connect() as connection:
+        yield connection
+
+
+def listening_connection(channel: str) -> Connection:
+    """Return a connection that hears what is notified on a channel (PostgreSQL only). Raises DatabaseUnavailable."""
+    with translated():
+        connection = _engines().reading.connect()
+        try:
+            connection.exec_driver_sql(f"LISTEN {channel}")
+        except BaseException:
+            connection.close()  # a standby, for one, refuses it at each of our attempts
+            raise
+    return connection
+
+
+def give_up_connections() -> None:
+    """Have each pooled connection replaced before its next use: one was lost, so the others are likely to be, too."""
+    _engines().given_up.set()
+
+
+def statements_nest() -> bool:
+    """Return whether one statement may change several tables (PostgreSQL), or each needs its own (SQLite)."""
+    return _engines().reading.dialect.name == "postgresql"
+
+
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    """The application's engine, with the options for each of its uses."""
+
+    writing: Engine
+    reading: Engine
+    given_up: threading.Event  # set until the pool has been told
+
+
+def _engines() -> _Engines:
+    return cast(_Engines, current_app.extensions["orderapp.engines"])
+
+
+def ping() -> None:
+    """Ask the database for an answer. Raises DatabaseUnavailable."""
+    with reading() as session:
+        session.execute(text("SELECT 1"))
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Let whatever means "not now" come out as DatabaseUnavailable."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
+        raise DatabaseUnavailable("The database can't be used at present; repeat with the same key later.") from error
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in SCHEMA_IS_OLD:
+            raise DatabaseUnavailable(
+                "The database lacks tables of ours, so nothing was done; its schema needs an upgrade."
+            ) from error
+        if error.connection_invalidated:
+            raise DatabaseUnavailable(
+                "The connection to the database was of no use; repeat with the same key."
+            ) from error
+        raise
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Return the engine's options for a database address."""
+    if url.startswith("sqlite"):
+        # A thread that can't have a connection within the lock wait fails clearly instead of queueing for ever.
+        return {
+            "connect_args": {"timeout": LOCK_WAIT_SECONDS, "isolation_level": None},
+            "pool_size": 20,
+            "hide_parameters": True,
+        }
+    return {
+        # Each thread of a process may hold one connection at a time; see gunicorn.conf.py and the worker's threads.
+        "pool_size": 20,
+        "max_overflow": 20,
+        "pool_timeout": LOCK_WAIT_SECONDS,
+        "pool_use_lifo": True,
+        "connect_args": {
+            "connect_timeout": 3,
+            # Prepared at its second execution, not its fifth: an order's statements are few, long and always the same,
+            # and each of some thirty connections of a process's threads has to learn them.
+            "prepare_threshold": 1,
+            # A server that vanished without a word (its host or the network is gone) is noticed within these: what was
+            # sent stays unacknowledged for ten seconds, or an idle wait is probed three times.
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+        },
+        "hide_parameters": True,  # else an error's text, and so the log, tells customers' names
+    }
+
+
+def prepare(app: Flask) -> None:
+    """Bind the engine's events. Needs an application context."""
+    engine: Engine = db.engine
+    given_up = threading.Event()
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", _keep_to_owner)
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_on_sqlite)
+    else:
+        event.listen(engine, "connect", _set_up_postgresql)
+        event.listen(engine, "begin", _begin_on_postgresql)
+        event.listen(engine, "checkin", _note_idle)
+        event.listen(engine, "checkout", partial(_replace_if_useless, engine, given_up))
+        event.listen(engine, "handle_error", _tell_stale_plan)
+    writing = engine.execution_options(**WRITES)
+    committing_itself = engine.execution_options(**COMMITS_ITSELF)
+    reading = committing_itself if engine.dialect.name == "postgresql" else engine
+    app.extensions["orderapp.engines"] = _Engines(writing, reading, given_up)
+
+
+def _note_idle(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _tell_stale_plan(context: ExceptionContext) -> None:
+    if getattr(context.original_exception, "sqlstate", None) == STALE_PLAN:
+        context.is_disconnect = True
+
+
+def _replace_if_useless(
+    engine: Engine, given_up: threading.Event, connection: Any, record: ConnectionPoolEntry, _proxy: Any
+) -> None:
+    """Let a connection that was given up, or died while it lay idle, be replaced before it is used.
+
+    Like `pool_pre_ping`, which asks at each use and so adds a round trip to each transaction of an order. The pool
+    replaces all others before their next use as well, those that are in use now included; to dispose of it would leave
+    those open for as long as nobody collects garbage.
+    """
+    if given_up.is_set():
+        given_up.clear()
+        raise InvalidatePoolError
+    if time.monotonic() - record.info.get("idle_since", math.inf) < UNASKED_SECONDS:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.dbapi.Error as error:  # type: ignore[union-attr]
+        raise InvalidatePoolError from error
+
+
+def _set_up_postgresql(connection: Any, _record: Any) -> None:
+    # A statement commits itself unless BEGIN came before it; else the driver would send BEGIN before each first one.
+    connection.autocommit = True
+    pin(connection)
+
+
+def _begin_on_postgresql(connection: Any) -> None:
+    if not connection.get_execution_options().get("orderapp_commits_itself"):
+        connection.exec_driver_sql("BEGIN")
+
+
+def _keep_to_owner(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+    # Before SQLite makes it with the mode of whoever's umask this is.
+    keep_to_owner(Path(arguments[0]))
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    _use_write_ahead_log(connection)
+    # FULL: a commit survives a power cut.
+    for pragma in (
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={LOCK_WAIT_SECONDS * 1000}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Let readers go on while one writes.
+
+    Of two that say so of a new file at the same moment one is refused at once: no busy time-out counts for this.
+    """
+    ends_at = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > ends_at:
+                raise
+            time.sleep(0.01)  # the other one needs a few milliseconds
+
+
+def _begin_on_sqlite(connection: Any) -> None:
+    # Python's driver would begin only before the first write, after the reads that decide it (cpython#54949).
+    writes = connection.get_execution_options().get("orderapp_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

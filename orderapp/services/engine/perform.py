@@ -1,0 +1,167 @@
+"""Makes the calls of a claimed task: what the system's declaration allows, and no transaction open meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+
+from orderapp.domain.outcome import Answer, Finding, Outcome
+from orderapp.domain.retry import Guarantee
+from orderapp.domain.states import TaskKind
+from orderapp.services.engine.claim import Claim
+from orderapp.services.saga.key_ages import KEY_DEAD, may_be_forgotten
+from orderapp.systems.base import System
+
+log = structlog.get_logger()
+
+KEY_BARRED = "key_barred"
+AGAINST_PROOF = "absent_against_proof"
+LATE_WINDOW = "late_window"
+NO_TIME_LEFT = Answer(
+    Outcome.NOT_SENT, "no_time_left", "too little of the lease was left; nothing was sent", called=False
+)
+
+
+def perform(claim: Claim, system: System) -> tuple[str, Answer]:
+    """Do what the task is for.
+
+    Idempotent because: an idempotent system is called again under the same key, a query_first one is asked first, and
+        an unsafe one is called again only where staff have decided so.
+    If we die here: the attempt is counted, and what came of the call is unknown.
+
+    Returns:
+        The verb of the last call (act, ask or undo), and what the run came to.
+
+    """
+    known, undoing = claim.known, claim.task.kind == TaskKind.COMPENSATE.value
+    if claim.seconds_left() < system.call_seconds:
+        # We stood still since the claim: somebody else may be at it, or staff have looked and decided.
+        return "undo" if undoing else "act", NO_TIME_LEFT
+    if (known.used_before or undoing) and may_be_forgotten(system, known.key_age_seconds):
+        return _perform_with_dead_key(claim, system)
+    if undoing:
+        return _compensate(claim, system)
+    if not known.used_before:
+        return "act", system.act(claim.effect)
+    if system.guarantee is Guarantee.QUERY_FIRST:
+        return _act_unless_done(claim, system)
+    if system.stores_failures and known.doubtful:
+        return _bar_key(claim, system)
+    if system.guarantee is Guarantee.UNSAFE and known.doubtful:
+        # A claim whose worker died, or an unknown outcome: staff have requeued it, so staff have decided.
+        log.warning("task.unsafe_repeat", task=claim.task.id, system=system.name)
+    return "act", system.act(claim.effect)
+
+
+def _act_unless_done(claim: Claim, system: System) -> tuple[str, Answer]:
+    report = system.ask(claim.effect)
+    found = report.answer
+    if report.finding is Finding.PENDING:
+        return "ask", replace(found, pending=True, message="accepted, not finished yet")
+    if report.finding is Finding.UNDONE:
+        undone = "was there and is undone; doing it again is for staff to decide"
+        return "ask", Answer(Outcome.REFUSED, "undone", undone, repeatable=False, exchanges=found.exchanges)
+    if report.finding is not Finding.ABSENT:
+        return "ask", found
+    if claim.known.absent_in_seconds > 0:
+        return "ask", _too_early(claim, found)
+    if claim.known.accepted:
+        return "ask", _against_proof(claim, system, found)
+    if claim.seconds_left() < system.call_seconds:
+        return "ask", replace(NO_TIME_LEFT, exchanges=found.exchanges)
+    done = system.act(claim.effect)
+    return "act", replace(done, exchanges=found.exchanges + done.exchanges)
+
+
+def _compensate(claim: Claim, system: System) -> tuple[str, Answer]:
+    if system.guarantee is not Guarantee.QUERY_FIRST:
+        return "undo", system.undo(claim.effect, None)
+    report = system.ask(claim.effect)
+    found = report.answer
+    if report.finding is Finding.UNCLEAR:
+        return "ask", found
+    if report.finding is Finding.PENDING:
+        return "ask", replace(found, pending=True, message="not finished yet; it can be undone once it is")
+    if report.finding is Finding.ABSENT and claim.known.absent_in_seconds > 0:
+        return "ask", _too_early(claim, found)
+    if report.finding is Finding.ABSENT and claim.known.proven:
+        return "ask", _against_proof(claim, system, found)
+    surplus = report.effects[claim.task.keep :]
+    if report.finding is not Finding.IN_PLACE or not surplus:
+        if claim.known.several_holders and claim.known.absent_in_seconds > 0:
+            return "ask", _too_early(claim, found)
+        return "ask", Answer(Outcome.DONE, "nothing_there", "nothing is there to undo", exchanges=found.exchanges)
+    if claim.seconds_left() < (system.calls_per_run - 1) * system.call_seconds:
+        return "ask", replace(NO_TIME_LEFT, exchanges=found.exchanges)
+    undone = system.undo(claim.effect, replace(report, effects=surplus))
+    undone = replace(undone, exchanges=found.exchanges + undone.exchanges)
+    if undone.outcome is Outcome.DONE and claim.known.several_holders and claim.known.absent_in_seconds > 0:
+        # Another holder's may still appear: the task looks again once the late window has passed.
+        again = "taken back; what another holder called for may still appear"
+        return "undo", replace(_too_early(claim, undone), message=again)
+    return "undo", undone
+
+
+def _bar_key(claim: Claim, system: System) -> tuple[str, Answer]:
+    """Take back whatever is or may yet be under a key whose stored failure would be answered for ever.
+
+    Once that is done the next run acts under a new key (`run`): nothing can come of the old one any more.
+    """
+    barred = system.undo(claim.effect, None)
+    if barred.outcome is not Outcome.DONE:
+        return "undo", barred
+    text = "its failure was stored under the key; the key is barred, and the next run uses a new one"
+    return "undo", replace(barred, code=KEY_BARRED, pending=True, message=text)
+
+
+def _perform_with_dead_key(claim: Claim, system: System) -> tuple[str, Answer]:
+    """Do without repeats: the system may have forgotten the key, and would do it twice, or undo nothing.
+
+    Only what the system still shows under the key counts; otherwise people have to look.
+    """
+    if not system.can("ask"):
+        return "ask", KEY_DEAD
+    report = system.ask(claim.effect)
+    found = report.answer
+    undoing = claim.task.kind == TaskKind.COMPENSATE.value
+    if report.finding is Finding.UNCLEAR:
+        return "ask", found
+    if report.finding is Finding.PENDING:
+        return "ask", replace(found, pending=True, message="accepted, not finished yet")
+    if report.finding is Finding.ABSENT or (report.finding is Finding.UNDONE and not undoing):
+        return "ask", replace(KEY_DEAD, exchanges=found.exchanges)
+    if report.finding is Finding.IN_PLACE and undoing:
+        if claim.seconds_left() < system.call_seconds:
+            return "ask", replace(NO_TIME_LEFT, exchanges=found.exchanges)
+        undone = system.undo(claim.effect, report)
+        return "undo", replace(undone, exchanges=found.exchanges + undone.exchanges)
+    return "ask", found
+
+
+def _too_early(claim: Claim, found: Answer) -> Answer:
+    """Answer for "not there", which counts only after the late window."""
+    return Answer(
+        Outcome.UNKNOWN,
+        LATE_WINDOW,
+        "shows nothing yet; it may still appear",
+        pending=True,
+        retry_after_seconds=claim.known.absent_in_seconds,
+        exchanges=found.exchanges,
+    )
+
+
+def _against_proof(claim: Claim, system: System, found: Answer) -> Answer:
+    """Answer for "not there" where the system itself has said before that it did it: both can't be true.
+
+    It is asked once more after another late window, for its query may lag behind; then people have to look.
+    """
+    if claim.task.last_code not in (AGAINST_PROOF, LATE_WINDOW):
+        text = "shows nothing, although it answered that it was done; it is asked once more"
+        again = Answer(Outcome.UNKNOWN, AGAINST_PROOF, text, pending=True, exchanges=found.exchanges)
+        return replace(again, retry_after_seconds=system.late_window_seconds)
+    text = (
+        "it answered that it was done, and now shows nothing, also after the late window; look there whether it is in "
+        "place, and mark it so"
+    )
+    return Answer(Outcome.NOT_SENT, AGAINST_PROOF, text, repeatable=False, exchanges=found.exchanges)

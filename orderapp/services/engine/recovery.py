@@ -1,0 +1,150 @@
+"""What the timer does: finds what nobody is working on, and puts it back on its way.
+
+Any number of timers may run at once: each repair is a claim, so two that find the same thing do it once.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import delete, exists, select, update
+
+from orderapp.config import Settings
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.retry import Used, Verdict, decide
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.models import CartLock, RateCounter, Step, Submission, Task, db_now
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.db.transitions import move
+from orderapp.services.engine.poison import LEASE_LAPSED
+from orderapp.services.resilience.skipped_items import Kind, forget_old, left_out, skipping
+from orderapp.services.saga.abort import check_back
+from orderapp.services.saga.attempts import record_attempt
+from orderapp.services.saga.values import Try
+
+log = structlog.get_logger()
+
+# How many rows one pass takes up: a pass stays short, and the next one follows at once where there is more.
+BATCH = 100
+# A cart counts from the end of its order as well: two of the longest leases cover a placement that was resumed.
+CART_LOCKS_KEPT_SECONDS = 7200
+
+WORKER_DIED = Answer(
+    Outcome.UNKNOWN,
+    LEASE_LAPSED,
+    "its worker ended or hung without an answer; what came of the call is unknown",
+    called=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What one pass of the timer repaired."""
+
+    placements: int
+    tasks: int
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be more to do right now."""
+        return self.placements >= BATCH or self.tasks >= BATCH
+
+
+def repair(settings: Settings) -> Repaired:
+    """Repair what has died half way: placements whose holder is gone, tasks whose worker is gone.
+
+    One that raises is skipped, and the rest repaired.
+
+    Transaction: one per repair, committed here.
+    Idempotent because: each repair is conditional on the lease it found lapsed.
+    If we die here: what isn't repaired is found by the next pass, of this timer or another.
+    """
+    # A timer of an older release leaves what concerns a new system to one that knows it.
+    known = list(settings.systems)
+    foreign = exists().where(Step.placement_id == Submission.placement_id, Step.system.not_in(known))
+    with reading() as session:
+        submissions = session.scalars(
+            select(Submission.id)
+            .where(Submission.lease_until < db_now(), ~foreign, ~left_out(Kind.PLACEMENT, Submission.id))
+            .order_by(Submission.lease_until)
+            .limit(BATCH)
+        ).all()
+        tasks = session.scalars(
+            select(Task.id)
+            .where(Task.lease_until < db_now(), Task.system.in_(known), ~left_out(Kind.TASK, Task.id))
+            .order_by(Task.lease_until)
+            .limit(BATCH)
+        ).all()
+    placements = repaired_tasks = 0
+    for submission_id in submissions:
+        with skipping(Kind.PLACEMENT, submission_id):
+            placements += _repair_placement(submission_id, settings)
+    for task_id in tasks:
+        with skipping(Kind.TASK, task_id):
+            repaired_tasks += _repair_task(task_id, settings)
+    return Repaired(placements, repaired_tasks)
+
+
+def tidy() -> None:
+    """Delete what has run out and means nothing any more: locks, counters, items that are well again.
+
+    Transaction: one, committed here.
+    """
+    with writing() as session:
+        session.execute(delete(CartLock).where(CartLock.expires_at < db_now(-CART_LOCKS_KEPT_SECONDS)))
+        session.execute(delete(RateCounter).where(RateCounter.window_ends_at < db_now()))
+        forget_old(session)
+
+
+def _repair_placement(submission_id: int, settings: Settings) -> bool:
+    """The check-back: decide atomically that a placement whose holder is gone is compensated."""
+    with writing() as session:
+        claimed = session.execute(
+            update(Submission)
+            .where(Submission.id == submission_id, Submission.lease_until < db_now())
+            .values(lease_until=None, fencing=Submission.fencing + 1)
+            .returning(Submission.id)
+        ).scalar_one_or_none()
+        if claimed is None:
+            return False
+        submission = session.get_one(Submission, submission_id)
+        check_back(session, submission, settings.systems)
+    log.warning("placement.checked_back", submission=submission_id)
+    return True
+
+
+def _repair_task(task_id: int, settings: Settings) -> bool:
+    """Make a task due again whose worker is gone, or hand it to staff; its attempt was counted at the claim."""
+    with writing() as session:
+        task = session.get(Task, task_id)
+        if task is None:
+            return False
+        system = settings.systems[task.system]
+        used = Used(task.attempts, task.attempt_limit)
+        decision = decide(WORKER_DIED, used, system.backoff, system.guarantee, random.Random())
+        lapsed = (Task.id == task_id, Task.fencing == task.fencing, Task.lease_until < db_now())
+        later = decision.verdict is Verdict.RETRY
+        undoing = task.kind == TaskKind.COMPENSATE.value
+        moved = move(
+            session,
+            Task,
+            TaskState.WAITING if later else TaskState.FAILED,
+            *lapsed,
+            fencing=Task.fencing + 1,
+            lease_until=None,
+            due_at=db_now(decision.delay_seconds) if later else None,
+            publish_at=db_now(decision.delay_seconds) if later else None,
+            last_code=WORKER_DIED.code,
+            last_message=decision.reason[:500],
+            # What the dead worker did may still appear; what it undid can't.
+            absent_from=Task.absent_from if undoing else db_now(system.late_window_seconds),
+        )
+        if not moved:
+            return False
+        now = time.monotonic()
+        record_attempt(session, task, Try("undo" if undoing else "act", WORKER_DIED, now, now))
+    log.warning("task.lease_lapsed", task=task_id, verdict=decision.verdict.value)
+    return True

@@ -1,0 +1,274 @@
+"""Runs one task: claim, call, record. The same engine for settle, compensate and notify.
+
+claiming     the state, the lease, the fencing token, the attempt counted; a transaction of its own
+performing   what the system's declaration allows, no transaction open
+here         the attempt, and what becomes of the task; a transaction of its own, conditional on the fencing token
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from sqlalchemy import Float, Integer, Update, and_, bindparam, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from orderapp.config import Settings
+from orderapp.domain.keys import next_key
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.retry import Used, Verdict, decide
+from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
+from orderapp.errors import DatabaseUnavailable
+from orderapp.models import Attempt, Override, Step, Task, db_now, table_of
+from orderapp.services.db.transactions import reading, statements_nest, writing
+from orderapp.services.db.transitions import move, moving
+from orderapp.services.engine.claim import Claim, claim
+from orderapp.services.engine.finish import end_at_once
+from orderapp.services.engine.perform import KEY_BARRED, perform
+from orderapp.services.engine.runs import Ran
+from orderapp.services.resilience.rate_limiter import in_turn
+from orderapp.services.resilience.skipped_items import Kind, skipping
+from orderapp.services.saga.attempts import record_attempt, says_the_same, worker_name
+from orderapp.services.saga.circuit_feedback import learn_from_run
+from orderapp.services.saga.compensation import close_if_complete, lock_order, plan_surplus, reopen
+from orderapp.services.saga.prior_attempts import others_get_through
+from orderapp.services.saga.resolutions import settle
+from orderapp.services.saga.values import Try
+from orderapp.systems.base import System
+
+log = structlog.get_logger()
+
+# A lost connection is replaced at once, a server is back within seconds; longer than that a worker that is told to stop
+# can't be kept waiting.
+RECORD_AGAIN_AFTER_SECONDS = (0.0, 1.0, 5.0)
+
+_TASKS = table_of(Task).c
+
+
+def run_task(task_id: int, settings: Settings) -> TaskState | None:
+    """Run a task once, if it is due and nobody else has it.
+
+    Transaction: two, none open while the system is called.
+    Idempotent because: the claim is one conditional statement; a second message for the same task finds nothing to do.
+    If we die here: the lease runs out and the timer makes the task due again; the attempt stays counted.
+
+    Returns:
+        The task's new state; None where there was nothing to do, or where it was taken from us.
+
+    """
+    held = claim(task_id, settings)
+    return record_runs([make_run(held, settings)])[task_id] if held else None
+
+
+def make_run(held: Claim, settings: Settings) -> Ran:
+    """Call the system of a claimed task, and decide what is to become of it.
+
+    Idempotent because, If we die here: as `perform.perform`.
+    """
+    task, system = held.task, settings.systems[held.task.system]
+    started = time.monotonic()
+    verb, answer = perform(held, in_turn(system, held.turns))
+    if answer.locked_out and others_get_through(task, verb, answer.code):
+        answer = replace(answer, locked_out=False, message=f"{answer.message}; others of its calls get through")
+    one = Try(verb, answer, started, time.monotonic())
+    used = Used(task.attempts, task.attempt_limit, task.pending_answers)
+    decision = decide(answer, used, system.backoff, system.guarantee, random.Random())
+    return Ran(held, system, one, decision)
+
+
+def record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
+    """Record runs with what becomes of their tasks; return the tasks' new states, None of one that was taken from us.
+
+    Transaction: one for those that are plainly done, one for each of the others; where the database is lost on the way,
+        again for those that were not recorded.
+    Idempotent because: each task is moved only under its fencing token, once.
+    If we die here: what isn't recorded is repeated by whoever claims the tasks next.
+
+    Raises:
+        DatabaseUnavailable: it stayed away for longer than RECORD_AGAIN_AFTER_SECONDS.
+
+    """
+    pauses_seconds, failed = list(RECORD_AGAIN_AFTER_SECONDS), False
+    while True:
+        try:
+            recorded = _recorded(runs) if failed else {}
+            return recorded | _record_runs([run for run in runs if run.held.task.id not in recorded])
+        except DatabaseUnavailable:
+            if not pauses_seconds:
+                raise
+            # What the systems answered is known here and nowhere else: for want of it calls would be repeated, and
+            # messages that went out would be for staff to look for.
+            failed, pause_seconds = True, pauses_seconds.pop(0)
+            log.warning("task.not_recorded", tasks=[run.held.task.id for run in runs], again_in_seconds=pause_seconds)
+            time.sleep(pause_seconds)
+
+
+def _recorded(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
+    """Return the tasks whose runs are recorded, of a record that may or may not have been committed."""
+    recorded: dict[int, TaskState | None] = {}
+    with reading() as session:
+        for task in (run.held.task for run in runs):
+            written = exists().where(
+                Attempt.task_id == Task.id, Attempt.number == task.claims, Attempt.worker == worker_name()
+            )
+            # An answer that only repeats has no row; but the task is still as it left our hands.
+            moved = and_(Task.fencing == task.fencing, Task.state != TaskState.RUNNING.value)
+            state = session.scalar(select(Task.state).where(Task.id == task.id, or_(written, moved)))
+            recorded |= {task.id: TaskState(state)} if state else {}
+    return recorded
+
+
+def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
+    plain = [run for run in runs if run.is_plainly_done]
+    ended: frozenset[int] = frozenset()
+    if plain and statements_nest():
+        # Should one of them raise, each is recorded on its own.
+        with skipping(Kind.SYSTEM, plain[0].system.name):
+            ended = end_at_once(plain)
+    states: dict[int, TaskState | None] = {}
+    for run in runs:
+        task, answer = run.held.task, run.one.answer
+        state = TaskState.DONE if task.id in ended else None
+        if state is None:
+            # One that raises is under its lease until the timer takes it up; the others are recorded.
+            with skipping(Kind.TASK, task.id):
+                state = _record(run)
+        states[task.id] = state
+        log.info(
+            "task.run",
+            task=task.id,
+            order=run.held.effect.order.number,
+            kind=task.kind,
+            system=run.system.name,
+            outcome=answer.outcome.value,
+            code=answer.code,
+            verdict=run.decision.verdict.value,
+            lost=state is None,
+        )
+    return states
+
+
+def _record(run: Ran) -> TaskState | None:
+    task, one, system = run.held.task, run.one, run.system
+    with writing() as session:
+        if task.kind == TaskKind.COMPENSATE.value:
+            lock_order(session, task.order_id)
+        # What was accepted before and still isn't finished: counted, for an hour of it is one thing to read about.
+        repeats = _still_pending(one.answer) and says_the_same(session, task, one)
+        state = _move_task(session, run, repeats=repeats)
+        if state is None or not repeats:
+            record_attempt(session, task, one)
+        if state is None:
+            _record_too_late(session, task, one, system)
+            if one.verb == "act" and one.answer.outcome is Outcome.DONE:
+                settle(session, Override.task_id == task.id, "the system answered late: done")
+            return None
+        if one.answer.code == KEY_BARRED and task.step_id is not None:
+            # An effect has one key: whoever undoes it, or asks what is there, goes by the step's.
+            session.execute(update(Step).where(Step.id == task.step_id).values(key=next_key(task.key)))
+        if state is TaskState.DONE:
+            settle(session, Override.task_id == task.id, f"the system answered: {one.answer.message or 'done'}")
+        # With `keep`, one effect is still in place, as it should be.
+        if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:
+            if task.step_id is not None:
+                move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
+            close_if_complete(session, task.order_id, task.placement_id)
+        learn_from_run(session, system, one.answer, probing=run.held.probing)
+    return state
+
+
+def _still_pending(answer: Answer) -> bool:
+    return answer.pending and answer.outcome is Outcome.DONE and answer.code != KEY_BARRED
+
+
+def _move_task(session: Session, run: Ran, *, repeats: bool) -> TaskState | None:
+    """Move the task by the decision, if it is still ours; return its new state, or None."""
+    task, one = run.held.task, run.one
+    state = {
+        Verdict.DONE: TaskState.DONE,
+        Verdict.STAFF: TaskState.FAILED,
+        Verdict.SNOOZE: TaskState.WAITING,
+        Verdict.RETRY: TaskState.WAITING,
+    }[run.decision.verdict]
+    barred = one.answer.code == KEY_BARRED
+    moving_on = _moving_on(
+        state,
+        in_doubt=one.verb == "act" and one.answer.outcome is Outcome.UNKNOWN,
+        snoozed=run.decision.verdict is Verdict.SNOOZE,
+        repeats=repeats,
+        new_key=barred,
+        unused=one.verb == "act" and one.answer.outcome is Outcome.NOT_SENT and not run.held.known.used_before,
+    )
+    wanted = _ending(run) | ({"next_key": next_key(task.key)} if barred else {})
+    return state if session.connection().execute(moving_on, wanted).rowcount else None
+
+
+def _ending(run: Ran) -> dict[str, Any]:
+    """Return the parameters of `_moving_on`, but for a new key."""
+    task, answer = run.held.task, run.one.answer
+    return {
+        "our_task": task.id,
+        "our_fencing": task.fencing,
+        "our_claims": task.claims,
+        "new_code": answer.code[:64],
+        "new_message": run.decision.reason[:500],
+        "late_window_seconds": run.system.late_window_seconds,
+        "delay_seconds": run.decision.delay_seconds,
+        "pending": int(_still_pending(answer)),
+    }
+
+
+@lru_cache(maxsize=32)  # every task ends here, in one of a few ways
+def _moving_on(
+    state: TaskState, *, in_doubt: bool, snoozed: bool, repeats: bool, new_key: bool, unused: bool
+) -> Update:
+    """Return the statement that ends a run, on condition that the task is still ours."""
+    later = db_now(bindparam("delay_seconds", type_=Float)) if state is TaskState.WAITING else None
+    values: dict[str, Any] = {
+        "lease_until": None,
+        "last_code": bindparam("new_code"),
+        "last_message": bindparam("new_message"),
+        "due_at": later,
+        "publish_at": later,
+        "pending_answers": _TASKS.pending_answers + bindparam("pending", type_=Integer),
+    }
+    if in_doubt:
+        values["absent_from"] = db_now(bindparam("late_window_seconds", type_=Float))
+    if state is TaskState.DONE:
+        values["finished_at"] = db_now()
+    if new_key:
+        # Committed before it is used, like every key; nothing is left to wait for.
+        values |= {"key": bindparam("next_key"), "key_used_at": None, "cleared_claims": bindparam("our_claims")}
+        values |= {"due_at": db_now(), "publish_at": db_now()}
+    if unused:
+        values["key_used_at"] = None
+    if snoozed:
+        # A snooze gives its attempt back.
+        values["attempts"] = _TASKS.attempts - 1
+    if repeats:
+        values |= {"repeats": _TASKS.repeats + 1, "repeated_at": db_now()}
+    ours = (_TASKS.id == bindparam("our_task"), _TASKS.fencing == bindparam("our_fencing"))
+    return moving(Task, state).where(*ours, _TASKS.state == TaskState.RUNNING.value).values(values)
+
+
+def _record_too_late(session: Session, task: Task, one: Try, system: System) -> None:
+    """The task was taken from us: what we brought about meanwhile must not be forgotten.
+
+    A settlement that came after its order was cancelled is compensated (again). A notification can't be. Of a
+    confirmed order's, the next holder may have asked before ours came and brought it about once more.
+    """
+    log.warning("task.lease_lost", task=task.id, system=system.name, outcome=one.answer.outcome.value)
+    # A settle task may also do a step's part once more, so its kind counts, not the system's part.
+    settles = task.kind == TaskKind.SETTLE.value
+    if one.verb != "act" or not settles or one.answer.outcome in (Outcome.REFUSED, Outcome.NOT_SENT):
+        return
+    order_state = lock_order(session, task.order_id).state
+    if order_state in (OrderState.COMPENSATING.value, OrderState.CANCELLED.value):
+        reopen(session, task.order_id, task.placement_id, system)
+    elif order_state == OrderState.CONFIRMED.value:
+        plan_surplus(session, task.order_id, task.placement_id, system)

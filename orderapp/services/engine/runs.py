@@ -1,0 +1,28 @@
+"""A run of a task that has been made, and is not recorded yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orderapp.domain.retry import Decision, Verdict
+from orderapp.domain.states import TaskKind
+from orderapp.services.engine.claim import Claim
+from orderapp.services.saga.values import Try
+from orderapp.systems.base import System
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What was claimed, what came of the call, and what is to become of the task."""
+
+    held: Claim
+    system: System
+    one: Try
+    decision: Decision
+
+    @property
+    def is_plainly_done(self) -> bool:
+        """Whether the task is done and nothing else follows from it, as is usual."""
+        task = self.held.task
+        done = self.decision.verdict is Verdict.DONE
+        return done and task.kind != TaskKind.COMPENSATE.value and not self.held.probing and not task.repeats

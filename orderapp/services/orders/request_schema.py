@@ -1,0 +1,242 @@
+"""Turns what a customer or a client sent into an `OrderRequest`, or says field by field what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, cast
+
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from orderapp.domain.customers import PhoneRules
+from orderapp.domain.money import MAX_MINOR, Money
+from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, Customer, LineRequest, OrderRequest, RetryRequest
+from orderapp.domain.texts import can_be_seen, has_link, hidden_in, trimmed
+from orderapp.errors import InvalidRequest
+from orderapp.services.orders.email_addresses import NoAddress, read_email
+from orderapp.services.orders.phone_numbers import NotTaken, read_phone
+
+# Codes travel in addresses and keys: what people print on a voucher, nothing else.
+CODE = re.compile(r"[A-Za-z0-9._:\-]+")
+QUANTITY_RANGE = f"Order 1 to {MAX_QUANTITY} of one product."
+AMOUNT_RANGE = f"Give an amount in minor units, from 0 to {MAX_MINOR}."
+CURRENCY = "Give the currency as three capital letters, such as EUR."
+LINES_RANGE = f"Order 1 to {MAX_LINES} different products at once."
+PHONE = (
+    "With its country code after + or 00, or as it is dialled within the shop's own country. Premium, shared-cost, "
+    "service and satellite numbers aren't taken, nor numbers of countries that the shop leaves out"
+)
+ANY_COUNTRY = PhoneRules()
+
+
+class Text(fields.String):
+    """A string without characters that nobody can see, of a bounded length; at its ends they are left out."""
+
+    def __init__(self, longest: int, *, empty: bool = False, **kwargs: Any) -> None:
+        told = f"Use at most {longest} characters." if empty else f"Use 1 to {longest} characters."
+        super().__init__(validate=validate.Length(0 if empty else 1, longest, error=told), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = trimmed(super()._deserialize(value, attr, data, **kwargs))
+        if problem := hidden_in(text):
+            raise ValidationError(problem)
+        if text and not can_be_seen(text):
+            raise ValidationError("Use letters or digits that can be seen.")
+        return text
+
+
+class CustomerSchema(Schema):
+    """Who orders."""
+
+    class Meta:
+        """Unknown members are mistakes, not decoration."""
+
+        unknown = RAISE
+
+    name = Text(200, required=True, metadata={"description": "Without web addresses"})
+    email = Text(254, required=True, metadata={"description": "At most 64 characters before the @"})
+    phone = Text(30, empty=True, load_default="", metadata={"description": PHONE})
+    member_ref = Text(64, empty=True, load_default="")
+
+
+class LineSchema(Schema):
+    """One product and how many of it."""
+
+    class Meta:
+        """Unknown members are mistakes: a price sent along is not believed but refused."""
+
+        unknown = RAISE
+
+    sku = Text(64, required=True)
+    quantity = fields.Integer(
+        required=True, strict=True, validate=validate.Range(1, MAX_QUANTITY, error=QUANTITY_RANGE)
+    )
+
+    @validates_schema(pass_original=True)
+    def _no_booleans(self, _data: Any, original: Any, **_kwargs: Any) -> None:
+        if isinstance(original, dict) and not isinstance(original.get("quantity", 1), int):
+            raise ValidationError("Not a valid integer.", "quantity")
+
+
+class MoneySchema(Schema):
+    """An amount in minor units."""
+
+    class Meta:
+        """Unknown members are mistakes."""
+
+        unknown = RAISE
+
+    value = fields.Integer(required=True, strict=True, validate=validate.Range(0, MAX_MINOR, error=AMOUNT_RANGE))
+    currency = fields.String(required=True, validate=validate.Regexp(r"[A-Z]{3}\Z", error=CURRENCY))
+
+    @validates_schema(pass_original=True)
+    def _no_booleans(self, _data: Any, original: Any, **_kwargs: Any) -> None:
+        if isinstance(original, dict) and isinstance(original.get("value"), bool):
+            raise ValidationError("Not a valid integer.", "value")
+
+    @post_load
+    def _money(self, data: Any, **_kwargs: Any) -> Money:
+        return Money(data["value"], data["currency"])
+
+
+class WishesSchema(Schema):
+    """What is said beside an order's content: whether it may be one like another, and what it was shown to cost."""
+
+    class Meta:
+        """Unknown members are mistakes."""
+
+        unknown = RAISE
+
+    duplicate = fields.String(load_default="refuse", validate=validate.OneOf(["refuse", "allow"]))
+    expected_total = fields.Nested(
+        MoneySchema, metadata={"description": "What the customer was shown; where it is another, nothing is recorded"}
+    )
+
+
+class RetrySchema(WishesSchema):
+    """The body of a retry, if there is one."""
+
+
+class OrderSchema(WishesSchema):
+    """A submission's content."""
+
+    class Meta:
+        """Unknown members are mistakes."""
+
+        unknown = RAISE
+
+    customer = fields.Nested(CustomerSchema, required=True)
+    lines = fields.List(
+        fields.Nested(LineSchema), required=True, validate=validate.Length(1, MAX_LINES, error=LINES_RANGE)
+    )
+    coupon = Text(64, empty=True, load_default="")
+    benefit = Text(64, empty=True, load_default="")
+
+
+_ORDER, _RETRY = OrderSchema(), RetrySchema()  # made once: they keep nothing of what they read
+
+
+def read_order(data: Any, phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
+    """Check a submission for form.
+
+    Args:
+        data: What was sent, in the shape of the API's body.
+        phones: Which phone numbers are taken.
+
+    Returns:
+        The request; lines of the same product are added up.
+
+    Raises:
+        InvalidRequest: with every message by field; nothing was recorded.
+
+    """
+    if not isinstance(data, dict):
+        raise InvalidRequest({"": ["A JSON object is expected."]})
+    lines = data.get("lines")
+    if isinstance(lines, list) and len(lines) > MAX_LINES:
+        # Before each of them is looked at: a flood of lines is one mistake, not thousands.
+        raise InvalidRequest({"lines": [f"At most {MAX_LINES} different products can be ordered at once."]})
+    loaded, malformed = _load(data, _ORDER)
+    errors: dict[str, list[str]] = {}
+    customer = _customer(loaded.get("customer", {}), phones, errors)
+    _check_codes(loaded, errors)
+    merged = _merge(loaded.get("lines", []), errors)
+    if errors or malformed:
+        raise InvalidRequest(errors | malformed)
+    return OrderRequest(
+        customer,
+        merged,
+        loaded["coupon"],
+        loaded["benefit"],
+        loaded["duplicate"] == "allow",
+        loaded.get("expected_total"),
+    )
+
+
+def read_retry(data: Any) -> RetryRequest:
+    """Check what is sent with a retry. Raises InvalidRequest, as for `read_order`."""
+    if not isinstance(data, dict):
+        raise InvalidRequest({"": ["A JSON object is expected."]})
+    loaded, malformed = _load(data, _RETRY)
+    if malformed:
+        raise InvalidRequest(malformed)
+    return RetryRequest(loaded["duplicate"] == "allow", loaded.get("expected_total"))
+
+
+def _load(data: dict[str, Any], schema: Schema) -> tuple[Mapping[str, Any], dict[str, list[str]]]:
+    """Return what is well-formed, and what is wrong with the rest: so that everything can be said at once."""
+    try:
+        return schema.load(data), {}
+    except ValidationError as error:
+        return cast(dict[str, Any], error.valid_data), _flat(error.messages)
+
+
+def _check_codes(loaded: Mapping[str, Any], errors: dict[str, list[str]]) -> None:
+    for field in ("coupon", "benefit"):
+        code = loaded.get(field)
+        if code and not CODE.fullmatch(code):
+            errors[field] = ["Only letters, digits and . _ : - are used in codes."]
+    # A member number that can't be used is told of by itself.
+    if loaded.get("benefit") and loaded.get("customer", {}).get("member_ref") == "":
+        errors.setdefault("benefit", []).append("A benefit needs the member number it belongs to.")
+
+
+def _customer(data: Mapping[str, str], phones: PhoneRules, errors: dict[str, list[str]]) -> Customer:
+    name, email, phone, member_ref = (data.get(field, "") for field in ("name", "email", "phone", "member_ref"))
+    if has_link(name):
+        errors["customer.name"] = ["Leave web addresses out of the name."]
+    try:
+        email = read_email(email) if email else ""
+    except NoAddress as error:
+        errors["customer.email"] = [str(error)]
+    try:
+        phone = read_phone(phone, phones) if phone else ""
+    except NotTaken as error:
+        errors["customer.phone"] = [str(error)]
+    if member_ref and not CODE.fullmatch(member_ref):
+        errors["customer.member_ref"] = ["Only letters, digits and . _ : - are used in member numbers."]
+    return Customer(name, email, phone, member_ref)
+
+
+def _merge(lines: list[Mapping[str, Any]], errors: dict[str, list[str]]) -> tuple[LineRequest, ...]:
+    """Add up the lines of the same product; those that aren't well-formed count for nothing."""
+    wanted: Counter[str] = Counter()
+    for line in lines:
+        if "sku" in line and "quantity" in line:
+            wanted[line["sku"]] += line["quantity"]
+    for sku, quantity in wanted.items():
+        if quantity > MAX_QUANTITY:
+            errors["lines"] = [f"At most {MAX_QUANTITY} pieces of one product can be ordered at once ({sku})."]
+    return tuple(LineRequest(sku, quantity) for sku, quantity in wanted.items())
+
+
+def _flat(messages: Any, path: str = "") -> dict[str, list[str]]:
+    """Flatten marshmallow's nested messages to dotted fields."""
+    if isinstance(messages, list):
+        return {path: [str(message) for message in messages]}
+    flat: dict[str, list[str]] = {}
+    for name, inner in messages.items():
+        part = "" if name == "_schema" else str(name)
+        flat.update(_flat(inner, ".".join(filter(None, (path, part)))))
+    return flat

@@ -1,0 +1,53 @@
+"""Orders placed in the shop, by the number that customers know."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from orderapp.errors import NotFound, OrderArchived
+from orderapp.models import ArchivedOrder, Order, Submission
+from orderapp.services.db.transactions import reading
+from orderapp.services.orders.views import OrderView, load_view
+from orderapp.services.saga.submissions import SHOP
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An order that a form's key led to."""
+
+    order_id: uuid.UUID
+    number: str
+
+
+def submitted_under(keys: Sequence[str]) -> dict[str, Submitted]:
+    """Return the orders that these keys of the shop's forms led to, by key; those only that led to one."""
+    if not keys:
+        return {}
+    asked = (
+        select(Submission.key, Order.id, Order.number)
+        .join(Order, Order.id == Submission.order_id)
+        .where(Submission.scope == SHOP, Submission.key.in_(keys))
+    )
+    with reading() as session:
+        return {key: Submitted(order_id, number) for key, order_id, number in session.execute(asked)}
+
+
+def find_shop_order(number: str) -> OrderView:
+    """Return an order of the shop.
+
+    Raises:
+        OrderArchived: it was there, and is archived.
+        NotFound: there is none of this number, or an API client placed it.
+
+    """
+    with reading() as session:
+        order_id = session.scalar(select(Order.id).where(Order.number == number, Order.client_id.is_(None)))
+        if order_id is None:
+            if session.scalar(select(ArchivedOrder.order_id).where(ArchivedOrder.number == number)):
+                raise OrderArchived(number)
+            raise NotFound(f"There is no order {number} of the shop.")
+        return load_view(session, order_id)

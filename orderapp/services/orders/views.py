@@ -1,0 +1,211 @@
+"""An order as everybody outside gets to see it: the same record for the API, the shop and the back office."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import and_, bindparam, exists, or_, select
+from sqlalchemy.orm import Session
+
+from orderapp.domain.money import Money
+from orderapp.domain.orders import Customer, Discount, Line
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
+from orderapp.errors import NotFound
+from orderapp.models import Attempt, Order, Placement, Step, SwitchMode, SystemSwitch, Task, table_of
+from orderapp.services.db.transactions import reading
+from orderapp.services.saga.order_documents import load_row_and_document
+from orderapp.services.saga.values import Confirmed, Held, Stopped
+
+# Built once, on the tables: each answer needs them.
+_PLACEMENTS, _STEPS, _TASKS, _ATTEMPTS = (table_of(model).c for model in (Placement, Step, Task, Attempt))
+_PLACEMENT = select(
+    _PLACEMENTS.id, _PLACEMENTS.failed_system, _PLACEMENTS.failed_outcome, _PLACEMENTS.failed_code
+).where(_PLACEMENTS.order_id == bindparam("order"), _PLACEMENTS.number == bindparam("placement"))
+_STEPS_OF = (
+    select(_STEPS.system, _STEPS.state, _STEPS.code)
+    .where(_STEPS.placement_id == bindparam("placement"))
+    .order_by(_STEPS.position)
+)
+# What staff have put right is nothing of the customer's: a surplus taken back, a step's part done once more.
+_REPAIRS = or_(_TASKS.keep > 0, and_(_TASKS.kind == TaskKind.SETTLE.value, _TASKS.step_id.is_not(None)))
+# Of a task in staff's hands: what its last attempt came to. Any other task is tried further, or is over.
+_CAME_TO = select(_ATTEMPTS.outcome).where(_ATTEMPTS.task_id == _TASKS.id).order_by(_ATTEMPTS.number.desc()).limit(1)
+_REFUSED = and_(_TASKS.state == TaskState.FAILED.value, _CAME_TO.scalar_subquery() == Outcome.REFUSED.value)
+_SWITCHES = table_of(SystemSwitch).c
+_FORWARD = _TASKS.kind != TaskKind.COMPENSATE.value
+_SWITCHED_OFF = or_(
+    _SWITCHES.mode == SwitchMode.PAUSED.value, and_(_SWITCHES.mode == SwitchMode.COMPENSATE_ONLY.value, _FORWARD)
+)
+_PAUSED = and_(
+    _TASKS.state == TaskState.WAITING.value, exists().where(_SWITCHES.system == _TASKS.system, _SWITCHED_OFF)
+)
+_TASKS_OF = (
+    select(
+        _TASKS.id,
+        _TASKS.kind,
+        _TASKS.system,
+        _TASKS.state,
+        _TASKS.attempts,
+        _TASKS.placement_id,
+        _REFUSED.label("refused"),
+        _PAUSED.label("paused"),
+    )
+    .where(_TASKS.order_id == bindparam("order"), ~_REPAIRS)
+    .order_by(_TASKS.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One system's part in the present placement."""
+
+    system: str
+    state: StepState
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """One task of the order.
+
+    Args:
+        refused: Whether staff have it because the system said no.
+        paused: Whether it waits because staff have paused its system.
+        is_present: Whether it is of the present placement.
+
+    """
+
+    id: int
+    kind: TaskKind
+    system: str
+    state: TaskState
+    attempts: int
+    refused: bool = False
+    paused: bool = False
+    is_present: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order with its present placement's steps, and its tasks.
+
+    Args:
+        placements: How many there were, this one included.
+        ends_as: What it becomes once its compensation is complete; None while nothing is being undone.
+        stopped: What ended the present placement; None while nothing did.
+
+    """
+
+    id: uuid.UUID
+    number: str
+    client_id: int | None
+    state: OrderState
+    ends_as: OrderState | None
+    placements: int
+    customer: Customer
+    coupon: str
+    benefit: str
+    lines: tuple[Line, ...]
+    discounts: tuple[Discount, ...]
+    subtotal: Money
+    total: Money
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    steps: tuple[StepView, ...]
+    tasks: tuple[TaskView, ...]
+    stopped: Stopped | None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the order changes no more by itself."""
+        return self.state in FINAL_ORDER_STATES
+
+
+def find_order(order_id: uuid.UUID) -> OrderView:
+    """Return an order. Raises NotFound."""
+    with reading() as session:
+        return load_view(session, order_id)
+
+
+def find_order_of_client(order_id: uuid.UUID, client_id: int) -> OrderView:
+    """Return an order that this API client placed; NotFound for every other, whether it exists or not."""
+    with reading() as session:
+        order = session.get(Order, order_id)
+        # Before anything more is loaded: an order of somebody else's must not take longer than an absent one.
+        if order is None or order.client_id != client_id:
+            raise NotFound(f"There is no order {order_id}.")
+        return load_view(session, order_id)
+
+
+def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
+    """Return an order just confirmed in its first placement as it was committed, without asking for it again."""
+    document = held.document
+    return OrderView(
+        id=held.order_id,
+        number=document.number,
+        client_id=confirmed.client_id,
+        state=OrderState.CONFIRMED,
+        ends_as=None,
+        placements=1,
+        customer=document.customer,
+        coupon=document.coupon,
+        benefit=document.benefit,
+        lines=document.lines,
+        discounts=tuple(sorted(document.discounts, key=lambda one: one.source)),  # as they are loaded
+        subtotal=document.subtotal,
+        total=document.total,
+        created_at=confirmed.created_at,
+        updated_at=confirmed.updated_at,
+        steps=tuple(StepView(step.system, StepState.DONE, "") for step in held.steps),
+        tasks=tuple(_task_view(row) for row in confirmed.tasks),
+        stopped=None,
+    )
+
+
+def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
+    """Return an order within the caller's transaction. Raises NotFound."""
+    order, document = load_row_and_document(session, order_id)
+    placement = session.execute(_PLACEMENT, {"order": order_id, "placement": order.placement_number}).one_or_none()
+    if placement is None:
+        raise NotFound(f"There is no order {order_id} any more.")  # archived between the two statements
+    steps = session.execute(_STEPS_OF, {"placement": placement.id})
+    tasks = session.execute(_TASKS_OF, {"order": order_id})
+    stopped = None
+    if placement.failed_outcome is not None:
+        stopped = Stopped(placement.failed_system or "", Outcome(placement.failed_outcome), placement.failed_code or "")
+    return OrderView(
+        id=order.id,
+        number=order.number,
+        client_id=order.client_id,
+        state=OrderState(order.state),
+        ends_as=OrderState(order.ends_as) if order.ends_as else None,
+        placements=order.placement_number,
+        customer=document.customer,
+        coupon=document.coupon,
+        benefit=document.benefit,
+        lines=document.lines,
+        discounts=document.discounts,
+        subtotal=document.subtotal,
+        total=document.total,
+        created_at=order.created_at,
+        updated_at=order.updated_at,
+        steps=tuple(StepView(row.system, StepState(row.state), row.code or "") for row in steps),
+        tasks=tuple(
+            replace(
+                _task_view(row),
+                refused=bool(row.refused),
+                paused=bool(row.paused),
+                is_present=row.placement_id == placement.id,
+            )
+            for row in tasks
+        ),
+        stopped=stopped,
+    )
+
+
+def _task_view(row: Any) -> TaskView:
+    return TaskView(row.id, TaskKind(row.kind), row.system, TaskState(row.state), row.attempts)

@@ -1,0 +1,109 @@
+"""The lock on a customer's cart, so that an identical one inside the window is recognised, on any host."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float, Integer, Uuid, and_, bindparam, literal, literal_column, or_, select
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
+
+from orderapp.domain.orders import Customer
+from orderapp.domain.states import OrderState
+from orderapp.errors import ProbableDuplicate
+from orderapp.models import CartLock, Order, Placement, db_now, table_of
+from orderapp.services.access.attempt_counters import Allowance
+from orderapp.services.db.upserts import proposed, upsert
+
+_ENDED = [literal(state.value) for state in (OrderState.FAILED, OrderState.CANCELLED)]
+
+
+@dataclass(frozen=True, slots=True)
+class Cart:
+    """Who orders what."""
+
+    customer: Customer
+    coupon: str
+    benefit: str
+    client_id: int | None
+    cart_hash: str
+    duplicate_window_seconds: int  # 0: an identical cart is never taken for a duplicate
+    allow_duplicate: bool
+    allowances: Sequence[Allowance] = ()  # what its order uses up
+
+
+def lock_cart(session: Session, order_id: uuid.UUID, placement_number: int, cart: Cart) -> None:
+    """Take the lock on the customer's cart in one statement, so that of two tabs exactly one gets it.
+
+    Transaction: within the caller's. Raises ProbableDuplicate.
+    """
+    taking = locking(session.get_bind().dialect.name, whatever_holds_it=cart.allow_duplicate)
+    parameters = locking_parameters(order_id, placement_number, cart)
+    taken = session.connection().execute(taking, parameters).scalar_one_or_none()
+    if taken is None:
+        other = session.execute(select(CartLock.order_id).where(CartLock.cart_hash == cart.cart_hash)).scalar_one()
+        raise ProbableDuplicate(other)
+
+
+@lru_cache(maxsize=4)  # each order needs it
+def locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[Any]:
+    """Return the statement that takes a cart's lock: a row if it was got. `locking_parameters` are its parameters."""
+    locks = table_of(CartLock)
+    values = {
+        "order_id": bindparam("cart_order", type_=Uuid),
+        "placement_number": bindparam("cart_placement", type_=Integer),
+        "expires_at": db_now(bindparam("window_seconds", type_=Float)),
+    }
+    free = None if whatever_holds_it else or_(locks.c.order_id == proposed(CartLock.order_id), ~_is_held())
+    new = {"cart_hash": bindparam("cart"), **values}
+    taking = upsert(dialect_name, CartLock, new, values, unique="cart_hash", where=free)
+    return taking.returning(locks.c.order_id)
+
+
+def locking_parameters(order_id: uuid.UUID, placement_number: int, cart: Cart) -> dict[str, Any]:
+    """Return what `locking` needs."""
+    return {
+        "cart": cart.cart_hash,
+        "cart_order": order_id,
+        "cart_placement": placement_number,
+        "window_seconds": cart.duplicate_window_seconds,
+    }
+
+
+def refuse_locked(session: Session, order_id: uuid.UUID, cart: Cart) -> None:
+    """Name the order that the cart is locked by: what stopped this one may be nothing but that order's own effect.
+
+    Transaction: within the caller's. Raises ProbableDuplicate.
+    """
+    locks = table_of(CartLock).c
+    held_by_another = select(locks.order_id).where(locks.cart_hash == cart.cart_hash, locks.order_id != order_id)
+    other = session.execute(
+        held_by_another.where(_is_held()), {"window_seconds": cart.duplicate_window_seconds}
+    ).scalar_one_or_none()
+    if other is not None:
+        raise ProbableDuplicate(other)
+
+
+def _is_held() -> ColumnElement[bool]:
+    """Whether the order that a lock names stands, and was begun, or was decided, inside the window before now.
+
+    The placement stands in the lock itself: an order that is tried again at this moment is still failed in the eyes of
+    a statement that began before, but its lock then names a later placement than the one that failed.
+    """
+    # written out, since nothing correlates inside ON CONFLICT: with the columns, any ended order would free every cart
+    locks = table_of(CartLock)
+    locked_by: ColumnElement[uuid.UUID] = literal_column(f"{locks.name}.order_id")
+    locked_for: ColumnElement[int] = literal_column(f"{locks.name}.placement_number")
+    window_seconds = bindparam("window_seconds", type_=Float)
+    ended = select(Order.id).where(Order.id == locked_by, Order.placement_number >= locked_for, Order.state.in_(_ENDED))
+    decided_at = Placement.decided_at
+    begun_or_just_decided = select(Placement.id).where(
+        Placement.order_id == locked_by,
+        Placement.number == locked_for,
+        or_(decided_at.is_(None), decided_at >= db_now(-window_seconds)),
+    )
+    return and_(or_(locks.c.expires_at >= db_now(), begun_or_just_decided.exists()), ~ended.exists())

@@ -1,0 +1,228 @@
+"""Places orders: the whole way from a submission to its answer. Start reading here.
+
+submit ─► what is known: the key, products, the systems' standing, guesses       (looking_up)
+   ├─► known key: take over, replay, wait or refuse                              (submissions)
+   ├─► prices; may its systems be called now?; discounts                         (prepare, pricing, load_shedding)
+   ├─► TX1: order, placement, steps, submission with its lease                   (opening)
+   ├─► the blocking systems, one after the other, no transaction open            (calling)
+   └─► TX2: confirmed, with its tasks, or TX3: compensating, with its tasks      (confirming, deciding)
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from orderapp.config import Settings
+from orderapp.domain.orders import AS_ORDERED, LineRequest, OrderDocument, OrderRequest, RetryRequest
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import OrderState
+from orderapp.errors import CompensationInProgress, InProgress, LeaseLost, TooManyAttempts, WrongState
+from orderapp.services.access.code_guesses import take_back_ordered
+from orderapp.services.db.transactions import reading
+from orderapp.services.engine.notify import wake_relay
+from orderapp.services.orders.views import OrderView, find_order, view_confirmed
+from orderapp.services.placing.blocking_calls import call_blocking
+from orderapp.services.placing.cart_locks import Cart
+from orderapp.services.placing.prepare import Submitted, look_before, prepare
+from orderapp.services.placing.submitters import UNCOUNTED, Submitter
+from orderapp.services.placing.tx1 import open_order, open_retry
+from orderapp.services.placing.tx1_rows import Opening
+from orderapp.services.placing.tx2 import confirm
+from orderapp.services.saga.abort import record_too_late, turn_round
+from orderapp.services.saga.archived_keys import refuse_archived
+from orderapp.services.saga.content_hashes import ContentHash, hash_order, hash_retry
+from orderapp.services.saga.order_documents import load_document
+from orderapp.services.saga.submissions import find, take_over
+from orderapp.services.saga.values import Held, Stopped
+
+log = structlog.get_logger()
+
+# How long a client should wait before it asks whether a compensation is complete: most are after one or two seconds.
+COMPENSATION_RETRY_SECONDS = 2
+
+
+class Result(StrEnum):
+    """What became of a submission."""
+
+    CONFIRMED = "confirmed"
+    REPLAYED = "replayed"  # it was confirmed before, under the same key
+    REFUSED = "refused"  # a system said no
+    UNAVAILABLE = "unavailable"  # a system failed, or its outcome is unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The answer to a submission. `stopped` tells what stood in the way, for the last two results."""
+
+    order: OrderView
+    result: Result
+    stopped: Stopped | None = None
+
+
+class Placing:
+    """Places orders with given settings and systems.
+
+    Args:
+        settings: Leases, windows, and the external systems.
+
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._systems = settings.systems
+
+    def submit(self, request: OrderRequest, key: str, by: Submitter = UNCOUNTED) -> Placed:
+        """Place an order, or say what became of the one that this key stands for.
+
+        Transaction: two (TX1, and TX2 or TX3), neither open while a system is called.
+        Idempotent because: the key is unique; the same key always leads to the same order.
+        If we die here: the same key goes on where it stood, or else the timer compensates.
+
+        Args:
+            request: Checked for form.
+            key: 1 to 64 characters, the submitter's own or made with the form.
+            by: Who submits. What is recorded under its key already is answered whatever it has tried: it tries nothing.
+
+        Raises:
+            InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
+            KeyReused, OrderArchived, InProgress: nothing was done.
+            DatabaseUnavailable: repeat with the same key.
+
+        """
+        submitted = Submitted.of(request, by, key, hash_order(request), self._settings)
+        return self._place(submitted, open_order)
+
+    def retry(
+        self, order_id: uuid.UUID, key: str, by: Submitter = UNCOUNTED, wishes: RetryRequest = AS_ORDERED
+    ) -> Placed:
+        """Place a failed order again, as a further placement with keys of its own, at the prices it was ordered at.
+
+        It counts as an order does: a placement calls, charges and sends whichever it is.
+
+        Transaction, Idempotent because, If we die here: as for `submit`.
+
+        Raises:
+            NotFound: there is no such order.
+            CompensationInProgress: the earlier placement still holds something; nothing was done.
+            WrongState: the order isn't failed; nothing was done.
+            InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
+            KeyReused, OrderArchived, InProgress, DatabaseUnavailable: as for `submit`.
+
+        """
+        content_hash = hash_retry(order_id)
+        known = self._answer(by.scope, key, content_hash)
+        if known:
+            return known
+        order = find_order(order_id)
+        if order.state is not OrderState.FAILED:
+            # The same key at the same moment may have come first, since we looked.
+            known = self._answer(by.scope, key, content_hash)
+            if known:
+                return known
+            raise self._why_not_again(order)
+        with reading() as session:
+            document = load_document(session, order_id)
+        request = replace(
+            as_request(document), allow_duplicate=wishes.allow_duplicate, expected_total=wishes.expected_total
+        )
+        submitted = Submitted.of(request, by, key, content_hash, self._settings)
+
+        def write(opening: Opening, cart: Cart) -> Held:
+            return open_retry(opening, order_id, order.placements, document, cart)
+
+        return self._place(submitted, write, document)
+
+    def _place(
+        self, submitted: Submitted, write: Callable[[Opening, Cart], Held], ordered: OrderDocument | None = None
+    ) -> Placed:
+        before = look_before(submitted)
+        known = self._answer_known(submitted) if before.submitted else None
+        if known:
+            return known
+        try:
+            opening, cart = prepare(submitted, before, self._settings, ordered)
+            held = write(opening, cart)
+        except (IntegrityError, TooManyAttempts, WrongState) as error:
+            # The same key at the same moment, and the other one came first; or else another key's retry did, or the
+            # order number was taken.
+            known = self._answer_known(submitted)
+            if known:
+                return known
+            if not isinstance(error, IntegrityError):
+                raise
+            held = write(opening, cart)
+        stopped = opening.offered.stopped
+        if stopped is None:
+            take_back_ordered(submitted.guessers, submitted.request, before.counted)
+        return self._go_on(held, stopped)
+
+    def _answer_known(self, submitted: Submitted) -> Placed | None:
+        return self._answer(submitted.by.scope, submitted.key, submitted.content_hash)
+
+    def _answer(self, scope: str, key: str, content_hash: ContentHash) -> Placed | None:
+        known = find(scope, key)
+        if known is None:
+            refuse_archived(scope, key, content_hash)
+            return None
+        held = take_over(known, content_hash, self._settings.submission_lease_seconds, self._systems)
+        if held is not None:
+            log.info("submission.resumed", order=held.document.number)
+            return self._go_on(held, None)
+        order = find_order(known.order_id)
+        if order.state is OrderState.PLACING:
+            # The key's own placement is decided, so a later one is under way: its end will be this key's answer.
+            raise InProgress(COMPENSATION_RETRY_SECONDS, order.id)
+        if order.state is OrderState.CONFIRMED or order.stopped is None:
+            return Placed(order, Result.REPLAYED)
+        return Placed(order, _result_of(order.stopped), order.stopped)
+
+    def _go_on(self, held: Held, stopped: Stopped | None) -> Placed:
+        order, stopped = (find_order(held.order_id), stopped) if stopped else self._run(held)
+        log.info("order.placed", order=order.number, state=order.state.value, placement=held.placement_number)
+        if stopped is None:
+            # Another holder may have confirmed it in our place, and it may have been cancelled since.
+            return Placed(order, Result.CONFIRMED if order.state is OrderState.CONFIRMED else Result.REPLAYED)
+        return Placed(order, _result_of(stopped), stopped)
+
+    def _run(self, held: Held) -> tuple[OrderView, Stopped | None]:
+        results = call_blocking(held, self._systems)
+        complete = len(results) == len(held.steps) and all(one.answer.outcome is Outcome.DONE for one in results)
+        try:
+            if not complete:
+                stopped = turn_round(held, results, self._systems)
+                wake_relay()
+                return find_order(held.order_id), stopped
+            confirmed = confirm(held, results, self._systems)
+            wake_relay()
+        except LeaseLost:
+            log.warning("submission.lease_lost", order=held.document.number)
+            record_too_late(held, results, self._systems)
+            order = find_order(held.order_id)
+            if order.state is OrderState.PLACING:
+                raise InProgress(COMPENSATION_RETRY_SECONDS, order.id) from None
+            return order, order.stopped
+        fresh = held.placement_number == 1 and not held.resumed
+        return (view_confirmed(held, confirmed) if fresh else find_order(held.order_id)), None
+
+    def _why_not_again(self, order: OrderView) -> InProgress | CompensationInProgress | WrongState:
+        if order.state is OrderState.PLACING:
+            return InProgress(COMPENSATION_RETRY_SECONDS, order.id)
+        if order.state is OrderState.COMPENSATING:
+            return CompensationInProgress(order.id, COMPENSATION_RETRY_SECONDS)
+        return WrongState(f"The order is {order.state.value}; only a failed order can be tried again.")
+
+
+def _result_of(stopped: Stopped) -> Result:
+    return Result.REFUSED if stopped.outcome is Outcome.REFUSED else Result.UNAVAILABLE
+
+
+def as_request(document: OrderDocument) -> OrderRequest:
+    """Return what the customer asked for with an order."""
+    lines = tuple(LineRequest(line.sku, line.quantity) for line in document.lines)
+    return OrderRequest(document.customer, lines, document.coupon, document.benefit)

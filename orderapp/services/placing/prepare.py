@@ -1,0 +1,131 @@
+"""What comes before TX1: who has tried too much, prices, which systems may be called, what the codes are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orderapp.config import Settings
+from orderapp.domain.orders import OrderDocument, OrderRequest, as_spelt
+from orderapp.domain.outcome import Outcome
+from orderapp.services.access.attempt_counters import Allowance
+from orderapp.services.access.code_guesses import (
+    Guesser,
+    buckets_of_tries,
+    count_refused,
+    counting,
+    limits_of,
+    refuse_guessers,
+)
+from orderapp.services.placing.call_order import most_error_prone_first
+from orderapp.services.placing.cart_locks import Cart
+from orderapp.services.placing.order_limits import allowances_of, refuse_too_many
+from orderapp.services.placing.preflight import Beforehand, look_up
+from orderapp.services.placing.pricing import Priced, ask_for_discounts, price, price_as_ordered, refuse_another_total
+from orderapp.services.placing.submitters import Submitter
+from orderapp.services.placing.tx1_rows import Opening
+from orderapp.services.resilience.load_shedding import admit
+from orderapp.services.saga.content_hashes import ContentHash, hash_cart
+from orderapp.systems.base import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A submission as it came: what is asked for, by whom, and under which key.
+
+    Args:
+        allowances: What its placement uses up.
+
+    """
+
+    request: OrderRequest
+    by: Submitter
+    key: str
+    content_hash: ContentHash
+    allowances: Sequence[Allowance]
+
+    @classmethod
+    def of(
+        cls, request: OrderRequest, by: Submitter, key: str, content_hash: ContentHash, settings: Settings
+    ) -> Submitted:
+        """Return it, under the limits of the settings."""
+        return cls(request, by, key, content_hash, allowances_of(by.sources, settings.order_limits))
+
+    @property
+    def guessers(self) -> Sequence[Guesser]:
+        """Who may be guessing codes with it."""
+        return self.by.guessers
+
+
+def look_before(submitted: Submitted) -> Beforehand:
+    """Ask for all that has to be known before: one statement, on PostgreSQL."""
+    request, guessers = submitted.request, submitted.guessers
+    buckets = [*limits_of(guessers, request), *buckets_of_tries(guessers, request)]
+    return look_up(
+        submitted.by.scope,
+        submitted.key,
+        [line.sku for line in request.lines],
+        [*buckets, *(one.bucket for one in submitted.allowances)],
+    )
+
+
+def prepare(
+    submitted: Submitted, before: Beforehand, settings: Settings, ordered: OrderDocument | None = None
+) -> tuple[Opening, Cart]:
+    """Return what TX1 records; asks the systems that give discounts, and records nothing but guesses.
+
+    Args:
+        submitted: The submission.
+        before: What is known.
+        settings: Leases, windows, and the external systems.
+        ordered: The order that is tried again, at the prices that it was ordered at; None for a new one.
+
+    Raises:
+        TooManyAttempts, TooManyOrders: nobody was asked.
+        InvalidRequest, TotalChanged: what is asked for can't be had, or costs something else.
+
+    """
+    request, guessers = submitted.request, submitted.guessers
+    refuse_guessers(limits_of(guessers, request), before.counted)
+    refuse_too_many(submitted.allowances, before.counted)
+    priced = price(request, before.products)
+    if ordered is not None:
+        priced = price_as_ordered(ordered)
+    with counting(guessers, request):
+        opening = _opening(submitted, priced, before, settings)
+    stopped = opening.offered.stopped
+    if stopped and stopped.outcome is Outcome.REFUSED:
+        count_refused(guessers, request)
+    return opening, _cart(submitted, opening, settings)
+
+
+def _opening(submitted: Submitted, priced: Priced, before: Beforehand, settings: Settings) -> Opening:
+    request = submitted.request
+    concerned = [system for system in settings.systems.having(Part.BLOCKING) if system.concerns(request)]
+    admission = admit(before.standing, concerned)
+    offered = ask_for_discounts(request, priced.subtotal, settings.systems, admission)
+    refuse_another_total(request, priced, offered)
+    return Opening(
+        submitted.by.scope,
+        submitted.key,
+        str(submitted.content_hash),
+        priced,
+        offered,
+        tuple(most_error_prone_first(concerned)),
+        admission,
+        settings.submission_lease_seconds,
+    )
+
+
+def _cart(submitted: Submitted, opening: Opening, settings: Settings) -> Cart:
+    request = as_spelt(submitted.request, opening.offered.spelt)
+    return Cart(
+        customer=request.customer,
+        coupon=request.coupon,
+        benefit=request.benefit,
+        client_id=submitted.by.client_id,
+        cart_hash=hash_cart(submitted.by.scope, request),
+        duplicate_window_seconds=settings.duplicate_window_seconds,
+        allow_duplicate=request.allow_duplicate,
+        allowances=submitted.allowances,
+    )

@@ -1,0 +1,146 @@
+"""What an order costs: prices from our catalogue, discounts by the systems' word, asked before anything is reserved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from orderapp.domain import discounts
+from orderapp.domain.money import MAX_MINOR, Money
+from orderapp.domain.orders import Discount, Line, OrderDocument, OrderRequest
+from orderapp.domain.outcome import Answer, Outcome, Quote
+from orderapp.errors import InvalidRequest, TotalChanged
+from orderapp.services.placing.parallel import all_of
+from orderapp.services.placing.preflight import Sold
+from orderapp.services.resilience.load_shedding import Admission
+from orderapp.services.saga.values import Stopped, Try
+from orderapp.systems.base import Part, System
+from orderapp.systems.registry import Systems
+
+# What customers read when a code can't be used; the same for a code that doesn't exist and one of somebody else's.
+NOT_USABLE = "This can't be used: please check how it is written."
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Lines at today's prices."""
+
+    lines: tuple[Line, ...]
+    subtotal: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The discounts, or what stood in the way of them: then nothing may be reserved."""
+
+    discounts: tuple[Discount, ...] = ()
+    stopped: Stopped | None = None
+    tried: Try | None = None
+    spelt: Mapping[str, str] = field(default_factory=dict)  # the customer's codes as the systems spell them, by field
+
+
+def price(request: OrderRequest, products: Mapping[str, Sold]) -> Priced:
+    """Price a request's lines.
+
+    Args:
+        request: The lines.
+        products: What is for sale, by SKU; all of the lines' products that are.
+
+    Raises:
+        InvalidRequest: a product that isn't sold, or lines in two currencies.
+
+    """
+    errors: dict[str, list[str]] = {}
+    for number, line in enumerate(request.lines):
+        if line.sku not in products:
+            errors[f"lines.{number}.sku"] = ["This product isn't sold here."]
+    if errors:
+        raise InvalidRequest(errors)
+    sold = [(line, products[line.sku]) for line in request.lines]
+    currencies = {one.price.currency for _line, one in sold}
+    if len(currencies) > 1:
+        raise InvalidRequest({"lines": [f"Products in {' and '.join(sorted(currencies))} can't be ordered together."]})
+    lines = tuple(Line(line.sku, one.name, line.quantity, one.price) for line, one in sold)
+    subtotal = Money(sum(line.total.minor for line in lines), currencies.pop())
+    if subtotal.minor > MAX_MINOR:
+        raise InvalidRequest({"lines": ["An order of this size can't be placed here; please talk to us."]})
+    return Priced(lines, subtotal)
+
+
+def price_as_ordered(document: OrderDocument) -> Priced:
+    """Return what an order's lines cost when it was placed, for one that is tried again."""
+    return Priced(document.lines, document.subtotal)
+
+
+def refuse_another_total(request: OrderRequest, priced: Priced, offered: Offered) -> None:
+    """Raise TotalChanged where the customer was shown something else than the order would cost.
+
+    Where the discounts couldn't be asked for, the total is bounded by what the lines cost, and nothing is charged yet.
+    """
+    taken_off = sum(one.amount.minor for one in offered.discounts)
+    total = replace(priced.subtotal, minor=priced.subtotal.minor - taken_off)
+    expected, expected_subtotal = request.expected_total, request.expected_subtotal
+    another = expected is not None and expected != total
+    if another and expected is not None and offered.stopped and (request.coupon or request.benefit):
+        another = expected.currency != total.currency or expected.minor > total.minor
+    if another or (expected_subtotal is not None and expected_subtotal != priced.subtotal):
+        raise TotalChanged(total, priced.lines, offered.discounts)
+
+
+def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, admission: Admission) -> Offered:
+    """Ask each system that gives discounts what this order would get. Changes nothing anywhere.
+
+    Asks nobody where one system may not be called at present: the order could only be turned round.
+
+    Raises:
+        InvalidRequest: a code that the system doesn't know; nothing is recorded.
+
+    """
+    for name, answer in admission.refusals.items():
+        now = time.monotonic()
+        return Offered(stopped=Stopped(name, answer.outcome, answer.code), tried=Try("act", answer, now, now))
+    asked = [
+        system
+        for system in systems.values()
+        if system.part is Part.BLOCKING and system.can("quote") and system.concerns(request)
+    ]
+    for system in asked:
+        if not system.configured:
+            raise InvalidRequest({"": [f"{system.title} can't be used here."]})
+    answers = all_of([partial(_ask, admission.of(system), request) for system in asked])
+    offers: list[tuple[str, str, str, int]] = []
+    spelt: dict[str, str] = {}
+    for system, (quote, started, ended) in zip(asked, answers, strict=True):
+        if quote is None:
+            continue
+        if quote.field:
+            raise InvalidRequest({quote.field: [NOT_USABLE]})
+        stopped = _obstacle(system, quote, subtotal)
+        if stopped:
+            return Offered(stopped=stopped, tried=Try("quote", _as_answer(stopped, quote.answer), started, ended))
+        offers.append((system.name, quote.code, quote.kind, quote.value))
+        spelt.update(quote.spelt)
+    return Offered(discounts.apply(subtotal, offers), spelt=spelt)
+
+
+def _ask(system: System, request: OrderRequest) -> tuple[Quote | None, float, float]:
+    """Return what a system offers, and when it was asked and answered, by the monotonic clock."""
+    started = time.monotonic()
+    return system.quote(request), started, time.monotonic()
+
+
+def _obstacle(system: System, quote: Quote, subtotal: Money) -> Stopped | None:
+    if quote.refused:
+        return Stopped(system.name, Outcome.REFUSED, quote.refused)
+    if not quote.kind:
+        # Nothing was to happen, so nothing did: whatever the answer was, it was only a question.
+        return Stopped(system.name, Outcome.NOT_SENT, quote.answer.code or "unreadable_answer")
+    if quote.kind == "amount" and quote.currency != subtotal.currency:
+        return Stopped(system.name, Outcome.REFUSED, "other_currency")
+    return None
+
+
+def _as_answer(stopped: Stopped, answer: Answer) -> Answer:
+    return replace(answer, outcome=stopped.outcome, code=stopped.code)

@@ -1,0 +1,146 @@
+"""What a new placement begins with, and the rows that it becomes."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orderapp.domain.keys import effect_key
+from orderapp.domain.money import Money
+from orderapp.domain.orders import OrderDocument, as_spelt
+from orderapp.domain.states import OrderState, StepState
+from orderapp.services.placing.cart_locks import Cart
+from orderapp.services.placing.pricing import Offered, Priced
+from orderapp.services.resilience.load_shedding import Admission
+from orderapp.systems.base import System
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a new placement begins with.
+
+    Args:
+        scope, key, content_hash: The submission.
+        priced: Lines and subtotal.
+        offered: The discounts, or what stands in their way: then the placement is recorded as failed at once, nothing
+            having been reserved.
+        systems: The systems with a part in it, in the order of the calls.
+        admission: Which of them may be called at present.
+        lease_seconds: How long we hold it.
+
+    """
+
+    scope: str
+    key: str
+    content_hash: str
+    priced: Priced
+    offered: Offered
+    systems: tuple[System, ...]
+    admission: Admission
+    lease_seconds: float
+
+    @property
+    def total(self) -> Money:
+        """What the customer pays."""
+        return Money(
+            self.priced.subtotal.minor - sum(one.amount.minor for one in self.offered.discounts),
+            self.priced.subtotal.currency,
+        )
+
+
+def ordered_document(number: str, cart: Cart, opening: Opening) -> OrderDocument:
+    """Return the document that the external systems will see."""
+    return OrderDocument(
+        number=number,
+        customer=cart.customer,
+        lines=opening.priced.lines,
+        subtotal=opening.priced.subtotal,
+        total=opening.total,
+        coupon=cart.coupon,
+        benefit=cart.benefit,
+        discounts=opening.offered.discounts,
+        in_shop=cart.client_id is None,
+    )
+
+
+def again_document(document: OrderDocument, opening: Opening) -> OrderDocument:
+    """Return the document of an order that is placed again, at today's prices and discounts."""
+    return replace(
+        as_spelt(document, opening.offered.spelt),
+        lines=opening.priced.lines,
+        subtotal=opening.priced.subtotal,
+        total=opening.total,
+        discounts=opening.offered.discounts,
+    )
+
+
+def order_row(order_id: uuid.UUID, number: str, opening: Opening, cart: Cart) -> dict[str, Any]:
+    """Return the new order's row, without its times."""
+    return {
+        "id": order_id,
+        "number": number,
+        "client_id": cart.client_id,
+        "state": (OrderState.FAILED if opening.offered.stopped else OrderState.PLACING).value,
+        "placement_number": 1,
+        "customer_name": cart.customer.name,
+        "customer_email": cart.customer.email,
+        "customer_phone": cart.customer.phone,
+        "member_ref": cart.customer.member_ref,
+        "coupon": cart.coupon,
+        "benefit": cart.benefit,
+        "currency": opening.priced.subtotal.currency,
+        "subtotal_minor": opening.priced.subtotal.minor,
+        "total_minor": opening.total.minor,
+    }
+
+
+def submission_row(opening: Opening) -> dict[str, Any]:
+    """Return what a submission's row holds beside its order, placement and lease."""
+    return {
+        "scope": opening.scope,
+        "key": opening.key,
+        "content_hash": opening.content_hash,
+        "fencing": 1,
+    }
+
+
+def line_rows(opening: Opening) -> list[dict[str, Any]]:
+    """Return the rows of the lines, without their order."""
+    return [
+        {
+            "position": position,
+            "sku": line.sku,
+            "name": line.name,
+            "quantity": line.quantity,
+            "price_minor": line.price.minor,
+        }
+        for position, line in enumerate(opening.priced.lines, start=1)
+    ]
+
+
+def discount_rows(opening: Opening) -> list[dict[str, Any]]:
+    """Return the rows of the discounts, without their order."""
+    return [
+        {"source": one.source, "code": one.code, "amount_minor": one.amount.minor} for one in opening.offered.discounts
+    ]
+
+
+def step_rows(number: int, document: OrderDocument, opening: Opening) -> list[dict[str, Any]]:
+    """Return the rows of a placement's steps, without order and placement, in the order of the calls."""
+    stopped = opening.offered.stopped
+    rows: list[dict[str, Any]] = []
+    for position, system in enumerate(opening.systems, start=1):
+        stops = stopped is not None and stopped.system == system.name
+        refused = stops and stopped is not None and stopped.outcome.value == StepState.REFUSED.value
+        rows.append(
+            {
+                "system": system.name,
+                "position": position,
+                "key": effect_key(document.number, number, system.name),
+                "state": (StepState.REFUSED if refused else StepState.PLANNED).value,
+                "outcome": stopped.outcome.value if stopped and stops else None,
+                "code": stopped.code if stopped and stops else None,
+            }
+        )
+    return rows

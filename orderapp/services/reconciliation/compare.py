@@ -1,0 +1,174 @@
+"""Asks the systems what is there under our keys, and judges whether it is what our rows say."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from orderapp.domain.orders import Effect, OrderDocument
+from orderapp.domain.outcome import Finding, Report
+from orderapp.models import Circuit, CircuitState, SwitchMode, SystemSwitch
+from orderapp.services.reconciliation.expected import Belief, Settled
+from orderapp.services.saga.key_ages import may_be_forgotten
+from orderapp.systems.base import System
+
+# A system that gives no clear answer this often in a row is asked no more for a while: each further question may last
+# its full time-out, and there may be thousands.
+MAX_UNCLEAR_IN_A_ROW = 3
+MAX_WORDS = 200  # of what a system says, as long as its column
+
+
+class Kind(StrEnum):
+    """What is the matter with an effect."""
+
+    MISSING = "missing effect"
+    ORPHAN = "orphan effect"
+    WRONG_STATE = "wrong state"
+    NOT_CHECKED = "could not be checked"
+
+
+class Repair(StrEnum):
+    """What would put a difference right."""
+
+    DO = "do"  # bring the effect about (again), under its key
+    UNDO = "undo"  # take the effect back; where nothing is there, find that out and close the order
+    UNDO_SURPLUS = "undo_surplus"  # take back all but one
+    CANCEL = "cancel"  # cancel the order: under its key the effect can't come back
+    NONE = ""  # look again later
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What asking about one key came to.
+
+    Args:
+        order_id: The order the key belongs to.
+        order_number: Its number.
+        belief: What our rows say.
+        finding: What the system said; None where no clear answer could be had.
+        kind: What is the matter; None where the system says what our rows say.
+        repair: What would put it right.
+        theirs: What the system said, in words.
+
+    """
+
+    order_id: uuid.UUID
+    order_number: str
+    belief: Belief
+    finding: Finding | None
+    kind: Kind | None
+    repair: Repair
+    theirs: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether the system says something else than our rows."""
+        return self.kind not in (None, Kind.NOT_CHECKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """An order whose keys were asked about; `unaskable` is how many belong to systems that can't be asked."""
+
+    order: Settled
+    looks: tuple[Look, ...]
+    unaskable: int
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything isn't as our rows say."""
+        return any(look.differs for look in self.looks)
+
+
+class Comparing:
+    """Asks about some orders, one after the other. No transaction is open meanwhile."""
+
+    def __init__(
+        self,
+        systems: Mapping[str, System],
+        out_of_use: Mapping[str, str],
+        now: dt.datetime,
+        before_each: Callable[[], None],
+    ) -> None:
+        """Take the systems, why some of them aren't to be asked, the time, and what to do before each question."""
+        self._systems = systems
+        self._out_of_use = out_of_use
+        self._now = now
+        self._before_each = before_each
+        self._unclear_in_a_row: Counter[str] = Counter()
+
+    def compare(self, order: Settled, document: OrderDocument) -> Compared:
+        """Ask about each key of an order. Changes nothing, here or elsewhere."""
+        askable = [belief for belief in order.beliefs if self._can_be_asked(belief.system)]
+        looks = tuple(self._look(order, belief, document) for belief in askable)
+        return Compared(order, looks, len(order.beliefs) - len(askable))
+
+    def _can_be_asked(self, name: str) -> bool:
+        # One that isn't there any more may well have been able to answer.
+        return name not in self._systems or self._systems[name].can("ask")
+
+    def _look(self, order: Settled, belief: Belief, document: OrderDocument) -> Look:
+        if why := self._not_to_be_asked(belief.system):
+            return _not_checked(order, belief, why)
+        self._before_each()
+        report = self._systems[belief.system].ask(Effect(belief.key, document))
+        if report.finding is Finding.UNCLEAR:
+            self._unclear_in_a_row[belief.system] += 1
+            return _not_checked(order, belief, report.answer.message or report.answer.code)
+        self._unclear_in_a_row[belief.system] = 0
+        if report.finding is Finding.ABSENT and self._may_be_forgotten(belief):
+            return _not_checked(order, belief, "nothing; it may have forgotten the key by now")
+        kind, repair = judge(belief, report)
+        return Look(order.id, order.number, belief, report.finding, kind, repair, _in_words(report))
+
+    def _may_be_forgotten(self, belief: Belief) -> bool:
+        return may_be_forgotten(self._systems[belief.system], (self._now - belief.used_at).total_seconds())
+
+    def _not_to_be_asked(self, name: str) -> str:
+        if name not in self._systems or not self._systems[name].configured:
+            return "the system is not configured"
+        if self._unclear_in_a_row[name] >= MAX_UNCLEAR_IN_A_ROW:
+            return "not asked any more, after several unclear answers"
+        return self._out_of_use.get(name, "")
+
+
+def judge(belief: Belief, report: Report) -> tuple[Kind | None, Repair]:
+    """Return what is the matter, None where nothing is, and what would put it right. The report is a clear one."""
+    if not belief.held:
+        if report.finding in (Finding.IN_PLACE, Finding.PENDING):
+            return Kind.ORPHAN, Repair.UNDO
+        # Nothing is held, and yet the order waits for it to be given back.
+        return (Kind.WRONG_STATE, Repair.UNDO) if belief.given_up else (None, Repair.NONE)
+    if report.finding is Finding.ABSENT:
+        return Kind.MISSING, Repair.DO
+    if report.finding is Finding.UNDONE:
+        return Kind.MISSING, Repair.CANCEL
+    if len(report.effects) > 1:
+        return Kind.WRONG_STATE, Repair.UNDO_SURPLUS
+    return (Kind.WRONG_STATE if report.finding is Finding.PENDING else None), Repair.NONE
+
+
+def systems_out_of_use(session: Session) -> dict[str, str]:
+    """Return the systems that aren't to be asked at present, and why. Transaction: within the caller's."""
+    paused = session.scalars(select(SystemSwitch.system).where(SystemSwitch.mode == SwitchMode.PAUSED.value))
+    failing = session.scalars(select(Circuit.system).where(Circuit.state != CircuitState.CLOSED.value))
+    return {
+        **dict.fromkeys(failing, "not asked: the system fails at present"),
+        **dict.fromkeys(paused, "not asked: staff have paused the system"),
+    }
+
+
+def _not_checked(order: Settled, belief: Belief, why: str) -> Look:
+    return Look(order.id, order.number, belief, None, Kind.NOT_CHECKED, Repair.NONE, why[:MAX_WORDS])
+
+
+def _in_words(report: Report) -> str:
+    words = report.finding.value.replace("_", " ")
+    return f"{words}, {len(report.effects)} times" if len(report.effects) > 1 else words

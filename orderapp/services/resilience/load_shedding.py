@@ -1,0 +1,85 @@
+"""Whether an order may call its blocking systems at present: staff's switches, circuits, agreed rates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.services.db.transactions import writing
+from orderapp.services.resilience.bulkheads import behind_bulkhead
+from orderapp.services.resilience.circuit_breakers import CIRCUIT_OPEN, take_order_probes
+from orderapp.services.resilience.rate_limiter import ORDER_AHEAD_SECONDS, RATE_LIMITED, Turns, in_turn, take_turns
+from orderapp.services.resilience.system_status import Standing
+from orderapp.systems.base import System
+
+PAUSED = Answer(Outcome.NOT_SENT, "paused", "staff have paused this system; nothing was sent", called=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an order may do.
+
+    Args:
+        refusals: Systems that it may not call, with the answer it gets in their stead.
+        probes: Systems that it calls to see whether they work again.
+        turns: Its slots at systems with an agreed rate.
+
+    """
+
+    refusals: Mapping[str, Answer] = field(default_factory=dict)
+    probes: frozenset[str] = frozenset()
+    turns: Mapping[str, Turns] = field(default_factory=dict)
+
+    def of(self, system: System) -> System:
+        """Return the system, to be called in this order's turns, and then behind its bulkhead."""
+        return in_turn(behind_bulkhead(system), self.turns.get(system.name))
+
+
+def admit(standing: Standing, concerned: Sequence[System]) -> Admission:
+    """Ask for admission before anything is recorded.
+
+    Transaction: one, committed here, where a circuit isn't closed or a rate is agreed; else none.
+    If we die here: a right to probe comes back after a second; slots pass unused.
+    """
+    if not _has_to_ask(standing, concerned):
+        return Admission(_paused(standing, concerned))
+    with writing() as session:
+        return admit_within(session, standing, concerned)
+
+
+def admit_within(session: Session, standing: Standing, concerned: Sequence[System]) -> Admission:
+    """Ask for admission. Transaction: within the caller's."""
+    refusals = _paused(standing, concerned)
+    failing = _failing(standing, concerned)
+    probes = take_order_probes(session, failing) if failing and not refusals else frozenset()
+    refusals |= {name: CIRCUIT_OPEN for name in failing if name not in probes}
+    turns: dict[str, Turns] = {}
+    # Always in the order of their names, so that two orders never wait for each other's rows.
+    for system in sorted(concerned, key=lambda one: one.name):
+        if system.limits.rate_per_second and not refusals:
+            taken = take_turns(session, system, _calls(system), ORDER_AHEAD_SECONDS)
+            if taken is None:
+                refusals[system.name] = RATE_LIMITED
+            else:
+                turns[system.name] = taken
+    return Admission(refusals, probes, turns)
+
+
+def _has_to_ask(standing: Standing, concerned: Sequence[System]) -> bool:
+    return bool(_failing(standing, concerned)) or any(system.limits.rate_per_second for system in concerned)
+
+
+def _paused(standing: Standing, concerned: Sequence[System]) -> dict[str, Answer]:
+    switched_off = standing.paused | standing.compensate_only
+    return {system.name: PAUSED for system in concerned if system.name in switched_off}
+
+
+def _failing(standing: Standing, concerned: Sequence[System]) -> Collection[str]:
+    return [system.name for system in concerned if system.name in standing.failing and system.limits.circuit_calls]
+
+
+def _calls(system: System) -> int:
+    return 2 if system.can("quote") else 1

@@ -1,0 +1,181 @@
+"""Paces: no system gets more calls in a second than was agreed, nor more tasks at once, from all processes together.
+
+Calls leave in slots: whoever wants to call moves the system's next slot on, in the database, and waits for the one that
+it got. Systems without a limit cost nothing here.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, select, update
+from sqlalchemy.orm import Session
+
+from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
+from orderapp.domain.states import TaskState
+from orderapp.models import Pace, Task, db_now, seconds_until
+from orderapp.services.db.transactions import writing
+from orderapp.services.db.upserts import upsert
+from orderapp.systems.base import System
+from orderapp.systems.limits import LATE_SECONDS
+
+# A task takes a slot only if it comes this soon, so that no worker's thread waits for longer, and no order behind them.
+TASK_AHEAD_SECONDS = 0.5
+# A customer bears a second; orders that would have to wait for longer are answered at once.
+ORDER_AHEAD_SECONDS = 1.0
+# A hint is noted as told of once the broker has confirmed it: a moment, in which its task may have come too early.
+AGAIN_AFTER_SECONDS = 0.1
+# A system's own word to wait (Retry-After) holds up its other tasks for so long at most: longer ones are about the one
+# task that they were given to.
+LONGEST_HOLD_SECONDS = 300.0
+
+RATE_LIMITED = Answer(
+    Outcome.NOT_SENT,
+    "rate_limited",
+    "more calls than its agreed rate allows; nothing was sent",
+    called=False,
+)
+
+
+class Turns:
+    """The slots in which a run's calls leave, on this process's monotonic clock."""
+
+    def __init__(self, system: System, first_at: float, calls: int) -> None:
+        self._system = system
+        spacing = system.limits.spacing_seconds
+        self._slots = deque(first_at + number * spacing for number in range(calls))
+
+    def wait(self) -> bool:
+        """Wait for the next slot. Whoever comes too late for it, or has none left, takes another one.
+
+        Transaction: none, but for another slot.
+
+        Returns:
+            Whether it came within what a lease covers; else there is no call.
+
+        """
+        ends_at = time.monotonic() + self._system.limits.longest_wait_seconds
+        while True:
+            slot_at = self._slots.popleft() if self._slots else self._another(ends_at)
+            if slot_at is None or slot_at > ends_at:
+                return False
+            pause_seconds = slot_at - time.monotonic()
+            if pause_seconds > 0:
+                time.sleep(pause_seconds)
+            if time.monotonic() - slot_at <= LATE_SECONDS:
+                return True
+
+    def _another(self, ends_at: float) -> float | None:
+        with writing() as session:
+            turns = take_turns(session, self._system, 1, ends_at - time.monotonic())
+        return turns._slots[0] if turns else None
+
+
+def take_turns(session: Session, system: System, calls: int, ahead_seconds: float) -> Turns | None:
+    """Take the next slots of a system that has a rate.
+
+    Transaction: within the caller's; the system's row stays locked until its end.
+
+    Args:
+        calls: How many slots, 1 or more.
+        ahead_seconds: How soon the first one has to come.
+
+    Returns:
+        The slots; None where the first would come too late: then none was taken.
+
+    """
+    spacing = system.limits.spacing_seconds
+    left: ColumnElement[Any] = seconds_until(Pace.next_call_at)
+    taken = {"next_call_at": db_now(case((left > 0, left), else_=0.0) + calls * spacing)}
+    asked_at = time.monotonic()
+    after_seconds = _upsert(session, system, {"next_call_at": db_now(calls * spacing)}, taken, left <= ahead_seconds)
+    if after_seconds is None:
+        return None
+    return Turns(system, asked_at + max(0.0, after_seconds - calls * spacing), calls)
+
+
+def tell_in_time(task_id: int, system: System) -> None:
+    """Have the broker told of a task again that came too early: when the system's next slot is within reach.
+
+    Those that wait for the same slots come back spread over as many slots as they may be, so that few come in vain.
+
+    Transaction: one, committed here, after the claim was rolled back.
+    If we die here: the relay tells of it again by itself, some seconds later.
+    """
+    others = system.limits.tasks_told_of - 1
+    spread_seconds = random.uniform(0, others * system.limits.spacing_seconds)
+    left = select(seconds_until(Pace.next_call_at)).where(Pace.system == system.name).scalar_subquery()
+    within_reach = left - TASK_AHEAD_SECONDS
+    pause = case((within_reach > AGAIN_AFTER_SECONDS, within_reach), else_=AGAIN_AFTER_SECONDS)
+    with writing() as session:
+        waiting = (Task.id == task_id, Task.state == TaskState.WAITING.value)
+        session.execute(update(Task).where(*waiting).values(publish_at=db_now(pause + spread_seconds)))
+
+
+def too_many_run(session: Session, system: System) -> bool:
+    """Return whether more tasks of the system run than may, the one just claimed included.
+
+    Transaction: within the caller's, the claim; those of the same system take turns, so the count is exact.
+    """
+    if not system.limits.concurrency:
+        return False
+    _upsert(session, system, {"next_call_at": db_now()}, {"next_call_at": Pace.next_call_at}, None)
+    running = select(func.count()).where(Task.system == system.name, Task.state == TaskState.RUNNING.value)
+    return session.execute(running).scalar_one() > system.limits.concurrency
+
+
+def hold(session: Session, system: System, seconds: float) -> None:
+    """Let the system's tasks wait because it has asked for it, LONGEST_HOLD_SECONDS at most; orders go on.
+
+    Transaction: within the caller's, after everything else.
+    """
+    until = db_now(min(seconds, LONGEST_HOLD_SECONDS))
+    later = case((Pace.tasks_held_until > until, Pace.tasks_held_until), else_=until)
+    _upsert(session, system, {"next_call_at": db_now(), "tasks_held_until": until}, {"tasks_held_until": later}, None)
+
+
+def not_held() -> ColumnElement[bool]:
+    """Return the condition that a task's system hasn't asked to wait."""
+    return ~select(Pace.system).where(Pace.system == Task.system, Pace.tasks_held_until > db_now()).exists()
+
+
+def at_its_rate(system: System) -> System:
+    """Return the system as somebody sees it who has no slots yet, and takes one for each call."""
+    return in_turn(system, Turns(system, 0.0, 0)) if system.limits.rate_per_second else system
+
+
+def in_turn(system: System, turns: Turns | None) -> System:
+    """Return the system as somebody sees it who waits for a slot before each call."""
+    if turns is None:
+        return system
+    paced = copy.copy(system)
+    paced.call_seconds += system.limits.longest_wait_seconds
+    instead = {
+        "quote": Quote(RATE_LIMITED),
+        "act": RATE_LIMITED,
+        "ask": Report(Finding.UNCLEAR, RATE_LIMITED),
+        "undo": RATE_LIMITED,
+    }
+    for verb, refusal in instead.items():
+        setattr(paced, verb, _after_waiting(turns, getattr(system, verb), refusal))
+    return paced
+
+
+def _after_waiting(turns: Turns, call: Callable[..., Any], refusal: object) -> Callable[..., Any]:
+    def waiting(*arguments: Any) -> Any:
+        return call(*arguments) if turns.wait() else refusal
+
+    return waiting
+
+
+def _upsert(
+    session: Session, system: System, new: dict[str, Any], changed: dict[str, Any], where: ColumnElement[bool] | None
+) -> float | None:
+    """Write the system's row; return the seconds until its next slot, None where the condition kept it as it was."""
+    statement = upsert(session, Pace, {"system": system.name, **new}, changed, unique="system", where=where)
+    return session.execute(statement.returning(seconds_until(Pace.next_call_at))).scalar_one_or_none()

@@ -1,0 +1,131 @@
+"""TX3: turns a placement round; it and `placing.tx2` exclude each other by lease, state and edge."""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import OrderState, PlacementState, StepState
+from orderapp.errors import LeaseLost
+from orderapp.models import Order, Placement, Step, Submission, db_now
+from orderapp.services.db.transactions import writing
+from orderapp.services.db.transitions import move
+from orderapp.services.saga.attempts import record_steps
+from orderapp.services.saga.circuit_feedback import learn_from_steps
+from orderapp.services.saga.compensation import close_if_complete, lock_order, plan_compensation, plan_surplus, reopen
+from orderapp.services.saga.submissions import give_up_lease
+from orderapp.services.saga.values import Held, StepResult, Stopped
+from orderapp.systems.registry import Systems
+
+
+def turn_round(held: Held, results: list[StepResult], systems: Systems) -> Stopped:
+    """Turn the placement round after a step that wasn't done.
+
+    Transaction: one (TX3), committed here: what is known of each step, the history, and a compensate task for each step
+        that happened or may have happened. With none of those the order is failed at once.
+    Idempotent because, If we die here: as for `confirm`.
+
+    Returns:
+        Which system stopped it, and how.
+
+    Raises:
+        LeaseLost: somebody else has taken the placement over; nothing was written.
+
+    """
+    last = results[-1]
+    stopped = Stopped(last.step.system, last.answer.outcome, last.answer.code)
+    with writing() as session:
+        give_up_lease(session, held.submission_id, held.fencing)
+        for result in results:
+            _write_step(session, result)
+        if held.resumed:
+            # The holder before us may have come further than we did.
+            reached = [result.step.id for result in results]
+            _doubt_planned_steps(session, held.placement_id, reached)
+        record_steps(session, held.order_id, results)
+        _turn(session, held.order_id, held.placement_id, stopped, systems)
+        learn_from_steps(session, results, held.admission, systems)
+    return stopped
+
+
+def check_back(session: Session, submission: Submission, systems: Systems) -> None:
+    """Turn a placement round whose holder died: every step may have happened.
+
+    Transaction: within the caller's, which has just claimed the lapsed lease.
+    """
+    _doubt_planned_steps(session, submission.placement_id, [])
+    stopped = Stopped("", Outcome.UNKNOWN, "interrupted")
+    _turn(session, submission.order_id, submission.placement_id, stopped, systems)
+
+
+def record_too_late(held: Held, results: list[StepResult], systems: Systems) -> None:
+    """Record what our calls came to although the placement was taken from us, and compensate what came late.
+
+    If another holder has confirmed it meanwhile, what we called for may be there twice: the surplus is taken back.
+
+    Transaction: one, committed here.
+    Idempotent because: reopening is compare-and-set; the history only grows.
+    If we die here: the effect is found by reconciliation.
+    """
+    with writing() as session:
+        record_steps(session, held.order_id, results)
+        lock_order(session, held.order_id)
+        state = session.get_one(Placement, held.placement_id).state
+        for result in results:
+            if result.state not in (StepState.DONE, StepState.UNKNOWN):
+                continue
+            system = systems[result.step.system]
+            if state in (PlacementState.COMPENSATING.value, PlacementState.COMPENSATED.value):
+                reopen(session, held.order_id, held.placement_id, system)
+            elif state == PlacementState.CONFIRMED.value:
+                plan_surplus(session, held.order_id, held.placement_id, system)
+
+
+def _turn(session: Session, order_id: uuid.UUID, placement_id: int, stopped: Stopped, systems: Systems) -> None:
+    planned = plan_compensation(session, order_id, placement_id, systems)
+    failure = {
+        "failed_system": stopped.system or None,
+        "failed_outcome": stopped.outcome.value,
+        "failed_code": stopped.code[:64],
+        "decided_at": db_now(),
+    }
+    compensating = PlacementState.COMPENSATING
+    moved = move(session, Placement, compensating, Placement.id == placement_id, **failure) and move(
+        session,
+        Order,
+        OrderState.COMPENSATING,
+        Order.id == order_id,
+        ends_as=OrderState.FAILED.value,
+        updated_at=db_now(),
+    )
+    if not moved:
+        raise LeaseLost(f"placement {placement_id} was decided by somebody else")
+    if not planned:
+        close_if_complete(session, order_id, placement_id)
+
+
+def _write_step(session: Session, result: StepResult) -> None:
+    answer = result.answer
+    known = {"outcome": answer.outcome.value, "code": answer.code[:64], "decided_at": db_now()}
+    if result.state is StepState.PLANNED:
+        # Never sent: it stays what it is, with the reason.
+        session.execute(update(Step).where(Step.id == result.step.id).values(**known))
+    else:
+        move(session, Step, result.state, Step.id == result.step.id, **known)
+
+
+def _doubt_planned_steps(session: Session, placement_id: int, reached: list[int]) -> None:
+    move(
+        session,
+        Step,
+        StepState.UNKNOWN,
+        Step.placement_id == placement_id,
+        Step.state == StepState.PLANNED.value,
+        Step.id.not_in(reached),
+        outcome=Outcome.UNKNOWN.value,
+        code="interrupted",
+        decided_at=db_now(),
+    )

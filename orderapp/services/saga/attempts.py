@@ -1,0 +1,136 @@
+"""Writes attempts: once, never changed, within the transaction that draws the consequence."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import uuid
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, Float, bindparam, insert, select, true, update
+from sqlalchemy.orm import Session
+
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.fast_json import to_json
+from orderapp.models import Attempt, Task, db_now, table_of
+from orderapp.services.db.json_rows import rows_of
+from orderapp.services.saga.values import StepResult, Try
+
+TAKEN_AWAY = Answer(
+    Outcome.UNKNOWN,
+    "taken_away",
+    "the task was taken from its worker while that was at it; what came of the call is unknown",
+    called=False,
+)
+TASK_ATTEMPT = ("order_id", "task_id", "step_id", "system", "number", "verb", "duration_ms", "worker", "outcome",
+                "code", "worked", "message", "exchanges")  # fmt: skip
+_HOST = socket.gethostname()[:60]
+# Built once, on the table. Begun by the database's clock, set back by how long ago that was.
+_INSERT_ATTEMPTS = insert(table_of(Attempt)).values(started_at=db_now(bindparam("since_start_seconds", type_=Float)))
+
+
+def worker_name() -> str:
+    """Return who is working: host, process, thread."""
+    return f"{_HOST}:{os.getpid()}:{threading.current_thread().name}"[:120]
+
+
+def record_steps(session: Session, order_id: uuid.UUID, results: list[StepResult]) -> None:
+    """Write one attempt per call made in the request. Transaction: within the caller's."""
+    rows = [{"order_id": order_id, **row} for row in step_attempts(results)]
+    if rows:
+        session.execute(_INSERT_ATTEMPTS, rows)
+
+
+def step_attempts(results: list[StepResult]) -> list[dict[str, Any]]:
+    """Return the rows of the calls made in the request, without their order."""
+    return [
+        {"step_id": result.step.id, "system": result.step.system, "number": number, **_row(one)}
+        for result in results
+        for number, one in enumerate(result.tries, start=1)
+    ]
+
+
+def recording_steps_of(order: CTE) -> CTE:
+    """Return `record_steps` as a part of a statement that has moved the order; its parameter is `attempts`."""
+    attempts, names = table_of(Attempt), [name for name in TASK_ATTEMPT if name not in ("order_id", "task_id")]
+    given = rows_of("attempts", attempts, names, further={"since_start_seconds": Float()})
+    values = [given.c[name] for name in names]
+    rows = select(order.c.id, *values, db_now(given.c.since_start_seconds)).join_from(order, given, true())
+    inserting = insert(attempts).from_select(["order_id", *names, "started_at"], rows)
+    return inserting.returning(attempts.c.id).cte("recorded")
+
+
+def record_attempt(session: Session, task: Task, one: Try) -> None:
+    """Write a task's attempt under the number of its claim; it ends a run of equal answers.
+
+    Transaction: within the caller's.
+    """
+    row, connection = task_attempt(task, one), session.connection()
+    if task.repeats:
+        ending = update(Task).where(Task.id == task.id, Task.repeats == task.repeats)
+        # Whoever is second here has lost the task, and the count is written already.
+        if connection.execute(ending.values(repeats=0, repeated_at=None)).rowcount:
+            row |= {"repeats": task.repeats, "repeated_at": task.repeated_at}
+    connection.execute(_INSERT_ATTEMPTS, row)
+
+
+def says_the_same(session: Session, task: Task, one: Try) -> bool:
+    """Return whether a run came to the same as the newest attempt about its effect, and proves nothing new.
+
+    Transaction: within the caller's.
+    """
+    newest = session.execute(
+        select(Attempt.task_id, Attempt.number, Attempt.verb, Attempt.outcome, Attempt.code, Attempt.message)
+        .where(Attempt.order_id == task.order_id, Attempt.system == task.system)
+        .order_by(Attempt.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if newest is None or newest.task_id != task.id or newest.number <= task.cleared_claims:
+        return False
+    row = task_attempt(task, one)
+    return all(getattr(newest, name) == row[name] for name in ("verb", "outcome", "code", "message"))
+
+
+def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
+    """Write the attempts of the workers that these tasks are about to be taken from: they may be dead, and write none.
+
+    One that lives writes its own beside it, under the same number, when it finds that it has lost the task.
+
+    Transaction: within the caller's, before the tasks are moved; from here on nobody else can claim them.
+    """
+    locked = select(Task).where(*which).order_by(Task.id).with_for_update(key_share=True)
+    now = time.monotonic()
+    for task in session.scalars(locked, execution_options={"populate_existing": True}).all():
+        if task.state == TaskState.RUNNING.value:
+            verb = "undo" if task.kind == TaskKind.COMPENSATE.value else "act"
+            record_attempt(session, task, Try(verb, TAKEN_AWAY, now, now))
+
+
+def task_attempt(task: Task, one: Try) -> dict[str, Any]:
+    """Return the row of a task's attempt under the number of its claim: TASK_ATTEMPT and `since_start_seconds`."""
+    return {
+        "order_id": task.order_id,
+        "task_id": task.id,
+        "step_id": task.step_id,
+        "system": task.system,
+        "number": task.claims,
+        **_row(one),
+    }
+
+
+def _row(one: Try) -> dict[str, Any]:
+    answer = one.answer
+    return {
+        "verb": one.verb,
+        "since_start_seconds": one.started_at - time.monotonic(),
+        "duration_ms": max(0, round((one.ended_at - one.started_at) * 1000)),
+        "worker": worker_name(),
+        "outcome": answer.outcome.value,
+        "code": answer.code[:64],
+        "worked": answer.worked,
+        "message": answer.message[:500],
+        "exchanges": to_json(answer.exchanges),
+    }

@@ -1,0 +1,59 @@
+"""What an answer means for its system's circuit and pace: noted in the transaction that records it, as its last act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.orm import Session
+
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.services.resilience.circuit_breakers import close, give_back_order_probes, lock, open_if_failing
+from orderapp.services.resilience.load_shedding import Admission
+from orderapp.services.resilience.rate_limiter import hold
+from orderapp.services.saga.values import StepResult
+from orderapp.systems.base import System
+
+
+def learn_from_run(session: Session, system: System, answer: Answer, *, probing: bool) -> None:
+    """Learn from a task's run. Transaction: within the caller's, after the attempt was written."""
+    if probing and answer.worked:
+        close(session, system.name)
+    elif answer.locked_out or (answer.worked is False and not probing):
+        open_if_failing(session, system, answer)
+    _hold_if_asked(session, system, answer)
+
+
+def nothing_to_learn(results: Sequence[StepResult], admission: Admission) -> bool:
+    """Return whether `learn_from_steps` would do nothing, as after most orders."""
+    answers = [result.answer for result in results]
+    return not admission.probes and all(one.worked is not False and not one.retry_after_seconds for one in answers)
+
+
+def learn_from_steps(
+    session: Session, results: Sequence[StepResult], admission: Admission, systems: Mapping[str, System]
+) -> None:
+    """Learn from the calls of an order. Transaction: within the caller's, after the attempts were written.
+
+    An order that went well and was no probe costs no statement.
+    """
+    if nothing_to_learn(results, admission):
+        return
+    answers = {result.step.system: result.answer for result in results}
+    worked = {name for name, answer in answers.items() if answer.worked}
+    # As everywhere: circuits before paces, each in the order of their names.
+    lock(session, {*answers, *admission.probes})
+    if admission.probes - worked:
+        give_back_order_probes(session, admission.probes - worked)
+    for name, answer in sorted(answers.items()):
+        if answer.locked_out or (answer.worked is False and name not in admission.probes):
+            open_if_failing(session, systems[name], answer)
+    for name, answer in sorted(answers.items()):
+        if name in admission.probes & worked:
+            close(session, name)
+        _hold_if_asked(session, systems[name], answer)
+
+
+def _hold_if_asked(session: Session, system: System, answer: Answer) -> None:
+    asked = answer.retry_after_seconds
+    if asked and not answer.pending and (answer.slow_down or answer.outcome is Outcome.UNKNOWN):
+        hold(session, system, asked)

@@ -1,0 +1,252 @@
+"""Compensation: which tasks a placement's steps call for, and when an order has nothing left to give back."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, exists, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from orderapp.domain.retry import Guarantee
+from orderapp.domain.states import (
+    HOLDING_STEP_STATES,
+    OrderState,
+    PlacementState,
+    StepState,
+    TaskKind,
+    TaskState,
+)
+from orderapp.errors import NotFound
+from orderapp.models import Order, Override, Placement, Step, Task, db_now
+from orderapp.services.db.transitions import move
+from orderapp.services.saga.attempts import record_taken_away
+from orderapp.services.saga.resolutions import settle
+from orderapp.systems.base import System
+from orderapp.systems.registry import Systems
+
+HOLDING = [state.value for state in HOLDING_STEP_STATES]
+
+
+def plan_compensation(session: Session, order_id: uuid.UUID, placement_id: int, systems: Systems) -> int:
+    """Write a compensate task for every step that happened or may have happened, by the rows, never from memory.
+
+    Transaction: within the caller's, the one that moves the placement to compensating.
+    Idempotent because: a placement has at most one compensate task per system (unique).
+
+    Returns:
+        How many tasks were written; 0 means that nothing is held.
+
+    """
+    steps = session.execute(
+        select(Step.id, Step.system, Step.key).where(Step.placement_id == placement_id, Step.state.in_(HOLDING))
+    ).all()
+    rows = [_compensate_task(order_id, placement_id, systems[step.system], step.key, step.id) for step in steps]
+    _write(session, placement_id, rows)
+    return len(rows)
+
+
+def plan_surplus(session: Session, order_id: uuid.UUID, placement_id: int, system: System) -> None:
+    """Have all but one of a confirmed placement's effects in a query_first system taken back.
+
+    Needed wherever two holders may both have called for it: each accepted call is an effect more, whoever made it. With
+    keys of ours the second call brings nothing about, and there is nothing to do.
+
+    Transaction: within the caller's.
+    Idempotent because: the task asks what is in place; with one effect there is nothing to do. A placement has at most
+        one compensate task per system, and it is taken up again.
+    """
+    if system.guarantee is not Guarantee.QUERY_FIRST:
+        return
+    step = session.execute(
+        select(Step.id, Step.key).where(Step.placement_id == placement_id, Step.system == system.name)
+    ).one_or_none()
+    settles = (Task.placement_id == placement_id, Task.system == system.name, Task.kind == TaskKind.SETTLE.value)
+    key = step.key if step else session.execute(select(Task.key).where(*settles)).scalar_one()
+    row = _compensate_task(order_id, placement_id, system, key, step.id if step else None)
+    # A call that is under way ends within its time; its effect may appear within the late window.
+    row["due_at"] = row["publish_at"] = row["absent_from"] = db_now(system.may_appear_for_seconds)
+    _write(session, placement_id, [{**row, "keep": 1}])
+
+
+def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, systems: Systems) -> int:
+    """End a cancelled order's settle and notify tasks, and compensate what a settle task brought or may bring about.
+
+    Transaction: within the caller's.
+
+    Returns:
+        How many compensate tasks were written.
+
+    """
+    forward = (Task.placement_id == placement_id, Task.kind != TaskKind.COMPENSATE.value)
+    values = {
+        "lease_until": None,
+        "due_at": None,
+        "publish_at": None,
+        "finished_at": db_now(),
+        "last_message": "the order was cancelled",
+    }
+    record_taken_away(session, *forward)
+    # Counting the fencing token up takes the task away from a worker that may be at it right now.
+    move(session, Task, TaskState.CANCELLED, *forward, fencing=Task.fencing + 1, **values)
+    settle(session, Override.task_id.in_(select(Task.id).where(*forward)), "the order was cancelled")
+    # Only now, when nobody can claim them any more, is it certain which of them were claimed. A claim counts before
+    # its call: one that was never claimed has brought nothing about.
+    touched = session.execute(
+        select(Task.system, Task.key, Task.key_used_at).where(
+            *forward, Task.kind == TaskKind.SETTLE.value, Task.claims > 0
+        )
+    ).all()
+    rows = [_compensate_task(order_id, placement_id, systems[task.system], task.key, None) for task in touched]
+    for row, task in zip(rows, touched, strict=True):
+        # A worker may be at its call right now: only when that has ended does the late window count.
+        system = systems[task.system]
+        row |= {
+            "absent_from": db_now(system.may_appear_for_seconds),
+            "key_used_at": task.key_used_at,
+        }
+    _write(session, placement_id, rows)
+    return len(rows)
+
+
+def close_if_complete(session: Session, order_id: uuid.UUID, placement_id: int) -> bool:
+    """Move a compensating placement to its end if nothing of it is held any more, and the order if nothing is at all.
+
+    Transaction: within the caller's. The order's row is locked first, so that of two tasks that finish at the same
+        moment the second sees what the first did.
+
+    Returns:
+        Whether the order was closed.
+
+    """
+    order = lock_order(session, order_id)
+    if _holds(session, Step.placement_id == placement_id, Task.placement_id == placement_id):
+        return False
+    move(session, Placement, PlacementState.COMPENSATED, Placement.id == placement_id, decided_at=db_now())
+    # An effect of an earlier placement that came late keeps the order open as well.
+    if order.state != OrderState.COMPENSATING.value or _holds(
+        session, Step.order_id == order_id, Task.order_id == order_id
+    ):
+        return False
+    return move(session, Order, OrderState(order.ends_as), Order.id == order_id, updated_at=db_now()) == 1
+
+
+def _holds(session: Session, steps: ColumnElement[bool], tasks: ColumnElement[bool]) -> bool:
+    return bool(session.execute(select(something_held(steps, tasks))).scalar_one())
+
+
+def something_held(steps: ColumnElement[bool], tasks: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that some of these steps hold something, or some of these compensations aren't done."""
+    # A cancelled compensate task closes the task, never the debt: it counts as well.
+    unfinished = exists().where(tasks, Task.kind == TaskKind.COMPENSATE.value, Task.state != TaskState.DONE.value)
+    return or_(unfinished, exists().where(steps, Step.state.in_(HOLDING)))
+
+
+def reopen(session: Session, order_id: uuid.UUID, placement_id: int, system: System) -> None:
+    """Take up a compensation again, because its effect turned out to be in place after all, or may yet come.
+
+    An order that has ended goes back to compensating; one that goes on under a later placement is left alone.
+
+    Transaction: within the caller's.
+    Idempotent because: every statement is a compare-and-set; a task that waits already goes on waiting.
+    """
+    lock_order(session, order_id)
+    task = (Task.placement_id == placement_id, Task.system == system.name, Task.kind == TaskKind.COMPENSATE.value)
+    # From here the late window counts anew.
+    window = {"absent_from": db_now(system.late_window_seconds), "last_message": "an effect came late"}
+    _take_up_again(session, task, system.backoff.attempts, {**window, "due_at": db_now(), "publish_at": db_now()})
+    settle(session, Override.task_id.in_(select(Task.id).where(*task)), "an effect came late")
+    move(session, Step, StepState.UNKNOWN, Step.placement_id == placement_id, Step.system == system.name)
+    move(session, Placement, PlacementState.COMPENSATING, Placement.id == placement_id)
+    ended = Order.state.in_((OrderState.FAILED.value, OrderState.CANCELLED.value))
+    move(session, Order, OrderState.COMPENSATING, Order.id == order_id, ended, ends_as=Order.state, updated_at=db_now())
+
+
+def take_back(
+    session: Session, order_id: uuid.UUID, placement_id: int, system: System, key: str, step_id: int | None
+) -> None:
+    """Have an effect undone that is in place although it mustn't be, whatever our rows say of it.
+
+    Transaction: within the caller's.
+    Idempotent because: a placement has at most one compensate task per system, and it is taken up again.
+    """
+    _write(session, placement_id, [_compensate_task(order_id, placement_id, system, key, step_id)])
+    reopen(session, order_id, placement_id, system)
+
+
+def lock_order(session: Session, order_id: uuid.UUID) -> Row[str, str | None]:
+    """Lock the order's row, so that of two that may end or reopen it the second sees what the first did.
+
+    Whoever locks the order and one of its tasks locks the order first; else two could wait for each other for ever.
+    Not `FOR UPDATE`: that would wait for everybody who writes a row that refers to the order, such as an attempt.
+
+    Transaction: within the caller's.
+
+    Returns:
+        The order's `state` and `ends_as`.
+
+    Raises:
+        NotFound: it isn't there any more: it was archived.
+
+    """
+    columns = select(Order.state, Order.ends_as).where(Order.id == order_id)
+    row = session.execute(columns.with_for_update(key_share=True)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no order {order_id} any more.")
+    return row
+
+
+def _write(session: Session, placement_id: int, rows: list[dict[str, Any]]) -> None:
+    """Write compensate tasks; one that is there already, for a surplus, is taken up again as the row says."""
+    here = (Task.placement_id == placement_id, Task.kind == TaskKind.COMPENSATE.value)
+    there = set(session.scalars(select(Task.system).where(*here)))
+    new = [row for row in rows if row["system"] not in there]
+    if new:
+        session.execute(insert(Task).values(new))
+    for row in rows:
+        if row["system"] in there:
+            changed = {
+                name: row[name] for name in ("due_at", "publish_at", "absent_from", "keep", "key", "key_used_at")
+            }
+            _take_up_again(session, (*here, Task.system == row["system"]), row["attempt_limit"], changed)
+
+
+def _take_up_again(
+    session: Session, task: tuple[ColumnElement[bool], ...], attempts: int, values: dict[str, Any]
+) -> None:
+    """Let a compensate task wait again, whatever became of it, with so many further attempts."""
+    record_taken_away(session, *task)
+    session.execute(
+        update(Task)
+        .where(*task)
+        .values(attempt_limit=Task.attempts + attempts, **values)
+        .execution_options(synchronize_session=False)
+    )
+    # A worker that is at it right now may have looked before the effect came: the task is taken away from it.
+    move(session, Task, TaskState.WAITING, *task, fencing=Task.fencing + 1, lease_until=None, finished_at=None)
+
+
+def _compensate_task(
+    order_id: uuid.UUID, placement_id: int, system: System, key: str, step_id: int | None
+) -> dict[str, Any]:
+    return {
+        "order_id": order_id,
+        "placement_id": placement_id,
+        "step_id": step_id,
+        "kind": TaskKind.COMPENSATE.value,
+        "system": system.name,
+        "key": key,
+        "state": TaskState.WAITING.value,
+        "due_at": db_now(),
+        "publish_at": db_now(),
+        "attempts": 0,
+        "attempt_limit": system.backoff.attempts,
+        "claims": 0,
+        "fencing": 0,
+        # Our own call has ended by now, one way or the other; from here the late window counts.
+        "absent_from": db_now(system.late_window_seconds),
+        # The key was first used when the placement began, at the earliest.
+        "key_used_at": select(Placement.started_at).where(Placement.id == placement_id).scalar_subquery(),
+        "keep": 0,
+        "created_at": db_now(),
+    }

@@ -1,0 +1,68 @@
+"""Systems that rows tell of and this process doesn't know: their file was removed, or another release runs beside it.
+
+Nothing here touches what is theirs: their tasks aren't claimed, and a placement with one of their steps isn't turned
+round. So somebody has to be told that it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from orderapp.domain.states import OPEN_TASK_STATES, TaskState
+from orderapp.models import Step, Submission, Task, db_now, holds
+from orderapp.services.db.capped_counts import Count, capped
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSystem:
+    """A system that isn't known here.
+
+    Args:
+        name: As the rows have it.
+        tasks: Its tasks that aren't done, by state; nobody works on them meanwhile.
+        placements: Placements with a step of it that died half way; nobody turns them round meanwhile.
+
+    """
+
+    name: str
+    tasks: Mapping[TaskState, Count]
+    placements: Count
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits for a release that knows it."""
+        return bool(self.placements) or any(self.tasks.values())
+
+
+def unknown_systems(session: Session, known: Collection[str]) -> tuple[UnknownSystem, ...]:
+    """Return the systems with tasks or steps that aren't among the known ones. Transaction: within the caller's."""
+    names = sorted((_names(session, Task.system) | _names(session, Step.system)) - set(known))
+    states = [state for state in TaskState if state in OPEN_TASK_STATES]
+    tasks = {
+        (name, state): select(Task.id).where(holds(Task.system, name), holds(Task.state, state.value))
+        for name in names
+        for state in states
+    }
+    counts = capped(session, tasks)
+    placements = capped(session, {name: _left(name) for name in names})
+    return tuple(
+        UnknownSystem(name, {state: counts[name, state] for state in states}, placements[name]) for name in names
+    )
+
+
+def _left(name: str) -> Select[int]:
+    steps = select(Step.id).where(Step.placement_id == Submission.placement_id, Step.system == name)
+    return select(Submission.id).where(Submission.lease_until < db_now(), steps.exists())
+
+
+def _names(session: Session, column: InstrumentedAttribute[str]) -> set[str]:
+    """Return the different values of a column that an index begins with: one look into the index for each."""
+    first = select(column.label("name")).order_by(column).limit(1).subquery()
+    names = select(first.c.name).cte("names", recursive=True)
+    following = select(column).where(column > names.c.name).order_by(column).limit(1).scalar_subquery()
+    names = names.union_all(select(following).where(names.c.name.is_not(None)))
+    return {name for name in session.scalars(select(names.c.name)) if name is not None}

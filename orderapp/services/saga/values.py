@@ -1,0 +1,123 @@
+"""The values that travel through a placement: what is held, what each step came to, what stopped it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orderapp.domain.orders import Effect, OrderDocument
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.states import StepState
+from orderapp.services.resilience.load_shedding import Admission
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A committed intent: the row's id, the system, the key."""
+
+    id: int
+    system: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A placement held under a lease.
+
+    Args:
+        fencing: Our number among the holders; every later write is conditional on it.
+        lease_ends_at: On this process's monotonic clock; taken from before the lease was written, so never too late.
+        idle_seconds: For a resumed placement, how long ago the lease before ours ran out; None for a fresh one.
+        admission: What we may call at present.
+
+    """
+
+    order_id: uuid.UUID
+    placement_id: int
+    placement_number: int
+    submission_id: int
+    fencing: int
+    document: OrderDocument
+    steps: tuple[PlannedStep, ...]
+    lease_ends_at: float
+    idle_seconds: float | None = None
+    admission: Admission = field(default_factory=Admission)
+    # When its keys may have been used first, on this process's monotonic clock.
+    keys_used_from: float = field(default_factory=time.monotonic)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether somebody before us may have made some of the calls."""
+        return self.idle_seconds is not None
+
+    def seconds_left(self) -> float:
+        """Return how much of the lease is left."""
+        return self.lease_ends_at - time.monotonic()
+
+    def key_age_seconds(self) -> float:
+        """Return how long ago the keys of its steps may have been used first."""
+        return time.monotonic() - self.keys_used_from
+
+    def effect(self, step: PlannedStep) -> Effect:
+        """Return what the step's system is to do."""
+        return Effect(step.key, self.document)
+
+
+@dataclass(slots=True)
+class Try:
+    """One call of a step, for the history; `started_at` is on this process's monotonic clock."""
+
+    verb: str
+    answer: Answer
+    started_at: float
+    ended_at: float
+
+
+@dataclass(slots=True)
+class StepResult:
+    """What a step came to in this pass."""
+
+    step: PlannedStep
+    resumed: bool
+    tries: list[Try] = field(default_factory=list)
+
+    @property
+    def answer(self) -> Answer:
+        """The last call's answer."""
+        return self.tries[-1].answer
+
+    @property
+    def state(self) -> StepState:
+        """What is known of the step.
+
+        A refusal or a "not sent" after an unknown call, ours or a dead holder's, takes nothing back: that call may
+        still come through, so the step stays unknown and is compensated.
+        """
+        if self.answer.outcome is Outcome.DONE:
+            return StepState.DONE
+        if self.resumed or any(one.answer.outcome is Outcome.UNKNOWN for one in self.tries):
+            return StepState.UNKNOWN
+        return StepState.REFUSED if self.answer.outcome is Outcome.REFUSED else StepState.PLANNED
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What ended a placement before it was confirmed."""
+
+    system: str
+    outcome: Outcome
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What confirming an order has written of it. `tasks` are the new ones: id, kind, system, state, attempts."""
+
+    client_id: int | None
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    tasks: Sequence[Any]

@@ -1,0 +1,102 @@
+"""What customers read while an order is undone: what is given back, or what keeps that from happening."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from orderapp.domain.states import OrderState, TaskKind, TaskState
+from orderapp.services.orders.views import OrderView
+
+
+class Obstacle(StrEnum):
+    """What keeps what an order holds from being given back; the worst is named first."""
+
+    GIVEN_UP = "given_up"  # staff have stopped trying: it may stay where it is
+    WITH_STAFF = "with_staff"
+    PAUSED = "paused"  # staff have paused the system
+    NONE = "none"
+
+
+_NOT_PLACED = "Your order could not be placed"
+_ONCE_DONE = "As soon as it is done, you can try again here. This page tells you."
+_BEING_CANCELLED = "Your order is being cancelled"
+_WRITE_TO_US = "If you miss anything, write to us and quote the order number below."
+# Tone, title, paragraphs.
+FAILING = {
+    Obstacle.NONE: (
+        "warn",
+        _NOT_PLACED,
+        "Nothing is charged. We are giving back what was set aside for you; that usually takes less than a minute.",
+        _ONCE_DONE,
+    ),
+    Obstacle.PAUSED: (
+        "warn",
+        _NOT_PLACED,
+        "Nothing is charged. What was set aside for you can't be given back at the moment; we do it as soon as we can.",
+        _ONCE_DONE,
+    ),
+    Obstacle.WITH_STAFF: (
+        "warn",
+        _NOT_PLACED,
+        "Nothing is charged. Giving back what was set aside for you takes longer than usual; we look after it.",
+        _ONCE_DONE,
+    ),
+    Obstacle.GIVEN_UP: (
+        "warn",
+        _NOT_PLACED,
+        f"Nothing is charged, but we couldn't give back all that was set aside for you. {_WRITE_TO_US}",
+        "This order can't be tried again; you can place a new one.",
+    ),
+}
+CANCELLING = {
+    Obstacle.NONE: ("warn", _BEING_CANCELLED, "We are giving back what was held, and anything that was paid."),
+    Obstacle.PAUSED: (
+        "warn",
+        _BEING_CANCELLED,
+        "Not all that was held or paid can be given back at the moment; we do it as soon as we can.",
+    ),
+    Obstacle.WITH_STAFF: (
+        "warn",
+        _BEING_CANCELLED,
+        "Giving back what was held, and anything that was paid, takes longer than usual; we look after it.",
+    ),
+    Obstacle.GIVEN_UP: (
+        "warn",
+        "Your order is cancelled, but not all was given back",
+        f"We couldn't give back all that was held or paid. {_WRITE_TO_US}",
+    ),
+}
+# Of one part of the order, and of the payment: the entry's state, and its note where something is in the way.
+STEPS = {
+    Obstacle.PAUSED: ("waiting", "Will be given back as soon as we can"),
+    Obstacle.WITH_STAFF: ("waiting", "Takes longer than usual to give back; we look after it"),
+    Obstacle.GIVEN_UP: ("failed", "Couldn't be given back"),
+}
+PAYMENTS = {
+    Obstacle.NONE: ("undoing", "Being returned"),
+    Obstacle.PAUSED: ("waiting", "Will be returned as soon as we can"),
+    Obstacle.WITH_STAFF: ("waiting", "Takes longer than usual to return; we look after it"),
+    Obstacle.GIVEN_UP: ("failed", "Couldn't be returned"),
+}
+
+
+def returning(order: OrderView) -> tuple[str, ...]:
+    """Return tone, title and paragraphs of an order that is being undone."""
+    words = CANCELLING if order.ends_as is OrderState.CANCELLED else FAILING
+    return words[obstacle(order)]
+
+
+def obstacle(order: OrderView, systems: Collection[str] | None = None) -> Obstacle:
+    """Return what is in the way of giving back what the order holds; with `systems`, what it holds in these."""
+    tasks = [
+        task
+        for task in order.tasks
+        if task.kind is TaskKind.COMPENSATE and task.is_present and (systems is None or task.system in systems)
+    ]
+    states = {task.state for task in tasks}
+    if TaskState.CANCELLED in states:
+        return Obstacle.GIVEN_UP
+    if TaskState.FAILED in states:
+        return Obstacle.WITH_STAFF
+    return Obstacle.PAUSED if any(task.paused for task in tasks) else Obstacle.NONE

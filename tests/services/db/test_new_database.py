@@ -1,0 +1,33 @@
+"""Processes that begin with a SQLite file that isn't there yet, at the same moment."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from flask import Flask
+
+from orderapp import create_app
+from orderapp.extensions import db
+from orderapp.services.db.transactions import ping
+from tests.services.conftest import SETTINGS
+
+ROUNDS = 150  # of two that meet, one in some dozens was refused
+TOGETHER = 2
+
+
+def test_none_of_them_is_refused(tmp_path: Path) -> None:
+    begin = threading.Barrier(TOGETHER)
+
+    def use(app: Flask) -> None:
+        with app.app_context():
+            begin.wait(60)
+            ping()
+            db.engine.dispose()
+
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        for number in range(ROUNDS):
+            settings = {**SETTINGS, "DATABASE_URL": f"sqlite:///{tmp_path / f'{number}.db'}"}
+            # One after the other: Werkzeug compiles routes, and CPython 3.11's ast.parse fails in two threads at once.
+            list(pool.map(use, [create_app(settings) for _ in range(TOGETHER)]))

@@ -1,0 +1,143 @@
+"""Reconciliation proves or disproves what staff said, and keeps debts on the books until they are none."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import OrderState
+from orderapp.models import Drift, Override, Word, db_now
+from orderapp.services.backoffice import task_actions
+from orderapp.services.backoffice.resolutions import mark
+from orderapp.services.backoffice.risks import Risk
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.orders.views import OrderView
+from tests.servers.loopback import poll_until
+from tests.services.listening import reconciled
+from tests.services.scripted import OneOfEach, answers, does_it_then
+from tests.services.shop import Shop
+from tests.services.tampering import repair_drift
+
+HOUR = 3600.0
+UNPROVEN: list[str | None] = [None]
+
+
+def settled_by() -> list[str | None]:
+    with reading() as session:
+        return list(session.scalars(select(Override.settled_by).order_by(Override.id)))
+
+
+def drift() -> Drift:
+    with reading() as session:
+        return session.scalars(select(Drift)).one()
+
+
+def let_words_grow_old() -> None:
+    with writing() as session:
+        session.execute(update(Override).values(said_at=db_now(-HOUR)))
+
+
+def unsettled(shop: Shop, systems: OneOfEach, happened: bool) -> OrderView:
+    """A confirmed order whose settlement is in staff's hands, in place or not; nobody knows."""
+    unknown = does_it_then(systems.bank) if happened else answers(Outcome.UNKNOWN, "timeout")
+    systems.bank.acts.extend([unknown] + [answers(Outcome.UNKNOWN, "timeout")] * 2)
+    order = shop.submit().order
+    shop.work_until_quiet()
+    assert shop.task(kind="settle").state == "failed"
+    return order
+
+
+def held(shop: Shop, systems: OneOfEach, in_place: bool) -> OrderView:
+    """A cancelled order whose stock could not be given back, so that it is in staff's hands."""
+    order = shop.submit().order
+    shop.work_until_quiet()
+    systems.stock.undos.extend([answers(Outcome.NOT_SENT, "refused", repeatable=False)])
+    shop.cancel(order.id)
+    shop.let_late_windows_pass()
+    assert poll_until(lambda: not shop.work(), within_seconds=15)
+    if not in_place:
+        systems.stock.take_back(shop.effect(shop.steps(order.id)[0]))
+    return order
+
+
+@pytest.mark.parametrize(
+    ("happened", "word", "settled"),
+    [
+        (True, Word.HAPPENED, "reconciliation: the system shows in place, as said"),
+        (False, Word.HAPPENED, "reconciliation: the system shows nothing, not what was said"),
+    ],
+)
+def test_a_word_on_a_settlement_is_proven_or_disproven(
+    busy_shop: Shop, systems: OneOfEach, happened: bool, word: Word, settled: str
+) -> None:
+    unsettled(busy_shop, systems, happened)
+    mark([busy_shop.task(kind="settle").id], word, COMMAND_LINE, "they said so", busy_shop.settings)
+    if not happened:
+        reconciled(busy_shop)
+        assert settled_by() == UNPROVEN, "what was called for may still appear"
+        let_words_grow_old()
+    busy_shop.age_orders(2 * HOUR)
+    told = reconciled(busy_shop, HOUR).kinds
+    assert told == ([] if happened else [("bank", "missing effect")]), "a disproof is a drift"
+    assert settled_by() == [settled]
+
+
+@pytest.mark.parametrize(
+    ("in_place", "settled"),
+    [
+        (False, "reconciliation: the system shows nothing, as said"),
+        (True, "reconciliation: the system shows in place, not what was said"),
+    ],
+)
+def test_a_word_on_a_compensation_is_proven_or_disproven(
+    busy_shop: Shop, systems: OneOfEach, in_place: bool, settled: str
+) -> None:
+    order = held(busy_shop, systems, in_place)
+    [task] = busy_shop.tasks(kind="compensate", state="failed")
+    mark([task.id], Word.NOT_HAPPENED, COMMAND_LINE, "they said so", busy_shop.settings, Risk.ENDS_ORDER)
+    assert busy_shop.view(order.id).state is OrderState.CANCELLED
+    assert reconciled(busy_shop).kinds == ([("stock", "orphan effect")] if in_place else [])
+    assert settled_by() == [settled]
+    if in_place:
+        repair_drift(drift().id, COMMAND_LINE, "it is there after all", busy_shop.settings)
+        busy_shop.work_until_quiet()
+        assert (busy_shop.view(order.id).state, systems.stock.held) == (OrderState.CANCELLED, 0)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_compensation_that_was_given_up_stays_on_the_books_until_it_is_repaired(
+    busy_shop: Shop, systems: OneOfEach, in_place: bool
+) -> None:
+    order = held(busy_shop, systems, in_place)
+    [task] = busy_shop.tasks(kind="compensate", state="failed")
+    task_actions.cancel([task.id], COMMAND_LINE, "not worth it")
+    let_words_grow_old()
+    kind = "orphan effect" if in_place else "wrong state"
+    for _ in range(2):
+        assert reconciled(busy_shop).kinds == [("stock", kind)]
+    assert (drift().ours, drift().repair, drift().seen) == ("compensation given up", "undo", 2)
+    assert settled_by() == UNPROVEN
+    repair_drift(drift().id, COMMAND_LINE, "take it up again", busy_shop.settings)
+    busy_shop.let_late_windows_pass()
+    busy_shop.work_until_quiet()
+    assert (busy_shop.view(order.id).state, systems.stock.held) == (OrderState.CANCELLED, 0)
+    assert reconciled(busy_shop).told == []
+    assert settled_by() != UNPROVEN
+    assert drift().state == "gone"
+
+
+def test_a_settlement_that_was_given_up_is_settled_once_it_is_there(busy_shop: Shop, systems: OneOfEach) -> None:
+    order = unsettled(busy_shop, systems, happened=False)
+    task = busy_shop.task(kind="settle")
+    task_actions.cancel([task.id], COMMAND_LINE, "they pay by hand")
+    assert reconciled(busy_shop).kinds == [("bank", "missing effect")]
+    assert settled_by() == UNPROVEN
+    with reading() as session:
+        key = session.scalars(select(Drift.key)).one()
+    assert key == task.key
+    systems.bank.in_place[key] = 1
+    assert reconciled(busy_shop).told == []
+    assert settled_by() == ["reconciliation: the system shows in place, as it should be"]
+    assert busy_shop.view(order.id).state is OrderState.CONFIRMED
