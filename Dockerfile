@@ -9,7 +9,8 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH="/app/.venv/bin:$PATH"
 
 # Before the sources: a change of the sources alone doesn't install the packages again.
 COPY requirements.txt .
-RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+    --require-hashes -r requirements.txt
 
 # The files stay root's: the product can read its own code, not change it.
 COPY . .

@@ -10,13 +10,24 @@ CELERY := build/celery/.installed
 # Files of tests at a time: as many as a small machine has processors, since some tests measure time.
 TESTS_AT_A_TIME ?= 2
 
-.PHONY: help run test model mutations sweep mutants bench growth overload memory history chaos drain services lint format docs
+# What `make check` tests: the rooms without a database, and how the house is built; nothing that takes seconds.
+QUICK := tests/domain tests/systems tests/test_*.py -m "not slow and not postgres and not rabbitmq and not chromium"
+
+# pyproject.toml says what is needed; from it come the exact versions and hashes, for all platforms and Pythons at once.
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes $(if $(UPGRADE),--upgrade) pyproject.toml
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.PHONY: help run check test model mutations sweep mutants bench growth overload memory history chaos drain services lint format docs lock wheel
 
 help: ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
 run: $(RUNTIME) ## Run the whole product on http://127.0.0.1:8000 until Ctrl-C (elsewhere: PORT=9000 make run)
 	@exec .venv/bin/python -m orderapp.development
+
+check: lint ## Check before each commit: lint and the quick tests, under a minute; nothing else has to be installed
+	@.venv/bin/pytest --quiet -n $(TESTS_AT_A_TIME) --dist loadfile --no-loadscope-reorder $(QUICK)
 
 test: $(DEVELOPMENT) ## Run the tests (some of them: make test TESTARGS="tests/domain -k money"; REQUIRE_ALL=1 skips none)
 	@.venv/bin/pytest -n $(TESTS_AT_A_TIME) --dist loadfile --no-loadscope-reorder $(TESTARGS)
@@ -57,13 +68,14 @@ drain: $(DEVELOPMENT) ## Let 10,000 tasks wait for a system that comes back, and
 services: ## Install PostgreSQL, RabbitMQ and Chromium for the tests (Debian or Ubuntu, as root)
 	@sh scripts/install_services.sh
 
-lint: $(DEVELOPMENT) ## Check style, types, the direction of imports and the installed packages
+lint: $(DEVELOPMENT) ## Check style, types, the direction of imports, the packages and the documentation
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/pip check
 	.venv/bin/python scripts/check_docs.py
+	.venv/bin/python scripts/check_locks.py
 
 format: $(DEVELOPMENT) ## Bring all Python files into the agreed form
 	.venv/bin/ruff check --fix-only .
@@ -72,21 +84,29 @@ format: $(DEVELOPMENT) ## Bring all Python files into the agreed form
 docs: $(DEVELOPMENT) ## Check that links, paths, commands and names in the documentation lead somewhere
 	@.venv/bin/python scripts/check_docs.py
 
+lock: $(DEVELOPMENT) ## Bring the locked packages in line with pyproject.toml (newer versions of all: UPGRADE=1 make lock)
+	@$(LOCK) -o requirements.txt
+	@$(LOCK) --extra dev --constraint requirements.txt -o requirements-dev.txt
+	@$(LOCK) --extra bench --constraint requirements.txt -o requirements-bench.txt
+
+wheel: $(DEVELOPMENT) ## Make the package to install: a wheel, in build/
+	@.venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w build .
+
 .venv/bin/python:
 	@sh scripts/create_venv.sh
 
 $(RUNTIME): requirements.txt .venv/bin/python
 	@echo "Installing packages (about a minute) ..."
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@.venv/bin/python $(INSTALL) -r requirements.txt
 	@touch $@
 
 $(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
 	@echo "Installing the packages for tests and checks (about a minute) ..."
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@.venv/bin/python $(INSTALL) -r requirements-dev.txt
 	@touch $@
 
-$(CELERY): requirements-bench.txt requirements.txt .venv/bin/python
+$(CELERY): requirements-bench.txt .venv/bin/python
 	@echo "Installing Celery, apart from the product (about a minute) ..."
 	@.venv/bin/python -m venv --clear build/celery
-	@build/celery/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@build/celery/bin/python $(INSTALL) -r requirements-bench.txt
 	@touch $@

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from orderapp.config import ROOT, Settings, current_settings, instance_folder
+from orderapp.config import FILES, PACKAGE, Settings, current_settings, instance_folder
 
 __all__ = ["create_app", "current_settings"]
 
@@ -38,10 +38,10 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     instance = instance_folder(variables)
     app = Application(
         "orderapp",
-        root_path=str(ROOT / "orderapp"),
+        root_path=str(PACKAGE),
         instance_path=str(instance),
-        template_folder=str(ROOT / "templates"),
-        static_folder=str(ROOT / "static"),
+        template_folder=str(FILES / "templates"),
+        static_folder=str(FILES / "static"),
     )
     app.config.update(
         SECRET_KEY=settings.secret_key,
@@ -71,7 +71,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     single_headers.init_app(app)
     capacity.init_app(app)
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+    migrate.init_app(app, db, directory=str(FILES / "migrations"), render_as_batch=True)
     form_size.init_app(app)
     csrf.init_app(app)
     with app.app_context():

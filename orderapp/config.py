@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,15 @@ from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.registry import Systems
 from orderapp.systems.settings import Environment
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+# What `orderapp`, `tasks` and `wsgi` are imported from: a checkout, or the folder that a wheel was installed into.
+ROOT = PACKAGE.parent
+# A wheel has templates, static files, migrations and gunicorn's settings inside the package (pyproject.toml); in a
+# checkout they stand beside it.
+INSTALLED = (PACKAGE / "migrations").is_dir()
+FILES = PACKAGE if INSTALLED else ROOT
+# Flask's own rule for installed packages; among them nothing is ever written.
+INSTANCE = Path(sys.prefix) / "var" / "orderapp-instance" if INSTALLED else ROOT / "instance"
 # What people put into a secret when they mean to change it later.
 WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "password"})
 # 128 bits as hexadecimal digits; what `secrets.token_hex()` gives has 64 of them.
@@ -182,8 +191,11 @@ def current_settings() -> Settings:
 
 
 def instance_folder(variables: Mapping[str, str]) -> Path:
-    """Return where this installation keeps its files: `INSTANCE_PATH`, or `instance/` beside the product."""
-    return Path(variables.get("INSTANCE_PATH", "").strip() or ROOT / "instance").resolve()
+    """Return where this installation keeps its files: `INSTANCE_PATH`, or `instance/` beside the product.
+
+    Installed from a wheel, it is `var/orderapp-instance` in the virtual environment.
+    """
+    return Path(variables.get("INSTANCE_PATH", "").strip() or INSTANCE).resolve()
 
 
 def _secret_key(env: Environment) -> str:

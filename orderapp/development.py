@@ -23,7 +23,7 @@ import requests
 from flask_migrate import upgrade
 
 from orderapp import create_app
-from orderapp.config import ROOT, instance_folder
+from orderapp.config import FILES, PACKAGE, ROOT, instance_folder
 from orderapp.errors import InvalidRequest, OrderappError
 from orderapp.models import Role
 from orderapp.owners_files import make_folder
@@ -94,12 +94,12 @@ def _systems(environ: Mapping[str, str], sandbox_url: str, smtp_url: str) -> dic
 
 
 def _programs(port: int, sandbox_port: int, smtp_port: int, instance: Path) -> dict[str, list[str]]:
-    bin_folder = Path(sys.executable).parent
+    web = ["--config", str(FILES / "gunicorn.conf.py"), "wsgi:app", "--bind", f"{HOST}:{port}", "--workers", "1"]
     sandbox = ["-m", "orderapp.sandbox", "--port", str(sandbox_port), "--smtp-port", str(smtp_port)]
     return {
         "sandbox": [sys.executable, *sandbox, "--data", str(instance / "sandbox.sqlite")],
-        "shop": [str(bin_folder / "gunicorn"), "wsgi:app", "--bind", f"{HOST}:{port}", "--workers", "1"],
-        "worker": [str(bin_folder / "dramatiq"), "tasks", "--processes", "1"],
+        "shop": [sys.executable, "-m", "gunicorn", *web],
+        "worker": [sys.executable, "-m", "dramatiq", "tasks", "--processes", "1"],
         "timer": [sys.executable, "-m", "tasks.timer"],
     }
 
@@ -109,7 +109,7 @@ def _prepare(variables: Mapping[str, str], staff_password: str) -> None:
     with app.app_context():
         upgrade()
         if not list_products():
-            import_products(json.loads((ROOT / "orderapp" / "demo_products.json").read_text()))
+            import_products(json.loads((PACKAGE / "demo_products.json").read_text()))
         with suppress(InvalidRequest):
             # Raised from the second start on: the account is there already.
             create_staff(STAFF_EMAIL, Role.ADMIN, staff_password)

@@ -90,15 +90,15 @@ def broken_names(text: str, make_targets: set[str]) -> Iterator[str]:
 def main() -> None:
     """Print a complaint a line and exit with status 1, or say how much was looked at."""
     make_targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    documents = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
     complaints = []
-    for document in filter(Path.exists, documents):
+    for document in documents:
         text = document.read_text()
         found = [*broken_links(document, text), *broken_names(text, make_targets)]
         complaints += [f"{document.relative_to(ROOT)}: {complaint}" for complaint in found]
     if complaints:
         sys.exit("\n".join(complaints))
-    sys.stdout.write("Every link, path, name and command in README.md and docs/ leads somewhere.\n")
+    sys.stdout.write("Every link, path, name and command in the documentation leads somewhere.\n")
 
 
 if __name__ == "__main__":

@@ -35,12 +35,13 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse((ROOT / path).read_text())
 
 
-def code_of(path: Path) -> Iterator[ast.AST]:
-    """Yield a file's nodes without its docstrings, which may say whatever explains."""
+@cache
+def code_of(path: Path) -> tuple[ast.AST, ...]:
+    """Return a file's nodes without its docstrings, which may say whatever explains."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     holders = [node for node in ast.walk(parsed(path)) if isinstance(node, documented)]
     docstrings = {holder.body[0].value for holder in holders if ast.get_docstring(holder) is not None}  # type: ignore[attr-defined]
-    yield from (node for node in ast.walk(parsed(path)) if node not in docstrings)
+    return tuple(node for node in ast.walk(parsed(path)) if node not in docstrings)
 
 
 def names_in(node: ast.AST) -> list[str]:

@@ -235,6 +235,7 @@ def test_systems_without_which_nothing_works_are_required_of_the_processes_that_
         settings.require_systems()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [["-m", "gunicorn", "wsgi:app"], ["-m", "dramatiq", "tasks"], ["-m", "tasks.timer"], ["-m", "flask", "timer"]],
@@ -255,6 +256,7 @@ def test_each_process_stops_at_its_start_with_that_line(command: list[str], tmp_
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"),
     [
@@ -280,6 +282,7 @@ def test_a_number_of_processes_that_is_none_is_one_line(name: str, count: str, t
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_web_process_without_a_worker_does_not_start(tmp_path: Path) -> None:
     """Else gunicorn starts, listens and never answers."""
     variables = {"PATH": "/usr/bin:/bin", "SECRET_KEY": SECRET_KEY, "DATABASE_URL": f"sqlite:///{tmp_path}/o.db"}

@@ -12,6 +12,8 @@ from orderapp import create_app
 from orderapp.extensions import db
 from tests.servers.tables import create_tables
 
+pytestmark = pytest.mark.slow  # an application for each of sixty cases
+
 
 def made(tmp_path: Path, **more: str) -> Flask:
     app = create_app({"SECRET_KEY": "3f" * 32, "DATABASE_URL": f"sqlite:///{tmp_path}/o.db", **more})

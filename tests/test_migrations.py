@@ -65,6 +65,7 @@ def test_the_migrations_make_what_the_models_say(app: Flask) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
+@pytest.mark.slow
 def test_two_that_migrate_at_once_take_turns(app: Flask) -> None:
     command = [sys.executable, "-m", "flask", "db", "upgrade"]
     variables = {

@@ -21,6 +21,8 @@ from orderapp.services.orders.product_import import import_products
 from tests.sandbox.running import RunningSandbox
 from tests.servers.tables import create_tables
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery staple"
 LEADS = re.compile(r'(?:href|action|formaction|src|data-follow)="(/[^"]*)"')
 

@@ -58,6 +58,7 @@ def test_the_sandboxs_file_too(tmp_path: Path) -> None:
     assert mode(tmp_path / "instance") == 0o700
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["what?now", "100%", "a%20b", "with blanks", "no#1", "a&b=c", "grün;", "?mode=memory"])
 def test_the_database_lies_in_its_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
     instance = tmp_path / name

@@ -9,7 +9,7 @@ import click
 from flask.cli import with_appcontext
 
 from orderapp.cli.command import Command
-from orderapp.config import ROOT, current_settings
+from orderapp.config import FILES, ROOT, current_settings
 
 
 @click.command("web", cls=Command, context_settings={"ignore_unknown_options": True})
@@ -25,6 +25,8 @@ def web(options: tuple[str, ...]) -> None:
     os.chdir(ROOT)
     # Gunicorn takes an empty one for a wrong one; the settings take it for none.
     workers = {"WEB_CONCURRENCY": str(current_settings().web_processes)}
-    command = [sys.executable, "-m", "gunicorn", "wsgi:app", *options]
+    # Named, since gunicorn by itself looks where we stand; an option that comes later wins.
+    settings_file = str(FILES / "gunicorn.conf.py")
+    command = [sys.executable, "-m", "gunicorn", "--config", settings_file, "wsgi:app", *options]
     # In place of this process, not as its child: signals and the exit status are the web process's own.
     os.execve(sys.executable, command, {**os.environ, **workers})  # noqa: S606 - no shell is wanted

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from orderapp.config import FILES
 from orderapp.sandbox.answers import Problem, error_body, json_answer
 from orderapp.sandbox.control import control_blueprint
 from orderapp.sandbox.coupon import CouponStandIn
@@ -31,7 +31,6 @@ from orderapp.sandbox.store import Store
 
 __all__ = ["KeyedDeclaration", "SandboxSettings", "create_sandbox", "state_of", "stood_in_for"]
 
-TOP = Path(__file__).parents[2]
 RULES = {rules.system: rules for rules in (InventoryRules, MembershipRules, SettlementRules)}
 # By no other name, so that a foreign page can't reach it through a name of its own.
 OWN_HOSTS = ["127.0.0.1", "localhost"]
@@ -46,7 +45,7 @@ def create_sandbox(settings: SandboxSettings) -> Flask:
     board = FaultBoard({name: stand_in.faults for name, stand_in in stand_ins.items()}, settings.seed)
     state = State(store, stand_ins, board, LateEffects())
 
-    app = Flask("orderapp.sandbox", root_path=str(TOP), template_folder="templates", static_folder="static")
+    app = Flask("orderapp.sandbox", root_path=str(FILES), template_folder="templates", static_folder="static")
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, TRUSTED_HOSTS=OWN_HOSTS)
     app.extensions["sandbox"] = state
     for stand_in in stand_ins.values():

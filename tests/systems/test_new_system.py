@@ -16,6 +16,8 @@ import pytest
 from orderapp.config import ROOT
 from tests.systems.ordering_with_a_new_system import NAME
 
+pytestmark = pytest.mark.slow
+
 GUIDE = ROOT / "docs" / "add-a-system.md"
 # The registry finds its file as if it were in orderapp/systems/.
 ADOPT = "import sys, orderapp.systems; orderapp.systems.__path__.append(sys.argv[1]); import pytest; "
