@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, select, true, update
+from sqlalchemy import bindparam, insert, select, true, update
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from orderapp.domain.keys import effect_key
@@ -66,36 +66,36 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirme
     )
 
 
-def _held(_: Before) -> Select[Any]:
-    """Lock what is ours to confirm: the submission under our lease, its placement, its order."""
+def _lease(_: Before) -> ReturningUpdate[Any]:
+    """Give up our lease, if it is ours and there is something to confirm.
+
+    Whoever decides a placement otherwise takes or gives up the lease of its submission in the same transaction; so
+    nothing of it changes between this write and those that follow.
+    """
     return (
-        select(_SUBMISSIONS.c.id, _SUBMISSIONS.c.order_id, _SUBMISSIONS.c.placement_id)
-        .join_from(_SUBMISSIONS, _PLACEMENTS, _PLACEMENTS.c.id == _SUBMISSIONS.c.placement_id)
-        .join(_ORDERS, _ORDERS.c.id == _SUBMISSIONS.c.order_id)
+        update(_SUBMISSIONS)
         .where(
             _SUBMISSIONS.c.id == bindparam("held_submission", type_=_SUBMISSIONS.c.id.type),
             _SUBMISSIONS.c.fencing == bindparam("held_fencing", type_=_SUBMISSIONS.c.fencing.type),
             _SUBMISSIONS.c.lease_until.is_not(None),
+            _PLACEMENTS.c.id == _SUBMISSIONS.c.placement_id,
             may_move(Placement, PlacementState.CONFIRMED),
+            _ORDERS.c.id == _SUBMISSIONS.c.order_id,
             may_move(Order, OrderState.CONFIRMED),
         )
-        .with_for_update(key_share=True)
+        .values(lease_until=None)
+        .returning(_SUBMISSIONS.c.id, _SUBMISSIONS.c.order_id, _SUBMISSIONS.c.placement_id)
     )
 
 
-def _lease(before: Before) -> ReturningUpdate[Any]:
-    ours = _SUBMISSIONS.c.id == select(before["held"].c.id).scalar_subquery()
-    return update(_SUBMISSIONS).where(ours).values(lease_until=None).returning(_SUBMISSIONS.c.id)
-
-
 def _placement(before: Before) -> ReturningUpdate[Any]:
-    ours = _PLACEMENTS.c.id == select(before["held"].c.placement_id).scalar_subquery()
+    ours = _PLACEMENTS.c.id == select(before["lease"].c.placement_id).scalar_subquery()
     confirming = moving(Placement, PlacementState.CONFIRMED).where(ours).values(decided_at=db_now())
     return confirming.returning(_PLACEMENTS.c.id)
 
 
 def _order(before: Before) -> ReturningUpdate[Any]:
-    ours = _ORDERS.c.id == select(before["held"].c.order_id).scalar_subquery()
+    ours = _ORDERS.c.id == select(before["lease"].c.order_id).scalar_subquery()
     confirming = moving(Order, OrderState.CONFIRMED).where(ours).values(updated_at=db_now())
     return confirming.returning(_ORDERS.c.id, _ORDERS.c.client_id, _ORDERS.c.created_at, _ORDERS.c.updated_at)
 
@@ -124,7 +124,6 @@ def _new_tasks(before: Before) -> ReturningInsert[Any]:
 
 
 _CONFIRMING = WritePlan(
-    Write("held", _held),
     Write("lease", _lease),
     Write("placement", _placement),
     Write("order", _order),
