@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from orderapp.errors import LeaseLost, WrongState
 from orderapp.models import Reconciliation, SwitchMode, db_now
@@ -76,6 +77,22 @@ def test_a_run_that_died_is_gone_on_with_where_it_was(
     assert f'"orders": {BATCH + 5}' in runs()[0].counts
     assert len(asked(systems)) == BATCH + 5 + 3, "only what was not written down is asked again"
     assert set(asked(systems)) == {busy_shop.steps(order_id)[0].key for order_id in ids}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_order_whose_difference_cannot_be_written_down_is_passed_over_and_counted(
+    busy_shop: Shop, systems: OneOfEach, orders: Callable[[int], list[uuid.UUID]]
+) -> None:
+    refused, written = (busy_shop.steps(order_id)[0] for order_id in orders(2))
+    for step in (refused, written):
+        systems.stock.take_back(busy_shop.effect(step))
+    refusing = f"WHEN NEW.key = '{refused.key}' BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+    with writing() as session:
+        session.execute(text(f"CREATE TRIGGER refusing BEFORE INSERT ON drifts {refusing}"))
+    assert reconciled(busy_shop).kinds == [("stock", "missing effect")]
+    assert json.loads(runs()[0].counts) | {"orders": 1, "unsettled": 1, "differences": 1} == json.loads(
+        runs()[0].counts
+    )
 
 
 def test_a_run_that_is_told_to_stop_is_given_up_at_once(
