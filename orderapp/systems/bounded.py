@@ -26,9 +26,10 @@ class _Call(threading.local):
     """The call this thread is making; a call lives within one thread."""
 
     ends_at: float | None = None
-    unreached = False
-    sent = False
     received_bytes = 0
+    # Of the call that is under way, or was last.
+    unreached: bool
+    sent: bool
 
 
 _call = _Call()

@@ -124,6 +124,15 @@ def test_a_compensation_with_nothing_to_undo_ends_its_order_and_the_verdict_says
     assert "Nothing, by staff&#39;s word" in page
 
 
+def test_the_books_of_an_order_say_what_may_be_in_place_and_nothing_of_other_orders(rows, browser, doubtful):
+    def books(task_id):
+        return browser.get(f"/admin/orders/{rows.number(rows.read(Task, task_id).order_id)}").text
+
+    unclear, never_tried = books(doubtful()), books(rows.task())
+    assert ("May be in place" in unclear, "Nothing yet" in unclear) == (True, False)
+    assert ("May be in place" in never_tried, "Nothing yet" in never_tried) == (False, True)
+
+
 def test_of_a_marked_selection_each_is_done_or_refused_by_itself(rows, browser, doubtful):
     first, second, done = doubtful(), doubtful(TaskKind.NOTIFY), rows.task(TaskState.DONE)
     answer = mark(browser, "not_happened", first, second, done)

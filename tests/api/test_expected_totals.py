@@ -38,6 +38,23 @@ def test_another_total_is_told_with_lines_and_discounts_and_nothing_recorded(cli
 
 
 @pytest.mark.parametrize(
+    ("expected", "refused"),
+    [
+        (euros(1580 - 158), False),
+        (euros(1580), False),
+        (euros(1581), True),
+        ({"value": 1580 - 158, "currency": "USD"}, True),
+    ],
+)
+def test_where_a_discount_cannot_be_asked_for_only_more_than_the_lines_cost_is_another_total(
+    client: ApiClient, sandbox: RunningSandbox, expected: dict[str, Any], refused: bool
+) -> None:
+    sandbox.fault("coupon", "down")
+    answer = client.place(coupon="WELCOME10", expected_total=expected)
+    assert_problem(answer, *((409, "total_changed") if refused else (503, "system_unavailable")))
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         "15.80",

@@ -70,8 +70,9 @@ def _mutants(path: str) -> Iterator[Mutant]:
         places = [start[0] for node in nodes for start, _ in operator.mutation_positions(node)]
         # Of each number there are two: one more, and one less. One is enough.
         for occurrence in range(0, len(places), 2 if name == "NumberReplacer" else 1):
-            # What a dataclass has besides (slots, frozen) changes nothing that it does.
-            if not lines[places[occurrence] - 1].startswith("@dataclass"):
+            # What a dataclass has besides (slots, frozen) changes nothing that it does, nor how an argument is given.
+            line = lines[places[occurrence] - 1]
+            if not (line.startswith("@dataclass") or (name == "ReplaceBinaryOperator_Mul_Div" and "*, " in line)):
                 yield Mutant(path, name, occurrence, places[occurrence])
 
 

@@ -20,8 +20,8 @@ NAMES = (
     *("ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ExceptionReplacer", "NumberReplacer"),
     *("RemoveDecorator", "ZeroIterationForLoop"),
 )
-# Calls each of whose arguments is a condition.
-CONDITIONS = frozenset({"where", "and_", "or_", "move"})
+# Calls whose arguments are conditions, each with how many come before them.
+CONDITIONS = {"where": 0, "and_": 0, "or_": 0, "move": 3}
 
 
 class LeaveOutCall(Operator):
@@ -78,11 +78,12 @@ def _is_call(node: Any) -> bool:
 def _conditions(node: Any) -> list[Any]:
     if node.type != "arglist":
         return []
-    name = node.parent.get_previous_leaf()
-    if name is None or getattr(name, "value", "") not in CONDITIONS:
+    name = getattr(node.parent.get_previous_leaf(), "value", "")
+    if name not in CONDITIONS:
         return []
     arguments = [one for one in node.children if one.type not in ("operator", "argument")]
-    return arguments if len(arguments) > 1 else []
+    conditions = arguments[CONDITIONS[name] :]
+    return conditions if len(conditions) > 1 else []
 
 
 def operators() -> dict[str, Operator]:

@@ -31,6 +31,9 @@ def test_what_is_left_out_is_left_out() -> None:
     asked = "rows.where(a == 1, b, ~c)\n"
     left = [mutate_code(asked, operators()["LeaveOutCondition"], n).replace(" ", "") for n in range(3)]
     assert left == ["rows.where(b,~c)\n", "rows.where(a==1,~c)\n", "rows.where(a==1,b)\n"]
+    moved = "move(session, Task, DONE, a, b, fencing=1)\n"
+    left = [mutate_code(moved, operators()["LeaveOutCondition"], n).replace(" ", "") for n in range(2)]
+    assert left == ["move(session,Task,DONE,b,fencing=1)\n", "move(session,Task,DONE,a,fencing=1)\n"]
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS[::2], ids=lambda mutation: mutation.name)

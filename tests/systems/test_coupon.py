@@ -44,6 +44,13 @@ def test_a_code_is_redeemed_with_our_reference_and_a_pseudonym(coupon: Coupon, w
     assert sent == {"code": "SAVE10", "order_ref": "7K3M9-QXZ2F", "reference": EFFECT.key}
 
 
+def test_a_run_makes_as_many_calls_as_are_declared(coupon: Coupon, wire: Wire) -> None:
+    wire.answers(200, found(redemption()))
+    report = coupon.ask(EFFECT)
+    coupon.undo(EFFECT, report)
+    assert len(wire.requests) == Coupon.calls_per_run
+
+
 BAD_IDS: list[object] = [None, "", True, 1.5, [], {}, "r\n1", "\ud800", "x" * 201]
 
 

@@ -227,6 +227,12 @@ def test_a_name_with_a_line_break_adds_no_header(smtp_server: SmtpServer) -> Non
     assert mail.message["Bcc"] is None
 
 
+@pytest.mark.parametrize("code", [200, 250, 251, 299])
+def test_any_code_that_says_done_lets_the_mail_go_on(code: int) -> None:
+    with smtp_serving({"RCPT": b"%d fine\r\n" % code}) as (script, address):
+        assert send(address).outcome is Outcome.DONE
+
+
 def test_nothing_private_is_kept_of_a_mail() -> None:
     told = f"550 <{CUSTOMER.email}>: {CUSTOMER.name} is unknown here\r\n".encode()
     with smtp_serving({"RCPT": told}) as (_, address):

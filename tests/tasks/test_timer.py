@@ -19,20 +19,23 @@ from structlog.testing import capture_logs
 
 from orderapp import create_app
 from orderapp.config import ROOT
+from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
-from orderapp.models import Base, Step, Task
+from orderapp.models import Base, Step, SwitchMode, Task
+from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from orderapp.services.engine.run import run_task
+from orderapp.services.resilience.switches import switch_system
 from tasks.actors import declare_actor
 from tasks.broker import make_broker
 from tasks.heartbeat import BEAT_SECONDS
 from tasks.relay import relay_until
-from tasks.timer import repair_until
+from tasks.timer import look_after_systems_until, repair_until
 from tests.servers.loopback import free_port, poll_until
 from tests.servers.postgres import PostgresServer
-from tests.services.scripted import Killed, Scripted, dies
+from tests.services.scripted import Killed, Scripted, answers, dies
 from tests.services.shop import Shop
 from tests.tasks.conftest import SETTINGS
 
@@ -115,6 +118,37 @@ def test_timer_and_relay_go_on_after_the_database_was_away(
         assert relay.is_alive()
     told = [line["event"] for line in lines if line["event"] in (AWAY, BACK)]
     assert told[:2] == [AWAY, BACK], "once, however many rounds failed"
+
+
+def test_what_waits_for_a_system_that_is_well_again_goes_on(shop: Shop, systems: dict[str, Scripted]) -> None:
+    bank = systems["bank"]
+    bank.acts.append(answers(Outcome.UNKNOWN, "http_503"))
+    shop.submit()
+    task = shop.task(kind="settle")
+    run_task(task.id, shop.settings)
+    shop.let_time_pass(-3600)
+    for mode in (SwitchMode.PAUSED, SwitchMode.ON):
+        switch_system(bank.name, mode, COMMAND_LINE, "down and up again", shop.settings)
+    with in_thread(look_after_systems_until, shop.app, shop.settings):
+        assert poll_until(lambda: (shop.seconds_until_due(task.id) or 0) < 60, within_seconds=10)
+
+
+def test_a_failing_system_is_asked_whether_it_is_well_again(shop: Shop, systems: dict[str, Scripted]) -> None:
+    bank = systems["bank"]
+    bank.backoff = replace(bank.backoff, attempts=100)
+    bank.acts.extend([answers(Outcome.UNKNOWN, "http_503")] * 10)
+    shop.submit()
+    while shop.circuit(bank.name) is None:
+        shop.make_due()
+        run_task(shop.task(kind="settle").id, shop.settings)
+
+    def state() -> str:
+        circuit = shop.circuit(bank.name)
+        return circuit.state if circuit else ""
+
+    assert state() == "open"
+    with in_thread(look_after_systems_until, shop.app, shop.settings):
+        assert poll_until(lambda: state() == "half_open", within_seconds=10)
 
 
 def test_a_worker_without_a_database_drops_its_hints(systems: dict[str, Scripted]) -> None:

@@ -79,7 +79,10 @@ def preview_repair(drift_ids: Iterable[int], settings: Settings) -> Preview:
     ids = checked_ids("drift", drift_ids)
     with reading() as session:
         drifts = session.execute(
-            select(Drift, Order.number).join(Order, Order.id == Drift.order_id).where(Drift.id.in_(ids))
+            select(Drift, Order.number)
+            .join(Order, Order.id == Drift.order_id)
+            .where(Drift.id.in_(ids))
+            .order_by(Drift.id.desc())
         ).all()
     return Preview(
         tuple(
@@ -91,7 +94,7 @@ def preview_repair(drift_ids: Iterable[int], settings: Settings) -> Preview:
                 drift.theirs,
                 corrections.objection_to_repair(drift, settings.systems),
             )
-            for drift, number in sorted(drifts, key=lambda row: -row[0].id)
+            for drift, number in drifts
         )
     )
 

@@ -23,7 +23,7 @@ class ProductView:
 def count_products() -> int:
     """Return how many products are for sale."""
     with reading() as session:
-        return session.scalar(select(func.count()).select_from(Product)) or 0
+        return session.execute(select(func.count()).select_from(Product)).scalar_one()
 
 
 def list_products() -> list[ProductView]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text
 
+from orderapp.config import ROOT
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
 from orderapp.services.db.transactions import asking, writing
@@ -17,10 +21,16 @@ from orderapp.services.engine.notify import CHANNEL, EXTENSION, Listener, tell, 
 from orderapp.services.placing.place import Result
 from tests.sandbox.running import RunningSandbox
 from tests.servers.loopback import poll_until
+from tests.services.conftest import SETTINGS
 from tests.services.shop import Shop
 
 LONG_SECONDS = 30.0  # nobody who is woken waits for so long
 STOP = threading.Event()
+TELLING = """
+from orderapp import create_app
+from orderapp.services.engine.notify import start_telling
+start_telling(create_app())
+"""
 # SQLite has no way to wake anybody.
 on_postgresql = pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
@@ -48,6 +58,12 @@ def listening(shop: Shop) -> Iterator[threading.Event]:
             tell()
         thread.join()
         listener.close()
+
+
+@on_postgresql
+def test_a_process_that_tells_ends_all_the_same(database_url: str) -> None:
+    environment = {**os.environ, **SETTINGS, "DATABASE_URL": database_url}
+    subprocess.run([sys.executable, "-c", TELLING], cwd=ROOT, env=environment, check=True, timeout=30)
 
 
 @on_postgresql

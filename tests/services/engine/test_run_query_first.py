@@ -7,6 +7,7 @@ import pytest
 from orderapp.domain.outcome import Finding, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState, TaskState
+from orderapp.models import Task
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import COMMAND_LINE
@@ -31,6 +32,11 @@ def ledger() -> Scripted:
 @pytest.fixture
 def shop2(empty_shop: Shop, ledger: Scripted) -> Shop:
     return empty_shop.with_systems(Scripted("stock"), ledger)
+
+
+def taken_away(shop: Shop, task: Task) -> list[tuple[int, str]]:
+    """Return number and verb of the attempts that were taken from their workers."""
+    return [(one.number, one.verb) for one in shop.attempts(task_id=task.id, code="taken_away")]
 
 
 def test_the_first_run_need_not_ask(shop2: Shop, ledger: Scripted) -> None:
@@ -107,13 +113,26 @@ def test_what_staff_took_from_a_worker_and_requeue_is_asked_for_first(shop2: Sho
         run(shop2)
     task = shop2.task(kind="settle")
     task_actions.cancel([task.id], COMMAND_LINE, "its worker hangs")
-    assert [(one.number, one.code) for one in shop2.attempts(task_id=task.id)] == [(1, "taken_away")]
+    assert taken_away(shop2, task) == [(1, "act")]
     task_actions.requeue([task.id], COMMAND_LINE, "try it again", shop2.settings, Risk.TWICE)
     # What the worker sent may still appear.
     assert [run(shop2), ledger.verbs()] == [TaskState.WAITING, ["act", "ask"]]
     ledger.in_place[task.key] += 1
     shop2.let_late_windows_pass()
     assert [run(shop2), ledger.verbs()] == [TaskState.DONE, ["act", "ask", "ask"]]
+
+
+def test_an_undo_that_was_taken_from_its_worker_is_told_as_one(shop2: Shop, ledger: Scripted) -> None:
+    order = shop2.submit().order
+    shop2.work_until_quiet()
+    shop2.cancel(order.id)
+    shop2.let_late_windows_pass()
+    task = shop2.task(kind="compensate", system="ledger")
+    ledger.undos.append(dies)
+    with pytest.raises(Killed):
+        run_task(task.id, shop2.settings)
+    task_actions.cancel([task.id], COMMAND_LINE, "its worker hangs")
+    assert taken_away(shop2, task) == [(1, "undo")]
 
 
 def test_what_is_accepted_and_finishes_later_is_asked_for_and_not_sent_again(shop2: Shop, ledger: Scripted) -> None:

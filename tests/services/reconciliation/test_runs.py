@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
+from orderapp.domain.orders import Effect
+from orderapp.domain.outcome import Report
 from orderapp.errors import LeaseLost, WrongState
 from orderapp.models import Reconciliation, SwitchMode, db_now
 from orderapp.services.db.audit import COMMAND_LINE
@@ -17,7 +20,7 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.reconciliation.reconcile import BATCH, NIGHTLY_PAUSE_SECONDS, reconcile, reconcile_nightly
 from orderapp.services.resilience.switches import switch_system
 from tests.services.listening import DAY, Listening, reconciled
-from tests.services.scripted import Killed, OneOfEach
+from tests.services.scripted import Killed, OneOfEach, Scripted
 from tests.services.shop import Shop
 
 HOUR = 3600.0
@@ -72,10 +75,46 @@ def test_a_run_that_died_is_gone_on_with_where_it_was(
     [run] = listening.runs
     assert (run.resumed, run.counts.orders) == (True, BATCH)
     assert listening.kinds == [("stock", "missing effect")], "what was found before is told again"
-    assert runs()[0].finished_at is not None
+    assert (runs()[0].finished_at is not None, runs()[0].fencing) == (True, 2)
     assert f'"orders": {BATCH + 5}' in runs()[0].counts
     assert len(asked(systems)) == BATCH + 5 + 3, "only what was not written down is asked again"
     assert set(asked(systems)) == {busy_shop.steps(order_id)[0].key for order_id in ids}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_order_whose_difference_cannot_be_written_down_is_passed_over_and_counted(
+    busy_shop: Shop, systems: OneOfEach, orders: Callable[[int], list[uuid.UUID]]
+) -> None:
+    refused, written = (busy_shop.steps(order_id)[0] for order_id in orders(2))
+    for step in (refused, written):
+        systems.stock.take_back(busy_shop.effect(step))
+    refusing = f"WHEN NEW.key = '{refused.key}' BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+    with writing() as session:
+        session.execute(text(f"CREATE TRIGGER refusing BEFORE INSERT ON drifts {refusing}"))
+    assert reconciled(busy_shop).kinds == [("stock", "missing effect")]
+    assert json.loads(runs()[0].counts) | {"orders": 1, "unsettled": 1, "differences": 1} == json.loads(
+        runs()[0].counts
+    )
+
+
+class Rambling(Scripted):
+    """Answers about one key what no system should."""
+
+    about = ""
+
+    def ask(self, effect: Effect) -> Report:
+        report = super().ask(effect)
+        return replace(report, effects=None) if effect.key == self.about else report  # type: ignore[arg-type]
+
+
+def test_an_order_whose_comparison_raises_is_passed_over_and_counted(empty_shop: Shop) -> None:
+    stock = Rambling("stock")
+    shop = empty_shop.with_systems(stock)
+    rambled_about, _ = (shop.submit().order, shop.submit().order)
+    stock.about = shop.steps(rambled_about.id)[0].key
+    assert reconciled(shop).kinds == []
+    counts = json.loads(runs()[0].counts)
+    assert (counts["orders"], counts["unsettled"], counts["effects"]) == (1, 1, 1)
 
 
 def test_a_run_that_is_told_to_stop_is_given_up_at_once(
