@@ -15,6 +15,7 @@ import pytest
 
 from orderapp.config import ROOT
 from tests.sandbox.running import RunningSandbox
+from tests.servers.loopback import poll_until
 
 ENDS_WITHIN_SECONDS = 60  # a slow machine; on a usual one a command takes about one
 
@@ -82,7 +83,10 @@ def test_the_timer_takes_the_place_of_its_command_and_ends_with_a_signal(
     with subprocess.Popen([sys.executable, "-m", "flask", "timer"], env=settings, cwd=tmp_path) as timer:
         try:
             _wait_until_tidied(tmp_path / "orders.db", timer)
-            assert b"tasks.timer" in Path(f"/proc/{timer.pid}/cmdline").read_bytes()
+            is_the_timer = poll_until(
+                lambda: b"tasks.timer" in Path(f"/proc/{timer.pid}/cmdline").read_bytes(), within_seconds=5
+            )
+            assert is_the_timer, f"it ended: {timer.poll()}"
             timer.send_signal(signal.SIGTERM)
             assert timer.wait(ENDS_WITHIN_SECONDS) == 0
         finally:
