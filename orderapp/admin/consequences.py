@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskKind
+from orderapp.domain.verbs import Verb
 from orderapp.models import Task, Word
 from orderapp.services.backoffice.circumstances import Circumstances
 from orderapp.services.backoffice.resolutions import objection_to_mark
@@ -46,7 +47,7 @@ def choices_of(task: Task, systems: Systems, title: str, seen: Circumstances) ->
 
 def consequence_of(task: Task, word: Word, system: System | None, title: str) -> str:
     """Return what follows from a word, and what if it isn't so. A system that is gone can't be asked either."""
-    look = " Reconciliation will look." if system is not None and system.can("ask") else " Nobody can look that up."
+    look = " Reconciliation will look." if system is not None and system.can(Verb.ASK) else " Nobody can look that up."
     if TaskKind(task.kind) is TaskKind.COMPENSATE:
         if word is Word.HAPPENED:
             return f"It is in place: {title} is asked to undo it, at once and with fresh attempts."

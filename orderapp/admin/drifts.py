@@ -20,6 +20,7 @@ from orderapp.admin.selecting import BulkAct
 from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.states import DriftState
+from orderapp.domain.verbs import Verb
 from orderapp.models import Drift, Order, Role, holds
 from orderapp.services.backoffice import previews
 from orderapp.services.backoffice.corrections import objection_to_repair, repair_drifts
@@ -98,7 +99,7 @@ class DriftsView(Listing):
         OneOf("state", Drift.state, "State", choices(DriftState)),
         OneOf("kind", Drift.kind, "What", [(kind.value, text) for kind, text in KINDS.items()]),
         OneSystem(
-            "system", Drift.system, "System", [(one.name, one.title) for one in system_classes() if one.can("ask")]
+            "system", Drift.system, "System", [(one.name, one.title) for one in system_classes() if one.can(Verb.ASK)]
         ),
     )
     newest_first = (Drift.id,)

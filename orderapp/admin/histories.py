@@ -11,10 +11,12 @@ from orderapp.admin.titles import system_title
 from orderapp.admin.words import act_in_words
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import PlacementState
+from orderapp.domain.verbs import Verb
 from orderapp.models import Attempt, AuditEntry, Placement, Task
 from orderapp.services.backoffice.case_files import OrderFile, TaskFile
 
-VERBS = {"act": "called", "ask": "asked", "undo": "asked to undo"}
+DID = (Verb.ACT.value, Outcome.DONE.value)
+VERBS = {Verb.ACT.value: "called", Verb.ASK.value: "asked", Verb.UNDO.value: "asked to undo"}
 SHOWN_DOUBTS = 3  # beside the button; all of them are in the history on the same page
 # What comes first of equal times.
 QUESTION, BEGINNING, CALL, END, ACT = range(5)
@@ -79,7 +81,7 @@ def _attempt_entry(attempt: Attempt) -> Entry:
         if attempt.task_id
         else f"while the customer waited, call {attempt.number}",
         attempt=attempt,
-        rank=(QUESTION if attempt.verb == "quote" else CALL, attempt.id),
+        rank=(QUESTION if attempt.verb == Verb.QUOTE else CALL, attempt.id),
         exchanges=json.loads(attempt.exchanges),
     )
 
@@ -97,7 +99,7 @@ def doubts_of(file: TaskFile) -> list[Entry]:
         attempt
         for attempt in file.attempts
         if attempt.number > file.task.cleared_claims
-        and (attempt.outcome == Outcome.UNKNOWN.value or (attempt.verb, attempt.outcome) == ("act", Outcome.DONE.value))
+        and (attempt.outcome == Outcome.UNKNOWN.value or (attempt.verb, attempt.outcome) == DID)
     ]
     return [_attempt_entry(attempt) for attempt in doubtful[:SHOWN_DOUBTS]]
 

@@ -215,7 +215,12 @@ MUTATIONS = (
     Mutation(
         "a lapsed lease leaves no attempt behind",
         RECOVERING,
-        (('        record_attempt(session, task, Try("undo" if undoing else "act", WORKER_DIED, now, now))\n', ""),),
+        (
+            (
+                "        record_attempt(session, task, Try(Verb.UNDO if undoing else Verb.ACT, WORKER_DIED, now, now))",
+                "        pass",
+            ),
+        ),
     ),
     Mutation(
         "a lapsed lease begins no late window",

@@ -28,7 +28,7 @@ Change = Callable[[Session, Any, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
+class RowAct:
     """What is done, and to what.
 
     Args:
@@ -83,7 +83,7 @@ class Selection:
     audit_id: int | None
 
 
-def each(verb: Verb, ids: Iterable[int], actor: Actor, reason: str, change: Change) -> Selection:
+def each(act: RowAct, ids: Iterable[int], actor: Actor, reason: str, change: Change) -> Selection:
     """Change each row, with an audit row for each, and one for the selection where it has several.
 
     Transaction: one per row, committed here, so that one refusal doesn't stop the rest.
@@ -94,17 +94,17 @@ def each(verb: Verb, ids: Iterable[int], actor: Actor, reason: str, change: Chan
 
     """
     why = audit.clean_reason(reason)
-    chosen = checked_ids(verb.noun, ids)
+    chosen = checked_ids(act.noun, ids)
     if len(chosen) == 1:
-        return Selection((_alone(verb, chosen[0], actor, why, change),), None)
-    items = tuple(_one(verb, row_id, actor, why, change) for row_id in chosen)
-    log.info(f"{verb.noun}s.{verb.name}", chosen=len(items), done=sum(item.done for item in items), by=actor.staff_id)
-    details = {"items": [_kept(verb, item) for item in items]}
-    act = Act(f"{verb.noun}s.{verb.name}", f"{len(items)} {verb.noun}s", why, details=details)
+        return Selection((_alone(act, chosen[0], actor, why, change),), None)
+    items = tuple(_one(act, row_id, actor, why, change) for row_id in chosen)
+    log.info(f"{act.noun}s.{act.name}", chosen=len(items), done=sum(item.done for item in items), by=actor.staff_id)
+    details = {"items": [_kept(act, item) for item in items]}
+    of_all = Act(f"{act.noun}s.{act.name}", f"{len(items)} {act.noun}s", why, details=details)
     if not any(item.done for item in items):
-        return Selection(items, record_refusal(actor, act, "none of them could be done"))
+        return Selection(items, record_refusal(actor, of_all, "none of them could be done"))
     with writing() as session:
-        return Selection(items, audit.write(session, actor, act))
+        return Selection(items, audit.write(session, actor, of_all))
 
 
 def checked_ids(noun: str, ids: Iterable[int]) -> list[int]:
@@ -132,40 +132,40 @@ def decided_alone(ids: Iterable[int], despite: Risk | None) -> list[int]:
     return chosen
 
 
-def _alone(verb: Verb, row_id: int, actor: Actor, why: str, change: Change) -> ItemResult:
-    item = _one(verb, row_id, actor, why, change)
+def _alone(act: RowAct, row_id: int, actor: Actor, why: str, change: Change) -> ItemResult:
+    item = _one(act, row_id, actor, why, change)
     if not item.done:
         with reading() as session:
-            order_id = session.scalar(select(verb.model.order_id).where(verb.model.id == row_id))
-        record_refusal(actor, Act(f"{verb.noun}.{verb.name}", f"{verb.noun} {row_id}", why, order_id), item.text)
+            order_id = session.scalar(select(act.model.order_id).where(act.model.id == row_id))
+        record_refusal(actor, Act(f"{act.noun}.{act.name}", f"{act.noun} {row_id}", why, order_id), item.text)
     return item
 
 
-def _one(verb: Verb, row_id: int, actor: Actor, why: str, change: Change) -> ItemResult:
+def _one(act: RowAct, row_id: int, actor: Actor, why: str, change: Change) -> ItemResult:
     number, risk = "", None
     try:
-        number = _order_number(verb, row_id)
+        number = _order_number(act, row_id)
         with writing() as session:
-            row: Any = session.get(verb.model, row_id)
+            row: Any = session.get(act.model, row_id)
             if row is None:
-                raise NotFound(f"There is no {verb.noun} {row_id}.")
+                raise NotFound(f"There is no {act.noun} {row_id}.")
             details = change(session, row, why)
-            subject = f"{verb.noun} {row_id}"
-            audit.write(session, actor, Act(f"{verb.noun}.{verb.name}", subject, why, row.order_id, details))
+            subject = f"{act.noun} {row_id}"
+            audit.write(session, actor, Act(f"{act.noun}.{act.name}", subject, why, row.order_id, details))
     except (Conflict, NotFound) as error:
         risk = error.risk if isinstance(error, NeedsDecision) else None
         return ItemResult(row_id, number, False, str(error), risk)
     except DatabaseUnavailable:
-        told = f"The database couldn't be used; look at {verb.noun} {row_id} to see whether it was done."
+        told = f"The database couldn't be used; look at {act.noun} {row_id} to see whether it was done."
         return ItemResult(row_id, number, False, told)
-    return ItemResult(row_id, number, True, verb.told.format(row_id))
+    return ItemResult(row_id, number, True, act.told.format(row_id))
 
 
-def _order_number(verb: Verb, row_id: int) -> str:
+def _order_number(act: RowAct, row_id: int) -> str:
     with reading() as session:
-        of_row = select(Order.number).join(verb.model, verb.model.order_id == Order.id)
-        return session.scalar(of_row.where(verb.model.id == row_id)) or ""
+        of_row = select(Order.number).join(act.model, act.model.order_id == Order.id)
+        return session.scalar(of_row.where(act.model.id == row_id)) or ""
 
 
-def _kept(verb: Verb, item: ItemResult) -> dict[str, Any]:
-    return {verb.noun: item.id, "order": item.order, "done": item.done, "text": item.text}
+def _kept(act: RowAct, item: ItemResult) -> dict[str, Any]:
+    return {act.noun: item.id, "order": item.order, "done": item.done, "text": item.text}

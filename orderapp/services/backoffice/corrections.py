@@ -14,9 +14,10 @@ from orderapp.config import Settings
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import DriftState, OrderState, TaskKind, TaskState
+from orderapp.domain.verbs import Verb
 from orderapp.errors import WrongState
 from orderapp.models import Drift, Override, Task, Word, db_now
-from orderapp.services.backoffice.bulk import Selection, Verb, decided_alone, each
+from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_repairing
 from orderapp.services.backoffice.task_actions import make_due
 from orderapp.services.db.audit import Actor
@@ -67,8 +68,8 @@ def repair_drifts(
 
     """
     ids = decided_alone(drift_ids, despite)
-    verb = Verb(Drift, "repair", "The repair of drift {} is ordered.")
-    return each(verb, ids, actor, reason, lambda session, drift, _: _repair(session, drift, actor, settings, despite))
+    act = RowAct(Drift, "repair", "The repair of drift {} is ordered.")
+    return each(act, ids, actor, reason, lambda session, drift, _: _repair(session, drift, actor, settings, despite))
 
 
 def objection_to_repair(drift: Drift, systems: Systems) -> Objection | None:
@@ -157,7 +158,7 @@ def _do(session: Session, order: Settled, belief: Belief, settings: Settings) ->
     if asks_first:
         session.refresh(task)
         now = time.monotonic()
-        record_attempt(session, task, Try("ask", SHOWED_NOTHING, now, now))
+        record_attempt(session, task, Try(Verb.ASK, SHOWED_NOTHING, now, now))
     return task.id
 
 

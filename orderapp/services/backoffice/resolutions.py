@@ -12,7 +12,7 @@ from orderapp.config import Settings
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import WrongState
 from orderapp.models import Step, Task, Word, db_now
-from orderapp.services.backoffice.bulk import Selection, Verb, decided_alone, each
+from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
 from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_marking
 from orderapp.services.backoffice.task_actions import make_due
@@ -67,9 +67,9 @@ def mark(
 
     """
     ids = decided_alone(task_ids, despite)
-    verb = Verb(Task, word.value, f"Task {{}} is {PAST[word]}.")
+    act = RowAct(Task, word.value, f"Task {{}} is {PAST[word]}.")
     said = Said(word, actor, despite)
-    return each(verb, ids, actor, reason, lambda session, task, why: _mark(session, task, said, why, settings))
+    return each(act, ids, actor, reason, lambda session, task, why: _mark(session, task, said, why, settings))
 
 
 def objection_to_mark(task: Task, word: Word, seen: Circumstances, systems: Systems) -> Objection | None:

@@ -16,7 +16,7 @@ from orderapp.domain.states import OPEN_TASK_STATES, OrderState, TaskKind, TaskS
 from orderapp.errors import NotFound, WrongState
 from orderapp.models import Order, Override, Task, Word, db_now
 from orderapp.services.access.refused_acts import refusals_recorded
-from orderapp.services.backoffice.bulk import Selection, Verb, decided_alone, each
+from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
 from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_requeueing
 from orderapp.services.db import audit
@@ -71,8 +71,8 @@ def requeue(
 
     """
     ids = decided_alone(task_ids, despite)
-    verb = Verb(Task, "requeue", "Task {} is requeued.")
-    return each(verb, ids, actor, reason, lambda session, task, _: _requeue(session, task, actor, settings, despite))
+    act = RowAct(Task, "requeue", "Task {} is requeued.")
+    return each(act, ids, actor, reason, lambda session, task, _: _requeue(session, task, actor, settings, despite))
 
 
 def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
@@ -80,8 +80,8 @@ def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
 
     Transaction, Idempotent because, If we die here, Returns, Raises: as for `requeue`.
     """
-    verb = Verb(Task, "cancel", "Task {} is given up.")
-    return each(verb, task_ids, actor, reason, lambda session, task, why: _cancel(session, task, actor, why))
+    act = RowAct(Task, "cancel", "Task {} is given up.")
+    return each(act, task_ids, actor, reason, lambda session, task, why: _cancel(session, task, actor, why))
 
 
 def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Settings) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from orderapp.domain.verbs import Verb
 from orderapp.models import Order, Override, Task, Word, seconds_until
 from orderapp.services.db.capped_counts import Count, capped
 from orderapp.services.saga.resolutions import UNPROVEN
@@ -54,7 +55,7 @@ class UnprovenWords:
 
 def look(session: Session, systems: Systems) -> UnprovenWords:
     """Return what is unproven. Transaction: reads only, within the caller's."""
-    askable = [name for name, system in systems.items() if system.can("ask")]
+    askable = [name for name, system in systems.items() if system.can(Verb.ASK)]
     debts = _ids([Word.GIVEN_UP])
     marks = _ids(MARKS).where(Override.system.in_(askable))
     unprovable = _ids(MARKS).where(Override.system.not_in(askable))

@@ -9,6 +9,7 @@ import structlog
 from orderapp.domain.outcome import Answer, Finding, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskKind
+from orderapp.domain.verbs import Verb
 from orderapp.services.engine.claim import Claim
 from orderapp.services.saga.key_ages import KEY_DEAD, may_be_forgotten
 from orderapp.systems.base import System
@@ -23,7 +24,7 @@ NO_TIME_LEFT = Answer(
 )
 
 
-def perform(claim: Claim, system: System) -> tuple[str, Answer]:
+def perform(claim: Claim, system: System) -> tuple[Verb, Answer]:
     """Do what the task is for.
 
     Idempotent because: an idempotent system is called again under the same key, a query_first one is asked first, and
@@ -37,13 +38,13 @@ def perform(claim: Claim, system: System) -> tuple[str, Answer]:
     known, undoing = claim.known, claim.task.kind == TaskKind.COMPENSATE.value
     if claim.seconds_left() < system.call_seconds:
         # We stood still since the claim: somebody else may be at it, or staff have looked and decided.
-        return "undo" if undoing else "act", NO_TIME_LEFT
+        return Verb.UNDO if undoing else Verb.ACT, NO_TIME_LEFT
     if (known.used_before or undoing) and may_be_forgotten(system, known.key_age_seconds):
         return _perform_with_dead_key(claim, system)
     if undoing:
         return _compensate(claim, system)
     if not known.used_before:
-        return "act", system.act(claim.effect)
+        return Verb.ACT, system.act(claim.effect)
     if system.guarantee is Guarantee.QUERY_FIRST:
         return _act_unless_done(claim, system)
     if system.stores_failures and known.doubtful:
@@ -51,92 +52,92 @@ def perform(claim: Claim, system: System) -> tuple[str, Answer]:
     if system.guarantee is Guarantee.UNSAFE and known.doubtful:
         # A claim whose worker died, or an unknown outcome: staff have requeued it, so staff have decided.
         log.warning("task.unsafe_repeat", task=claim.task.id, system=system.name)
-    return "act", system.act(claim.effect)
+    return Verb.ACT, system.act(claim.effect)
 
 
-def _act_unless_done(claim: Claim, system: System) -> tuple[str, Answer]:
+def _act_unless_done(claim: Claim, system: System) -> tuple[Verb, Answer]:
     report = system.ask(claim.effect)
     found = report.answer
     if report.finding is Finding.PENDING:
-        return "ask", replace(found, pending=True, message="accepted, not finished yet")
+        return Verb.ASK, replace(found, pending=True, message="accepted, not finished yet")
     if report.finding is Finding.UNDONE:
         undone = "was there and is undone; doing it again is for staff to decide"
-        return "ask", Answer(Outcome.REFUSED, "undone", undone, repeatable=False, exchanges=found.exchanges)
+        return Verb.ASK, Answer(Outcome.REFUSED, "undone", undone, repeatable=False, exchanges=found.exchanges)
     if report.finding is not Finding.ABSENT:
-        return "ask", found
+        return Verb.ASK, found
     if claim.known.absent_in_seconds > 0:
-        return "ask", _too_early(claim, found)
+        return Verb.ASK, _too_early(claim, found)
     if claim.known.accepted:
-        return "ask", _against_proof(claim, system, found)
+        return Verb.ASK, _against_proof(claim, system, found)
     if claim.seconds_left() < system.call_seconds:
-        return "ask", replace(NO_TIME_LEFT, exchanges=found.exchanges)
+        return Verb.ASK, replace(NO_TIME_LEFT, exchanges=found.exchanges)
     done = system.act(claim.effect)
-    return "act", replace(done, exchanges=found.exchanges + done.exchanges)
+    return Verb.ACT, replace(done, exchanges=found.exchanges + done.exchanges)
 
 
-def _compensate(claim: Claim, system: System) -> tuple[str, Answer]:
+def _compensate(claim: Claim, system: System) -> tuple[Verb, Answer]:
     if system.guarantee is not Guarantee.QUERY_FIRST:
-        return "undo", system.undo(claim.effect, None)
+        return Verb.UNDO, system.undo(claim.effect, None)
     report = system.ask(claim.effect)
     found = report.answer
     if report.finding is Finding.UNCLEAR:
-        return "ask", found
+        return Verb.ASK, found
     if report.finding is Finding.PENDING:
-        return "ask", replace(found, pending=True, message="not finished yet; it can be undone once it is")
+        return Verb.ASK, replace(found, pending=True, message="not finished yet; it can be undone once it is")
     if report.finding is Finding.ABSENT and claim.known.absent_in_seconds > 0:
-        return "ask", _too_early(claim, found)
+        return Verb.ASK, _too_early(claim, found)
     if report.finding is Finding.ABSENT and claim.known.proven:
-        return "ask", _against_proof(claim, system, found)
+        return Verb.ASK, _against_proof(claim, system, found)
     surplus = report.effects[claim.task.keep :]
     if report.finding is not Finding.IN_PLACE or not surplus:
         if claim.known.several_holders and claim.known.absent_in_seconds > 0:
-            return "ask", _too_early(claim, found)
-        return "ask", Answer(Outcome.DONE, "nothing_there", "nothing is there to undo", exchanges=found.exchanges)
+            return Verb.ASK, _too_early(claim, found)
+        return Verb.ASK, Answer(Outcome.DONE, "nothing_there", "nothing is there to undo", exchanges=found.exchanges)
     if claim.seconds_left() < (system.calls_per_run - 1) * system.call_seconds:
-        return "ask", replace(NO_TIME_LEFT, exchanges=found.exchanges)
+        return Verb.ASK, replace(NO_TIME_LEFT, exchanges=found.exchanges)
     undone = system.undo(claim.effect, replace(report, effects=surplus))
     undone = replace(undone, exchanges=found.exchanges + undone.exchanges)
     if undone.outcome is Outcome.DONE and claim.known.several_holders and claim.known.absent_in_seconds > 0:
         # Another holder's may still appear: the task looks again once the late window has passed.
         again = "taken back; what another holder called for may still appear"
-        return "undo", replace(_too_early(claim, undone), message=again)
-    return "undo", undone
+        return Verb.UNDO, replace(_too_early(claim, undone), message=again)
+    return Verb.UNDO, undone
 
 
-def _bar_key(claim: Claim, system: System) -> tuple[str, Answer]:
+def _bar_key(claim: Claim, system: System) -> tuple[Verb, Answer]:
     """Take back whatever is or may yet be under a key whose stored failure would be answered for ever.
 
     Once that is done the next run acts under a new key (`run`): nothing can come of the old one any more.
     """
     barred = system.undo(claim.effect, None)
     if barred.outcome is not Outcome.DONE:
-        return "undo", barred
+        return Verb.UNDO, barred
     text = "its failure was stored under the key; the key is barred, and the next run uses a new one"
-    return "undo", replace(barred, code=KEY_BARRED, pending=True, message=text)
+    return Verb.UNDO, replace(barred, code=KEY_BARRED, pending=True, message=text)
 
 
-def _perform_with_dead_key(claim: Claim, system: System) -> tuple[str, Answer]:
+def _perform_with_dead_key(claim: Claim, system: System) -> tuple[Verb, Answer]:
     """Do without repeats: the system may have forgotten the key, and would do it twice, or undo nothing.
 
     Only what the system still shows under the key counts; otherwise people have to look.
     """
-    if not system.can("ask"):
-        return "ask", KEY_DEAD
+    if not system.can(Verb.ASK):
+        return Verb.ASK, KEY_DEAD
     report = system.ask(claim.effect)
     found = report.answer
     undoing = claim.task.kind == TaskKind.COMPENSATE.value
     if report.finding is Finding.UNCLEAR:
-        return "ask", found
+        return Verb.ASK, found
     if report.finding is Finding.PENDING:
-        return "ask", replace(found, pending=True, message="accepted, not finished yet")
+        return Verb.ASK, replace(found, pending=True, message="accepted, not finished yet")
     if report.finding is Finding.ABSENT or (report.finding is Finding.UNDONE and not undoing):
-        return "ask", replace(KEY_DEAD, exchanges=found.exchanges)
+        return Verb.ASK, replace(KEY_DEAD, exchanges=found.exchanges)
     if report.finding is Finding.IN_PLACE and undoing:
         if claim.seconds_left() < system.call_seconds:
-            return "ask", replace(NO_TIME_LEFT, exchanges=found.exchanges)
+            return Verb.ASK, replace(NO_TIME_LEFT, exchanges=found.exchanges)
         undone = system.undo(claim.effect, report)
-        return "undo", replace(undone, exchanges=found.exchanges + undone.exchanges)
-    return "ask", found
+        return Verb.UNDO, replace(undone, exchanges=found.exchanges + undone.exchanges)
+    return Verb.ASK, found
 
 
 def _too_early(claim: Claim, found: Answer) -> Answer:

@@ -16,6 +16,7 @@ from orderapp.config import Settings
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Used, Verdict, decide
 from orderapp.domain.states import TaskKind, TaskState
+from orderapp.domain.verbs import Verb
 from orderapp.models import CartLock, RateCounter, Step, Submission, Task, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
@@ -145,6 +146,6 @@ def _repair_task(task_id: int, settings: Settings) -> bool:
         if not moved:
             return False
         now = time.monotonic()
-        record_attempt(session, task, Try("undo" if undoing else "act", WORKER_DIED, now, now))
+        record_attempt(session, task, Try(Verb.UNDO if undoing else Verb.ACT, WORKER_DIED, now, now))
     log.warning("task.lease_lapsed", task=task_id, verdict=decision.verdict.value)
     return True

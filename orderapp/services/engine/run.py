@@ -23,6 +23,7 @@ from orderapp.domain.keys import next_key
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Used, Verdict, decide
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
+from orderapp.domain.verbs import Verb
 from orderapp.errors import DatabaseUnavailable
 from orderapp.models import Attempt, Override, Step, Task, db_now, table_of
 from orderapp.services.db.transactions import reading, writing
@@ -165,7 +166,7 @@ def _record(run: Ran) -> TaskState | None:
             record_attempt(session, task, one)
         if state is None:
             _record_too_late(session, task, one, system)
-            if one.verb == "act" and one.answer.outcome is Outcome.DONE:
+            if one.verb == Verb.ACT and one.answer.outcome is Outcome.DONE:
                 settle(session, Override.task_id == task.id, "the system answered late: done")
             return None
         if one.answer.code == KEY_BARRED and task.step_id is not None:
@@ -198,11 +199,11 @@ def _move_task(session: Session, run: Ran, *, repeats: bool) -> TaskState | None
     barred = one.answer.code == KEY_BARRED
     moving_on = _moving_on(
         state,
-        in_doubt=one.verb == "act" and one.answer.outcome is Outcome.UNKNOWN,
+        in_doubt=one.verb == Verb.ACT and one.answer.outcome is Outcome.UNKNOWN,
         snoozed=run.decision.verdict is Verdict.SNOOZE,
         repeats=repeats,
         new_key=barred,
-        unused=one.verb == "act" and one.answer.outcome is Outcome.NOT_SENT and not run.held.known.used_before,
+        unused=one.verb == Verb.ACT and one.answer.outcome is Outcome.NOT_SENT and not run.held.known.used_before,
     )
     wanted = _ending(run) | ({"next_key": next_key(task.key)} if barred else {})
     return state if session.connection().execute(moving_on, wanted).rowcount else None
@@ -265,7 +266,7 @@ def _record_too_late(session: Session, task: Task, one: Try, system: System) -> 
     log.warning("task.lease_lost", task=task.id, system=system.name, outcome=one.answer.outcome.value)
     # A settle task may also do a step's part once more, so its kind counts, not the system's part.
     settles = task.kind == TaskKind.SETTLE.value
-    if one.verb != "act" or not settles or one.answer.outcome in (Outcome.REFUSED, Outcome.NOT_SENT):
+    if one.verb != Verb.ACT or not settles or one.answer.outcome in (Outcome.REFUSED, Outcome.NOT_SENT):
         return
     order_state = lock_order(session, task.order_id).state
     if order_state in (OrderState.COMPENSATING.value, OrderState.CANCELLED.value):

@@ -13,6 +13,7 @@ import structlog
 
 from orderapp.domain.outcome import Answer, Finding, Outcome
 from orderapp.domain.retry import Guarantee
+from orderapp.domain.verbs import Verb
 from orderapp.services.saga.key_ages import KEY_DEAD, may_be_forgotten
 from orderapp.services.saga.values import Held, PlannedStep, StepResult, Try
 from orderapp.systems.base import System
@@ -57,11 +58,11 @@ def call_blocking(held: Held, systems: Systems) -> list[StepResult]:
 def _run(held: Held, step: PlannedStep, system: System, result: StepResult) -> None:
     refusal = held.admission.refusals.get(step.system)
     if refusal:
-        _note(result, "act", lambda: refusal)
+        _note(result, Verb.ACT, lambda: refusal)
         return
     if held.resumed and system.guarantee is Guarantee.QUERY_FIRST:
         if held.seconds_left() < 2 * system.call_seconds:
-            _note(result, "ask", lambda: NO_TIME)
+            _note(result, Verb.ASK, lambda: NO_TIME)
             return
         if not _absent(held, step, system, result):
             return
@@ -71,9 +72,9 @@ def _run(held: Held, step: PlannedStep, system: System, result: StepResult) -> N
     left = {outcome: system.repeats.allowed(outcome) for outcome in (Outcome.NOT_SENT, Outcome.UNKNOWN)}
     while True:
         if held.seconds_left() < system.call_seconds:
-            _note(result, "act", lambda: NO_TIME)
+            _note(result, Verb.ACT, lambda: NO_TIME)
             return
-        answer = _note(result, "act", lambda: system.act(held.effect(step)))
+        answer = _note(result, Verb.ACT, lambda: system.act(held.effect(step)))
         if (
             answer.outcome not in left
             or not left[answer.outcome]
@@ -96,7 +97,7 @@ def _look_for_dead_key(held: Held, step: PlannedStep, system: System, result: St
         in_place = report.finding is Finding.IN_PLACE
         return report.answer if in_place else replace(KEY_DEAD, exchanges=report.answer.exchanges)
 
-    _note(result, "ask", look)
+    _note(result, Verb.ASK, look)
 
 
 def _absent(held: Held, step: PlannedStep, system: System, result: StepResult) -> bool:
@@ -118,11 +119,11 @@ def _absent(held: Held, step: PlannedStep, system: System, result: StepResult) -
             exchanges=report.answer.exchanges,
         )
 
-    answer = _note(result, "ask", ask)
+    answer = _note(result, Verb.ASK, ask)
     return found[0] is Finding.ABSENT and answer.outcome is Outcome.DONE
 
 
-def _note(result: StepResult, verb: str, call: Callable[[], Answer]) -> Answer:
+def _note(result: StepResult, verb: Verb, call: Callable[[], Answer]) -> Answer:
     started = time.monotonic()
     answer = call()
     result.tries.append(Try(verb, answer, started, time.monotonic()))

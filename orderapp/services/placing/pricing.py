@@ -11,6 +11,7 @@ from orderapp.domain import discounts
 from orderapp.domain.money import MAX_MINOR, Money
 from orderapp.domain.orders import Discount, Line, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote
+from orderapp.domain.verbs import Verb
 from orderapp.errors import InvalidRequest, TotalChanged
 from orderapp.services.placing.parallel import all_of
 from orderapp.services.placing.preflight import Sold
@@ -100,11 +101,11 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
     """
     for name, answer in admission.refusals.items():
         now = time.monotonic()
-        return Offered(stopped=Stopped(name, answer.outcome, answer.code), tried=Try("act", answer, now, now))
+        return Offered(stopped=Stopped(name, answer.outcome, answer.code), tried=Try(Verb.ACT, answer, now, now))
     asked = [
         system
         for system in systems.values()
-        if system.part is Part.BLOCKING and system.can("quote") and system.concerns(request)
+        if system.part is Part.BLOCKING and system.can(Verb.QUOTE) and system.concerns(request)
     ]
     for system in asked:
         if not system.configured:
@@ -119,7 +120,7 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
             raise InvalidRequest({quote.field: [NOT_USABLE]})
         stopped = _obstacle(system, quote, subtotal)
         if stopped:
-            return Offered(stopped=stopped, tried=Try("quote", _as_answer(stopped, quote.answer), started, ended))
+            return Offered(stopped=stopped, tried=Try(Verb.QUOTE, _as_answer(stopped, quote.answer), started, ended))
         offers.append((system.name, quote.code, quote.kind, quote.value))
         spelt.update(quote.spelt)
     return Offered(discounts.apply(subtotal, offers), spelt=spelt)

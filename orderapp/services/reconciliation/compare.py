@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.domain.orders import Effect, OrderDocument
 from orderapp.domain.outcome import Finding, Report
+from orderapp.domain.verbs import Verb
 from orderapp.models import Circuit, CircuitState, SwitchMode, SystemSwitch
 from orderapp.services.reconciliation.expected import Belief, Settled
 from orderapp.services.saga.key_ages import may_be_forgotten
@@ -112,7 +113,7 @@ class Comparing:
 
     def _can_be_asked(self, name: str) -> bool:
         # One that isn't there any more may well have been able to answer.
-        return name not in self._systems or self._systems[name].can("ask")
+        return name not in self._systems or self._systems[name].can(Verb.ASK)
 
     def _look(self, order: Settled, belief: Belief, document: OrderDocument) -> Look:
         if why := self._not_to_be_asked(belief.system):

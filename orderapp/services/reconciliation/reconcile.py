@@ -26,6 +26,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, select, tuple_, union
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
+from orderapp.domain.verbs import Verb
 from orderapp.errors import NotFound
 from orderapp.models import Drift, Order, Override, db_now
 from orderapp.services.db.transactions import reading, writing
@@ -248,6 +249,6 @@ def _page(session: Session, run: Run, *where: ColumnElement[bool]) -> list[Place
 
 def _unproven(systems: Systems) -> CompoundSelect[uuid.UUID]:
     """Select the orders with an unsettled drift, or with a word of staff's that asking may prove."""
-    askable = [name for name, system in systems.items() if system.can("ask")]
+    askable = [name for name, system in systems.items() if system.can(Verb.ASK)]
     said = select(Override.order_id).where(UNPROVEN, Override.system.in_(askable))
     return union(select(Drift.order_id).where(UNSETTLED), said)

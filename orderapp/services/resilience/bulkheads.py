@@ -13,6 +13,7 @@ from functools import cache
 
 from orderapp.domain.orders import Effect, OrderRequest
 from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
+from orderapp.domain.verbs import Verb
 from orderapp.systems.base import System
 
 # Whoever waits for a slot holds up a thread as well. A system that is only busy frees one within this, a slow one not.
@@ -47,7 +48,7 @@ def behind_bulkhead(system: System) -> System:
 
     limited = copy.copy(system)
     limited.call_seconds += WAIT_SECONDS
-    for name, call in (("act", limited_act), ("ask", limited_ask), ("quote", limited_quote)):
+    for name, call in ((Verb.ACT, limited_act), (Verb.ASK, limited_ask), (Verb.QUOTE, limited_quote)):
         setattr(limited, name, call)
     return limited
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.verbs import Verb
 from orderapp.services.db.transactions import writing
 from orderapp.services.resilience.bulkheads import behind_bulkhead
 from orderapp.services.resilience.circuit_breakers import CIRCUIT_OPEN, take_order_probes
@@ -82,4 +83,4 @@ def _failing(standing: Standing, concerned: Sequence[System]) -> Collection[str]
 
 
 def _calls(system: System) -> int:
-    return 2 if system.can("quote") else 1
+    return 2 if system.can(Verb.QUOTE) else 1

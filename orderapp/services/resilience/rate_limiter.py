@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.domain.states import TaskState
+from orderapp.domain.verbs import Verb
 from orderapp.models import Pace, Task, db_now, seconds_until
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.upserts import upsert
@@ -156,10 +157,10 @@ def in_turn(system: System, turns: Turns | None) -> System:
     paced = copy.copy(system)
     paced.call_seconds += system.limits.longest_wait_seconds
     instead = {
-        "quote": Quote(RATE_LIMITED),
-        "act": RATE_LIMITED,
-        "ask": Report(Finding.UNCLEAR, RATE_LIMITED),
-        "undo": RATE_LIMITED,
+        Verb.QUOTE: Quote(RATE_LIMITED),
+        Verb.ACT: RATE_LIMITED,
+        Verb.ASK: Report(Finding.UNCLEAR, RATE_LIMITED),
+        Verb.UNDO: RATE_LIMITED,
     }
     for verb, refusal in instead.items():
         setattr(paced, verb, _after_waiting(turns, getattr(system, verb), refusal))

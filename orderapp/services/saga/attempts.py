@@ -16,6 +16,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import TaskKind, TaskState
+from orderapp.domain.verbs import Verb
 from orderapp.fast_json import to_json
 from orderapp.models import Attempt, Task, db_now, table_of
 from orderapp.services.db.json_rows import columns_of, rows_of
@@ -131,7 +132,7 @@ def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
     now = time.monotonic()
     for task in session.scalars(locked, execution_options={"populate_existing": True}).all():
         if task.state == TaskState.RUNNING.value:
-            verb = "undo" if task.kind == TaskKind.COMPENSATE.value else "act"
+            verb = Verb.UNDO if task.kind == TaskKind.COMPENSATE.value else Verb.ACT
             record_attempt(session, task, Try(verb, TAKEN_AWAY, now, now))
 
 
@@ -149,7 +150,7 @@ def task_attempt(task: Task, one: Try) -> dict[str, Any]:
 def _row(one: Try) -> dict[str, Any]:
     answer = one.answer
     return {
-        "verb": one.verb,
+        "verb": one.verb.value,
         "since_start_seconds": one.started_at - time.monotonic(),
         "duration_ms": max(0, round((one.ended_at - one.started_at) * 1000)),
         "worker": worker_name(),

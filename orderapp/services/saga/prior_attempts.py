@@ -10,12 +10,13 @@ from sqlalchemy.orm import aliased
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import StepState, TaskKind
+from orderapp.domain.verbs import Verb
 from orderapp.models import Attempt, Step, Submission, Task, seconds_until
 from orderapp.services.db.transactions import asking
 
 # The code of the look that a correction of staff's begins with.
 CORRECTION = "reconciliation"
-_DID = (Attempt.verb == "act", Attempt.outcome == Outcome.DONE.value)
+_DID = (Attempt.verb == Verb.ACT.value, Attempt.outcome == Outcome.DONE.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def was_accepted() -> ColumnElement[bool]:
 def _proven() -> ColumnElement[bool]:
     """Return the condition that what a task is to undo is in place by the system's own answer, for all that we know."""
     own, settling = aliased(Attempt), aliased(Task)
-    undone = (own.task_id == Task.id, own.verb == "undo", own.outcome == Outcome.DONE.value)
+    undone = (own.task_id == Task.id, own.verb == Verb.UNDO.value, own.outcome == Outcome.DONE.value)
     # An expression, not the column: else the newest is looked for from the table's end, past everybody else's.
     undone_by = select(func.max(own.id + 0)).where(*undone).correlate(Task).scalar_subquery()
     settles = (
@@ -122,14 +123,19 @@ def _known() -> Select[Any, Any, Any, Any, Any, Any]:
 _KNOWN = _known()  # built once
 
 
-def others_get_through(task: Task, verb: str, code: str) -> bool:
+def others_get_through(task: Task, verb: Verb, code: str) -> bool:
     """Return whether a system that refused this task before, as if it refused us, has worked for others since.
 
     Then it is about this one task. Transaction: reads only.
     """
     own, other = aliased(Attempt), aliased(Attempt)
-    refused = (own.task_id == task.id, own.verb == verb, own.code == code[:64])
+    refused = (own.task_id == task.id, own.verb == verb.value, own.code == code[:64])
     refused_at = select(func.max(own.started_at)).where(*refused).scalar_subquery()
-    worked = (other.system == task.system, other.verb == verb, other.worked.is_(True), other.started_at > refused_at)
+    worked = (
+        other.system == task.system,
+        other.verb == verb.value,
+        other.worked.is_(True),
+        other.started_at > refused_at,
+    )
     with asking() as connection:
         return bool(connection.execute(select(exists().where(*worked))).scalar_one())

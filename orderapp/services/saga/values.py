@@ -12,6 +12,7 @@ from typing import Any
 from orderapp.domain.orders import Effect, OrderDocument
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import StepState
+from orderapp.domain.verbs import Verb
 from orderapp.services.resilience.load_shedding import Admission
 
 
@@ -71,7 +72,7 @@ class Held:
 class Try:
     """One call of a step, for the history; `started_at` is on this process's monotonic clock."""
 
-    verb: str
+    verb: Verb
     answer: Answer
     started_at: float
     ended_at: float

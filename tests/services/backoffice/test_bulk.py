@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.errors import DatabaseUnavailable
 from orderapp.models import Task
-from orderapp.services.backoffice.bulk import Verb, each
+from orderapp.services.backoffice.bulk import RowAct, each
 from orderapp.services.db.audit import COMMAND_LINE
 from tests.services.shop import Shop
 
@@ -24,7 +24,7 @@ def test_a_row_whose_transaction_was_lost_is_not_told_as_done_and_the_others_are
         row.last_message = reason
         return {}
 
-    selection = each(Verb(Task, "note", "Task {} is noted."), [lost, found], COMMAND_LINE, "why", change)
+    selection = each(RowAct(Task, "note", "Task {} is noted."), [lost, found], COMMAND_LINE, "why", change)
     assert [(item.done, item.text) for item in selection.items] == [
         (False, f"The database couldn't be used; look at task {lost} to see whether it was done."),
         (True, f"Task {found} is noted."),

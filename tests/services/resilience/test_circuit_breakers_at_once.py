@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.verbs import Verb
 from orderapp.extensions import db
 from orderapp.models import Circuit, CircuitState, db_now
 from orderapp.services.db.transactions import writing
@@ -36,7 +37,7 @@ def test_an_order_that_closes_two_circuits_and_one_that_may_try_them_do_not_wait
 ) -> None:
     shop = empty_shop.with_systems(*(Scripted(name) for name in SYSTEMS))
     results = [
-        StepResult(PlannedStep(1, name, name), False, [Try("act", Answer(Outcome.DONE), 0, 0)]) for name in SYSTEMS
+        StepResult(PlannedStep(1, name, name), False, [Try(Verb.ACT, Answer(Outcome.DONE), 0, 0)]) for name in SYSTEMS
     ]
     has_begun = threading.Event()
     for name in SYSTEMS:
