@@ -100,7 +100,7 @@ MUTATIONS = (
         (
             (
                 "        if held.seconds_left() < system.call_seconds:\n"
-                '            _note(result, "act", lambda: NO_TIME)\n            return\n',
+                "            _note(result, Verb.ACT, lambda: NO_TIME)\n            return\n",
                 "",
             ),
         ),

@@ -24,7 +24,7 @@ MUTATIONS = (
     Mutation(
         "a system that is asked for its price is called once more than its rate allows",
         ADMISSION,
-        (('return 2 if system.can("quote") else 1', "return 1"),),
+        (("return 2 if system.can(Verb.QUOTE) else 1", "return 1"),),
         OF_ADMISSION,
     ),
     Mutation(

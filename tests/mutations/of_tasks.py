@@ -69,7 +69,7 @@ MUTATIONS = (
         (
             (
                 "    if claim.known.absent_in_seconds > 0:\n"
-                '        return "ask", _too_early(claim, found)\n    if claim.known.accepted',
+                "        return Verb.ASK, _too_early(claim, found)\n    if claim.known.accepted",
                 "    if claim.known.accepted",
             ),
         ),
@@ -80,7 +80,7 @@ MUTATIONS = (
         (
             (
                 "    if report.finding is Finding.ABSENT and claim.known.absent_in_seconds > 0:\n"
-                '        return "ask", _too_early(claim, found)\n'
+                "        return Verb.ASK, _too_early(claim, found)\n"
                 "    if report.finding is Finding.ABSENT and claim.known.proven",
                 "    if report.finding is Finding.ABSENT and claim.known.proven",
             ),

@@ -17,6 +17,7 @@ from orderapp.services.backoffice.risks import NeedsDecision, Risk
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.notify import wake_relay
 
 log = structlog.get_logger()
 
@@ -96,8 +97,11 @@ def each(act: RowAct, ids: Iterable[int], actor: Actor, reason: str, change: Cha
     why = audit.clean_reason(reason)
     chosen = checked_ids(act.noun, ids)
     if len(chosen) == 1:
-        return Selection((_alone(act, chosen[0], actor, why, change),), None)
+        alone = _alone(act, chosen[0], actor, why, change)
+        wake_relay()
+        return Selection((alone,), None)
     items = tuple(_one(act, row_id, actor, why, change) for row_id in chosen)
+    wake_relay()
     log.info(f"{act.noun}s.{act.name}", chosen=len(items), done=sum(item.done for item in items), by=actor.staff_id)
     details = {"items": [_kept(act, item) for item in items]}
     of_all = Act(f"{act.noun}s.{act.name}", f"{len(items)} {act.noun}s", why, details=details)

@@ -27,6 +27,7 @@ from orderapp.services.reconciliation.compare import Repair
 from orderapp.services.reconciliation.expected import Belief, Settled, settled_orders
 from orderapp.services.saga.attempts import record_attempt
 from orderapp.services.saga.compensation import lock_order, plan_surplus, take_back
+from orderapp.services.saga.new_tasks import new_task
 from orderapp.services.saga.prior_attempts import CORRECTION
 from orderapp.services.saga.resolutions import settle
 from orderapp.services.saga.values import Try
@@ -148,7 +149,7 @@ def _do(session: Session, order: Settled, belief: Belief, settings: Settings) ->
     """
     system = _system(belief, settings)
     asks_first = system.guarantee is Guarantee.QUERY_FIRST or system.key_window_seconds is not None
-    task = _find_task(session, belief, TaskKind.SETTLE) or _write_settle_task(session, order, belief)
+    task = _find_task(session, belief, TaskKind.SETTLE) or _write_settle_task(session, order, belief, system)
     # It counts as a claim that left the effect in doubt, so the engine asks before it acts, once the query can't lag
     # behind any more; and it asks how old the key is.
     window = {"absent_from": db_now(system.late_window_seconds)}
@@ -162,7 +163,7 @@ def _do(session: Session, order: Settled, belief: Belief, settings: Settings) ->
     return task.id
 
 
-def _write_settle_task(session: Session, order: Settled, belief: Belief) -> Task:
+def _write_settle_task(session: Session, order: Settled, belief: Belief, system: System) -> Task:
     """Write it as cancelled: nothing runs it before it is made due."""
     task_id = session.execute(
         insert(Task)
@@ -170,14 +171,7 @@ def _write_settle_task(session: Session, order: Settled, belief: Belief) -> Task
             order_id=order.id,
             placement_id=belief.placement_id,
             step_id=belief.step_id,
-            kind=TaskKind.SETTLE.value,
-            system=belief.system,
-            key=belief.key,
-            state=TaskState.CANCELLED.value,
-            attempts=0,
-            attempt_limit=0,
-            claims=0,
-            fencing=0,
+            **new_task(TaskKind.SETTLE, system, belief.key, TaskState.CANCELLED),
             key_used_at=belief.used_at,
             created_at=db_now(),
         )

@@ -23,6 +23,7 @@ from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
+from orderapp.services.engine.notify import wake_relay
 from orderapp.services.engine.poison import LEASE_LAPSED
 from orderapp.services.orders.cancel import turn_to_cancelled
 from orderapp.services.saga.attempts import record_taken_away
@@ -106,6 +107,7 @@ def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Setti
             raise WrongState("The order is being cancelled already. Nothing was changed.")
         details = {"before": OrderState.CONFIRMED.value, "after": OrderState.COMPENSATING.value}
         audit.write(session, actor, replace(about, details=details))
+    wake_relay()
     log.info("order.cancelled", order=order.number, by=actor.staff_id)
 
 

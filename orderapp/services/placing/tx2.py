@@ -9,7 +9,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from orderapp.domain.keys import effect_key
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.states import OrderState, PlacementState, StepState, TaskState
+from orderapp.domain.states import OrderState, PlacementState, StepState
 from orderapp.errors import LeaseLost
 from orderapp.models import Order, Placement, Step, Submission, Task, db_now, table_of
 from orderapp.services.db.json_rows import as_json, columns_of, rows_of
@@ -19,6 +19,7 @@ from orderapp.services.db.write_plan import Before, Write, WritePlan
 from orderapp.services.saga.attempts import recording_steps, step_attempts
 from orderapp.services.saga.circuit_feedback import learn_from_steps, nothing_to_learn
 from orderapp.services.saga.compensation import plan_surplus
+from orderapp.services.saga.new_tasks import new_task
 from orderapp.services.saga.values import Confirmed, Held, StepResult
 from orderapp.systems.base import Part
 from orderapp.systems.registry import Systems
@@ -140,18 +141,7 @@ def _lost(held: Held) -> LeaseLost:
 
 def _forward_tasks(held: Held, systems: Systems) -> list[dict[str, Any]]:
     return [
-        {
-            "kind": system.part.task_kind.value,
-            "system": system.name,
-            "key": effect_key(held.document.number, held.placement_number, system.name),
-            "state": TaskState.WAITING.value,
-            "attempts": 0,
-            "attempt_limit": system.backoff.attempts,
-            "claims": 0,
-            "fencing": 0,
-            "cleared_claims": 0,
-            "keep": 0,
-        }
+        new_task(system.part.task_kind, system, effect_key(held.document.number, held.placement_number, system.name))
         for part in (Part.SETTLE, Part.NOTIFY)
         for system in systems.having(part)
         if system.concerns(held.document)

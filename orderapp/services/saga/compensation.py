@@ -21,6 +21,7 @@ from orderapp.errors import NotFound
 from orderapp.models import Order, Override, Placement, Step, Task, db_now
 from orderapp.services.db.transitions import move
 from orderapp.services.saga.attempts import record_taken_away
+from orderapp.services.saga.new_tasks import new_task
 from orderapp.services.saga.resolutions import settle
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
@@ -233,20 +234,12 @@ def _compensate_task(
         "order_id": order_id,
         "placement_id": placement_id,
         "step_id": step_id,
-        "kind": TaskKind.COMPENSATE.value,
-        "system": system.name,
-        "key": key,
-        "state": TaskState.WAITING.value,
+        **new_task(TaskKind.COMPENSATE, system, key),
         "due_at": db_now(),
         "publish_at": db_now(),
-        "attempts": 0,
-        "attempt_limit": system.backoff.attempts,
-        "claims": 0,
-        "fencing": 0,
         # Our own call has ended by now, one way or the other; from here the late window counts.
         "absent_from": db_now(system.late_window_seconds),
         # The key was first used when the placement began, at the earliest.
         "key_used_at": select(Placement.started_at).where(Placement.id == placement_id).scalar_subquery(),
-        "keep": 0,
         "created_at": db_now(),
     }

@@ -1,0 +1,32 @@
+"""The row of a new task: one place for all kinds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.systems.base import System
+
+
+def new_task(kind: TaskKind, system: System, key: str, state: TaskState = TaskState.WAITING) -> dict[str, Any]:
+    """Return a task's row as it is before its first claim, without order, placement, step and times.
+
+    Args:
+        kind: What it is to do.
+        system: Whose it is; its backoff says how many attempts the task has.
+        key: The effect's.
+        state: What it begins as: one that nothing runs yet is cancelled, and has no attempts.
+
+    """
+    return {
+        "kind": kind.value,
+        "system": system.name,
+        "key": key,
+        "state": state.value,
+        "attempts": 0,
+        "attempt_limit": system.backoff.attempts if state is TaskState.WAITING else 0,
+        "claims": 0,
+        "fencing": 0,
+        "cleared_claims": 0,
+        "keep": 0,
+    }
