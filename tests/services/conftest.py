@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from flask import Flask
 from sqlalchemy import create_engine, text
 
 from orderapp import create_app
+from orderapp.config import Settings
 from orderapp.domain.states import OrderState
 from orderapp.extensions import db
 from orderapp.models import Base
@@ -36,12 +38,23 @@ SETTINGS = {
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database: a SQLite file, and one of the private PostgreSQL."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'orders.db'}"
-    url: str = request.getfixturevalue("postgres_database")
+    url: str = request.getfixturevalue(f"{request.param}_database")
     return url
+
+
+@pytest.fixture(scope="package")
+def sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sqlite")
+
+
+@pytest.fixture
+def sqlite_database(sqlite_folder: Path) -> Iterator[str]:
+    """A new file, always of the same name, so that one application serves all tests."""
+    yield f"sqlite:///{sqlite_folder / 'orders.db'}"
+    for file in sqlite_folder.iterdir():
+        file.unlink()
 
 
 @pytest.fixture(scope="package")
@@ -89,24 +102,36 @@ def sandbox(shared_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
     shared_sandbox.set("options", "settlement_seconds", 0)
 
 
-def _opened(app: Flask) -> Iterator[Shop]:
+@cache
+def _application(database_url: str) -> Flask:
+    """The application on a database, made once: wiring its pages takes longer than most tests of services."""
+    return create_app({**SETTINGS, "DATABASE_URL": database_url})
+
+
+def _opened(database_url: str, variables: Mapping[str, str]) -> Iterator[Shop]:
+    app = _application(database_url)
+    settings = Settings.from_environment({**SETTINGS, **variables, "DATABASE_URL": database_url})
+    as_made = dict(app.extensions)
+    app.extensions["orderapp.settings"] = settings
     with app.app_context():
         create_tables(db.engine)
-        yield Shop(app, app.extensions["orderapp.settings"]).stocked()
+        yield Shop(app, settings).stocked()
         assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         db.engine.dispose()
+    app.extensions.clear()
+    app.extensions.update(as_made)
 
 
 @pytest.fixture
 def shop(database_url: str, sandbox: RunningSandbox) -> Iterator[Shop]:
     """The services with the default connectors, talking to the sandbox."""
-    yield from _opened(create_app({**SETTINGS, **sandbox.environ(), "DATABASE_URL": database_url}))
+    yield from _opened(database_url, sandbox.environ())
 
 
 @pytest.fixture
 def empty_shop(database_url: str) -> Iterator[Shop]:
     """The services without external systems: give it some with `with_systems`."""
-    yield from _opened(create_app({**SETTINGS, "DATABASE_URL": database_url}))
+    yield from _opened(database_url, {})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from sqlalchemy import Engine, event
@@ -61,11 +61,19 @@ class Plan:
 
 
 class Plans:
-    """Listens to an engine's connections, from the next one on that it opens."""
+    """Listens to an engine's connections, from the next one on that it opens; as a context manager inside the block."""
 
     def __init__(self, engine: Engine) -> None:
         self._seen: list[Plan] = []
+        self._engine = engine
         event.listen(engine, "connect", self._explain)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        event.remove(self._engine, "connect", self._explain)
+        self._engine.dispose()
 
     def of(self, deed: Callable[[], Any], *, times: int = OFTEN) -> list[Plan]:
         """Do it so many times, and return the plans of the last time."""

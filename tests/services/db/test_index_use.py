@@ -86,9 +86,9 @@ def plans_of(deed: Callable[[], Any]) -> dict[str, str]:
 
 
 def _as_carried_out(deed: Callable[[], Any]) -> dict[str, str]:
-    plans = Plans(db.engine)
-    db.engine.dispose()  # it listens to connections from the next one on
-    return {plan.statement: "\n".join(map(str, plan.scans)) for plan in plans.of(deed, times=1)}
+    with Plans(db.engine) as plans:
+        db.engine.dispose()  # it listens to connections from the next one on
+        return {plan.statement: "\n".join(map(str, plan.scans)) for plan in plans.of(deed, times=1)}
 
 
 def _as_explained(deed: Callable[[], Any]) -> dict[str, str]:
