@@ -15,7 +15,7 @@ from orderapp import create_app
 from orderapp.config import ROOT
 from orderapp.extensions import db
 from orderapp.sandbox.store import Store
-from orderapp.services.db.transactions import writing
+from orderapp.services.db.transactions import reading, writing
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,34 @@ def test_a_database_that_others_could_read_is_closed_to_them(tmp_path: Path) -> 
     opened(tmp_path)
     (tmp_path / "orderapp.db").chmod(0o664)
     opened(tmp_path)
+
+
+WRITES_TOO = """
+import sqlite3, sys
+other = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    other.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as error:
+    print(error)
+"""
+
+
+def test_another_connection_of_the_process_takes_no_lock_from_a_transaction(tmp_path: Path) -> None:
+    """To close a database's file, opened for whatever reason, drops the locks of all connections of the process."""
+    app = create_app({"SECRET_KEY": "3f" * 32, "INSTANCE_PATH": str(tmp_path)})
+    with app.app_context():
+        with writing() as session:
+            session.execute(text("CREATE TABLE kept (id INTEGER)"))
+        with writing() as session:
+            session.execute(text("INSERT INTO kept VALUES (1)"))
+            with reading() as another:
+                assert another.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
+            command = [sys.executable, "-c", WRITES_TOO, str(tmp_path / "orderapp.db")]
+            told = subprocess.run(command, capture_output=True, text=True, check=True)
+            assert told.stdout == "database is locked\n"
+        with reading() as session:
+            assert session.execute(text("SELECT count(*) FROM kept")).scalar_one() == 1
+        db.engine.dispose()
 
 
 def test_the_sandboxs_file_too(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_the_timer_takes_the_place_of_its_command_and_ends_with_a_signal(
     variables: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     settings = {"PATH": os.environ["PATH"], **variables, **sandbox.environ(), "FLASK_APP": str(ROOT / "orderapp")}
+    settings["PYTHONFAULTHANDLER"] = "1"  # where it hangs it tells where
     assert flask("db", "upgrade", more=settings, cwd=tmp_path).returncode == 0
     with sqlite3.connect(tmp_path / "orders.db") as database:
         database.execute("INSERT INTO rate_counters (bucket, window_ends_at, count) VALUES ('old', '2000-01-01', 1)")
@@ -104,4 +105,6 @@ def _wait_until_tidied(path: Path, timer: subprocess.Popen[bytes]) -> None:
         if not left:
             return
         time.sleep(0.1)
+    timer.send_signal(signal.SIGABRT)
+    timer.wait()
     pytest.fail("the timer did nothing")
