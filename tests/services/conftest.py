@@ -36,6 +36,12 @@ SETTINGS = {
     **{f"{system}_TIMEOUT": "3,3" for system in HTTP_SYSTEMS},
 }
 
+# Numbers begin with 1 again.
+ANEW = (
+    "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false)"
+    " FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL"
+)
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> str:
@@ -85,6 +91,7 @@ def postgres_database(shared_postgres_database: str) -> Iterator[str]:
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("; ".join(f"DELETE FROM {name}" for name in Base.metadata.tables)))
+        connection.execute(text(ANEW))
     engine.dispose()
 
 

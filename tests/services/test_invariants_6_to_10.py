@@ -58,7 +58,7 @@ def test_invariant_6_rows_move_along_the_drawn_edges_only(shop: Shop, systems: O
 def test_invariant_6_states_are_written_in_one_place() -> None:
     folder = Path(orderapp.services.__file__).parent
     writers = set()
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
             is_update = isinstance(call.func, ast.Attribute) and call.func.attr == "values"
             base = ast.unparse(call.func) if is_update else ""
@@ -186,7 +186,7 @@ def test_invariant_10_no_service_reads_a_clock_of_its_own() -> None:
     clocks = {"datetime.now", "datetime.utcnow", "dt.datetime.now", "dt.datetime.utcnow", "time.time", "time.time_ns"}
     readers = {
         path.name: ast.unparse(node.func)
-        for path in folder.glob("*.py")
+        for path in folder.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in clocks
     }

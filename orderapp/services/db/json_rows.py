@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     Boolean,
     Float,
@@ -22,8 +23,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
-
-from orderapp.fast_json import to_json
 
 # What a value in JSON is to either database without being converted. Times and UUIDs aren't: SQLite keeps its own form.
 _PLAIN = (String, Integer, Numeric, Float, Boolean)
@@ -60,5 +59,10 @@ def columns_of(table: Table, names: Sequence[str]) -> dict[str, TypeEngine[Any]]
 
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return rows as the value of a parameter. Their values are words, numbers, truth and None."""
-    return to_json(list(rows))
+    """Return rows as the value of a parameter. Their values are words, numbers, truth and None.
+
+    Raises:
+        TypeError: a value is none of these, or no database could keep it: half a character, a number beyond 64 bits.
+
+    """
+    return orjson.dumps(list(rows)).decode()

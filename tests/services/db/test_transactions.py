@@ -176,4 +176,4 @@ def test_what_is_usual_takes_a_handful_of_statements(busy_shop: Shop) -> None:
     # In the service: what is known beforehand, TX1, TX2; a task's claim with its order, its end. The
     # smaller: once in a while the failure rates are read as well.
     # On SQLite a statement changes one table only, and BEGIN is one as well.
-    assert min(tallies) == ((3, 2) if db.engine.dialect.name == "postgresql" else (21, 6))
+    assert min(tallies) == ((3, 2) if db.engine.dialect.name == "postgresql" else (20, 6))

@@ -134,6 +134,12 @@ def test_a_list_takes_no_times_and_no_uuids() -> None:
         rows_of("sqlite", "list", columns_of(PRODUCTS, ("sku", "updated_at")))
 
 
+@pytest.mark.parametrize("value", ["half of one: \ud800", 2**64])
+def test_what_no_database_can_keep_is_refused_before_it_is_sent(value: object) -> None:
+    with pytest.raises(TypeError):
+        as_json([{"name": value}])
+
+
 def test_numbers_and_words_come_through_a_list_as_they_are(shop: Shop) -> None:
     dialect_name = shop.settings.database_url.partition(":")[0].partition("+")[0]
     given = rows_of(dialect_name, "list", columns_of(PRODUCTS, NAMES))
