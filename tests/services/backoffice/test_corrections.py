@@ -71,6 +71,10 @@ def test_an_effect_that_the_system_knows_nothing_of_is_done_again_under_its_key(
     [drift] = drifts()
     assert (drift.repair, drift.theirs) == ("do", "absent")
     repair(shop, drift)
+    ordered = shop.task(kind="settle", system=system, state="waiting")
+    # As many attempts as any task of the system has.
+    assert ordered.attempt_limit - ordered.attempts == shop.settings.systems[system].backoff.attempts
+    assert ordered.attempts == (1 if system == "settlement" else 0), "what its settle task has used up is history"
     let_it_happen(shop)
     assert shop.view(confirmed.id).state is OrderState.CONFIRMED
     assert in_place(sandbox, confirmed) == EVERYTHING
