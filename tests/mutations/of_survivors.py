@@ -77,7 +77,7 @@ MUTATIONS = (
     Mutation(
         "what was taken from a worker that undid is told as an act",
         ATTEMPTS,
-        (('"undo" if task.kind == TaskKind.COMPENSATE', '"undo" if task.kind != TaskKind.COMPENSATE'),),
+        (("Verb.UNDO if task.kind == TaskKind.COMPENSATE", "Verb.UNDO if task.kind != TaskKind.COMPENSATE"),),
         ("tests/services/engine/test_run_query_first.py", "-k", "taken and sqlite"),
     ),
     Mutation(

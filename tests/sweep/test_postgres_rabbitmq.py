@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(MOST_SECONDS)
 
 @pytest.mark.parametrize(
     ("group", "singles", "pairs"),
-    [("confirmed", 35, 8), ("refused", 15, 5), ("unknown", 30, 10), ("afterwards", 25, 8)],
+    [("confirmed", 17, 4), ("refused", 8, 3), ("unknown", 15, 5), ("afterwards", 12, 4)],
 )
 def test_an_order_may_die_at_every_boundary(
     on_postgres: Sweeper, capsys: pytest.CaptureFixture[str], group: str, singles: int, pairs: int
