@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -23,6 +22,7 @@ from orderapp.services.placing.tx1_plan import new_order_plan, retry_plan
 from orderapp.services.placing.tx1_rows import (
     Opening,
     again_document,
+    allowance_row,
     discount_rows,
     line_rows,
     order_row,
@@ -123,7 +123,7 @@ def _placement_parameters(number: int, document: OrderDocument, opening: Opening
         **_named("placement", placement_row(number, opening)),
         **_named("submission", submission_row(opening)),
         "lease_seconds": opening.lease_seconds,
-        "allowances": as_json(asdict(one) for one in cart.allowances),
+        "allowances": as_json(allowance_row(one) for one in cart.allowances),
         "discounts": as_json(discount_rows(opening)),
         "steps": as_json(step_rows(number, document, opening)),
     }

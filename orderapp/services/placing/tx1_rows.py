@@ -10,6 +10,7 @@ from orderapp.domain.keys import effect_key
 from orderapp.domain.money import Money
 from orderapp.domain.orders import OrderDocument, as_spelt
 from orderapp.domain.states import OrderState, PlacementState, StepState
+from orderapp.services.access.attempt_counters import Allowance
 from orderapp.services.placing.cart_locks import Cart
 from orderapp.services.placing.pricing import Offered, Priced
 from orderapp.services.resilience.load_shedding import Admission
@@ -127,6 +128,11 @@ def submission_row(opening: Opening) -> dict[str, Any]:
         "content_hash": opening.content_hash,
         "fencing": 1,
     }
+
+
+def allowance_row(allowance: Allowance) -> dict[str, Any]:
+    """Return what using up an allowance takes."""
+    return {"bucket": allowance.bucket, "most": allowance.most, "window_seconds": allowance.window_seconds}
 
 
 def line_rows(opening: Opening) -> list[dict[str, Any]]:
