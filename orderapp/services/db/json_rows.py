@@ -1,4 +1,4 @@
-"""Rows as one parameter: a JSON list that the database reads as a table, for statements that write any number."""
+"""Passes any number of rows as one parameter: a JSON list that the database reads as a table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 
 from orderapp.fast_json import to_json
 
-# What a value in JSON is to either database without being converted. Times and UUIDs aren't: SQLite keeps its own form.
+# Types that both databases read from JSON without conversion. Times and UUIDs need one: SQLite stores them differently.
 _PLAIN = (String, Integer, Numeric, Float, Boolean)
 
 
@@ -33,12 +33,12 @@ def rows_of(dialect_name: str, parameter: str, columns: Mapping[str, TypeEngine[
     """Return a parameter as a table to select from.
 
     Args:
-        dialect_name: The database's.
-        parameter: Its name; `as_json` makes its value.
-        columns: Names and types; words, numbers and truth values only.
+        dialect_name: The dialect of the database.
+        parameter: The parameter's name; `as_json` makes its value.
+        columns: Names and types; only strings, numbers and booleans.
 
     Raises:
-        TypeError: another type.
+        TypeError: a column has another type.
 
     """
     for name, kind in columns.items():
@@ -60,5 +60,5 @@ def columns_of(table: Table, names: Sequence[str]) -> dict[str, TypeEngine[Any]]
 
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return rows as the value of a parameter. Their values are words, numbers, truth and None."""
+    """Return rows as the value of a parameter. Their values are strings, numbers, booleans and None."""
     return to_json(list(rows))
