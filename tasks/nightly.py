@@ -20,7 +20,7 @@ LOOK_SECONDS = 60.0  # a run that is due, or died, is taken up within a minute
 
 
 class _Logging:
-    """Says in the log how a reconciliation goes."""
+    """Logs the progress of a reconciliation."""
 
     def begun(self, run: Run) -> None:
         log.info("reconciliation.begun", run=run.id, since=run.since_at.isoformat(), resumed=run.resumed)
@@ -42,7 +42,7 @@ class _Logging:
 
 
 def reconcile_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
-    """Reconcile whenever it is due until told to stop. Survives the loss of the database and of its lease."""
+    """Reconcile whenever it is due, until stopped. Survive the loss of the database and of the lease."""
     look_seconds = min(LOOK_SECONDS, with_settings.reconcile_interval_seconds)
     while not stop.is_set():
         try:

@@ -56,7 +56,7 @@ class Order(Base):
 
 
 class OrderLine(Base):
-    """A product as ordered, at the price of that moment."""
+    """A product as ordered, at the price at that time."""
 
     __tablename__ = "order_lines"
     __table_args__ = (
@@ -73,7 +73,7 @@ class OrderLine(Base):
 
 
 class OrderDiscount(Base):
-    """What was taken off an order's present placement, and by which system's word."""
+    """A discount of an order's present placement, and the system that gave it."""
 
     __tablename__ = "order_discounts"
     __table_args__ = (CheckConstraint("amount_minor >= 0", name="amount_not_negative"),)

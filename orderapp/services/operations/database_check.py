@@ -1,4 +1,4 @@
-"""Looks at what we rely on of the database and can't set ourselves: that it keeps what it has confirmed."""
+"""Checks database settings that we need but can't set ourselves, such as durability."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OF_THE_SERVER = {
     "ignore_checksum_failure": ("off", "pages that were spoilt are read as if they weren't"),
     "zero_damaged_pages": ("off", "pages that were spoilt are emptied without a word"),
 }
-# Problems of our tables: unlogged ones, constraints that aren't validated, indexes that were never finished.
+# Problems of our tables: unlogged tables, disabled triggers, invalid indexes.
 SPOILT = (
     (
         "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r' AND relname = ANY(:tables)",

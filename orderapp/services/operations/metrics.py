@@ -49,7 +49,7 @@ class Numbers:
 
 
 def read_numbers(systems: Iterable[str]) -> Numbers:
-    """Return the numbers. Each query uses an index on unfinished or new rows, so its cost doesn't grow with the history.
+    """Return the numbers. Each query uses an index on unfinished or new rows, so old rows don't make it slower.
 
     Args:
         systems: The names of all systems, the first column of the attempts' index.

@@ -1,4 +1,4 @@
-"""Reads phone numbers as people write them, and takes those only that can be dialled at an ordinary price."""
+"""Reads phone numbers as people write them, and accepts only those with an ordinary price."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns what a customer or a client sent into an `OrderRequest`, or says field by field what is wrong with it."""
+"""Turns the input of a customer or client into an `OrderRequest`, or reports its mistakes by field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orderapp.errors import InvalidRequest
 from orderapp.services.orders.email_addresses import NoAddress, read_email
 from orderapp.services.orders.phone_numbers import NotTaken, read_phone
 
-# Codes travel in addresses and keys: what people print on a voucher, nothing else.
+# Codes are parts of URLs and keys, so only characters that people print on vouchers are allowed.
 CODE = re.compile(r"[A-Za-z0-9._:\-]+")
 QUANTITY_RANGE = f"Order 1 to {MAX_QUANTITY} of one product."
 AMOUNT_RANGE = f"Give an amount in minor units, from 0 to {MAX_MINOR}."

@@ -1,4 +1,4 @@
-"""An order as everybody outside gets to see it: the same record for the API, the shop and the back office."""
+"""An order as it is shown outside: the same record for the API, the shop and the back office."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orderapp.services.db.transactions import reading
 from orderapp.services.saga.order_documents import load_row_and_document
 from orderapp.services.saga.values import Confirmed, Held, Stopped
 
-# Built once, on the tables: each answer needs them.
+# Built once, on the tables, because every answer needs them.
 _PLACEMENTS, _STEPS, _TASKS, _ATTEMPTS = (table_of(model).c for model in (Placement, Step, Task, Attempt))
 _PLACEMENT = select(
     _PLACEMENTS.id, _PLACEMENTS.failed_system, _PLACEMENTS.failed_outcome, _PLACEMENTS.failed_code
