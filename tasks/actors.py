@@ -1,4 +1,4 @@
-"""The one actor: it takes the ids of tasks and calls one service for each."""
+"""The only actor: it takes the ids of tasks and calls one service for each."""
 
 from __future__ import annotations
 

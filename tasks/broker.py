@@ -1,6 +1,6 @@
-"""The broker: RabbitMQ, or one inside the process where no RABBITMQ_URL is set.
+"""The broker: RabbitMQ, or one inside the process if RABBITMQ_URL isn't set.
 
-Dramatiq's own retries, delays, time limits and results are not loaded: due times, attempts and limits live in the task
+Dramatiq's own retries, delays, time limits and results are not loaded: due times, attempts and limits are in the task
 rows, and each of those features can lose a message (docs/decisions/broker-carries-hints.md).
 """
 

@@ -1,4 +1,4 @@
-"""The timer's third work: once a day, on one host of all, a reconciliation, at a gentle pace."""
+"""The timer's third loop: once a day, on one of all hosts, it runs a slow reconciliation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orderapp.services.resilience.skipped_items import Kind, skipping
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 60.0  # a run that is due, or died, is taken up within a minute
+LOOK_SECONDS = 60.0  # a run that is due, or died, starts within a minute
 
 
 class _Logging:

@@ -33,9 +33,9 @@ class Yielding(dramatiq.Middleware):
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         """Lower the priority of this process; its threads start later and inherit it."""
         if os.getpriority(os.PRIO_PROCESS, 0) >= self._niceness:
-            return  # whoever started it has said so already
+            return  # the priority was already lowered at the start
         os.setpriority(os.PRIO_PROCESS, 0, self._niceness)
-        if os.getsid(0) == os.getppid():  # else others are in the session who needn't yield
-            # Not everywhere is there such a thing, or may it be set; two at the same moment set the same.
+        if os.getsid(0) == os.getppid():  # otherwise the session has other processes, which needn't yield
+            # The file may be missing or read-only. Two processes at the same time write the same value.
             with contextlib.suppress(OSError):
                 _SESSION.write_text(str(self._niceness))

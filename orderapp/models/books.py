@@ -54,7 +54,7 @@ class Override(Base):
 
 
 class Reconciliation(Base):
-    """One run over a period's orders: how far it is, what it came to. Resumed where it stopped."""
+    """One reconciliation run over a period's orders: its progress and result. It is resumed where it stopped."""
 
     __tablename__ = "reconciliations"
     __table_args__ = (Index("ix_reconciliations_newest", "started_at"),)

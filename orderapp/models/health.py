@@ -30,8 +30,8 @@ class Circuit(Base):
     changed_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     # Why it opened, one sentence for staff.
     reason: Mapped[str] = mapped_column(String(200))
-    # While the circuit isn't closed: when a task may probe next, when an order may, and when the timer asks its harmless
-    # question. A process takes such a right by moving its time.
+    # While the circuit isn't closed: when a task may probe next, when an order may, and when the timer asks its
+    # harmless question. A process takes such a right by moving its time.
     probe_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     order_probe_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     check_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)

@@ -32,7 +32,7 @@ class Order(Base):
     number: Mapped[str] = mapped_column(String(32), unique=True)
     client_id: Mapped[int | None] = mapped_column(ForeignKey("api_tokens.id"), index=True)
     state: Mapped[str] = mapped_column(state_column(OrderState))
-    # What the order will be once its compensation is complete.
+    # The order's state once its compensation is complete.
     ends_as: Mapped[str | None] = mapped_column(state_column(OrderState))
     placement_number: Mapped[int] = mapped_column(Integer)
     customer_name: Mapped[str] = mapped_column(String(200))
