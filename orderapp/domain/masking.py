@@ -72,7 +72,7 @@ def mask(text: str, private: Iterable[str]) -> str:
 
 @lru_cache(maxsize=1024)  # an order's calls hide the same values, and each system's its token
 def _parts(value: str) -> tuple[Part, ...]:
-    digits = value[1:] if value.startswith("+") else ""  # a phone number, as many write it
+    digits = value[1:] if value.startswith("+") else ""  # a phone number without its +, a common form
     return tuple(_part(text) for text in {value, digits, *_long_words(value)} if text)
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from orderapp.domain.outcome import Answer, Outcome
 
 # How long after "accepted, finishing later" to ask again: short at first, so that the customer's page shows the result
-# soon. Growing by half each time, this makes fifteen questions in the first hour; then it is at most one per hour.
+# soon. Growing by half each time, it makes fifteen questions in the first hour; then the pause stays at about an hour.
 PENDING_POLL_SECONDS = 3.0
 PENDING_GROWTH = 1.5
 LONGEST_PENDING_PAUSE_SECONDS = 3600.0

@@ -118,7 +118,7 @@ def parse(raw: bytes) -> Mapping[str, Any] | None:
 
 
 def _retry_after_seconds(raw: str, answered: str) -> float | None:
-    """Return the seconds to wait by a Retry-After header (RFC 9110, 10.2.3), a number or a date; None for anything else.
+    """Return the seconds to wait by a Retry-After header (RFC 9110, 10.2.3): a number or a date; None for other values.
 
     A date is relative to the answer's own Date, because both use the system's clock; without a Date we use our clock.
     """

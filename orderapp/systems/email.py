@@ -123,10 +123,10 @@ class Email(System):
 
     @contextmanager
     def _opened(self) -> Iterator[smtplib.SMTP]:
-        """Connect, encrypt where offered, log in where there is a login; the connection is closed after the block."""
+        """Connect, encrypt if offered, log in if a login is set; close the connection after the block."""
         kind = _BoundedSmtps if self._server.scheme == "smtps" else _BoundedSmtp
         port = self._server.port or (465 if kind is _BoundedSmtps else 25)
-        # We greet by the sender's domain: looking up this host's own name could take longer than the whole call.
+        # Greet with the sender's domain, because looking up this host's name could take longer than the whole call.
         tls: dict[str, Any] = {"context": self._tls} if kind is _BoundedSmtps else {}
         host, seconds = self._server.hostname or "", self._timeouts.connect_seconds
         with closing(kind(host, port, self._domain, timeout=seconds, **tls)) as server:

@@ -90,13 +90,13 @@ def _guard_concerns(system: System, concerns: Callable[[OrderRequest | OrderDocu
 
 
 def _raised(system: System, verb: str, error: Exception, arguments: tuple[Any, ...]) -> Answer:
-    """Return the answer of a call that raised, with what it had sent and received by then; say so in the log."""
+    """Return the answer for a call that raised, with its exchanges so far, and log it."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
     log.error("system.raised", system=system.name, verb=verb, error=type(error).__name__, where=where)
     order = getattr(arguments[0], "order", arguments[0]) if arguments else None
     private = private_values(order) if isinstance(order, OrderRequest | OrderDocument) else ()
-    # Masked before it is cut, so that no half of a value stays at the end.
+    # Mask before cutting, so that no half of a value stays at the end.
     text = f"its connector raised {type(error).__name__} in {verb}: {mask(str(error), private)}"
     exchanges = recent_exchanges.made()
     return Answer(Outcome.UNKNOWN, CODE, text[:MAX_MESSAGE_CHARACTERS], exchanges=exchanges)

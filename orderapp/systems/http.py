@@ -133,7 +133,7 @@ class HttpClient:
         form: Mapping[str, str] | None,
         headers: Mapping[str, str],
     ) -> requests.PreparedRequest:
-        """Return a request as `requests` would prepare it, from one prepared request: preparing takes longer than a call.
+        """Return a request as `requests` prepares it, copied from a prepared one: preparing takes longer than a call.
 
         Only our own parts differ: the callers quote paths, and bodies are JSON or a form.
         """

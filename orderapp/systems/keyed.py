@@ -95,11 +95,11 @@ class KeyedSystem(HttpSystem):
         return Report(finding, received.answer)
 
     def check(self) -> Answer:
-        """Ask for a key that nobody uses; being told so shows that address and token are right."""
+        """Ask for a key that nobody uses; "not found" shows that address and token are right."""
         received = self.http.call("GET", f"/v1/{self.collection}/doctor")
         if received.status == 404:
             return Answer(Outcome.DONE, exchanges=received.answer.exchanges)
-        # Whoever says that it is there says so of anything: a page for people, a proxy.
+        # A success proves nothing here: a web page or a proxy would answer anything like that.
         return unreadable(received) if received.answer.outcome is Outcome.DONE else received.answer
 
     def other_states(self) -> Mapping[str, Outcome]:

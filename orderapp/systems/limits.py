@@ -55,7 +55,7 @@ class Limits:
     def longest_wait_seconds(self) -> float:
         """How long a call may wait for its slot, which leases must cover: two slots, or 2 s; most calls don't wait.
 
-        A run's second call is one slot after its first; if it comes too late for that slot, it may wait for another one.
+        A run's second call is one slot after its first; if it is too late for that slot, it may wait for another one.
         """
         return max(2.0, 2 * self.spacing_seconds) if self.rate_per_second else 0.0
 
