@@ -50,7 +50,7 @@ class KeyedSystem(HttpSystem):
     """A system that knows our effects by our keys.
 
     Attributes:
-        collection: The path's word, plural.
+        collection: The plural noun in the path.
         noun: The member of an answer that holds the effect.
         done_state: The effect's state once it is in place.
 

@@ -45,7 +45,7 @@ class RowAct:
 
     @property
     def noun(self) -> str:
-        """Return what one row is called: task or drift."""
+        """Return the noun for one row: task or drift."""
         return self.model.__name__.lower()
 
 
