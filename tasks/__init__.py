@@ -1,7 +1,7 @@
-"""The workers' side: `dramatiq tasks` imports this, and finds the broker and the actor.
+"""The workers' side: `dramatiq tasks` imports this package, and finds the broker and the actor.
 
-Wiring only: `broker` makes the broker, `actors` declares the actor, `relay` tells the broker of due rows, `timer`
-repairs.
+Only wiring: `broker` makes the broker, `actors` declares the actor, `relay` sends due tasks to the broker, `timer`
+runs recovery.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ set_up_logs(json_lines=os.environ.get("ORDERAPP_MODE") != "development")
 
 
 def _wire() -> tuple[Flask, Settings, dramatiq.Broker, dramatiq.Actor[[list[int], str], Any]]:
-    # Imported here: what these rooms import may log, and the logs are set up only now.
+    # Imported here, because these modules may log while they are imported, and logging is set up only now.
     from orderapp import create_app
     from orderapp.systems.settings import Environment
     from tasks.actors import SLOTS_PER_SYSTEM, declare_actor

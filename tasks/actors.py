@@ -1,4 +1,4 @@
-"""The one actor: it takes the ids of tasks and calls one service for each."""
+"""The only actor: it takes the ids of tasks and calls one service for each."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from tasks.remembered import Remembered
 
 log = structlog.get_logger()
 
-# Threads of one worker process that one system may keep busy: half of dramatiq's default of eight, so that a system
-# that answers slowly never has them all.
+# Threads of a worker process that one system may use: half of dramatiq's default of eight, so that a slow system never
+# blocks all of them.
 SLOTS_PER_SYSTEM = 4
-# One message runs tasks for so long at most: acknowledged long before a broker takes it back (30 minutes).
+# How long one message may run tasks: it is acknowledged long before the broker takes it back (30 minutes).
 RUN_SECONDS = 60.0
 
 
 class _Stopping(dramatiq.Middleware):
-    """Knows when the process is told to stop: from then on no further task is begun, and what waits is told of again.
+    """Knows when the process must stop: then no further task begins, and the relay sends the waiting ones again.
 
-    Else a message's tasks would go on one after the other for longer than a supervisor waits, and be killed half way.
+    Otherwise a message's tasks could run for longer than a supervisor waits, and it would kill them in the middle.
     """
 
     def __init__(self) -> None:
         self.is_set = False
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        """Begin no more."""
+        """Let no further task begin."""
         self.is_set = True
 
 
@@ -42,7 +42,7 @@ def declare_actor(
     broker: dramatiq.Broker, app: Flask, settings: Settings, slots_per_system: int = SLOTS_PER_SYSTEM
 ) -> dramatiq.Actor[[list[int], str], None]:
     """Declare the actor `run(task_ids, system)` on the broker."""
-    # More threads than tasks that may run at once would only find out that they may not.
+    # More threads than the system's parallel tasks would only find that they may not run.
     slots = {
         name: threading.BoundedSemaphore(min(slots_per_system, system.limits.concurrency or slots_per_system))
         for name, system in settings.systems.items()
@@ -56,12 +56,12 @@ def declare_actor(
         return not stopping.is_set and time.monotonic() < ends_at
 
     def run(task_ids: list[int], system: str) -> None:
-        """Run tasks and those remembered, unless their system is unknown or has enough of this process's threads."""
+        """Run these and remembered tasks, unless their system is unknown or uses enough threads of this process."""
         if system not in slots:
             return
         waiting, ends_at = remembered[system], time.monotonic() + RUN_SECONDS
-        waiting.add([int(task_id) for task_id in task_ids])  # nonsense ends here, in its own message
-        # Looked at again once the slot is free: whoever brought more just before that has found none.
+        waiting.add([int(task_id) for task_id in task_ids])  # a malformed message fails here, alone
+        # Check again after freeing the slot: a thread that added tasks just before found no free slot.
         while waiting and goes_on(ends_at) and slots[system].acquire(blocking=False):
             try:
                 _run_waiting(waiting, together[system], ends_at)
@@ -74,7 +74,7 @@ def declare_actor(
                 with app.app_context():
                     together.run(task_ids, lambda: goes_on(ends_at))
             except DatabaseUnavailable:
-                # The rows are untouched or under a lease: the timer brings them back. Raising would dead-letter hints.
+                # The rows are unchanged or under a lease, so relay or timer find them. Raising would dead-letter hints.
                 log.warning("task.database_unavailable", tasks=task_ids)
 
     return dramatiq.actor(actor_name=ACTOR, broker=broker)(run)

@@ -1,6 +1,6 @@
-"""The broker: RabbitMQ, or one inside the process where no RABBITMQ_URL is set.
+"""The broker: RabbitMQ, or one inside the process if RABBITMQ_URL isn't set.
 
-Dramatiq's own retries, delays, time limits and results are not loaded: due times, attempts and limits live in the task
+Dramatiq's own retries, delays, time limits and results are not loaded: due times, attempts and limits are in the task
 rows, and each of those features can lose a message (docs/decisions/broker-carries-hints.md).
 """
 
@@ -17,7 +17,7 @@ from orderapp.config import Settings
 from tasks.queues import queue_name
 from tasks.relay import RelayInWorker
 
-# A broker that blocks publishers (memory or disk alarm) is given up after this long; the rows wait.
+# We stop waiting for a broker that blocks publishers (memory or disk alarm) after this time; the rows wait.
 PUBLISH_TIMEOUT_SECONDS = 2
 
 
@@ -41,7 +41,7 @@ def _with_timeouts(url: str) -> str:
         "blocked_connection_timeout": str(PUBLISH_TIMEOUT_SECONDS),
         "socket_timeout": str(PUBLISH_TIMEOUT_SECONDS),
         "stack_timeout": str(2 * PUBLISH_TIMEOUT_SECONDS),
-        "heartbeat": "15",  # a connection that died in silence is noticed within half a minute
+        "heartbeat": "15",  # detects a silently lost connection within half a minute
         **dict(parse_qsl(parts.query)),
     }
     return urlunsplit(parts._replace(query=urlencode(query)))

@@ -1,6 +1,6 @@
-"""Signs of life for a supervisor that asks for them: a file whose time says when the process last did its work.
+"""Heartbeats for a supervisor: a file whose modification time says when the process last worked.
 
-`HEARTBEAT_FILE` names it; without it there is none. compose.yaml asks how old it is.
+`HEARTBEAT_FILE` names the file; without it there is none. compose.yaml checks its age.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from pathlib import Path
 
 import dramatiq
 
-BEAT_SECONDS = 5.0  # of worker and timer; supervisors call a process ill after a minute without one
+BEAT_SECONDS = 5.0  # for worker and timer; supervisors treat a process as unhealthy after a minute without one
 
 
 def beat() -> None:
-    """Say that this process lives."""
+    """Record that this process is alive."""
     file = os.environ.get("HEARTBEAT_FILE", "")
     if file:
         Path(file).touch(mode=0o600)
 
 
 class Beating(dramatiq.Middleware):
-    """Beats for a worker's process as long as all of its threads live: those that fetch and those that work."""
+    """Sends a worker process's heartbeats while all of its threads live: those that fetch and those that work."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()

@@ -1,4 +1,4 @@
-"""The timer's third work: once a day, on one host of all, a reconciliation, at a gentle pace."""
+"""The timer's third loop: once a day, on one of all hosts, it runs a slow reconciliation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from orderapp.services.resilience.skipped_items import Kind, skipping
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 60.0  # a run that is due, or died, is taken up within a minute
+LOOK_SECONDS = 60.0  # a run that is due, or died, starts within a minute
 
 
 class _Logging:
-    """Says in the log how a reconciliation goes."""
+    """Logs the progress of a reconciliation."""
 
     def begun(self, run: Run) -> None:
         log.info("reconciliation.begun", run=run.id, since=run.since_at.isoformat(), resumed=run.resumed)
@@ -42,7 +42,7 @@ class _Logging:
 
 
 def reconcile_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
-    """Reconcile whenever it is due until told to stop. Survives the loss of the database and of its lease."""
+    """Reconcile whenever it is due, until stopped. Survive the loss of the database and of the lease."""
     look_seconds = min(LOOK_SECONDS, with_settings.reconcile_interval_seconds)
     while not stop.is_set():
         try:

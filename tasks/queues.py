@@ -1,4 +1,4 @@
-"""What goes over the wire: the queues' names and the message, ids only."""
+"""The queues' names and the message, which contains only ids."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ QUEUE_VERSION = "v1"
 
 
 def queue_name(system: str) -> str:
-    """Return the name of a system's queue: one each, so that a slow system holds up no other."""
+    """Return the name of a system's queue. Each system has its own, so that a slow one doesn't hold up others."""
     return f"orderapp.{system}.{QUEUE_VERSION}"
 
 
 def hint_message(task_ids: Sequence[int], system: str) -> dramatiq.Message[Any]:
-    """Return the message that tasks of a system are due. Ids only: dramatiq writes arguments to its logs."""
+    """Return the message that tasks of a system are due. It has only ids, because dramatiq logs arguments."""
     return dramatiq.Message(queue_name(system), ACTOR, (list(task_ids), system), {}, {})

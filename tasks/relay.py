@@ -1,4 +1,4 @@
-"""The relay: tells the broker of due task rows, and never forgets one that the broker didn't confirm."""
+"""The relay: sends hints for due task rows to the broker, and repeats each hint that the broker didn't confirm."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from tasks.queues import hint_message
 
 log = structlog.get_logger()
 
-# How long the relay lies still after it has told of something: what it told of has time to be claimed, and what becomes
-# due meanwhile goes into common messages. Half of this is what a task waits for in the median while there are many.
+# How long the relay pauses after it sent hints: workers have time to claim these tasks, and tasks that become due
+# meanwhile share messages. Under load a task waits half of this in the median.
 GATHER_SECONDS = 0.1
-# How often it looks where nobody wakes it: what becomes due by itself (a repetition) is noticed after half of this, and
-# a look costs half a millisecond. SQLite has no way to wake it, so there it looks as often as it may.
+# How often the relay looks if nobody wakes it: a task that becomes due by time (a retry) waits half of this on average,
+# and a look costs half a millisecond. SQLite can't wake it, so there it looks every GATHER_SECONDS.
 POLL_SECONDS = 0.25
-# What becomes due together goes into one message: it, its confirmation and its acknowledgement cost as much as a task's
-# call. A worker runs them one after the other, so more of them would wait for each other; what a slow system holds up
-# is told of again after some seconds, to whoever has nothing to do.
+# Tasks that are due together share a message: a message with its confirmation and acknowledgement costs as much as a
+# task's call. A worker runs them one after the other, so with more they would wait for each other. If a slow system
+# holds them up, the relay sends them again after some seconds, to a free worker.
 TASKS_PER_MESSAGE = 20
-# After a failure of the database or the broker: soon enough to be unnoticed, seldom enough not to fill the log.
+# After a failure of the database or the broker: short enough for a fast recovery, long enough not to fill the log.
 PAUSE_SECONDS = 1.0
-# What means that the broker can't be reached, and not that something is wrong with what it is told.
+# The errors that mean "the broker can't be reached", not "the message is wrong".
 LOST = (dramatiq.BrokerError, AMQPError, OSError)
 
 
 def relay_until(stop: threading.Event, broker: dramatiq.Broker, app: Flask, settings: Settings) -> None:
-    """Publish due rows until told to stop. Survives the loss of the broker and of the database.
+    """Publish hints for due rows until stopped. Survive the loss of the broker and of the database.
 
-    Idempotent because: a hint published twice finds nothing to do the second time; any number of relays may run.
-    If we die here: what was not marked is published again.
+    Idempotent because: a second hint for a task finds nothing to do; any number of relays may run.
+    If we die here: unmarked hints are published again.
     """
     failing, listener = False, Listener()
     with app.app_context():
@@ -57,7 +57,7 @@ def relay_until(stop: threading.Event, broker: dramatiq.Broker, app: Flask, sett
                     stop.wait(PAUSE_SECONDS)
                 elif published == 0:
                     listener.wait(stop, POLL_SECONDS, GATHER_SECONDS)
-                elif published < BATCH:  # else a system may have more due: at once
+                elif published < BATCH:  # otherwise a system may have more due tasks, so don't wait
                     stop.wait(GATHER_SECONDS)
             except (DatabaseUnavailable, *LOST) as error:
                 if not failing:
@@ -68,7 +68,7 @@ def relay_until(stop: threading.Event, broker: dramatiq.Broker, app: Flask, sett
 
 
 def relay_once(broker: dramatiq.Broker, settings: Settings) -> int:
-    """Publish what is due now, each message confirmed by the broker before its rows are marked; return how many."""
+    """Publish hints for all due tasks, and mark the rows of each message that the broker confirms; return how many."""
     confirmed: list[Hint] = []
     try:
         for hints in _in_messages(due_hints(settings)):
@@ -81,7 +81,7 @@ def relay_once(broker: dramatiq.Broker, settings: Settings) -> int:
 
 
 def _in_messages(hints: list[Hint]) -> Iterator[list[Hint]]:
-    """Yield the hints of each system in groups, one for each message."""
+    """Yield groups of hints of one system, one group for each message."""
     of_system: dict[str, list[Hint]] = {}
     for hint in hints:
         of_system.setdefault(hint.system, []).append(hint)
@@ -91,7 +91,7 @@ def _in_messages(hints: list[Hint]) -> Iterator[list[Hint]]:
 
 
 class RelayInWorker(dramatiq.Middleware):
-    """Runs a relay beside the in-process broker, in each process that has workers: its messages live only there."""
+    """Runs a relay in each worker process of the in-process broker, whose messages exist only in that process."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
         self._app = app
@@ -105,7 +105,7 @@ class RelayInWorker(dramatiq.Middleware):
         self._thread.start()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        """Stop it."""
+        """Stop the relay."""
         self._stop.set()
         if self._thread:
             self._thread.join(timeout=5)
@@ -115,5 +115,5 @@ class RelayInWorker(dramatiq.Middleware):
             relay_until(self._stop, broker, self._app, self._settings)
         finally:
             if not self._stop.is_set():
-                # It failed, and without it this process would wait for messages that never come.
+                # The relay failed, and without it this process would wait forever for messages.
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -1,16 +1,16 @@
-"""Hints that found no free thread, remembered by the process until one has time for them."""
+"""Hints that found no free thread. The process remembers them until a thread is free."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
 
-# Remembering is no promise: the rows come round again by themselves, so beyond a thousand the oldest is forgotten.
+# The relay sends the rows again anyway, so beyond a thousand the oldest hint may be forgotten.
 REMEMBERED_HINTS = 1000
 
 
 class Remembered:
-    """The tasks of one system that were told of, each once, in the order of their first hints. Shared by threads."""
+    """The hinted tasks of one system, each once, in the order of their first hints. Threads may share it."""
 
     def __init__(self) -> None:
         self._ids: dict[int, None] = {}
@@ -21,7 +21,7 @@ class Remembered:
         return bool(self._ids)
 
     def add(self, task_ids: Iterable[int]) -> None:
-        """Remember tasks. Of one that is waiting already, a further hint tells nothing new."""
+        """Remember tasks; ignore a second hint for a remembered task."""
         with self._lock:
             for task_id in task_ids:
                 self._ids.setdefault(task_id)
@@ -29,7 +29,7 @@ class Remembered:
                 del self._ids[next(iter(self._ids))]
 
     def take(self, at_most: int) -> list[int]:
-        """Take so many out, the oldest first, or as many as there are."""
+        """Remove and return at most this many, the oldest first."""
         with self._lock:
             taken = [task_id for task_id, _ in zip(self._ids, range(at_most), strict=False)]
             for task_id in taken:

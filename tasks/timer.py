@@ -1,6 +1,6 @@
-"""The timer process: `flask timer`. Repairs what died half way, looks after failing systems, relays, reconciles daily.
+"""The timer process (`flask timer`): recovery, probes of failing systems, relay, daily reconciliation.
 
-Any number may run, on any hosts: every repair is a claim.
+Any number of timers may run on any hosts, because every repair is a claim.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tasks.relay import relay_until
 
 log = structlog.get_logger()
 
-CLOSE_SECONDS = 30.0  # an order left open is rare, and to look for it goes through all that are open
-# After a round that raised: soon enough once it is mended, seldom enough not to fill the log with its traceback.
+CLOSE_SECONDS = 30.0  # an order that stayed open is rare, and the search scans all open orders
+# After a round that raised: short enough for a fast recovery, long enough not to fill the log with tracebacks.
 AFTER_AN_ERROR_SECONDS = 10.0
-TIDY_SECONDS = 600.0  # what has run out takes little room; ten minutes are soon enough
+TIDY_SECONDS = 600.0  # expired rows need little space, so ten minutes are enough
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT. Should one of its works end by itself, the process ends with it."""
+    """Run until SIGTERM or SIGINT. The timer stops if one of its loops ends by itself."""
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def repair_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
-    """Repair at each interval until told to stop. Survives the loss of the database."""
+    """Run recovery at each interval until stopped. Survive the loss of the database."""
     closed_at = tidied_at = float("-inf")
 
     def repairs() -> bool:
@@ -81,9 +81,9 @@ def repair_until(stop: threading.Event, application: Flask, with_settings: Setti
 
 
 def look_after_systems_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
-    """Probe failing systems and pull forward what waits for recovered ones, until told to stop.
+    """Probe failing systems and pull forward the tasks of recovered ones, until stopped.
 
-    Apart from the repairs: a system that doesn't answer holds this up for as long as its time-outs.
+    This loop is separate from recovery, because a system that doesn't answer delays it by its time-outs.
     """
 
     def looks_after_systems() -> bool:
@@ -95,9 +95,9 @@ def look_after_systems_until(stop: threading.Event, application: Flask, with_set
 
 
 def _work_until(stop: threading.Event, application: Flask, with_settings: Settings, work: Callable[[], bool]) -> None:
-    """Work at each interval, and at once again where there is more to do.
+    """Work at each interval, and again immediately if there is more to do.
 
-    Survives the loss of the database, and whatever a round raises: it is logged and shown, and the next one begins.
+    Survive the loss of the database and every error of a round: it is logged and shown, and the next round begins.
     """
     failing = False
     while not stop.is_set():

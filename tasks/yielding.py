@@ -1,7 +1,7 @@
-"""Lets the processor go to customers first: a worker's process yields it to the web's wherever both want it.
+"""Gives customers priority: worker processes yield the processor to web processes when both want it.
 
-A task can wait, a customer is waiting. What is left over is the workers', so the work is done as soon as it is on an
-equal footing, only not at the same moments.
+A task can wait, but a customer is waiting. The workers get the remaining time, so their work finishes just as soon as
+with equal priority, only at other moments.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import dramatiq
 
-# Where both take all they can get, a third of the processor is left to tasks: about what those of the orders need that
-# the other two thirds place. So nothing piles up that one after the other would not have, too.
+# When both are busy, about a third of the processor is left to tasks. That is about what the tasks of the orders need
+# that the other two thirds place, so no backlog builds up.
 NICENESS = 3
-# Where the kernel has it, it gives each session the same share, and priorities count only within one.
+# With this kernel feature each session gets the same share, and priorities count only within a session.
 _SESSION = Path("/proc/self/autogroup")
 
 
@@ -31,11 +31,11 @@ class Yielding(dramatiq.Middleware):
         self._niceness = niceness
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
-        """Lower this process's: its threads, none of which runs yet, will have it as well."""
+        """Lower the priority of this process; its threads start later and inherit it."""
         if os.getpriority(os.PRIO_PROCESS, 0) >= self._niceness:
-            return  # whoever started it has said so already
+            return  # the priority was already lowered at the start
         os.setpriority(os.PRIO_PROCESS, 0, self._niceness)
-        if os.getsid(0) == os.getppid():  # else others are in the session who needn't yield
-            # Not everywhere is there such a thing, or may it be set; two at the same moment set the same.
+        if os.getsid(0) == os.getppid():  # otherwise the session has other processes, which needn't yield
+            # The file may be missing or read-only. Two processes at the same time write the same value.
             with contextlib.suppress(OSError):
                 _SESSION.write_text(str(self._niceness))

@@ -1,4 +1,4 @@
-"""How a customer is named and counted, and which phone numbers are taken."""
+"""How a customer is named and counted, and which phone numbers are accepted."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from orderapp.domain.orders import Customer
 
 
 def customer_ref(customer: Customer) -> str:
-    """Return a stable pseudonym of a customer: the same for the same e-mail address, of no use to anybody else."""
+    """Return a stable pseudonym of a customer, computed from the e-mail address and useless to others."""
     return "C-" + hashlib.sha256(customer.email.casefold().encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneRules:
-    """Which phone numbers a shop takes.
+    """Which phone numbers a shop accepts.
 
     Args:
-        country: Where numbers without a country code are at home, as in ISO 3166 (`DE`); empty: nowhere.
-        countries: The countries whose numbers are taken; empty: all. Premium, shared-cost, personal and satellite
-            numbers never are.
+        country: The country of numbers without a country code, as in ISO 3166 (`DE`); empty: none.
+        countries: The countries whose numbers are accepted; empty: all. Premium, shared-cost, personal and satellite
+            numbers are never accepted.
 
     """
 
@@ -29,6 +29,6 @@ class PhoneRules:
 
 
 def mailbox_of(email: str) -> str:
-    """Return what counts as one mailbox: in small letters, without the tag that its owner may add at will (`+tag`)."""
+    """Return the mailbox to count: the address in lower case, without the tag that its owner may add (`+tag`)."""
     local, at, domain = email.casefold().rpartition("@")
     return (local.partition("+")[0] or local) + at + domain

@@ -1,4 +1,4 @@
-"""What discounts come to."""
+"""Computes discounts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def apply(subtotal: Money, offers: list[tuple[str, str, str, int]]) -> tuple[Dis
         offers: (source, code, kind `percent` or `amount`, value) in the order in which they are taken off.
 
     Returns:
-        One discount per offer; an amount may be 0 where nothing was left to take off.
+        One discount per offer; an amount may be 0 if nothing was left to take off.
 
     """
     left = subtotal.minor

@@ -6,22 +6,22 @@ import secrets
 
 from orderapp.domain.texts import trimmed
 
-# Crockford's alphabet: no I, L, O, U, so that a number read out over the phone is typed in right.
+# Crockford's alphabet: no I, L, O, U, so that a number dictated over the phone is typed correctly.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_MISTAKEN = str.maketrans({"O": "0", "I": "1", "L": "1"})  # as Crockford reads them
-GROUPS, GROUP_LENGTH = 2, 5  # 50 random bits: 10 million orders meet one another with a chance of 1 in 10^8 per order
-MAX_KEY_LENGTH = 64  # what every HTTP system takes
+_MISTAKEN = str.maketrans({"O": "0", "I": "1", "L": "1"})  # as Crockford decodes them
+GROUPS, GROUP_LENGTH = 2, 5  # 50 random bits: with 10 million orders, a new number collides with a chance of 1 in 10^8
+MAX_KEY_LENGTH = 64  # every HTTP system accepts this length
 
 
 def new_order_number() -> str:
-    """Return a new order number such as `7K3M9-QXZ2F`; a unique constraint guards against the odd repeat."""
+    """Return a new order number such as `7K3M9-QXZ2F`; a unique constraint catches the rare collision."""
     return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP_LENGTH)) for _ in range(GROUPS))
 
 
 def read_order_number(text: str) -> str:
-    """Return the order number that somebody means who types `7k3m9 qxz2f`, `7K3M9QXZ2F` or an O for its 0.
+    """Return the order number that is meant by `7k3m9 qxz2f`, `7K3M9QXZ2F` or an O in place of a 0.
 
-    What can't be one is returned in capitals, as it is: nothing goes by that number.
+    Text that can't be an order number is returned in capitals; no order has such a number.
     """
     typed = "".join(character for character in text.upper() if character.isalnum()).translate(_MISTAKEN)
     if len(typed) != GROUPS * GROUP_LENGTH or not set(typed) <= set(ALPHABET):
@@ -45,8 +45,8 @@ def next_key(key: str) -> str:
 def effect_key(order_number: str, placement_number: int, system: str) -> str:
     """Return the key of one system's part in one placement: `order number:placement:system`.
 
-    It is computed from what is committed, so whoever comes after a crash can name the effect, ask for it and undo it;
-    and a retry, being another placement, is never mistaken for the one before. ValueError if it would be too long.
+    It is computed from committed data, so after a crash another process can name the effect, ask for it and undo it. A
+    retry is another placement, so it has other keys. ValueError if the key would be too long.
     """
     key = f"{order_number}:{placement_number}:{system}"
     if len(key) > MAX_KEY_LENGTH:

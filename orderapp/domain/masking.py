@@ -1,4 +1,4 @@
-"""What is kept of requests and answers: nobody's secrets or personal data, and never more than a bounded size."""
+"""Masks requests and answers before they are stored: no secrets, no personal data, and a bounded size."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 MASK = "[masked]"
-MAX_KEPT_CHARACTERS = 2000  # enough for any documented answer; a flood from a broken system doesn't fill the table
-# What is shorter is hidden as a whole word only: as a part of others it would blacken half a text ("Al" in "total",
-# "Rose" in "prose"), and tell by the holes what it was.
+MAX_KEPT_CHARACTERS = 2000  # enough for any documented answer; a broken system can't fill the table
+# Shorter values are hidden only as whole words: inside other words they would hide half a text ("Al" in "total", "Rose"
+# in "prose"), and the gaps would reveal the value.
 WHOLE_WORD_CHARACTERS = 8
-# Single words of a name shorter than this are words of everybody's ("de", "Al").
+# Shorter words of a name are too common to hide ("de", "Al").
 MIN_WORD_CHARACTERS = 4
-# What other systems tell of people in JSON without our having asked with it.
+# Personal data that other systems send in JSON although our request didn't contain it.
 PERSONAL_MEMBER = re.compile(r'(?:(?<="name":")|(?<="name": "))(?:\\.|[^"\\])+', re.IGNORECASE)
-ALWAYS_ITSELF = re.compile("[A-Za-z0-9]+")  # escaped nowhere
+ALWAYS_ITSELF = re.compile("[A-Za-z0-9]+")  # characters that are never escaped
 DOTTED_AND_DOTLESS_I = "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}\N{LATIN SMALL LETTER DOTLESS I}"
-# What may stand before a word and ends in a letter or digit all the same: a blank as addresses or JSON write it.
+# An escape that may stand before a word although it ends in a letter or digit: a blank in URLs or JSON.
 ESCAPE_BEFORE = re.compile(r"(?:%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[bfnrt])\Z")
 MEMBER_ENDS = re.compile(r'"\s*:')
 LONGEST_ESCAPE = 14  # of one character: %F0%9F%8D%B5 in an address, \\ud83c\\udf75 in JSON within JSON
@@ -29,42 +29,42 @@ LONGEST_ESCAPE = 14  # of one character: %F0%9F%8D%B5 in an address, \\ud83c\\ud
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is looked for: an anchor, and for each character before it (backwards) and after it the ways to write it.
+    """A value to search: an anchor, and for each character before it (backwards) and after it the ways to write it.
 
-    The anchor is the longest piece that is escaped nowhere, so that most texts are done with after one look; where
-    there is none, the first character in each of its ways.
+    The anchor is the longest piece that is never escaped, so that one search is enough for most texts; if there is no
+    such piece, it is the first character in each of its spellings.
     """
 
     before: tuple[tuple[str, ...], ...]
     anchors: tuple[str, ...]
     after: tuple[tuple[str, ...], ...]
-    whole_word: bool  # counts only where no further letter or digit stands before or after it
-    plain_word: bool  # letters alone, so that JSON may have a member of that name
+    whole_word: bool  # matches only without a letter or digit directly before or after it
+    plain_word: bool  # only letters, so that JSON may have a member of that name
 
     @property
     def characters(self) -> int:
-        """How many characters it has when nothing of it is escaped, at most."""
+        """The largest number of its characters, if none is escaped."""
         return len(self.before) + max(map(len, self.anchors)) + len(self.after)
 
 
 def mask(text: str, private: Iterable[str]) -> str:
-    """Return `text` with every private value blotted out, however it is escaped or capitalised, cut to a bounded size.
+    """Return `text` with every private value hidden, in any escaping or capitalisation, cut to a bounded size.
 
-    What JSON calls a `name` is hidden as well. Short values are hidden as whole words only, and the names of JSON's
-    members stay, so that a text can be read whatever the customer is called. For the same reason the caller masks what
-    another system wrote, not its own words around it.
+    Values of JSON members called `name` are hidden too. Short values are hidden only as whole words, and the names of
+    JSON members stay, so that the text is readable whatever the customer's name is. For the same reason callers mask
+    only what another system wrote, not their own text around it.
 
     Args:
         text: A request or an answer.
-        private: The values to hide: names, addresses, numbers, tokens. Empty ones are passed over.
+        private: The values to hide: names, addresses, numbers, tokens. Empty ones are ignored.
 
     """
     if not text:
         return text
     parts = [part for value in private for part in _parts(value)]
-    kept = _without(text, parts).replace("\x00", "\N{REPLACEMENT CHARACTER}")  # no database keeps NUL
+    kept = _without(text, parts).replace("\x00", "\N{REPLACEMENT CHARACTER}")  # databases can't store NUL
     if not kept.isascii():
-        kept = kept.encode("utf-8", "replace").decode()  # nor half a character out of an escape such as "\ud800"
+        kept = kept.encode("utf-8", "replace").decode()  # nor a lone surrogate from an escape such as "\ud800"
     if max(len(text), len(kept)) > MAX_KEPT_CHARACTERS:
         kept = f"{kept[:MAX_KEPT_CHARACTERS]} ... ({len(text)} characters)"
     return kept
@@ -72,7 +72,7 @@ def mask(text: str, private: Iterable[str]) -> str:
 
 @lru_cache(maxsize=1024)  # an order's calls hide the same values, and each system's its token
 def _parts(value: str) -> tuple[Part, ...]:
-    digits = value[1:] if value.startswith("+") else ""  # a phone number, as many write it
+    digits = value[1:] if value.startswith("+") else ""  # a phone number without its +, a common form
     return tuple(_part(text) for text in {value, digits, *_long_words(value)} if text)
 
 
@@ -90,12 +90,12 @@ def _part(text: str) -> Part:
 
 
 def _folded(text: str) -> str:
-    """Return a text of the same length in which letters that differ by case alone are one."""
+    """Return the text with case folded, without changing its length."""
     return text.lower() if text.isascii() else text.translate(_FOLDING)
 
 
 class _Folding(dict[int, int]):
-    """How a character is folded: to one character, so that places in the text stay what they are."""
+    """Folds a character to exactly one character, so that positions in the text stay the same."""
 
     def __missing__(self, code: int) -> int:
         character = chr(code)
@@ -111,16 +111,16 @@ _FOLDING = _Folding()
 
 
 def _without(text: str, parts: Sequence[Part]) -> str:
-    """Return the beginning of a text with every part that begins in it blotted out, in its whole length."""
+    """Return the beginning of a text with every part that starts in it hidden completely."""
     searched = text
     if len(text) > MAX_KEPT_CHARACTERS:
-        # Long enough that no part that begins among the characters kept is cut in two before it is found.
+        # Long enough that no part which starts in the kept characters is cut before it is found.
         searched = text[: MAX_KEPT_CHARACTERS + max((part.characters for part in parts), default=0) * LONGEST_ESCAPE]
     folded = _folded(searched)
     found: list[tuple[int, int]] = []
     for part in parts:
         for anchor in part.anchors:
-            if anchor in folded:  # as few are, so no more is begun for the others
+            if anchor in folded:  # rare, so most parts need no further work
                 found += _places(folded, part, anchor)
     if '"name"' in folded:
         found += [one.span() for one in PERSONAL_MEMBER.finditer(searched)]
@@ -135,7 +135,7 @@ def _without(text: str, parts: Sequence[Part]) -> str:
 
 
 def _places(folded: str, part: Part, anchor: str) -> Iterator[tuple[int, int]]:
-    """Find a part in a folded text: an anchor of it, and then the other characters on both sides, however escaped."""
+    """Find a part in a folded text: its anchor, and then the other characters on both sides in any escaping."""
     at = folded.find(anchor)
     while at >= 0:
         begins = {at}
@@ -153,14 +153,14 @@ def _places(folded: str, part: Part, anchor: str) -> Iterator[tuple[int, int]]:
 
 
 def _joined(folded: str, place: int) -> bool:
-    """Whether the word at a place goes on before it."""
+    """Whether the word at a position begins before it."""
     if place == 0 or not _joins(folded[place - 1], folded[place]):
         return False
     return not ESCAPE_BEFORE.search(folded, max(0, place - LONGEST_ESCAPE), place)
 
 
 def _joins(outside: str, inside: str) -> bool:
-    """Whether two neighbouring characters are of one word. Scripts without capitals may set no blanks between words."""
+    """Whether two neighbours are in one word. Scripts without capitals may have no blanks between words."""
     return _of_a_word(outside) and _of_a_word(inside)
 
 
@@ -174,7 +174,7 @@ def _is_member(folded: str, begins: int, ends: int) -> bool:
 
 @lru_cache(maxsize=1024)  # the punctuation and letters of a few alphabets
 def _spellings(character: str) -> tuple[str, ...]:
-    """Return the ways to write one character, folded: as it is, and as addresses, JSON and HTML escape it."""
+    """Return the ways to write one folded character: unescaped, and as URLs, JSON and HTML escape it."""
     if character.isascii() and character.isalnum():
         return (_folded(character),)
     ways = {

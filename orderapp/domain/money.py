@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Ten thousand million units with two decimals: far above any order, far below what a 64-bit column overflows at
-# when a line's price is multiplied by its quantity.
+# Ten thousand million units with two decimals: far above any order, and a line's price times its quantity is still far
+# below the overflow of a 64-bit column.
 MAX_MINOR = 10**12
 
 

@@ -8,7 +8,7 @@ import re
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 IPV6_SUBSCRIBER_PREFIX = 64  # what one household or one rented server is given; its addresses are one person's
-# What logs and the audit keep: a provider and a region, enough to see where a flood comes from, and nobody's home.
+# The prefixes that logs and the audit keep: they show a provider and a region, but no household.
 KEPT_PREFIXES = {4: 24, 6: 48}
 # `198.51.100.3:443`, `[2001:db8::1]`, `[2001:db8::1]:4000`: how proxies write an address with its port.
 _BRACKETED = re.compile(r"\[([^\[\]]*)\](?::[0-9]{1,5})?", re.ASCII)
@@ -17,16 +17,16 @@ UNKNOWN = "unknown"
 
 
 def address_in(text: str | None) -> Address | None:
-    """Return the address in a text, without port, brackets and zone; None where it holds none.
+    """Return the address in a text, without port, brackets and zone; None if there is none.
 
-    An IPv4 address that is written as an IPv6 one is the IPv4 address.
+    An IPv4 address in IPv6 form is returned as the IPv4 address.
     """
     bare = (text or "").strip()
     framed = _BRACKETED.fullmatch(bare) or _WITH_PORT.fullmatch(bare)
     if framed:
         bare = framed[1]
     try:
-        # A zone names an interface of whoever wrote it: not a part of where somebody is.
+        # A zone names an interface of the writing host, so it isn't part of the address.
         parsed = ipaddress.ip_address(bare.partition("%")[0])
     except ValueError:
         return None
@@ -34,12 +34,12 @@ def address_in(text: str | None) -> Address | None:
 
 
 def forwarded_for(header: str, proxies: int) -> Address | None:
-    """Return whose request the outermost of our proxies passed on.
+    """Return the address from which the outermost of our proxies received the request.
 
     Args:
-        header: All of `X-Forwarded-For`. Each proxy adds what it saw at its end; what stands before is the visitor's
-            own, whatever it is, quotes and commas included.
-        proxies: How many of the entries at the end are our proxies'.
+        header: The whole `X-Forwarded-For`. Each proxy appends the address it saw; everything before is written by the
+            visitor and can be anything, including quotes and commas.
+        proxies: How many of the last entries our proxies wrote.
 
     """
     entries = header.split(",")
@@ -47,9 +47,9 @@ def forwarded_for(header: str, proxies: int) -> Address | None:
 
 
 def household_of(address: str | None) -> str:
-    """Return what counts as one place: an IPv4 address, or the /64 that one IPv6 subscriber has all to himself.
+    """Return what counts as one place: an IPv4 address, or the /64 of one IPv6 subscriber.
 
-    A socket file has no address; all who come through it are at the place UNKNOWN.
+    A socket file has no address; everybody who uses it is at the place UNKNOWN.
     """
     parsed = address_in(address)
     if parsed is None:

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 WINDOWS_SECONDS = (60, 3600, 86_400)
 Most = tuple[int, int, int]  # over each of WINDOWS_SECONDS; 0: any number
 
-# A household orders a few times on a busy day. These are many times that, and still end what a program does.
+# A household orders a few times on a busy day. These limits are many times that, and still stop a program.
 DEFAULTS: Mapping[str, Most] = {
-    # An office, a school, a hotel share one address; so do customers of some mobile networks: a shop with many of those
-    # raises it. 20 a minute is a whole office at lunch.
+    # An office, a school or a hotel shares one address; so do customers of some mobile networks, and a shop with many
+    # of those raises the limit. 20 a minute is a whole office at lunch.
     "network": (20, 100, 300),
-    # One browser fills in a form in half a minute at best; ten in one minute are several tabs prepared beforehand.
+    # A browser needs at least half a minute for a form; ten in a minute are several prepared tabs.
     "session": (10, 30, 60),
-    # Each order sends one mail and one text message: nobody may get more than a handful at once from strangers, nor a
-    # full mailbox or a day of texts.
+    # Each order sends one mail and one text message, and a stranger may enter any address: its owner must get only a
+    # few at a time, not a full mailbox or text messages all day.
     "email": (6, 20, 40),
     "phone": (6, 20, 40),
-    # Clients of the API have tokens, and are trusted.
+    # API clients have tokens and are trusted.
     "client": (0, 0, 0),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Whom an order counts for in one way.
+    """A source that an order counts for.
 
     Args:
         kind: One of DEFAULTS.

@@ -1,4 +1,4 @@
-"""What an order is: the customer, the lines, the discounts, the total."""
+"""The parts of an order: the customer, the lines, the discounts, the total."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from orderapp.domain.money import Money
 
-MAX_LINES = 100  # a basket people fill by hand; more is a mistake or an attack
-MAX_QUANTITY = 1000  # of one product; more is a wholesale order that people talk about first
+MAX_LINES = 100  # people fill a cart by hand; more is a mistake or an attack
+MAX_QUANTITY = 1000  # of one product; more is a wholesale order that needs a conversation first
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class LineRequest:
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A submission's content, checked for form.
+    """A submission's content, well-formed.
 
-    Nothing in it says what anything costs: `expected_total` and `expected_subtotal` are what the customer was shown,
-    and where it would cost something else they are asked first. Either may be None.
+    It sets no prices: `expected_total` and `expected_subtotal` are what the customer was shown. If the order would cost
+    something else, the customer is asked first. Either may be None.
     """
 
     customer: Customer
@@ -49,7 +49,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class RetryRequest:
-    """What is said with the wish to place a failed order again; the rest is as it was ordered."""
+    """The options of a retry of a failed order; everything else is as it was ordered."""
 
     allow_duplicate: bool = False
     expected_total: Money | None = None
@@ -60,7 +60,7 @@ AS_ORDERED = RetryRequest()
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A product as ordered, at the price of that moment."""
+    """A product as ordered, at the price at that time."""
 
     sku: str
     name: str
@@ -75,7 +75,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """What was taken off, and by whose word. `amount` is positive."""
+    """A discount and the system that gave it. `amount` is positive."""
 
     source: str
     code: str
@@ -84,7 +84,7 @@ class Discount:
 
 @dataclass(frozen=True, slots=True)
 class OrderDocument:
-    """An order as the external systems get to see it; `in_shop`: it was placed in the shop, and has its page there."""
+    """An order as the external systems see it; `in_shop`: it was placed in the shop and has a page there."""
 
     number: str
     customer: Customer
@@ -101,7 +101,7 @@ Coded = TypeVar("Coded", OrderRequest, OrderDocument)
 
 
 def as_spelt(order: Coded, spelt: Mapping[str, str]) -> Coded:
-    """Return an order whose codes are written as the systems spell them, by input field."""
+    """Return the order with its codes in the systems' spelling, which is given by input field."""
     if not spelt:
         return order
     return replace(
@@ -114,11 +114,11 @@ def as_spelt(order: Coded, spelt: Mapping[str, str]) -> Coded:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one system is to do, or to undo, for one placement of an order.
+    """What one system does or undoes for one placement of an order.
 
     Args:
-        key: Made before the call, committed before the call, the same in every repeat.
-        order: The order it is for.
+        key: The idempotency key, committed before the call and the same in every repeat.
+        order: The order of the effect.
 
     """
 

@@ -1,4 +1,4 @@
-"""How a call to another system can end, and what is kept of it."""
+"""The outcomes of a call to another system, and what is recorded about it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """The four ends of a call. Whoever can't prove one of the other three says `unknown`."""
+    """The four outcomes of a call. It is `unknown` unless one of the other three is proven."""
 
-    NOT_SENT = "not_sent"  # proven: it did not happen, and the system took no decision
+    NOT_SENT = "not_sent"  # proven: it did not happen, and the system made no decision
     DONE = "done"  # proven: it happened
     REFUSED = "refused"  # proven: the system understood and said no
     UNKNOWN = "unknown"  # it may have happened, may yet happen, or may never happen
@@ -22,8 +22,8 @@ class Finding(StrEnum):
 
     IN_PLACE = "in_place"
     PENDING = "pending"  # accepted; the system finishes it later
-    ABSENT = "absent"  # it knows nothing of the key: proves nothing before the late window has passed
-    UNDONE = "undone"  # it was there and is cancelled, or can no longer come
+    ABSENT = "absent"  # it doesn't know the key, which proves nothing before the late window has passed
+    UNDONE = "undone"  # the effect was cancelled, or can't appear any more
     UNCLEAR = "unclear"  # no usable answer
 
 
@@ -38,19 +38,19 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one run against a system; it may have taken several exchanges.
+    """The result of one run against a system, which may have several exchanges.
 
     Args:
         outcome: One of the four.
-        code: A word for machines, e.g. `out_of_stock`, `timeout`, `http_502`; empty for a plain success.
+        code: A code for programs, e.g. `out_of_stock`, `timeout`, `http_502`; empty for a plain success.
         message: One sentence for staff.
-        repeatable: False where the same request can't ever succeed (our mistake, our configuration).
-        pending: Accepted, but not finished: ask again later, don't count it as a failure.
-        retry_after_seconds: How long the system asked us to wait, 0 or more; None where it said nothing.
-        locked_out: The system refuses us altogether, not this request: nothing of ours gets through until our
-            credentials or its address are mended.
-        slow_down: The system is well, but wants fewer calls (429).
-        called: False where we gave the answer ourselves, without a call.
+        repeatable: False if the same request can never succeed (our mistake, our configuration).
+        pending: Accepted, but not finished: ask again later, and don't count it as a failure.
+        retry_after_seconds: How long the system asked us to wait, 0 or more; None if it said nothing.
+        locked_out: The system refuses all our calls, not only this one, until our credentials or its address are
+            corrected.
+        slow_down: The system works, but wants fewer calls (429).
+        called: False if we made the answer ourselves, without a call.
         exchanges: What was sent and answered.
 
     """
@@ -68,7 +68,7 @@ class Answer:
 
     @property
     def worked(self) -> bool | None:
-        """Whether it shows the system to work or to fail; None where it shows nothing, such as our own mistake."""
+        """Whether the answer shows that the system works or fails; None if neither, for example our own mistake."""
         if not self.called:
             return None
         if self.pending or self.outcome in (Outcome.DONE, Outcome.REFUSED):
@@ -86,24 +86,24 @@ class Report:
 
     finding: Finding
     answer: Answer
-    effects: tuple[str, ...] = ()  # the system's own ids of what is in place, where it has such
+    effects: tuple[str, ...] = ()  # the system's own ids of the effects in place, if it has ids
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a system says of a discount before anything is reserved.
+    """What a system says about a discount before anything is reserved.
 
     One of three: it would apply (`kind`, with `code`, `value` and for an amount `currency`); it is refused (`refused`,
-    a code such as `coupon_used_up`, and `field` where the customer's input names nothing that the system knows); the
-    system gave no usable answer (neither `kind` nor `refused`).
+    a code such as `coupon_used_up`, and `field` if the system doesn't know the customer's input); the system gave no
+    usable answer (neither `kind` nor `refused`).
     """
 
     answer: Answer
-    code: str = ""  # the customer's code it is given for, as the system spells it
+    code: str = ""  # the customer's code, as the system spells it
     kind: str = ""  # percent | amount
     value: int = 0  # percent points 0..100, or minor units
     currency: str = ""
     refused: str = ""
-    field: str = ""  # the input field at fault, where nothing should be recorded
-    # What the customer typed, as the system itself spells it, by input field: it may know no other spelling.
+    field: str = ""  # the wrong input field, if nothing should be recorded
+    # The customer's input in the system's own spelling, by input field: the system may accept no other spelling.
     spelt: Mapping[str, str] = dataclasses.field(default_factory=dict)

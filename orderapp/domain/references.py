@@ -1,4 +1,4 @@
-"""The unguessable names of orders' pages: what proves that somebody was shown an order's page."""
+"""The unguessable names of orders' pages, which prove that a visitor was shown the page."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ TOKEN_BYTES = 18
 
 
 def page_reference(secret: str, order_number: str) -> str:
-    """Return the order's page name: its number, a dot, and a token that only we can make."""
+    """Return the name of the order's page: its number, a dot, and a token that only we can make."""
     return f"{order_number}.{token(secret, 'page', order_number)}"
 
 
 def token(secret: str, purpose: str, subject: str) -> str:
-    """Return the token for a subject; the purpose keeps one of one kind from passing as another."""
-    # Surrogates can come out of a path's bytes.
+    """Return the token for a subject; a token for one purpose isn't valid for another."""
+    # Undecodable bytes of a path become surrogates.
     message = f"orderapp {purpose}:{subject}".encode(errors="surrogatepass")
     return base64.urlsafe_b64encode(hmac.digest(secret.encode(), message, "sha256")[:TOKEN_BYTES]).decode()

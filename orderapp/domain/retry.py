@@ -11,16 +11,15 @@ from enum import StrEnum
 
 from orderapp.domain.outcome import Answer, Outcome
 
-# How long after "accepted, finishing later" to ask again: soon enough at first that a customer's page shows it. Half as
-# long again each time makes fifteen questions of the first hour; from an hour on nobody is kept waiting for it who
-# hasn't waited for hours already.
+# How long after "accepted, finishing later" to ask again: short at first, so that the customer's page shows the result
+# soon. Growing by half each time, it makes fifteen questions in the first hour; then the pause stays at about an hour.
 PENDING_POLL_SECONDS = 3.0
 PENDING_GROWTH = 1.5
 LONGEST_PENDING_PAUSE_SECONDS = 3600.0
-# A system can't park a task for longer than this by Retry-After; a day is what people in charge can still notice.
+# The longest Retry-After that we follow; staff can still notice a task that waits for a day.
 MAX_RETRY_AFTER_SECONDS = 86_400.0
-# A task that met a system which refuses us altogether waits for its circuit; where that is switched off, once a minute
-# is often enough for settings that a person has to mend.
+# If a system refuses all our calls, its tasks wait for its circuit. If circuits are switched off, a try per minute is
+# enough, because a person must correct the settings.
 LOCKED_OUT_SECONDS = 60.0
 
 
@@ -28,22 +27,22 @@ class Guarantee(StrEnum):
     """What a system declares about doing the same thing twice."""
 
     IDEMPOTENT = "idempotent"  # the same key again has no second effect
-    QUERY_FIRST = "query_first"  # repeats double the effect, but it can be asked what is there
+    QUERY_FIRST = "query_first"  # repeats double the effect, but the system can be asked what is in place
     UNSAFE = "unsafe"  # repeats double the effect and nobody can be asked
 
 
 class Verdict(StrEnum):
-    """What becomes of a task after an attempt."""
+    """What happens to a task after an attempt."""
 
     DONE = "done"
     SNOOZE = "snooze"  # later, without using up an attempt
     RETRY = "retry"  # later
-    STAFF = "staff"  # a person has to decide
+    STAFF = "staff"  # staff must decide
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How fast a task is repeated. All values positive; `base_seconds` at most `max_seconds`."""
+    """The pauses between a task's attempts. All values are positive; `base_seconds` is at most `max_seconds`."""
 
     base_seconds: float
     max_seconds: float
@@ -51,15 +50,15 @@ class Backoff:
 
     def delay_seconds(self, attempt: int, rng: random.Random) -> float:
         """Return how long to wait after attempt number `attempt` (from 1): full jitter under an exponential cap."""
-        # 2**40 s is beyond every cap; the bound keeps the power small for tasks requeued for years.
+        # 2**40 s is above every cap; the bound keeps the power small for tasks that are requeued for years.
         return rng.uniform(0, min(self.max_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 40)))
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a task has used up: its attempts, this one included, of those allowed before staff take over.
+    """What a task has used up: its attempts including this one, and the limit after which staff take over.
 
-    `pending_answers` is how often "accepted, finishing later" was the answer before.
+    `pending_answers` is how often the answer was "accepted, finishing later" before.
     """
 
     attempts: int
@@ -80,9 +79,9 @@ def decide(answer: Answer, used: Used, backoff: Backoff, guarantee: Guarantee, r
     """Decide about a task after an attempt.
 
     Args:
-        answer: What the attempt came to.
+        answer: The result of the attempt.
         used: What the task has used up.
-        backoff: The pace of this task's system.
+        backoff: The backoff of the task's system.
         guarantee: What the system declares about repeats.
         rng: The source of jitter.
 
@@ -107,14 +106,14 @@ def decide(answer: Answer, used: Used, backoff: Backoff, guarantee: Guarantee, r
 
 
 def _pending_seconds(answer: Answer, pending_answers: int, rng: random.Random) -> float:
-    """Return how long to leave what was accepted alone: at least what the system asks for, and longer each time.
+    """Return how long to wait before asking again: at least as long as the system asked for, and longer each time.
 
-    Its upper half is random: tasks that began to wait together don't go on asking together.
+    The upper half is random, so that tasks which began to wait together don't ask together.
     """
     asked = min(answer.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
     if answer.outcome is not Outcome.DONE and answer.retry_after_seconds is not None:
-        return asked  # a late window of ours: it ends by itself
-    # 1.5**40 is beyond the cap; the bound keeps the power small for tasks that wait for years.
+        return asked  # our own late window, which ends by itself
+    # 1.5**40 is above the cap; the bound keeps the power small for tasks that wait for years.
     grown = PENDING_POLL_SECONDS * PENDING_GROWTH ** min(pending_answers, 40)
     longest = min(LONGEST_PENDING_PAUSE_SECONDS, grown)
     return max(asked, rng.uniform(longest / 2, longest))

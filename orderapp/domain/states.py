@@ -1,6 +1,6 @@
-"""The states of orders, placements, steps, tasks and drifts, and the only edges along which they move.
+"""The states of orders, placements, steps, tasks and mismatches, and the only edges between them.
 
-`orderapp.services.db.transitions` moves a row by compare-and-set against `EDGES`; nothing else writes a state.
+Only `orderapp.services.db.transitions` writes states: it moves a row by compare-and-set along `EDGES`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from enum import StrEnum
 
 
 class OrderState(StrEnum):
-    """Where an order stands, as everybody outside sees it."""
+    """The state of an order, as it is shown outside."""
 
-    PLACING = "placing"  # the blocking systems are being called, or the process doing so died
+    PLACING = "placing"  # the blocking systems are being called, or the calling process died
     CONFIRMED = "confirmed"  # every effect is in place
     COMPENSATING = "compensating"  # it failed or was cancelled; something may still be held
-    FAILED = "failed"  # nothing is held anywhere; it can be tried again
+    FAILED = "failed"  # nothing is held anywhere; it can be retried
     CANCELLED = "cancelled"  # was confirmed; nothing is held any more
 
 
 class PlacementState(StrEnum):
-    """Where one pass over the blocking systems stands."""
+    """The state of one pass over the blocking systems."""
 
     PLACING = "placing"
     CONFIRMED = "confirmed"
@@ -29,9 +29,9 @@ class PlacementState(StrEnum):
 
 
 class StepState(StrEnum):
-    """What is known of one system's part in a placement."""
+    """What is known about one system's part in a placement."""
 
-    PLANNED = "planned"  # the intent is committed; nothing is known to have happened
+    PLANNED = "planned"  # committed before the call; nothing is known to have happened
     DONE = "done"
     REFUSED = "refused"
     UNKNOWN = "unknown"  # it may have happened, may yet happen, or may never happen
@@ -47,7 +47,7 @@ class TaskKind(StrEnum):
 
 
 class TaskState(StrEnum):
-    """Where a task stands."""
+    """The state of a task."""
 
     WAITING = "waiting"  # due at a known time
     RUNNING = "running"  # held by a worker under a lease
@@ -57,22 +57,22 @@ class TaskState(StrEnum):
 
 
 class DriftState(StrEnum):
-    """Where an effect stands that isn't as our rows say."""
+    """The state of a mismatch."""
 
     OPEN = "open"
-    REPAIRING = "repairing"  # staff have ordered the repair; a task does it
-    GONE = "gone"  # a later look found everything as it should be
+    REPAIRING = "repairing"  # staff have ordered the correction; a task does it
+    GONE = "gone"  # a later comparison found no mismatch
 
 
 State = OrderState | PlacementState | StepState | TaskState | DriftState
 
-# For each kind of state, and each state of that kind, the states it may be reached from. By kind first: words such as
-# `failed` are states of several kinds, and as text they are equal.
+# For each kind of state, and each state of that kind, the states it may be reached from. By kind first, because several
+# kinds have a state such as `failed`, and as text these are equal.
 EDGES: Mapping[type[State], Mapping[State, frozenset[State]]] = {
     OrderState: {
         OrderState.PLACING: frozenset({OrderState.FAILED}),  # the customer tries again
         OrderState.CONFIRMED: frozenset({OrderState.PLACING}),
-        # From failed and cancelled only when a late success turns up after the compensation was closed.
+        # From failed and cancelled only if a late success appears after the compensation was closed.
         OrderState.COMPENSATING: frozenset(
             {OrderState.PLACING, OrderState.CONFIRMED, OrderState.FAILED, OrderState.CANCELLED}
         ),
@@ -98,23 +98,23 @@ EDGES: Mapping[type[State], Mapping[State, frozenset[State]]] = {
     TaskState: {
         TaskState.WAITING: frozenset({TaskState.RUNNING, TaskState.FAILED, TaskState.DONE, TaskState.CANCELLED}),
         TaskState.RUNNING: frozenset({TaskState.WAITING}),
-        # Not from running only where staff have said that there is nothing left to do.
+        # From a state other than running only if staff say that nothing is left to do.
         TaskState.DONE: frozenset({TaskState.RUNNING, TaskState.WAITING, TaskState.FAILED, TaskState.CANCELLED}),
         TaskState.FAILED: frozenset({TaskState.RUNNING}),
         TaskState.CANCELLED: frozenset({TaskState.WAITING, TaskState.RUNNING, TaskState.FAILED}),
     },
     DriftState: {
-        DriftState.OPEN: frozenset({DriftState.REPAIRING}),  # seen again after its repair: that didn't help
+        DriftState.OPEN: frozenset({DriftState.REPAIRING}),  # seen again after its correction, which didn't help
         DriftState.REPAIRING: frozenset({DriftState.OPEN}),
         DriftState.GONE: frozenset({DriftState.OPEN, DriftState.REPAIRING}),
     },
 }
 
-# An order in one of these changes no more by itself.
+# An order in one of these states doesn't change any more by itself.
 FINAL_ORDER_STATES = frozenset({OrderState.CONFIRMED, OrderState.FAILED, OrderState.CANCELLED})
-# A task in one of these is still to be worked on by somebody.
+# A task in one of these states still needs work, by a worker or by staff.
 OPEN_TASK_STATES = frozenset({TaskState.WAITING, TaskState.RUNNING, TaskState.FAILED})
-# A step in one of these holds, or may hold, something of the customer's in its system.
+# A step in one of these states holds, or may hold, something in its system.
 HOLDING_STEP_STATES = frozenset({StepState.DONE, StepState.UNKNOWN})
 
 

@@ -1,29 +1,29 @@
-"""What people type: characters that nobody can see, whether there is anything to be read, addresses of the web."""
+"""Checks typed text: invisible characters, visible content, web links."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-# By category: controls, format characters (zero width, direction, BOM, soft hyphen), half characters, separators.
+# By category: controls, format characters (zero width, direction, BOM, soft hyphen), surrogates, separators.
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
-# Letters, marks and symbols by category, and blank all the same: fillers of Hangul, Khmer and Mongolian, blank Braille.
+# Letters, marks and symbols by category, but invisible: fillers of Hangul, Khmer and Mongolian, blank Braille.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-# Persian and Indic names are written with them; elsewhere nobody sees them.
+# Persian and Indic names need them; in other scripts they are invisible.
 _JOINERS = frozenset("\u200c\u200d")
 _VIRAMA = 9  # the combining class of the signs after which Indic scripts use joiners
 _UNNAMED = {"\t": "tab", "\n": "line break", "\r": "line break", "\x0b": "line break", "\x0c": "page break",
             "\x85": "line break"}  # fmt: skip
-# How much of the text before a hidden character is quoted to show where it is.
+# How many characters before a hidden one are quoted, to show its place.
 _QUOTED_CHARACTERS = 20
-# What mail programs and phones make a link of: a scheme, www., or a host with a path.
+# Mail programs and phones turn these into a link: a scheme, www., or a host with a path.
 _LINK = re.compile(r"//|\bwww\.|\w\.\w{2,}(?::\d+)?[/?#\\]|\b(?:mailto|tel|sms|javascript|data):\S", re.IGNORECASE)
-# A dot within a word, in any of the forms that browsers take for one.
+# A dot inside a word, in any form that browsers accept.
 _INNER_DOT = re.compile(r"(?<=\w)([.\u3002\uff0e\uff61])(?=\w)")
 
 
 def trimmed(text: str) -> str:
-    """Return a text without blanks and characters that nobody can see at its ends; half characters stay."""
+    """Return a text without blanks and invisible characters at its ends; surrogates stay."""
     start, end = 0, len(text)
     while start < end and _goes(text[start]):
         start += 1
@@ -33,7 +33,7 @@ def trimmed(text: str) -> str:
 
 
 def hidden_in(text: str) -> str | None:
-    """Say in a sentence which character of a text nobody can see, and after what it stands; None where all are seen."""
+    """Return a sentence that names the first invisible character of a text and its place; None if there is none."""
     for place, character in enumerate(text):
         if _is_hidden(character) and character != " " and not _joins(text, place):
             before = text[max(0, place - _QUOTED_CHARACTERS) : place]
@@ -44,7 +44,7 @@ def hidden_in(text: str) -> str | None:
 
 
 def can_be_seen(text: str) -> bool:
-    """Say whether at least one character is more than a space, a mark, a control or a format character."""
+    """Return whether at least one character is visible: no space, mark, control or format character."""
     return any(
         unicodedata.category(character)[0] not in "ZCM" and character not in _BLANK
         for character in unicodedata.normalize("NFC", text)
@@ -52,12 +52,12 @@ def can_be_seen(text: str) -> bool:
 
 
 def has_link(text: str) -> bool:
-    """Say whether a mail program or a phone would make a link of a part of a text."""
+    """Return whether a mail program or a phone would turn a part of a text into a link."""
     return _LINK.search(unicodedata.normalize("NFKC", text)) is not None
 
 
 def without_links(text: str) -> str:
-    """Return a text in which no program finds the name of a host: "Dr.Smith" is "Dr. Smith", as is "win.example"."""
+    """Return a text in which no program finds a host name: "Dr.Smith" becomes "Dr. Smith"."""
     return _INNER_DOT.sub(r"\1 ", text)
 
 
@@ -70,7 +70,7 @@ def _is_hidden(character: str) -> bool:
 
 
 def _joins(text: str, place: int) -> bool:
-    """Say whether a character is a joiner where its script uses one (RFC 5892, A.1 and A.2)."""
+    """Return whether a character is a joiner at a place where its script uses one (RFC 5892, A.1 and A.2)."""
     if text[place] not in _JOINERS or not 0 < place < len(text) - 1:
         return False
     before, after = text[place - 1], text[place + 1]

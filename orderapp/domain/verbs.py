@@ -1,4 +1,4 @@
-"""What we ask of an external system: the four calls that a connector may have."""
+"""The four calls that a connector may have."""
 
 from enum import StrEnum
 
@@ -7,6 +7,6 @@ class Verb(StrEnum):
     """A call to an external system, as its connector and the history name it."""
 
     QUOTE = "quote"  # what would the discount be? changes nothing
-    ACT = "act"  # bring the effect about, under its key
-    ASK = "ask"  # what is there under the key? changes nothing
+    ACT = "act"  # cause the effect, under its key
+    ASK = "ask"  # what is in place under the key? changes nothing
     UNDO = "undo"  # take the effect back, under its key

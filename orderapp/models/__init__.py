@@ -1,4 +1,4 @@
-"""The tables. Constraints in the database carry the safety; services carry the meaning."""
+"""The tables. Their constraints protect the data; the services implement the meaning."""
 
 from orderapp.models.access import ApiToken, RateCounter, Refusal, Role, Staff, StaffSession
 from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder

@@ -34,7 +34,7 @@ class Staff(Base):
 
 
 class StaffSession(Base):
-    """A login. Only the hash of the cookie's token is kept; logging out ends the row, so a copied cookie dies too."""
+    """A login. Only a hash of the cookie's token is stored; logging out ends the row, so copied cookies end too."""
 
     __tablename__ = "staff_sessions"
     __table_args__ = (Index("ix_staff_sessions_staff_id", "staff_id"),)
@@ -71,12 +71,12 @@ class RateCounter(Base):
     bucket: Mapped[str] = mapped_column(String(64), primary_key=True)
     window_ends_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, index=True)
     count: Mapped[int] = mapped_column(Integer)
-    # How many the window allows, where the database itself is to refuse what goes beyond, with all that came with it.
+    # How many the window allows, if the database itself must refuse more, together with the rest of the transaction.
     most: Mapped[int | None] = mapped_column(Integer)
 
 
 class Refusal(Base):
-    """How many requests were refused in one way, since the first; a row for each way."""
+    """How many requests were refused so far, with one row for each kind of refusal."""
 
     __tablename__ = "refusals"
 

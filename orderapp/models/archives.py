@@ -1,4 +1,4 @@
-"""Orders that were moved out into files: which, and where to look for them."""
+"""Archived orders: which ones, and in which file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Archive(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     started_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
-    # As whoever ran it named it, in full.
+    # The full path, as given by the operator.
     file: Mapped[str] = mapped_column(String(500))
 
 
 class ArchivedOrder(Base):
-    """What stays of an archived order, a hundredth of it: history may leave the database only with such a row, and its
-    number is never given to another order, whose keys the systems would take for the old ones.
+    """What stays of an archived order, a hundredth of its size. History may be deleted only if such a row exists. No
+    other order gets its number, because the systems would confuse the keys of the two.
     """
 
     __tablename__ = "archived_orders"

@@ -27,7 +27,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.functions import FunctionElement
 
-# Names chosen once, so that migrations on both databases can address every constraint.
+# Fixed names, so that migrations on both databases can address every constraint.
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -43,7 +43,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
 
 
-# SQLite counts up only a column that is called INTEGER.
+# SQLite generates ids only for a column of type INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -70,15 +70,15 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 
 def table_of(model: type[Base]) -> Table:
-    """Return a model's table: where rows are all that is wanted, statements on it cost a fraction."""
+    """Return a model's table: statements on it are much cheaper than on the model, if only rows are needed."""
     return cast(Table, model.__table__)
 
 
 class db_now(FunctionElement[dt.datetime]):  # noqa: N801 - reads as the SQL function it is
-    """The database's clock, the only one that decides anything; `db_now(5)` is five seconds from now.
+    """The database's clock, which all decisions use; `db_now(5)` is five seconds from now.
 
-    The time of the statement, not of the transaction: a lease taken after an earlier statement's wait for a lock counts
-    from the taking.
+    It is the time of the statement, not of the transaction: if an earlier statement waited for a lock, a lease still
+    counts from the statement that takes it.
     """
 
     type = UtcDateTime()
@@ -124,16 +124,16 @@ def _until_on_sqlite(element: seconds_until, compiler: Any, **kw: Any) -> str:
 
 
 def partial_index(name: str, *columns: str) -> Index:
-    """Return an index of those rows that have a value in the first column: what has none costs it nothing."""
+    """Return an index of only those rows that have a value in the first column."""
     has_value = text(f"{columns[0]} IS NOT NULL")
     return Index(name, *columns, postgresql_where=has_value, sqlite_where=has_value)
 
 
 def holds(column: Any, word: str) -> ColumnElement[bool]:
-    """Return the condition that a column holds one of its few words, with the word written into the statement.
+    """Return the condition that a column has a value, with the value as a literal in the statement.
 
-    For lists and counts: most rows are done, and few failed. A plan for any word takes both for a fifth of all, and
-    goes through the whole table for the few.
+    For lists and counts: most rows are done, and few failed. A plan for any value assumes that each is a fifth of all
+    rows, and scans the whole table for the few.
     """
     return cast(ColumnElement[bool], column == literal(word, literal_execute=True))
 
@@ -144,6 +144,6 @@ def state_column(states: type[StrEnum]) -> String:
 
 
 def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
-    """Return the check that a column holds one of the given words."""
+    """Return the check that a column has one of the given values."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")

@@ -11,7 +11,7 @@ from orderapp.models.base import Base, UtcDateTime
 
 
 class Product(Base):
-    """A product at its present price; an order line keeps the price of its own moment."""
+    """A product at its present price; an order line keeps the price at the time of the order."""
 
     __tablename__ = "products"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""How each system is doing, as all processes see it: its circuit, and its pace."""
+"""The health of each system, shared by all processes: its circuit and its pace."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
 
 
 class CircuitState(StrEnum):
-    """Whether a system is called at present."""
+    """The state of a circuit breaker."""
 
-    CLOSED = "closed"  # as usual
-    OPEN = "open"  # it fails: nothing is sent but a probe from time to time
-    HALF_OPEN = "half_open"  # it answers a harmless question again: one task at a time shows whether it works
+    CLOSED = "closed"  # calls go out
+    OPEN = "open"  # the system fails: only a probe is sent from time to time
+    HALF_OPEN = "half_open"  # it answers a harmless question again: one task at a time tries whether it works
 
 
 class Circuit(Base):
@@ -28,16 +28,16 @@ class Circuit(Base):
     system: Mapped[str] = mapped_column(String(32), primary_key=True)
     state: Mapped[str] = mapped_column(state_column(CircuitState))
     changed_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
-    # One sentence for staff: why it opened.
+    # Why it opened, one sentence for staff.
     reason: Mapped[str] = mapped_column(String(200))
-    # While it isn't closed: when a task may be run next, to see whether the system works; when an order may; when the
-    # timer asks its harmless question. Each is a right that the one takes who moves it on.
+    # While the circuit isn't closed: when a task may probe next, when an order may, and when the timer asks its
+    # harmless question. A process takes such a right by moving its time.
     probe_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     order_probe_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     check_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
-    # How long after the next task's probe another one may follow; it grows with each.
+    # The pause between a task's next probe and the one after it; it grows with each probe.
     probe_pause_seconds: Mapped[int] = mapped_column(Integer)
-    # Set when it closes: what waits for the system is still to be pulled forward, tasks up to `pulled_task_id` are.
+    # Set when the circuit closes, until its waiting tasks are pulled forward; those up to `pulled_task_id` already are.
     recovered_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     pulled_task_id: Mapped[int] = mapped_column(BigId)
     # When the last task that was pulled forward is due.
@@ -52,12 +52,12 @@ class Pace(Base):
     system: Mapped[str] = mapped_column(String(32), primary_key=True)
     # By its agreed rate.
     next_call_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
-    # By its own word (Retry-After), which holds for tasks.
+    # By the system's Retry-After, which holds only tasks.
     tasks_held_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
 
 class SkippedItem(Base):
-    """An item that raised when it was its turn, so that the rest could go on without it."""
+    """An item that raised and was skipped, so that the rest could go on."""
 
     __tablename__ = "skipped_items"
     __table_args__ = (CheckConstraint("times >= 1", name="skipped_once"),)

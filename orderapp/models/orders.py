@@ -32,7 +32,7 @@ class Order(Base):
     number: Mapped[str] = mapped_column(String(32), unique=True)
     client_id: Mapped[int | None] = mapped_column(ForeignKey("api_tokens.id"), index=True)
     state: Mapped[str] = mapped_column(state_column(OrderState))
-    # What the order will be once its compensation is complete.
+    # The order's state once its compensation is complete.
     ends_as: Mapped[str | None] = mapped_column(state_column(OrderState))
     placement_number: Mapped[int] = mapped_column(Integer)
     customer_name: Mapped[str] = mapped_column(String(200))
@@ -56,7 +56,7 @@ class Order(Base):
 
 
 class OrderLine(Base):
-    """A product as ordered, at the price of that moment."""
+    """A product as ordered, at the price at that time."""
 
     __tablename__ = "order_lines"
     __table_args__ = (
@@ -73,7 +73,7 @@ class OrderLine(Base):
 
 
 class OrderDiscount(Base):
-    """What was taken off an order's present placement, and by which system's word."""
+    """A discount of an order's present placement, and the system that gave it."""
 
     __tablename__ = "order_discounts"
     __table_args__ = (CheckConstraint("amount_minor >= 0", name="amount_not_negative"),)

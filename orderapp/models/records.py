@@ -1,4 +1,4 @@
-"""What staff did, and what staff switched."""
+"""The audit of staff's acts, and the switches that staff have set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
 
 
 class SwitchMode(StrEnum):
-    """What a system may be used for at present."""
+    """What a system may be used for."""
 
     ON = "on"
     COMPENSATE_ONLY = "compensate_only"
@@ -47,9 +47,9 @@ class AuditEntry(Base):
     subject: Mapped[str] = mapped_column(String(100))
     order_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("orders.id"))
     reason: Mapped[str] = mapped_column(String(500))
-    # Why it wasn't done; empty where it was.
+    # Why it wasn't done; empty if it was done.
     refused: Mapped[str | None] = mapped_column(String(500))
-    # JSON: what it was before, what it became; for a selection, each item's result.
+    # JSON: the values before and after; for a bulk action, the result of each item.
     details: Mapped[str] = mapped_column(Text)
     # Where it came from: the id of the request, which its log lines carry too, and the caller's /24 or /48; or the
     # operating system's user who typed the command.
@@ -59,7 +59,7 @@ class AuditEntry(Base):
 
 
 class SystemSwitch(Base):
-    """Staff's word on a system; no row means `on`."""
+    """Staff's switch for a system; no row means `on`."""
 
     __tablename__ = "system_switches"
     __table_args__ = (one_of("mode", SwitchMode),)

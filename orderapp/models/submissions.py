@@ -40,7 +40,7 @@ class CartLock(Base):
     __tablename__ = "cart_locks"
 
     cart_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    # Checked at the commit: the lock is taken before the order is written, which depends on it.
+    # Checked at the commit, because the lock is taken before the order is written.
     order_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("orders.id", deferrable=True, initially="DEFERRED"), index=True
     )

@@ -1,4 +1,4 @@
-"""What is done about an order: placements, their steps, tasks, and every attempt."""
+"""The work on an order: placements, their steps, tasks, and every attempt."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Placement(Base):
 
 
 class Step(Base):
-    """One blocking system's part in a placement: the intent, written before the call, and what is known since."""
+    """One blocking system's part in a placement: planned before the call, then what is known about it."""
 
     __tablename__ = "steps"
     __table_args__ = (
         UniqueConstraint("placement_id", "system"),
         one_of("state", StepState),
         one_of("outcome", Outcome),
-        # The measured failure rates: the newest steps of a system.
+        # For the measured failure rates, which read a system's newest steps.
         Index("ix_steps_system_newest", "system", "id"),
         Index("ix_steps_order_id", "order_id"),
     )
@@ -64,7 +64,7 @@ class Step(Base):
 
 
 class Task(Base):
-    """Work that must happen. The rows are the outbox: `publish_at` is when the relay next tells the broker."""
+    """Work that must happen. The rows are the outbox: `publish_at` is when the relay sends the next hint."""
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -84,7 +84,7 @@ class Task(Base):
         ),
         partial_index("ix_tasks_lease_until", "lease_until"),
         Index("ix_tasks_order_id", "order_id"),
-        # Lists of tasks, newest first. Of a normal order nothing is compensated, so the last one costs it nothing.
+        # For lists of tasks, newest first. Normal orders have no compensation, so the last index costs them nothing.
         Index("ix_tasks_state_newest", "state", "id"),
         Index("ix_tasks_system_state_newest", "system", "state", "id"),
         Index(
@@ -103,7 +103,7 @@ class Task(Base):
     step_id: Mapped[int | None] = mapped_column(ForeignKey("steps.id"))
     kind: Mapped[str] = mapped_column(state_column(TaskKind))
     system: Mapped[str] = mapped_column(String(32))
-    # The effect it brings about or undoes.
+    # The key of the effect that it causes or undoes.
     key: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(state_column(TaskState))
     due_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
@@ -111,9 +111,9 @@ class Task(Base):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     attempt_limit: Mapped[int] = mapped_column(Integer)
     lease_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    # Claims ever made, and so the number of the newest attempt.
+    # All claims so far, and so the number of the newest attempt.
     claims: Mapped[int] = mapped_column(Integer, default=0)
-    # Counts the holders; whoever holds an older number has lost the task.
+    # The fencing token; a holder with an older one has lost the task.
     fencing: Mapped[int] = mapped_column(Integer, default=0)
     publish_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     last_code: Mapped[str | None] = mapped_column(String(64))
@@ -121,15 +121,15 @@ class Task(Base):
     last_message: Mapped[str | None] = mapped_column(String(500))
     # Before this time "the system shows nothing" proves nothing (late window).
     absent_from: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    # When the key was first used in a call: how old it is, whoever uses it next. Only another key is younger.
+    # When the key was first used in a call. It stays the same for the key; only a new key starts again.
     key_used_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    # Attempts up to this number leave no doubt any more, whatever they came to: the key was barred, or staff have said.
+    # Unknown outcomes of attempts up to this number don't count any more: the key was barred, or staff have decided.
     cleared_claims: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
-    # For a compensation: how many effects under the key have to stay. 1 where only a surplus is taken back.
+    # For a compensation: how many effects under the key must stay; 1 if only a surplus is taken back.
     keep: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
-    # Answers "accepted, finishing later" since it was made due by hand: the pause grows with them.
+    # How often the answer was "accepted, finishing later" since staff last made it due: the pause grows with it.
     pending_answers: Mapped[int] = mapped_column(Integer, server_default="0")
-    # How often the newest attempt's answer came again, unchanged, without a row of its own, and when it last did.
+    # How often the newest attempt's answer was repeated, without its own row, and when last.
     repeats: Mapped[int] = mapped_column(Integer, server_default="0")
     repeated_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
@@ -166,12 +166,12 @@ class Attempt(Base):
     worker: Mapped[str] = mapped_column(String(120))
     outcome: Mapped[str] = mapped_column(state_column(Outcome))
     code: Mapped[str] = mapped_column(String(64))
-    # What it says of the system: that it works, that it doesn't, or nothing.
+    # Whether the attempt shows that the system works or fails; empty if it shows neither.
     worked: Mapped[bool | None] = mapped_column(Boolean)
     message: Mapped[str] = mapped_column(String(500))
     # What was sent and answered, masked and bounded: JSON list of {"request", "response", "duration_ms"}.
     exchanges: Mapped[str] = mapped_column(Text)
-    # How often the answer of the task's attempt before this one had come again, unchanged, and when it last did: a run
-    # of equal answers has one row, and this one ends it.
+    # How often the answer of the task's previous attempt had been repeated, and when last: a series of equal answers
+    # has one row, and this attempt ends the series.
     repeats: Mapped[int] = mapped_column(Integer, server_default="0")
     repeated_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)

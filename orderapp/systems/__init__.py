@@ -1,1 +1,1 @@
-"""The external systems: one file each, all of it. Beside them what they share."""
+"""The external systems, one file each, and the modules that they share."""

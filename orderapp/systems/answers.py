@@ -1,6 +1,6 @@
-"""What an HTTP answer means, by its status and body alone: the contract's table, and how a body is read.
+"""What an HTTP answer means by its status and body: the contract's table, and how a body is read.
 
-A connector still has to check that a 2xx has the body it documents; `unreadable` is for where it hasn't.
+A connector must still check that a 2xx has the documented body; if it hasn't, the answer is `unreadable`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ OUTCOMES: Mapping[int, tuple[Outcome, bool]] = {  # status: (outcome, whether re
     422: (Outcome.REFUSED, False),
     429: (Outcome.NOT_SENT, True),
 }
-# What the contract calls snake_case; anything else is no code of a documented error.
+# The contract's snake_case; anything else isn't the code of a documented error.
 CODE = re.compile(r"[a-z0-9_]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A call's outcome by status alone, and what the answer held."""
+    """A call's outcome by status alone, and the content of its answer."""
 
     answer: Answer
     status: int = 0
-    body: Mapping[str, Any] | None = None  # the JSON object, where there was one
+    body: Mapping[str, Any] | None = None  # the JSON object, if there was one
 
 
 def unreadable(received: Received) -> Answer:
@@ -53,20 +53,20 @@ def unreadable(received: Received) -> Answer:
 
 
 def error_code(received: Received) -> str:
-    """Return the code of a documented error body, empty where there is none."""
+    """Return the code of a documented error body; empty if there is none."""
     error = (received.body or {}).get("error")
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) and CODE.fullmatch(code) else ""
 
 
 def judge(status: int, raw: bytes, headers: Mapping[str, str], masked: Callable[[str], str]) -> Received:
-    """Return what an answer means by the contract's table, and what it held. Raises nothing.
+    """Return the meaning of an answer by the contract's table, and its content. Raises nothing.
 
     Args:
         status: Its status.
         raw: Its body.
         headers: Its headers.
-        masked: Hides what is private in what the system wrote.
+        masked: Hides private data in the system's texts.
 
     """
     try:
@@ -77,10 +77,10 @@ def judge(status: int, raw: bytes, headers: Mapping[str, str], masked: Callable[
 
 
 def whole(value: Any) -> int | None:
-    """Return a whole number of JSON, which has but one kind of number: 10.0 is 10. None for anything else."""
+    """Return a JSON value as an integer; JSON has only one number type, so 10.0 is 10. None for anything else."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return value if type(value) is int else None  # true is one to isinstance
+    return value if type(value) is int else None  # for isinstance, True would be an int too
 
 
 def _answer_by_status(
@@ -89,7 +89,7 @@ def _answer_by_status(
     outcome, repeatable = OUTCOMES.get(status, (Outcome.UNKNOWN, True))
     code = error_code(Received(Answer(outcome), status, body))
     if outcome is Outcome.REFUSED and not code:
-        # Refusals count only in the documented shape; anything in between may answer 409 as well.
+        # A refusal counts only with a documented body, because a proxy in between may answer 409 too.
         outcome, repeatable = Outcome.UNKNOWN, True
     if outcome is Outcome.DONE:
         return Answer(outcome)
@@ -111,16 +111,16 @@ def _answer_by_status(
 def parse(raw: bytes) -> Mapping[str, Any] | None:
     """Return the JSON object a body holds; None for anything else, such as NaN, a member twice, or bad UTF-8."""
     try:
-        parsed = strict_json.parse(raw.decode("utf-8-sig"))  # a mark of the byte order may stand before it
+        parsed = strict_json.parse(raw.decode("utf-8-sig"))  # accept a byte order mark at the start
     except ValueError:
         return None
     return parsed if isinstance(parsed, dict) else None
 
 
 def _retry_after_seconds(raw: str, answered: str) -> float | None:
-    """Seconds to wait by a Retry-After header (RFC 9110, 10.2.3): a number or a date; None for anything else.
+    """Return the seconds to wait by a Retry-After header (RFC 9110, 10.2.3): a number or a date; None for other values.
 
-    A date is one of the system's clock, and so is that of its answer; ours is asked only where it says none.
+    A date is relative to the answer's own Date, because both use the system's clock; without a Date we use our clock.
     """
     if raw.strip().isdecimal():
         return float(raw.strip()[:9])

@@ -1,7 +1,7 @@
-"""What every external system declares, and how it is spoken to.
+"""What every external system declares, and how we call it.
 
-A system says what is true of it; the engine (`orderapp.services`) draws the consequences. To add one, write one file
-with one subclass of `System` (or of `KeyedSystem`, which speaks the usual protocol): see docs/add-a-system.md.
+A system declares its properties; the services (`orderapp.services`) act on them. To add a system, write one file with
+one subclass of `System` (or of `KeyedSystem`, for the usual protocol): see docs/add-a-system.md.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from orderapp.errors import ConfigurationError
 from orderapp.systems.limits import Limits
 from orderapp.systems.settings import Environment
 
-# A part of keys (64 characters in all, 11 of them the order's number) and of the names of settings.
+# The name is part of keys (64 characters in total, 11 of them the order's number) and of the names of settings.
 NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 
 
 class Part(StrEnum):
-    """When a system has its turn."""
+    """When a system is called."""
 
     BLOCKING = "blocking"  # the customer waits; a step of the placement
     SETTLE = "settle"  # must happen, may happen later; a task of the confirmed order
@@ -33,20 +33,20 @@ class Part(StrEnum):
 
     @property
     def task_kind(self) -> TaskKind:
-        """The kind of the tasks that do this part. ValueError for blocking systems, which have steps."""
+        """The kind of the tasks for this part. ValueError for blocking systems, which have steps."""
         return TaskKind(self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """Which failures of a blocking call are repeated while the customer waits, how often, after which pause."""
+    """How often, and after which pause, a blocking call is repeated after a failure while the customer waits."""
 
     not_sent: int = 0
     unknown: int = 0
     pause_seconds: float = 0.1  # long enough for a listener to come back, short enough not to be noticed
 
     def allowed(self, outcome: Outcome) -> int:
-        """Return how many repeats an outcome may have."""
+        """Return how many repeats are allowed after an outcome."""
         return {Outcome.NOT_SENT: self.not_sent, Outcome.UNKNOWN: self.unknown}.get(outcome, 0)
 
 
@@ -56,17 +56,17 @@ class System(ABC):
     Attributes:
         name: One lower-case word; part of keys, tables and settings. Unique.
         title: What staff and customers read.
-        part: When it has its turn.
+        part: When it is called.
         guarantee: What it declares about doing the same thing twice.
         required: Whether the product can't run without it.
-        position: Where among the calls it stands until there are measured failure rates; low is early.
-        repeats: What is repeated while the customer waits.
+        position: Its place among the calls until there are measured failure rates; low is early.
+        repeats: Which failures are repeated while the customer waits.
         late_window_seconds: How long after a cut call its effect may still appear (query_first systems).
-        calls_per_run: Calls that one run of a task makes at most.
-        stores_failures: Whether a failed request's key is answered with the stored failure from then on, so that
-            repeating it never heals (idempotent systems only).
-        key_window_seconds: How long the system remembers a key; None where it never forgets one.
-        setting: What the names of its settings begin with, where that isn't its name in capitals.
+        calls_per_run: The most calls that one run of a task makes.
+        stores_failures: Whether the system stores a failure under the key and repeats it forever, so that a repeat
+            never succeeds (idempotent systems only).
+        key_window_seconds: How long the system remembers a key; None if it never forgets one.
+        setting: The prefix of its settings, if that isn't its name in capitals.
 
     """
 
@@ -99,18 +99,18 @@ class System(ABC):
 
     @abstractmethod
     def act(self, effect: Effect) -> Answer:
-        """Bring the effect about, under its key."""
+        """Cause the effect, under its key."""
 
     @abstractmethod
     def check(self) -> Answer:
         """Make a harmless call that shows whether address and credentials are right."""
 
     def quote(self, request: OrderRequest) -> Quote | None:
-        """Say what discount the order would get; None for a system that gives none. Changes nothing outside."""
+        """Return the discount that the order would get; None for a system without discounts. Change nothing there."""
         return None
 
     def ask(self, effect: Effect) -> Report:
-        """Say what is there under the effect's key. Needed of query_first systems and for reconciliation."""
+        """Return what is in place under the effect's key. Query_first systems and reconciliation need it."""
         raise NotImplementedError(f"{self.name} can't be asked")
 
     def undo(self, effect: Effect, report: Report | None) -> Answer:
@@ -119,20 +119,20 @@ class System(ABC):
 
     @property
     def may_appear_for_seconds(self) -> float:
-        """How long an effect may still appear after its task was taken from a worker that was at it.
+        """How long an effect may still appear after its task was taken from a worker during a run.
 
-        The run goes on to its end, with a wait for a slot before each call; then the late window begins.
+        The run continues to its end, with a wait for a slot before each call; then the late window begins.
         """
         longest_run = self.calls_per_run * (self.call_seconds + self.limits.longest_wait_seconds)
         return longest_run + self.late_window_seconds
 
     @classmethod
     def can(cls, verb: str) -> bool:
-        """Return whether the system has an `ask`, an `undo` or a `quote` of its own."""
+        """Return whether the system implements `ask`, `undo` or `quote`."""
         return getattr(cls, verb) is not getattr(System, verb)
 
     def refuse_impossible_declaration(self) -> None:
-        """Raise ConfigurationError where what the system declares can't be kept."""
+        """Raise ConfigurationError if the system's declaration is impossible."""
         blocking, query_first = self.part is Part.BLOCKING, self.guarantee is Guarantee.QUERY_FIRST
         idempotent = self.guarantee is Guarantee.IDEMPOTENT
         impossible = {
@@ -166,7 +166,7 @@ class System(ABC):
 
 
 def backoff_from(env: Environment, prefix: str, default: Backoff) -> Backoff:
-    """Return the backoff, refined by `<prefix>_RETRY_BASE_SECONDS`, `_RETRY_MAX_SECONDS` and `_RETRY_ATTEMPTS`."""
+    """Return the backoff, changed by `<prefix>_RETRY_BASE_SECONDS`, `_RETRY_MAX_SECONDS` and `_RETRY_ATTEMPTS`."""
     base, cap = f"{prefix}_RETRY_BASE_SECONDS".lstrip("_"), f"{prefix}_RETRY_MAX_SECONDS".lstrip("_")
     refined = Backoff(
         env.number(base, default.base_seconds, 0.001, 86_400),

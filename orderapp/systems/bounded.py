@@ -1,9 +1,9 @@
 """Sockets that keep to a deadline.
 
-A time-out of `requests`, `http.client` or `smtplib` counts from byte to byte, so an answer that drips can hold a thread
-for ever (psf/requests#4276). These sockets know when the whole call has to be over, and whether any byte of a request
-has left, which is the proof that "it was not sent". They also know whether anything was left unread behind an answer:
-a connection with more on it than was asked for is never used again.
+A time-out of `requests`, `http.client` or `smtplib` counts from byte to byte, so a slowly dripping answer can block a
+thread forever (psf/requests#4276). These sockets know the deadline of the whole call, and whether any byte of a request
+was sent: if none was, that proves "not sent". They also know whether bytes were left unread after an answer: such a
+connection is never used again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# All that one call may read, whatever it is made of: sixteen times the largest body that is taken, so that lines and
-# headers without an end don't fill the memory within the call's time.
+# The most bytes that one call may read: sixteen times the largest accepted body, so that endless lines or headers
+# don't fill the memory during the call.
 MAX_RECEIVED_BYTES = 16 * 1_048_576
 
 
@@ -27,7 +27,7 @@ class _Call(threading.local):
 
     ends_at: float | None = None
     received_bytes = 0
-    # Of the call that is under way, or was last.
+    # Of the present or last call.
     unreached: bool
     sent: bool
 
@@ -37,11 +37,11 @@ _call = _Call()
 
 @contextmanager
 def call_within(total_seconds: float) -> Iterator[_Call]:
-    """Bound everything this thread's bounded sockets do inside the block to `total_seconds`.
+    """Limit everything that this thread's bounded sockets do in the block to `total_seconds`.
 
     Yields:
-        An object that tells whether any byte of a request has left (`sent`), and whether connecting or the handshake
-        failed (`unreached`). Together they are the proof that nothing was sent.
+        An object that says whether any byte of a request was sent (`sent`), and whether connecting or the handshake
+        failed (`unreached`). Together they prove that nothing was sent.
 
     """
     _call.ends_at, _call.unreached, _call.sent = time.monotonic() + total_seconds, False, False
@@ -63,14 +63,14 @@ def seconds_left(at_most: float | None) -> float | None:
 
 
 class _Answers(io.BufferedReader):
-    """What a socket's answers are read with; at its end it notes whether anything is left unread."""
+    """The reader of a socket's answers; at its end it notes whether anything is left unread."""
 
     def __init__(self, raw: io.RawIOBase, source: _Bounded) -> None:
         super().__init__(raw)
         self._source = source
 
     def close(self) -> None:
-        """Close it, once what is left has been looked for: read ahead here, or waiting in the socket."""
+        """Check for unread bytes, in this buffer or in the socket, and close."""
         if not self.closed:
             self._source.unread = self._source.unread or self._is_left()
         super().close()
@@ -83,7 +83,7 @@ class _Answers(io.BufferedReader):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
         except OSError:
-            return True  # timed out or cut off: whatever comes on it belongs to a call that is over
+            return True  # timed out or cut off: later bytes belong to a call that has ended
         finally:
             if self._source.fileno() >= 0:
                 self._source.settimeout(waits_seconds)
@@ -112,13 +112,13 @@ class _Bounded(socket.socket):
         super().sendall(*args, **kwargs)
 
     def send(self, *args: Any, **kwargs: Any) -> int:
-        # TLS sends everything piece by piece through here, and each piece would get the whole time again.
+        # TLS sends its data here in pieces, and each piece would get the full time again.
         self._bound()
         _call.sent = True
         return super().send(*args, **kwargs)
 
     def _bound(self) -> None:
-        """Let the next wait end with the call; setting what is set already would be a system call for nothing."""
+        """Make the next wait end with the call; skip an unchanged time-out, which would waste a system call."""
         present = self.gettimeout()
         wanted = seconds_left(present)
         if wanted != present:
@@ -134,7 +134,7 @@ class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
 
     @classmethod
     def _create(cls, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
-        """Make one around a connection. `ssl` itself would shake no hands over one that the other side has reset.
+        """Make one around a connection. `ssl` itself would skip the handshake if the other side has reset it.
 
         Raises:
             OSError: the connection is gone; nothing was sent.
@@ -149,7 +149,7 @@ class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
             return made
 
     def do_handshake(self, block: bool = False) -> None:
-        """Shake hands within what is left of the call."""
+        """Do the handshake within the remaining time of the call."""
         with _reaching():
             self.settimeout(seconds_left(self.gettimeout()))
             super().do_handshake(block)
@@ -178,12 +178,12 @@ def connect(host: str, port: int, timeout_seconds: float | None) -> BoundedSocke
     failed: OSError = OSError(f"{host} has no address")
     addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for untried, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-        # Each has its share of what is left, so that one that says nothing leaves time for the others.
+        # Each address gets a share of the remaining time, so that a silent one leaves time for the others.
         share = None if gives_up_at is None else max(0.001, (gives_up_at - time.monotonic()) / untried)
         made = BoundedSocket(family, kind, protocol)
         try:
             made.settimeout(seconds_left(share))
-            # Head and body of a request go out one after the other, without waiting for each other's receipt.
+            # Send a request's head and body without waiting for the acknowledgement of the head.
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             made.connect(address)
         except OSError as error:

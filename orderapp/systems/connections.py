@@ -1,4 +1,4 @@
-"""The connections that HTTP calls go over: bounded, verified, and never used again once anything on them was odd."""
+"""The connections for HTTP calls: bounded, verified, and never used again after anything unusual."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from urllib3.exceptions import NewConnectionError
 
 from orderapp.systems.bounded import BoundedSocket, connect
 
-# Eighteen digits are beyond every body, and still a number that all parsers agree about.
+# Eighteen digits are more than any body needs, and all parsers still read the same number.
 LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class FinalAnswer(http.client.HTTPResponse):
-    """The final answer to a request: informational ones before it are read past (RFC 9110, 15.2).
+    """The final answer to a request; informational answers before it are skipped (RFC 9110, 15.2).
 
-    Its connection isn't used again where its framing can be read in two ways (RFC 9112, 6.3).
+    Its connection isn't used again if its framing is ambiguous (RFC 9112, 6.3).
     """
 
     def begin(self) -> None:
@@ -93,7 +93,7 @@ class BoundedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Nothing to add for a connection: the context verifies, and reading all authorities again takes 50 ms."""
+        """Do nothing: the context verifies, and reading all authorities again would take 50 ms."""
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool of the one address that this adapter is for, found out once."""
@@ -106,7 +106,7 @@ class BoundedAdapter(HTTPAdapter):
         return request.path_url
 
     def build_response(self, request: requests.PreparedRequest, raw: Any) -> requests.Response:
-        """Return the answer with what is used of it: there are no cookies, and its text is ours to read."""
+        """Return the answer with only the parts that we use: no cookies, and we read its text ourselves."""
         response = requests.Response()
         response.request, response.status_code, response.headers, response.raw = request, raw.status, raw.headers, raw
         return response

@@ -1,4 +1,4 @@
-"""Coupon: redeems a coupon code. Not idempotent, and can only be asked: every accepted POST redeems once more."""
+"""Coupon: redeems a coupon code. It is query_first: every accepted POST redeems the code again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orderapp.systems.keyed import HttpSystem, private_values
 from orderapp.systems.offers import as_answered, read_offer, same_code
 from orderapp.systems.settings import Environment
 
-MAX_ID_CHARACTERS = 200  # of a redemption; the contract sets no bound, and no real id is longer
+MAX_ID_CHARACTERS = 200  # of a redemption; the contract sets no limit, and no real id is longer
 
 
 class Coupon(HttpSystem):
@@ -33,11 +33,11 @@ class Coupon(HttpSystem):
 
     def __init__(self, env: Environment, backoff: Backoff) -> None:
         super().__init__(env, backoff)
-        # An hour bounds how long an order may stay compensating for the sake of a coupon.
+        # At most an hour, which limits how long an order stays compensating because of a coupon.
         self.late_window_seconds = env.number("COUPON_LATE_SECONDS", 10, 0, 3600)
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
-        """Only orders that use a coupon."""
+        """Return whether the order uses a coupon."""
         return bool(order.coupon)
 
     def quote(self, request: OrderRequest) -> Quote | None:
@@ -140,4 +140,4 @@ def _is_id(value: Any) -> bool:
     """Whether a value can be the system's id of a redemption, and so a part of an address."""
     if isinstance(value, str):
         return 0 < len(value) <= MAX_ID_CHARACTERS and value.isprintable()
-    return type(value) is int and abs(value) < 10**MAX_ID_CHARACTERS  # true is one to isinstance
+    return type(value) is int and abs(value) < 10**MAX_ID_CHARACTERS  # for isinstance, True would be an int too

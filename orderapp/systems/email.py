@@ -1,4 +1,4 @@
-"""E-mail: tells the customer by mail, over SMTP. A repeat carries the same Message-ID, so it can be recognised."""
+"""E-mail: sends the confirmation over SMTP. A repeat has the same Message-ID, so it can be recognised."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from orderapp.systems.keyed import private_values
 from orderapp.systems.lockouts import CREDENTIALS, SMTP_CODES, lock_out, why_unreachable
 from orderapp.systems.settings import Environment
 
-# How smtplib itself says that a reply is too long; the server refused nothing.
+# smtplib's own text for a reply that is too long; the server refused nothing.
 ENDLESS_LINE = "Line too long."
 MAX_MESSAGE_CHARACTERS = 300  # one sentence for staff
-# Servers that take only ASCII addresses are everywhere, and we ask for no other kind.
+# Many servers accept only ASCII addresses, so we allow no others.
 SENDER = re.compile(r"[!-;=?A-~]+@(?P<domain>[A-Za-z0-9.\-\[\]:]+)")
 
-Hidden = Callable[[str], str]  # hides what is private in what a server said
+Hidden = Callable[[str], str]  # hides private data in a server's text
 
 
 class _BoundedSmtp(smtplib.SMTP):
@@ -92,18 +92,18 @@ class Email(System):
             message = self._message(effect)
             text = message.as_bytes()
         except ValueError as error:
-            # A line break in an address, say: no header can hold it.
+            # For example a line break in an address, which no header can contain.
             reason = f"the mail can't be written: {hidden(str(error))}"[:MAX_MESSAGE_CHARACTERS]
             return Answer(Outcome.NOT_SENT, "bad_mail", reason, repeatable=False)
         with call_within(self._timeouts.total_seconds):
             answer = self._deliver(effect.order.customer.email, text, hidden)
-        # Only what isn't ours is masked: a customer's name may be a word of our own.
+        # Mask only the server's texts, because a customer's name may be a word in ours.
         exchange = Exchange(
             f"MAIL {message['Message-ID']}\nTo: {hidden(str(message['To']))}\nSubject: {message['Subject']}",
             answer.message or "250 accepted",
             round((time.monotonic() - started) * 1000),
         )
-        # Masked before it is cut, so that no half of a value stays at the end.
+        # Mask before cutting, so that no half of a value stays at the end.
         return replace(answer, message=answer.message[:MAX_MESSAGE_CHARACTERS], exchanges=(exchange,))
 
     def check(self) -> Answer:
@@ -118,15 +118,15 @@ class Email(System):
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        """The TLS settings, made once: reading all authorities takes 50 ms."""
+        """The TLS settings, made once, because reading all authorities takes 50 ms."""
         return tls_context()
 
     @contextmanager
     def _opened(self) -> Iterator[smtplib.SMTP]:
-        """Connect, encrypt where offered, log in where there is a login; the connection is closed after the block."""
+        """Connect, encrypt if offered, log in if a login is set; close the connection after the block."""
         kind = _BoundedSmtps if self._server.scheme == "smtps" else _BoundedSmtp
         port = self._server.port or (465 if kind is _BoundedSmtps else 25)
-        # We greet by the sender's domain: looking up this host's own name could take longer than the whole call.
+        # Greet with the sender's domain, because looking up this host's name could take longer than the whole call.
         tls: dict[str, Any] = {"context": self._tls} if kind is _BoundedSmtps else {}
         host, seconds = self._server.hostname or "", self._timeouts.connect_seconds
         with closing(kind(host, port, self._domain, timeout=seconds, **tls)) as server:
@@ -152,36 +152,36 @@ class Email(System):
                 else:
                     answer = _send_text(server, text, hidden)
         except Exception as error:  # noqa: BLE001 - whatever a server says, the mail has an outcome
-            # After an answer it is the closing that failed, and changes nothing.
+            # After an answer, only the closing failed, which changes nothing.
             return answer or _not_accepted(error, hidden)
         return answer
 
     def _message(self, effect: Effect) -> EmailMessage:
-        # Lines end as SMTP wants them (servers refuse others), in seven bits (not every server takes eight).
+        # SMTP's line endings (servers refuse others) and seven bits (not every server accepts eight).
         order, message = effect.order, EmailMessage(policy.SMTP.clone(cte_type="7bit"))
         message["From"] = self._sender
         message["To"] = order.customer.email
         message["Subject"] = f"Your order {order.number} is confirmed"
         message["Date"] = formatdate(usegmt=True)
-        # A colon has no place in a Message-ID (RFC 5322, 3.6.4).
+        # A colon isn't allowed in a Message-ID (RFC 5322, 3.6.4).
         message["Message-ID"] = f"<{effect.key.replace(':', '.')}@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(_text(order, self._page_of(order)))
         return message
 
     def _page_of(self, order: OrderDocument) -> str:
-        """Return the address of the order's page; empty where it has none, or where the shop's address isn't known."""
+        """Return the address of the order's page; empty if it has none or the shop's address isn't known."""
         if not (order.in_shop and self._shop and self._secret):
             return ""
         return f"{self._shop}/orders/{page_reference(self._secret, order.number)}"
 
 
 def _sender_in(env: Environment) -> tuple[str, str]:
-    """Return MAIL_FROM, which may begin with a name, and its domain; both empty where it isn't set."""
+    """Return MAIL_FROM, which may begin with a name, and its domain; both empty if it isn't set."""
     sender = env.text("MAIL_FROM")
     address = parseaddr(sender)[1]
     found = SENDER.fullmatch(address)
-    # In its whole length: what the parser passes over would end up in the mail's header.
+    # Check the whole text: parts that the parser ignores would be in the mail's header.
     if sender and not (found and sender.isprintable() and sender.endswith((address, f"<{address}>"))):
         raise ConfigurationError(f"MAIL_FROM: {sender!r} is not an e-mail address")
     return sender, found["domain"] if found else ""
@@ -205,11 +205,11 @@ def _text(order: OrderDocument, page: str) -> str:
 
 
 def _send_text(server: smtplib.SMTP, text: bytes, hidden: Hidden) -> Answer:
-    """Send the mail itself; from here on a connection that breaks leaves open whether it was accepted."""
+    """Send the mail itself; if the connection breaks from here on, the outcome is unknown."""
     try:
         code, reply = server.data(text)
     except smtplib.SMTPDataError as error:
-        # The server didn't want the text, so it stayed here.
+        # The server refused the DATA command, so the text wasn't sent.
         return _refused(error.smtp_code, error.smtp_error, hidden)
     except Exception as error:  # noqa: BLE001 - the same, whatever it is that couldn't be read
         return Answer(Outcome.UNKNOWN, "cut_off", f"broke off after the text was sent ({type(error).__name__})")
@@ -221,7 +221,7 @@ def _send_text(server: smtplib.SMTP, text: bytes, hidden: Hidden) -> Answer:
 
 
 def _refused(code: int, reply: bytes | str, hidden: Hidden) -> Answer:
-    """SMTP's own rule (RFC 5321, 4.2.1): 4xx later, 5xx never. Anything else isn't SMTP and accepts nothing: later."""
+    """Return the answer by SMTP's rule (RFC 5321, 4.2.1): 4xx later, 5xx never. Anything else isn't SMTP: later."""
     said = f"{code} {hidden(reply.decode('utf-8', 'replace') if isinstance(reply, bytes) else reply)}"
     if code in SMTP_CODES:
         return lock_out(Answer(Outcome.NOT_SENT, "smtp_login"), f"{CREDENTIALS} ({said})")
@@ -231,8 +231,8 @@ def _refused(code: int, reply: bytes | str, hidden: Hidden) -> Answer:
 
 
 def _not_accepted(error: Exception, hidden: Hidden) -> Answer:
-    """Everything before the text is sent: it did not happen."""
-    # What the server says to a login may repeat it.
+    """Return the answer for a failure before the text was sent: it did not happen."""
+    # The server's reply to a login may repeat the login.
     if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
         return lock_out(Answer(Outcome.NOT_SENT, "smtp_login"), f"{CREDENTIALS} ({error.smtp_code})")
     if isinstance(error, smtplib.SMTPNotSupportedError):

@@ -1,7 +1,7 @@
-"""The one wrapper round every system: whatever its connector raises, or gives back in place of an answer, is `unknown`.
+"""The wrapper around every system: an error of its connector, or a return value that isn't an answer, is `unknown`.
 
-A connector is a file that anybody may add. An error in it must not end a request, a worker's batch or the timer, and it
-proves nothing: the call may have been made.
+Anybody may add a connector. An error in it must not end a request, a worker's batch or the timer, and it proves
+nothing, because the call may have been made.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 CODE = "connector_error"
 MAX_MESSAGE_CHARACTERS = 300  # one sentence for staff
-# What each verb gives back, made of the answer where it raised.
+# What each verb returns, and how to make it from the answer if the verb raised.
 _GIVES: dict[str, tuple[tuple[type, ...], Callable[[Answer], object]]] = {
     "act": ((Answer,), lambda answer: answer),
     "undo": ((Answer,), lambda answer: answer),
@@ -35,7 +35,7 @@ _GIVES: dict[str, tuple[tuple[type, ...], Callable[[Answer], object]]] = {
 
 
 def guarded(system: System) -> System:
-    """Return the system, its verbs wrapped; one that is guarded already is returned as it is."""
+    """Return the system with its verbs wrapped; return a system that is already guarded unchanged."""
     if "_guarded" in vars(system):
         return system
     vars(system)["_guarded"] = True
@@ -65,9 +65,9 @@ def _guarded_verb(system: System, verb: str, call: Callable[..., Any]) -> Callab
 
 
 def _guard_concerns(system: System, concerns: Callable[[OrderRequest | OrderDocument], bool]) -> None:
-    """Take a system that can't say whether it has a part in an order for one that has, and send nothing in its name.
+    """If a system's `concerns` raises, assume that it has a part in the order, and make no calls for it.
 
-    So the order is unavailable, and a task waits, until the connector is mended; what is in place can be undone.
+    So the order is unavailable, and a task waits, until the connector is fixed; effects in place can be undone.
     """
     act = system.act
 
@@ -90,13 +90,13 @@ def _guard_concerns(system: System, concerns: Callable[[OrderRequest | OrderDocu
 
 
 def _raised(system: System, verb: str, error: Exception, arguments: tuple[Any, ...]) -> Answer:
-    """Return the answer of a call that raised, with what it had sent and received by then; say so in the log."""
+    """Return the answer for a call that raised, with its exchanges so far, and log it."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
     log.error("system.raised", system=system.name, verb=verb, error=type(error).__name__, where=where)
     order = getattr(arguments[0], "order", arguments[0]) if arguments else None
     private = private_values(order) if isinstance(order, OrderRequest | OrderDocument) else ()
-    # Masked before it is cut, so that no half of a value stays at the end.
+    # Mask before cutting, so that no half of a value stays at the end.
     text = f"its connector raised {type(error).__name__} in {verb}: {mask(str(error), private)}"
     exchanges = recent_exchanges.made()
     return Answer(Outcome.UNKNOWN, CODE, text[:MAX_MESSAGE_CHARACTERS], exchanges=exchanges)

@@ -1,7 +1,7 @@
-"""The one place where HTTP calls leave: bounded in time and size, never repeated, each with an outcome.
+"""The only place that sends HTTP calls: bounded in time and size, never repeated, each with an outcome.
 
 Transport retries, redirects, proxies from the environment, cookies and compressed answers are all off: a repeat that
-the engine doesn't know of could double an effect, and an answer that isn't the documented one is `unknown`.
+the engine doesn't know about could double an effect, and an answer that isn't documented is `unknown`.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from orderapp.systems.lockouts import lock_out, why_unreachable
 from orderapp.systems.settings import Timeouts
 
 MAX_BODY_BYTES = 1_048_576  # documented answers are under 10 kB; a mebibyte can't hurt and nothing real is larger
-# A connection idle for longer is dropped rather than reused: servers close idle ones after two seconds or more, and a
-# request written into a closing connection ends `unknown` for no good reason.
+# Connections that are idle for longer aren't reused: servers close idle ones after two seconds or more, and a request
+# on a closing connection would end `unknown` needlessly.
 MAX_IDLE_SECONDS = 1.0
 MAX_MESSAGE_CHARACTERS = 300  # one sentence for staff; the whole answer is in the history
-# What an answer may not be encoded with. Any other word there, such as the name of a character set, says nothing about
-# its bytes: they are JSON or they aren't.
+# Encodings that we refuse. Other values of the header, such as a character set, don't matter: the bytes are JSON or
+# they aren't.
 COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"})
-# A request that can't even be written: no address, or one that is none, or characters that no header can hold.
+# Errors for a request that can't be written: a missing or invalid address, or characters that no header can contain.
 UNWRITABLE = (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidHeader)
 
 
 class HttpClient:
-    """Speaks to one system. Safe to share between threads: each has connections of its own.
+    """Calls one system. Threads may share it: each has its own connections.
 
     Args:
         base_url: Without a trailing slash.
-        timeouts: Of each call; their sum bounds it whatever the other side does.
+        timeouts: Of each call; their sum limits the call, whatever the other side does.
         token: For bearer authentication, or empty.
         credentials: User and password for basic authentication, or None.
 
@@ -81,19 +81,19 @@ class HttpClient:
         echoes: str = "",
         fresh: bool = False,
     ) -> Received:
-        """Make one call and say how it ended. Raises nothing: every failure is an outcome.
+        """Make one call and return its outcome. Raises nothing: every failure is an outcome.
 
         Args:
             method: HTTP method.
             path: Path and query, properly quoted, beginning with a slash.
             json_body: Sent as JSON.
             form: Sent form-encoded.
-            headers: Beside those of the client.
+            headers: In addition to those of the client.
             private: Values to keep out of the history.
-            echoes: What a success repeats in its body; where it doesn't, the answer may be another call's, so the
-                connection isn't used again.
-            fresh: Whether the call has a connection of its own: what proves that something isn't there mustn't be an
-                earlier call's answer.
+            echoes: Values that a successful answer repeats in its body. Without them it may be the answer to another
+                call, so the connection isn't used again.
+            fresh: Whether the call uses a new connection: an answer that proves "nothing is there" must not be the
+                answer to an earlier call.
 
         """
         hidden = [*private, *self._secrets]
@@ -103,7 +103,7 @@ class HttpClient:
                 if fresh:
                     self._hang_up()
                 request = self._prepared(method, path, json_body, form, headers or {})
-                # An answer may well show what it was asked with.
+                # An answer may repeat the credentials of the request.
                 hidden += request.headers.get("Authorization", "").split()[1:]
                 sent += f"\n{_text(request.body)}"
                 status, raw, reply_headers = self._exchange(request)
@@ -117,10 +117,10 @@ class HttpClient:
                     self._hang_up()
             if received.answer.outcome is Outcome.UNKNOWN:
                 self._hang_up()
-        # Only what isn't ours is masked: a customer's name may be a word of our own.
+        # Mask only the system's texts, because a customer's name may be a word in ours.
         took_ms = round((time.monotonic() - started) * 1000)
         exchange = Exchange(f"{method} {mask(sent, hidden)}", said, took_ms)
-        # Masked before it is cut, so that no half of a value stays at the end.
+        # Mask before cutting, so that no half of a value stays at the end.
         message = received.answer.message[:MAX_MESSAGE_CHARACTERS]
         recent_exchanges.note(exchange)
         return replace(received, answer=replace(received.answer, message=message, exchanges=(exchange,)))
@@ -133,9 +133,9 @@ class HttpClient:
         form: Mapping[str, str] | None,
         headers: Mapping[str, str],
     ) -> requests.PreparedRequest:
-        """Return a request as `requests` would prepare it, from what it prepared once: that takes longer than a call.
+        """Return a request as `requests` prepares it, copied from a prepared one: preparing takes longer than a call.
 
-        What differs is ours: paths are quoted by their makers, bodies are JSON or a form.
+        Only our own parts differ: the callers quote paths, and bodies are JSON or a form.
         """
         common = self._common
         request = requests.PreparedRequest()
@@ -154,7 +154,7 @@ class HttpClient:
 
     @cached_property
     def _common(self) -> requests.PreparedRequest:
-        """What all requests have in common: the address in its normal form, the headers, the credentials."""
+        """The common parts of all requests: the normalised address, the headers, the credentials."""
         return requests.Request("GET", f"{self._base_url}/", headers=self._headers, auth=self._credentials).prepare()
 
     def _exchange(self, request: requests.PreparedRequest) -> tuple[int, bytes, Mapping[str, str]]:
@@ -174,19 +174,19 @@ class HttpClient:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext | None:
-        """The TLS settings, made once: reading all authorities takes 50 ms."""
+        """The TLS settings, made once, because reading all authorities takes 50 ms."""
         if not self._base_url.lower().startswith("https://"):
             return None
         context = tls_context()
-        # Beside the operating system's authorities, which a bare container may lack.
+        # In addition to the operating system's authorities, which a minimal container may lack.
         context.load_verify_locations(requests.adapters.DEFAULT_CA_BUNDLE_PATH)
         return context
 
     def _adapter(self) -> BoundedAdapter:
         """Return this thread's connections.
 
-        Used without a `requests.Session`: that would keep cookies, and read the whole of a redirect's body, however
-        large and compressed, even where it doesn't follow it.
+        There is no `requests.Session`: it would keep cookies, and read the whole body of a redirect, even a large
+        compressed one, without following it.
         """
         local, now = self._local, time.monotonic()
         if not hasattr(local, "adapter"):
@@ -203,7 +203,7 @@ class HttpClient:
 
 
 def _failed(error: Exception, unreached: bool, sent: bool) -> Answer:
-    """A call that brought no answer: not sent only with proof, by the kind of error or by the socket's own word."""
+    """Return the answer for a failed call: "not sent" only if the kind of error or the socket proves it."""
     reason = error.args[0] if error.args else None
     cause = reason.reason if isinstance(reason, MaxRetryError) else reason
     name = type(cause if isinstance(cause, Exception) else error).__name__

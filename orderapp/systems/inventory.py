@@ -17,14 +17,14 @@ class Inventory(KeyedSystem):
     title: ClassVar[str] = "Stock"
     part: ClassVar[Part] = Part.BLOCKING
     required: ClassVar[bool] = True
-    position: ClassVar[int] = 10  # running out of stock is the commonest refusal
+    position: ClassVar[int] = 10  # "out of stock" is the most common refusal
     repeats: ClassVar[Repeats] = Repeats(not_sent=1, unknown=1)
     collection: ClassVar[str] = "reservations"
     noun: ClassVar[str] = "reservation"
     done_state: ClassVar[str] = "reserved"
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
-        """Every order takes stock."""
+        """Return True, because every order takes stock."""
         return True
 
     def body(self, effect: Effect) -> Mapping[str, Any]:

@@ -1,8 +1,7 @@
-"""The protocol that most systems speak: effects under keys of ours, idempotent, with tombstones.
+"""The protocol of most systems: effects under our keys, idempotent, with tombstones.
 
 `POST /v1/<collection>` with `Idempotency-Key`, `POST /v1/<collection>/KEY/cancel`, `GET /v1/<collection>/KEY`
-(docs/add-a-system.md tells the answers). A subclass says what its collection is called and what the body of a POST
-holds.
+(docs/add-a-system.md describes the answers). A subclass defines the name of its collection and the body of a POST.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ HTTP_SCHEMES = {"https": True, "http": False}
 
 
 def private_values(order: OrderRequest | OrderDocument) -> tuple[str, ...]:
-    """Return what of an order must not be kept in histories and logs."""
+    """Return the values of an order that must not be kept in histories and logs."""
     customer = order.customer
     return (customer.name, customer.email, customer.phone, customer.member_ref, order.coupon)
 
@@ -51,7 +50,7 @@ class KeyedSystem(HttpSystem):
     """A system that knows our effects by our keys.
 
     Attributes:
-        collection: The path's word, plural.
+        collection: The plural noun in the path.
         noun: The member of an answer that holds the effect.
         done_state: The effect's state once it is in place.
 
@@ -64,12 +63,12 @@ class KeyedSystem(HttpSystem):
 
     def __init__(self, env: Environment, backoff: Backoff) -> None:
         super().__init__(env, backoff)
-        # 0 stands for ever; ten years are for ever, too.
+        # 0 means forever; ten years are practically forever too.
         self.key_window_seconds = env.number(f"{self.name.upper()}_KEY_WINDOW_SECONDS", 0, 0, 10 * 366 * 86_400) or None
 
     @abstractmethod
     def body(self, effect: Effect) -> Mapping[str, Any]:
-        """Return the JSON body that asks for the effect; the same for the same effect, always."""
+        """Return the JSON body that asks for the effect; it is always the same for the same effect."""
 
     def act(self, effect: Effect) -> Answer:
         """Ask for the effect under its key."""
@@ -77,12 +76,12 @@ class KeyedSystem(HttpSystem):
         return self._judge(received, effect, {self.done_state: Outcome.DONE, **self.other_states()})
 
     def undo(self, effect: Effect, report: Report | None) -> Answer:
-        """Cancel the key; one never seen is remembered, so that an action that comes late is refused."""
+        """Cancel the key; the system remembers an unknown key too (tombstone), so it refuses a late action."""
         received = self._call("POST", f"/{effect.key}/cancel", effect, json_body={})
         return self._judge(received, effect, {"cancelled": Outcome.DONE})
 
     def ask(self, effect: Effect) -> Report:
-        """Ask what is there under the key."""
+        """Ask what is in place under the key."""
         received = self._call("GET", f"/{effect.key}", effect, fresh=True)
         if received.status == 404:
             return Report(Finding.ABSENT, replace(received.answer, outcome=Outcome.DONE))
@@ -96,11 +95,11 @@ class KeyedSystem(HttpSystem):
         return Report(finding, received.answer)
 
     def check(self) -> Answer:
-        """Ask for a key that nobody uses; being told so shows that address and token are right."""
+        """Ask for a key that nobody uses; "not found" shows that address and token are right."""
         received = self.http.call("GET", f"/v1/{self.collection}/doctor")
         if received.status == 404:
             return Answer(Outcome.DONE, exchanges=received.answer.exchanges)
-        # Whoever says that it is there says so of anything: a page for people, a proxy.
+        # A success proves nothing here: a web page or a proxy would answer anything like that.
         return unreadable(received) if received.answer.outcome is Outcome.DONE else received.answer
 
     def other_states(self) -> Mapping[str, Outcome]:

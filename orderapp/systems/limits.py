@@ -1,4 +1,4 @@
-"""How much of us a system bears: its agreed rate, how many runs at once, and when its circuit opens."""
+"""The limits of a system: its agreed rate, its parallel runs, and when its circuit opens."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 
 from orderapp.systems.settings import Environment
 
-# Of the agreed rate nine tenths are used. A call may leave up to LATE_SECONDS after its slot, so that the calls of one
-# second are those of 1.1 seconds of slots at most: still no more than agreed.
+# We use nine tenths of the agreed rate. A call may leave up to LATE_SECONDS after its slot, so one second has the calls
+# of at most 1.1 seconds of slots: still no more than agreed.
 USED_SHARE = 0.9
 LATE_SECONDS = 0.1
-# Eight failures of ten are no accident; a system that still does half of its work is of more use than none.
+# Eight failures of ten are no accident; but a system that still does half of its work is better than none.
 CIRCUIT_CALLS = 10
 CIRCUIT_FAILURE_RATE = 0.8
-# Of the sixteen threads of a web process. Of a system that answers like the others two or three wait at a time; one
-# that hangs may have six, and even two of those leave four for pages and for orders that need neither.
+# Of the sixteen threads of a web process. Usually two or three wait for a system at a time. A hanging system may block
+# six, and two of those still leave four for pages and other orders.
 ORDER_SLOTS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a system bears.
+    """The limits of one system.
 
     Args:
         rate_per_second: Calls of all kinds and processes together; 0 for no limit.
-        concurrency: Tasks of the system that may run at once, in all processes together; 0 for no limit.
-        circuit_calls: The circuit opens by so many of the newest calls; 0 for never.
-        circuit_failure_rate: ... if this share of them failed, above 0.0 to 1.0.
-        order_slots: Orders of one web process that may wait for its answer at once; 0 for no limit.
+        concurrency: Tasks of the system that may run at the same time in all processes together; 0 for no limit.
+        circuit_calls: The number of newest calls that decide whether the circuit opens; 0 for never.
+        circuit_failure_rate: The circuit opens if this share of them failed, above 0.0 to 1.0.
+        order_slots: Orders of one web process that may wait for its answer at the same time; 0 for no limit.
 
     """
 
@@ -40,22 +40,22 @@ class Limits:
 
     @property
     def spacing_seconds(self) -> float:
-        """How far apart calls leave; 0 where there is no rate."""
+        """The time between two calls; 0 without a rate."""
         return 1.0 / (USED_SHARE * self.rate_per_second) if self.rate_per_second else 0.0
 
     @property
     def tasks_told_of(self) -> int:
-        """How many tasks of a system with a rate workers know of before they claim them; 0 where there is no rate.
+        """How many unclaimed tasks of a system with a rate are sent to the broker; 0 without a rate.
 
-        A second's worth: they never run dry, and few come too early for their slot.
+        It is the number for one second: workers always have one, and few get it too early for its slot.
         """
         return math.ceil(self.rate_per_second)
 
     @property
     def longest_wait_seconds(self) -> float:
-        """How long a call may wait for its slot, which leases have to cover: two slots, or 2 s; most wait for none.
+        """How long a call may wait for its slot, which leases must cover: two slots, or 2 s; most calls don't wait.
 
-        A run's second call leaves a slot after its first; whoever comes too late for it may wait for another one.
+        A run's second call is one slot after its first; if it is too late for that slot, it may wait for another one.
         """
         return max(2.0, 2 * self.spacing_seconds) if self.rate_per_second else 0.0
 
@@ -70,7 +70,7 @@ class Limits:
         calls = env.integer("CIRCUIT_CALLS", CIRCUIT_CALLS, 0, 1000)
         share = env.number("CIRCUIT_FAILURE_RATE", CIRCUIT_FAILURE_RATE, 0.01, 1)
         return cls(
-            # Beyond a thousand a second the slots are closer than the clock of SQLite tells apart.
+            # Above a thousand a second, the slots are closer together than SQLite's clock can distinguish.
             rate_per_second=env.number(f"{prefix}_RATE_PER_SECOND", 0, 0, 1000),
             concurrency=env.integer(f"{prefix}_CONCURRENCY", 0, 0, 10_000),
             circuit_calls=env.integer(f"{prefix}_CIRCUIT_CALLS", calls, 0, 1000),

@@ -1,6 +1,6 @@
-"""When a system refuses us altogether, and not one request: our credentials or its address need mending.
+"""Detects that a system refuses all our calls, not one request: our credentials or its address must be corrected.
 
-Nothing of ours gets through meanwhile, so the engine treats it as an outage of that system (`Answer.locked_out`).
+No call succeeds meanwhile, so the engine treats it as an outage of that system (`Answer.locked_out`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from orderapp.domain.outcome import Answer, Outcome
 
-# What is wrong, as a sentence's end; it begins with the system's title.
+# What is wrong, as the end of a sentence that begins with the system's title.
 BY_STATUS: Mapping[int, str] = {
     401: "refuses our credentials",
     403: "refuses us access",
@@ -21,17 +21,17 @@ BY_STATUS: Mapping[int, str] = {
 # Of SMTP (RFC 4954, 6): authentication is required, too weak a mechanism, refused, only over TLS.
 SMTP_CODES = frozenset({530, 534, 535, 538})
 CREDENTIALS = "refuses our credentials"
-# A name that doesn't exist; a name server that can't be asked at present is an outage like others.
+# A name that doesn't exist. (A name server that doesn't answer is an ordinary outage.)
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
 def lock_out(answer: Answer, what: str) -> Answer:
-    """Return the answer of a system that lets nothing of ours through, for the reason `what`: nothing happened."""
+    """Return the answer for a system that refuses all our calls, for the reason `what`: nothing happened."""
     return replace(answer, outcome=Outcome.NOT_SENT, message=what, repeatable=False, locked_out=True)
 
 
 def why_unreachable(error: BaseException) -> str:
-    """Return why a connection that failed can't succeed before settings are mended; empty for any other failure."""
+    """Return why a failed connection can't succeed until settings are corrected; empty for any other failure."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"has a certificate that isn't trusted ({cause.verify_message}); nothing was sent"
@@ -41,7 +41,7 @@ def why_unreachable(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what brought it about, however the libraries between have wrapped it."""
+    """Yield an error and its causes, however libraries have wrapped them."""
     left, seen = [error], set()
     while left:
         one = left.pop()

@@ -30,7 +30,7 @@ class Membership(KeyedSystem):
     done_state: ClassVar[str] = "consumed"
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
-        """Only orders that use a benefit."""
+        """Return whether the order uses a benefit."""
         return bool(order.benefit)
 
     def body(self, effect: Effect) -> Mapping[str, Any]:
@@ -43,7 +43,7 @@ class Membership(KeyedSystem):
         member_ref = request.customer.member_ref
         received = self.http.call("GET", f"/v1/members/{quote(member_ref, safe='')}", private=private_values(request))
         if received.status == 404:
-            # Told as a benefit that the member lacks is, or strangers would learn which member numbers there are.
+            # The same answer as for a missing benefit; otherwise strangers could find out which member numbers exist.
             return Quote(received.answer, refused=NO_BENEFIT, field="benefit")
         if received.answer.outcome is not Outcome.DONE:
             return Quote(received.answer)
@@ -67,6 +67,6 @@ class Membership(KeyedSystem):
 
 
 def _benefit(benefits: list[dict[str, Any]], code: str) -> dict[str, Any] | None:
-    """Return the benefit of a code: the one that is spelt so, or else one that differs in its capitals alone."""
+    """Return the benefit with a code: spelt exactly like this, or else different only in upper and lower case."""
     alike = [benefit for benefit in benefits if same_code(benefit.get("code"), code)]
     return next((benefit for benefit in alike if benefit["code"] == code), alike[0] if alike else None)

@@ -1,4 +1,4 @@
-"""How systems state a discount: `{"kind": "percent", "value"}` or `{"kind": "amount", "value", "currency"}`."""
+"""Reads discounts from answers: `{"kind": "percent", "value"}` or `{"kind": "amount", "value", "currency"}`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def same_code(answered: Any, asked: str) -> bool:
 
 
 def as_answered(answered: Any, asked: str) -> str:
-    """Return a code as the system spells it; as it was asked for where the answer holds nothing that can be a code."""
+    """Return a code in the system's spelling, or as it was asked for if the answer contains no valid code."""
     usable = isinstance(answered, str) and len(answered) == len(asked) and answered.isascii()
     return answered if usable and same_code(answered, asked) else asked
 
 
 def read_offer(code: str, offer: Any, received: Received) -> Quote:
-    """Return the quote for a stated discount; one that isn't of the documented shape is no usable answer."""
+    """Return the quote for an offer; an offer that isn't of the documented form is no usable answer."""
     if not isinstance(offer, dict):
         return Quote(unreadable(received))
     kind, value, currency = offer.get("kind"), whole(offer.get("value")), offer.get("currency", "")

@@ -1,4 +1,4 @@
-"""The exchanges that this thread's call has made so far: what is kept of it should its connector raise."""
+"""The exchanges of this thread's call so far, which are recorded if its connector raises."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _made = _Made()
 
 
 def forget() -> None:
-    """Begin anew, before a call."""
+    """Clear the exchanges before a call."""
     _made.exchanges = ()
 
 
 def note(exchange: Exchange) -> None:
-    """Keep an exchange, masked and cut as it goes into the history."""
+    """Keep an exchange, masked and cut as in the history."""
     _made.exchanges = (*_made.exchanges, exchange)
 
 
 def made() -> tuple[Exchange, ...]:
-    """Return what was made since `forget`, oldest first."""
+    """Return the exchanges since `forget`, oldest first."""
     return _made.exchanges

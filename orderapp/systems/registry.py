@@ -1,4 +1,4 @@
-"""Finds every system there is: each file in this folder that holds a concrete `System`. None is named here."""
+"""Finds all systems: each file in this folder with a concrete `System`. No list names them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orderapp.systems.settings import Environment
 
 @cache
 def system_classes() -> tuple[type[System], ...]:
-    """Return all systems, in their declared order. ConfigurationError for two of one name."""
+    """Return all systems, in their declared order. ConfigurationError if two have the same name."""
     found: dict[str, type[System]] = {}
     for module_info in iter_modules(orderapp.systems.__path__):
         module = import_module(f"orderapp.systems.{module_info.name}")
@@ -52,7 +52,7 @@ class Systems(Mapping[str, System]):
         return [system for system in self._systems.values() if system.part is part and system.configured]
 
     def __getitem__(self, name: str) -> System:
-        """Return a system. Raises SystemUnknown: rows may tell of one that this process hasn't."""
+        """Return a system. Raises SystemUnknown, because rows may name a system that this process doesn't have."""
         try:
             return self._systems[name]
         except KeyError:

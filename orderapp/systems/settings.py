@@ -1,4 +1,4 @@
-"""Reads settings from the environment, and refuses wrong ones with a line that names the variable."""
+"""Reads settings from the environment, and refuses wrong ones with a message that names the variable."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from urllib.parse import SplitResult, urlsplit
 from orderapp.domain.masking import WHOLE_WORD_CHARACTERS
 from orderapp.errors import ConfigurationError
 
-# What is shorter is masked as a whole word only, so it could stay in a history unseen.
+# A shorter secret is masked only as a whole word, so it could stay in a history unnoticed.
 SHORTEST_SECRET = WHOLE_WORD_CHARACTERS
 
-# A login or a query in front of the paths that we add would end up somewhere else than whoever wrote it thinks.
+# Parts of an address that don't work as expected, because we append paths to it.
 BESIDE_THE_PATH = {"login": "a user or password", "query": "a query (?)", "fragment": "a fragment (#)"}
 
 
@@ -45,15 +45,15 @@ class Environment:
     production: bool
 
     def text(self, name: str, default: str = "") -> str:
-        """Return a variable, stripped; an empty one counts as unset."""
+        """Return a variable, stripped; an empty one counts as not set."""
         return self.variables.get(name, "").strip() or default
 
     def secret(self, name: str) -> str:
-        """Return a token or password that is sent in a header, empty where it isn't set.
+        """Return a token or password that is sent in a header; empty if it isn't set.
 
         Raises:
-            ConfigurationError: it holds characters that can't be sent there, such as a line break in its middle, or is
-                too short for production.
+            ConfigurationError: it has characters that a header can't contain, such as a line break, or is too short
+                for production.
 
         """
         value = self.header(name)
@@ -61,19 +61,19 @@ class Environment:
         return value
 
     def header(self, name: str) -> str:
-        """Return a value that is sent in a header and is no secret; ConfigurationError as for `secret`."""
+        """Return a value that is sent in a header and isn't secret; ConfigurationError as for `secret`."""
         value = self.text(name)
         if not (value.isascii() and value.isprintable()):
             raise ConfigurationError(f"{name}: holds characters other than printable ASCII ones")
         return value
 
     def refuse_short_secret(self, name: str, value: str) -> None:
-        """Raise ConfigurationError for a secret that anybody can guess and no history can be kept free of."""
+        """Raise ConfigurationError for a secret that is easy to guess and can't be masked reliably in histories."""
         if self.production and 0 < len(value) < SHORTEST_SECRET:
             raise ConfigurationError(f"{name}: a token or password of under {SHORTEST_SECRET} characters is no secret")
 
     def flag(self, name: str) -> bool:
-        """Return whether a switch is on (1, true, yes, on); ConfigurationError for an unknown word."""
+        """Return whether a switch is on (1, true, yes, on); ConfigurationError for an unknown value."""
         word = self.text(name, "0").lower()
         if word not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
             raise ConfigurationError(f"{name}: {word!r} is neither 1 nor 0")
@@ -106,7 +106,7 @@ class Environment:
             raise ConfigurationError(
                 f"{name}: {raw!r} is not two numbers of seconds such as 1,3 (connect, read)"
             ) from error
-        # A minute is far beyond what a customer waits, and still far below what workers are allowed.
+        # A minute is much longer than customers wait, and still much shorter than a worker's lease.
         if not (0.01 <= connect_seconds <= 60 and 0.01 <= read_seconds <= 60):
             raise ConfigurationError(f"{name}: {raw} is not between 0.01 and 60 seconds")
         return Timeouts(connect_seconds, read_seconds)
@@ -120,18 +120,18 @@ class Environment:
         variable: str = "",
         permits: Collection[str] = (),
     ) -> str:
-        """Return the address in `<prefix>_URL` (or `variable`) without a trailing slash, empty where it isn't set.
+        """Return the address in `<prefix>_URL` (or `variable`) without a trailing slash; empty if it isn't set.
 
         Args:
             prefix: The system's prefix; `<prefix>_ALLOW_UNENCRYPTED=1` permits unencrypted addresses of other hosts.
             schemes: The known schemes, each with whether it is encrypted.
-            default: The address where the variable is unset.
-            variable: The variable's name, where it isn't `<prefix>_URL`.
-            permits: What may stand in it beside scheme, host, port and path: words of BESIDE_THE_PATH.
+            default: The address if the variable isn't set.
+            variable: The variable's name, if it isn't `<prefix>_URL`.
+            permits: The parts that it may have besides scheme, host, port and path: keys of BESIDE_THE_PATH.
 
         Raises:
-            ConfigurationError: no such scheme, no host, something in it that isn't permitted, or an unencrypted address
-                of another host in production.
+            ConfigurationError: an unknown scheme, no host, a part that isn't permitted, or an unencrypted address of
+                another host in production.
 
         """
         name = variable or f"{prefix}_URL"
@@ -144,14 +144,14 @@ class Environment:
         except ValueError as error:
             raise ConfigurationError(f"{name}: not an address") from error
         if any(character.isspace() or not character.isprintable() for character in raw):
-            # Python's own parser passes over some of them, so what is checked would not be what is called.
+            # Python's parser ignores some of them, so we would check another address than we call.
             raise ConfigurationError(f"{name}: has a blank or a control character in it")
         if parts.scheme not in schemes or not host:
             raise ConfigurationError(
                 f"{name}: not an address that begins with {' or '.join(f'{s}://' for s in schemes)}"
             )
         if "login" in permits and "@" in parts.path + parts.query + parts.fragment:
-            # It ended in the midst of a password, which would then be taken for a port or a path, and be shown.
+            # The host ended inside a password, which would then be parsed as a port or a path, and be shown.
             raise ConfigurationError(f"{name}: has an @ after the host; in a password, write %40 for @, %2F for /")
         for word, found in _beside_the_path(parts).items():
             if found and word not in permits:
@@ -185,7 +185,7 @@ def is_link_local(host: str) -> bool:
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address that a host is, in whichever spelling the system's resolver takes; None for a name."""
+    """Return a host as an address, in any spelling that the system's resolver accepts; None for a name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -200,7 +200,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _number(raw: str) -> float:
-    """Return a number written in plain digits; ValueError for anything else, and for what only Python takes."""
+    """Return a number written in plain digits; ValueError for anything else, such as forms that only Python accepts."""
     if not raw.isascii() or "_" in raw:
         raise ValueError(raw)
     return float(raw)

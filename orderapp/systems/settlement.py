@@ -1,4 +1,4 @@
-"""Settlement: charges the order. Idempotent by key, finishes later."""
+"""Settlement: charges the order. Idempotent by key; it may finish later."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Settlement(KeyedSystem):
     done_state: ClassVar[str] = "settled"
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
-        """Every order is settled."""
+        """Return True, because every order is settled."""
         return True
 
     def body(self, effect: Effect) -> Mapping[str, Any]:
@@ -37,5 +37,5 @@ class Settlement(KeyedSystem):
         }
 
     def other_states(self) -> Mapping[str, Outcome]:
-        """`pending` is no failure: it is asked for again."""
+        """Return `pending` as a state that isn't a failure: the task asks again later."""
         return {"pending": Outcome.DONE, "refused": Outcome.REFUSED, "cancelled": Outcome.REFUSED}

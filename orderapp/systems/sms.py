@@ -1,4 +1,4 @@
-"""SMS: tells the customer by text message. The Twilio Messages API: unsafe, a doubtful message is not repeated."""
+"""SMS: sends the customer a text message by the Twilio Messages API. Unsafe: after an unknown outcome, no repeat."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orderapp.systems.settings import Environment
 # Authentication is missing or wrong; the account isn't active.
 ACCOUNT_CODES = frozenset({20003, 20005})
 MAX_CODE = 10**6  # Twilio's codes have five digits
-# A message that was taken and at once given up: no text arrived, nor will one.
+# A message that Twilio accepted and gave up immediately: no text has arrived or will arrive.
 NOT_DELIVERED = frozenset({"failed", "undelivered", "canceled"})
 
 
@@ -48,7 +48,7 @@ class Sms(System):
         return cls(env, backoff)
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
-        """Only orders with a phone number."""
+        """Return whether the order has a phone number."""
         return bool(order.customer.phone)
 
     def act(self, effect: Effect) -> Answer:
@@ -63,7 +63,7 @@ class Sms(System):
         body = received.body or {}
         code = _code(body.get("code"))
         if received.status == 400 and code:
-            # Twilio's own error body, not the common one: final, but where it is about our account.
+            # Twilio's own error body, not the common one. It is final, unless it concerns our account.
             if code in ACCOUNT_CODES:
                 return lock_out(replace(received.answer, code=f"twilio_{code}"), f"{CREDENTIALS} ({code})")
             return replace(received.answer, outcome=Outcome.REFUSED, code=f"twilio_{code}")
@@ -79,13 +79,13 @@ class Sms(System):
         return replace(received.answer, outcome=Outcome.NOT_SENT, code=named, message=message, repeatable=False)
 
     def check(self) -> Answer:
-        """Ask for the account itself; any answer but a refusal of our credentials will do."""
+        """Ask for the account itself; any answer except a refusal of our credentials is good."""
         received = self._http.call("GET", f"{self._account}.json")
         known = received.status in (200, 404, 405)
         return Answer(Outcome.DONE, exchanges=received.answer.exchanges) if known else received.answer
 
 
 def _code(value: Any) -> int:
-    """Return one of Twilio's error codes; 0 for anything that is none."""
+    """Return one of Twilio's error codes; 0 for anything else."""
     code = whole(value)
     return code if code is not None and 0 < code < MAX_CODE else 0

@@ -115,8 +115,8 @@ MUTATIONS = (
         DECIDING,
         (
             (
-                "        if held.resumed:\n            # The holder before us",
-                "        if held.fencing < 0:\n            # The holder before us",
+                "        if held.resumed:\n            # The previous holder may",
+                "        if held.fencing < 0:\n            # The previous holder may",
             ),
         ),
     ),

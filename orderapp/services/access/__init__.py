@@ -1,4 +1,4 @@
 """Who may do what, and how often: staff and their logins, API clients and their tokens, counters of attempts.
 
-Begin with `accounts` for people and `api_tokens` for programs; `attempt_counters` is what all limits count with.
+Start with `accounts` for people and `api_tokens` for programs. All limits count with `attempt_counters`.
 """

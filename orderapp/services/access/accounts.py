@@ -24,13 +24,13 @@ from orderapp.services.db.transactions import reading, writing
 
 log = structlog.get_logger()
 
-# No mail goes there: it is the name of an account, so its shape is all that counts.
+# We send no mail to it: it is only the name of an account, so checking its form is enough.
 EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A login: who, and the new session's token."""
+    """A successful login: the account, and the new session's token."""
 
     member: Member
     token: str
@@ -42,7 +42,7 @@ def create_staff(email: str, role: Role, password: str) -> None:
     Transaction: one, committed here, with its audit row.
 
     Raises:
-        InvalidRequest: the address, the password, or the address is taken; nothing was recorded.
+        InvalidRequest: the address or password isn't acceptable, or the address is taken; nothing was recorded.
 
     """
     name = trimmed(email).casefold()
@@ -66,17 +66,17 @@ def create_staff(email: str, role: Role, password: str) -> None:
 
 
 def log_in(email: str, password: str, address: str | None) -> Opened | None:
-    """Open a session, if the password is right; None otherwise, whether or not there is such an account.
+    """Open a session if the password is right; return None otherwise, whether or not the account exists.
 
     Transaction: one, committed here: the session and its audit row, or the audit row of the refusal.
 
     Args:
         email: The account, in any capitalisation.
         password: As it was typed.
-        address: The network address it came from.
+        address: The network address of the request.
 
     Raises:
-        TooManyAttempts: too many wrong passwords came from there; this one wasn't even looked at.
+        TooManyAttempts: too many wrong passwords came from there; this one wasn't checked.
 
     """
     place, name = household_of(address), trimmed(email).casefold()
@@ -86,7 +86,7 @@ def log_in(email: str, password: str, address: str | None) -> Opened | None:
     right = passwords.is_right(password, account.password_hash if account and usable else None)
     with writing() as session:
         if account is None or not right:
-            # An unknown name isn't kept: people type their password into the wrong field.
+            # Don't store an unknown name: people sometimes type their password into the wrong field.
             actor = Actor(account.id, account.email) if account else UNKNOWN
             audit.write(session, actor, Act("staff.refuse", "login"))
             log.warning("staff.login_refused", staff=account.id if account else None)
@@ -100,14 +100,14 @@ def log_in(email: str, password: str, address: str | None) -> Opened | None:
 
 
 def disable_staff(staff_id: int, actor: Actor, reason: str) -> None:
-    """Disable an account; its sessions end at once.
+    """Disable an account; its sessions end immediately.
 
     Transaction: one, committed here, with its audit row.
 
     Raises:
-        InvalidRequest: the reason.
+        InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such account.
-        WrongState: it is disabled already, is the actor's own, or the last one of an admin; nothing was changed.
+        WrongState: the account is already disabled, the actor's own, or the last admin's; nothing was changed.
 
     """
     why = audit.clean_reason(reason)
@@ -132,7 +132,7 @@ def enable_staff(staff_id: int, actor: Actor, reason: str) -> None:
     Transaction: one, committed here, with its audit row.
 
     Raises:
-        InvalidRequest: the reason.
+        InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such account.
         WrongState: it isn't disabled; nothing was changed.
 
@@ -149,12 +149,12 @@ def enable_staff(staff_id: int, actor: Actor, reason: str) -> None:
 
 
 def set_password(staff_id: int, password: str, actor: Actor, reason: str) -> None:
-    """Give an account another password; its sessions end at once.
+    """Change an account's password; its sessions end immediately.
 
     Transaction: one, committed here, with its audit row.
 
     Raises:
-        InvalidRequest: the reason or the password.
+        InvalidRequest: the reason or the password isn't acceptable.
         NotFound: there is no such account.
 
     """
@@ -165,7 +165,7 @@ def set_password(staff_id: int, password: str, actor: Actor, reason: str) -> Non
         raise NotFound(f"There is no member of staff {staff_id}.")
     if problem := passwords.problem_of(password, email, current_settings().public_url):
         raise InvalidRequest({"password": [problem]})
-    # Hashed before the transaction: it takes its time.
+    # Hash before the transaction, because hashing is slow.
     password_hash = passwords.hash_password(password)
     with writing() as session:
         _lock(session, staff_id)
@@ -185,14 +185,14 @@ def find_staff(email: str) -> int:
 
 
 def set_role(staff_id: int, role: Role, actor: Actor, reason: str) -> None:
-    """Give an account another role; it counts from the next request on.
+    """Change an account's role; the new role counts from the next request on.
 
     Transaction: one, committed here, with its audit row.
 
     Raises:
-        InvalidRequest: the reason.
+        InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such account.
-        WrongState: it is the actor's own, disabled, or the last one of an admin; nothing was changed.
+        WrongState: the account is the actor's own, disabled, or the last admin's; nothing was changed.
 
     """
     why = audit.clean_reason(reason)
@@ -211,14 +211,14 @@ def set_role(staff_id: int, role: Role, actor: Actor, reason: str) -> None:
 
 
 def revoke_token(token_id: int, actor: Actor, reason: str) -> None:
-    """Revoke an API client's token; it counts from the client's next request on.
+    """Revoke an API client's token; the client's next request is refused.
 
     Transaction: one, committed here, with its audit row.
 
     Raises:
-        InvalidRequest: the reason.
+        InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such token.
-        WrongState: it is revoked already; nothing was changed.
+        WrongState: the token is already revoked; nothing was changed.
 
     """
     why = audit.clean_reason(reason)
@@ -248,7 +248,7 @@ def _lock(session: Session, staff_id: int) -> Staff:
 
 
 def _refuse_the_last_admin(session: Session, staff_id: int) -> None:
-    # Locked, so that of two admins who disable one another at the same moment the second sees what the first did.
+    # Locked, so that if two admins disable each other at the same time, the second one sees what the first one did.
     admins = session.scalars(
         select(Staff.id)
         .where(Staff.role == Role.ADMIN.value, Staff.disabled_at.is_(None))

@@ -1,4 +1,4 @@
-"""API clients and their tokens. Only hashes are stored: a copy of the database opens nothing."""
+"""API clients and their tokens. Only hashes are stored, so a copy of the database gives no access."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 TOKEN_BYTES = 32  # 256 random bits: nothing to guess, so an unsalted hash is enough
 MAX_NAME_CHARACTERS = 100
 
-# Built once, on the table: each request asks it.
+# Built once, on the table, because every request needs it.
 _TOKENS = table_of(ApiToken).c
 _CLIENT_OF = PreparedStatement(
     select(_TOKENS.id).where(_TOKENS.token_hash == bindparam("hash"), _TOKENS.revoked_at.is_(None))
@@ -30,7 +30,7 @@ _CLIENT_OF = PreparedStatement(
 
 
 def create(name: str) -> str:
-    """Make a client's token, and the client where it is new.
+    """Create a client's token, and the client if it is new.
 
     A client whose token was revoked keeps its name, its keys and its orders under the new token.
 
@@ -43,7 +43,7 @@ def create(name: str) -> str:
         The token. It can't be shown again.
 
     Raises:
-        InvalidRequest: the name can't be used, or has a valid token already.
+        InvalidRequest: the name isn't acceptable, or the client already has a valid token.
 
     """
     name = trimmed(name)
@@ -79,10 +79,10 @@ def authenticate(token: str) -> int | None:
 
 
 def revoke(name: str) -> None:
-    """Take a client's token away; from the commit on it opens nothing.
+    """Revoke a client's token; it gives no access after the commit.
 
     Transaction: one, committed here, with its audit row.
-    Idempotent because: of a token revoked before nothing is changed or recorded.
+    Idempotent because: for a token that is already revoked nothing is changed or recorded.
 
     Raises:
         NotFound: there is no such client.

@@ -1,4 +1,4 @@
-"""Counters of attempts, in the database: the same for all threads, processes and hosts."""
+"""Counters of attempts, in the database, so that all threads, processes and hosts share them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orderapp.services.db.write_plan import Before
 
 TOO_MANY = "There were too many attempts. Nothing was done; try again later."
 
-# Built once, on the table; to be narrowed to buckets.
+# Built once, on the table; callers add a condition for their buckets.
 _COUNTERS = table_of(RateCounter).c
 COUNTED = select(
     _COUNTERS.bucket,
@@ -39,7 +39,7 @@ MOST_CONSTRAINT = "ck_rate_counters_count_within_most"
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many of something a window allows, under the name of its counter."""
+    """How many attempts a window allows, and the name of their counter."""
 
     bucket: str
     most: int
@@ -48,7 +48,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a bucket has counted in its present window, and how long that still lasts."""
+    """The count of a bucket in its present window, and how long the window still lasts."""
 
     bucket: str
     attempts: int
@@ -59,12 +59,12 @@ def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) ->
     """Count one attempt; a window begins with its first. Transaction: as for `tally`.
 
     Args:
-        bucket_parts: What is counted and for whom; only their hash is stored.
+        bucket_parts: What is counted and for whom; only a hash is stored.
         limit: How many attempts a window allows, 1 or more.
         window_seconds: How long a window is, 1 or more.
 
     Raises:
-        TooManyAttempts: it was one more than allowed.
+        TooManyAttempts: this attempt is over the limit.
 
     """
     counted = tally(bucket_parts, window_seconds)
@@ -75,7 +75,7 @@ def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) ->
 def tally(bucket_parts: Sequence[str | int], window_seconds: int) -> Counted:
     """Count one attempt, and return how many there are now.
 
-    Transaction: one, committed here: a single statement, so that of attempts at the same moment none is lost.
+    Transaction: one, committed here: a single statement, so that no attempt is lost if several come at the same time.
     """
     bucket = bucket_of(bucket_parts)
     with writing() as session:
@@ -86,11 +86,11 @@ def tally(bucket_parts: Sequence[str | int], window_seconds: int) -> Counted:
 
 
 def longest_used_up(limits: Mapping[str, int], counted: Iterable[Counted]) -> float | None:
-    """Return how many seconds the longest window lasts that allows no further attempt; None where all allow one.
+    """Return how many seconds the longest used-up window still lasts; None if no window is used up.
 
     Args:
-        limits: How many attempts a window allows, by bucket; others are left out.
-        counted: What the buckets have counted.
+        limits: How many attempts a window allows, by bucket; other buckets are ignored.
+        counted: The counts of the buckets.
 
     """
     used_up = (one.left_seconds for one in counted if one.attempts >= limits.get(one.bucket, math.inf))
@@ -98,13 +98,13 @@ def longest_used_up(limits: Mapping[str, int], counted: Iterable[Counted]) -> fl
 
 
 def using_up(before: Before) -> Any:
-    """Return the write that counts one on each allowance, of the list `allowances`, in the order of the buckets.
+    """Return the write that counts one attempt on each allowance of the list `allowances`, in the list's order.
 
-    It violates MOST_CONSTRAINT where one of them allows no more.
+    It violates MOST_CONSTRAINT if one of them is used up.
     """
     columns = {**columns_of(table_of(RateCounter), ("bucket", "most")), "window_seconds": Float()}
     given = rows_of(before.dialect_name, "allowances", columns)
-    # "where true": else SQLite takes ON CONFLICT for a part of the join.
+    # "where true", because without it SQLite parses ON CONFLICT as a part of the join.
     rows = select(given.c.bucket, given.c.most, db_now(given.c.window_seconds), literal(1)).where(true())
     if "cart" in before:
         rows = rows.join_from(given, before["cart"], true())
@@ -114,24 +114,24 @@ def using_up(before: Before) -> Any:
 
 
 def forget(bucket_parts: Sequence[str | int]) -> int:
-    """Begin to count anew; return what had been counted. Transaction: one, committed here."""
+    """Reset a counter; return its last count. Transaction: one, committed here."""
     counter = delete(RateCounter).where(RateCounter.bucket == bucket_of(bucket_parts))
     with writing() as session:
         return session.execute(counter.returning(RateCounter.count)).scalar_one_or_none() or 0
 
 
 def take_back(bucket_parts: Sequence[str | int], attempts: int) -> None:
-    """Count so many attempts less. Transaction: one, committed here."""
+    """Subtract a number of attempts. Transaction: one, committed here."""
     left = case((RateCounter.count > attempts, RateCounter.count - attempts), else_=0)
     with writing() as session:
         session.execute(update(RateCounter).where(RateCounter.bucket == bucket_of(bucket_parts)).values(count=left))
 
 
 def bucket_of(bucket_parts: Sequence[str | int]) -> str:
-    """Return the name under which attempts are counted: a hash, so that the table names nobody."""
+    """Return the name of a counter: a hash, so that the table contains no personal data."""
     return hashlib.sha256(json.dumps(list(bucket_parts)).encode()).hexdigest()
 
 
 def whole_seconds(left_seconds: float) -> int:
-    """Return how long to wait, for people and for Retry-After: 1 or more."""
+    """Return how long to wait, for texts and for Retry-After: 1 or more."""
     return max(1, math.ceil(left_seconds))

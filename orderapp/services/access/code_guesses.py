@@ -1,4 +1,4 @@
-"""Holds back whoever guesses coupon codes, benefits or member numbers."""
+"""Limits guessing of coupon codes, benefits and member numbers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from orderapp.services.access import attempt_counters
 from orderapp.services.access.attempt_counters import Counted
 
 WINDOW_SECONDS = 600
-# Whoever types a code from a voucher gets it right within a few tries; who needs more than ten in ten minutes guesses.
+# A person who types a code from a voucher needs a few tries; more than ten in ten minutes is guessing.
 WRONG_CODES_OF_PERSON = 10
-# An API client speaks for many people; but e-mail addresses cost nothing, and each new one would buy ten more guesses.
+# An API client orders for many people. But each new e-mail address would allow ten more guesses, so the client is
+# limited too.
 WRONG_CODES_OF_CLIENT = 200
-# Visitors behind one address, as in an office or a school: five of them may guess before the others notice. Whoever
-# keeps no cookie has a new session each time, and is held back by this alone.
+# Visitors share an address, for example in an office or a school: five may guess before the others are affected. A
+# visitor without a cookie has a new session each time, so only this limit applies.
 WRONG_CODES_OF_NETWORK = 50
-# Where an InvalidRequest tells of a code that nobody knows.
+# The fields in which an InvalidRequest reports an unknown code.
 CODE_FIELDS = frozenset({"coupon", "benefit"})
 TOO_MANY = (
     "Too many codes were tried. Nothing was recorded. Orders without a code are placed as ever; "
@@ -31,7 +32,7 @@ TOO_MANY = (
 
 @dataclass(frozen=True, slots=True)
 class Guesser:
-    """Whose wrong codes are counted together, and how many are allowed within WINDOW_SECONDS."""
+    """A source whose wrong codes are counted together, and how many are allowed within WINDOW_SECONDS."""
 
     bucket_parts: Sequence[str | int]
     limit: int
@@ -53,21 +54,21 @@ def guessers_of_visitor(address: str | None, session: str | None) -> tuple[Guess
 
 
 def limits_of(guessers: Sequence[Guesser], request: OrderRequest) -> dict[str, int]:
-    """Return what has to be looked at before a submission may try its codes, by bucket; nothing where it has none."""
+    """Return the limits to check before a submission may try its codes, by bucket; none if it has no codes."""
     if not (request.coupon or request.benefit):
         return {}
     return {attempt_counters.bucket_of(guesser.bucket_parts): guesser.limit for guesser in guessers}
 
 
 def buckets_of_tries(guessers: Sequence[Guesser], request: OrderRequest) -> list[str]:
-    """Return under which names a submission's codes are counted as tried; none where it has no codes."""
+    """Return the names of the counters for these exact codes; none if the submission has no codes."""
     if not (request.coupon or request.benefit):
         return []
     return [attempt_counters.bucket_of(_try_of(guesser, request)) for guesser in guessers]
 
 
 def refuse_guessers(limits: Mapping[str, int], counted: Iterable[Counted]) -> None:
-    """Raise TooManyAttempts where somebody has tried too many wrong codes; counts nothing."""
+    """Raise TooManyAttempts if a guesser has tried too many wrong codes; count nothing."""
     left_seconds = attempt_counters.longest_used_up(limits, counted)
     if left_seconds is not None:
         raise TooManyAttempts(TOO_MANY, attempt_counters.whole_seconds(left_seconds))
@@ -75,10 +76,10 @@ def refuse_guessers(limits: Mapping[str, int], counted: Iterable[Counted]) -> No
 
 @contextmanager
 def counting(guessers: Sequence[Guesser], request: OrderRequest) -> Iterator[None]:
-    """Count what ends in the block with a code that nobody knows, or with the total that the codes lead to.
+    """Count a try if the block raises for an unknown code, or for a total that the codes have changed.
 
-    An answer that tells the total tells that the codes are right, and places nothing: whoever expects a wrong total on
-    purpose guesses. Raises TooManyAttempts in its place where it is one too many.
+    An answer with the total reveals that the codes are right, and places no order, so a wrong expected total can be
+    used for guessing. Raises TooManyAttempts instead if this try is over the limit.
     """
     try:
         yield
@@ -93,14 +94,14 @@ def counting(guessers: Sequence[Guesser], request: OrderRequest) -> Iterator[Non
 
 
 def take_back_ordered(guessers: Sequence[Guesser], request: OrderRequest, counted: Iterable[Counted]) -> None:
-    """Count a try no more once its codes are ordered with: whoever wanted to know the total first guessed nothing.
+    """Take back a counted try after an order with its codes: asking for the total first was no guessing.
 
-    Transaction: one for each count that is taken back, committed here; none where nothing was counted.
+    Transaction: one for each change of a counter, committed here; none if nothing was counted.
 
     Args:
         guessers: Who was counted.
         request: What was ordered.
-        counted: What `buckets_of_tries` had counted before.
+        counted: The earlier counts of the counters from `buckets_of_tries`.
 
     """
     seen = {one.bucket for one in counted}
@@ -110,19 +111,19 @@ def take_back_ordered(guessers: Sequence[Guesser], request: OrderRequest, counte
 
 
 def count_refused(guessers: Sequence[Guesser], request: OrderRequest) -> None:
-    """Count codes that were refused: that a code is used up or expired tells a guesser as much as that it is unknown.
+    """Count codes that were refused, because "used up" or "expired" tells a guesser as much as "unknown".
 
-    What the order's answer is, it stays; the next try is the one that is turned away.
+    The answer of this order doesn't change; the next try is refused.
     """
     if request.coupon or request.benefit:
         _counted(guessers, request)
 
 
 def _counted(guessers: Sequence[Guesser], request: OrderRequest) -> tuple[dict[str, int], list[Counted]]:
-    """Count a try once for each guesser; return the limits that one more would have broken, and what was counted.
+    """Count a try once for each guesser; return the limits that this try must not exceed, and the counts.
 
-    The same codes again within the window aren't counted: whoever presses the button twice guesses no more than once,
-    and a campaign's code that has expired may be tried by a whole office.
+    The same codes are counted only once in a window: pressing the button twice is no second guess, and a whole office
+    may try the same expired code of a campaign.
     """
     counted: list[Counted] = []
     limits: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Holds back whoever guesses passwords of staff, without locking anybody out of their own account."""
+"""Limits guessing of staff passwords, without locking owners out of their accounts."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from orderapp.services.access import attempt_counters
 
 log = structlog.get_logger()
 
-# Wrong passwords from one place before it has to wait: enough for people, too few for guessing.
+# Wrong passwords from one place before it must wait: enough for people, too few for guessing.
 WRONG_PASSWORDS = 5
 WRONG_PASSWORDS_WINDOW_SECONDS = 300
-# Wrong passwords for one account, from anywhere, before each further try waits: many times what its owner mistypes.
+# Wrong passwords for one account, from anywhere, before each further try waits: far more than its owner mistypes.
 WRONG_ON_ACCOUNT = 20
 WRONG_ON_ACCOUNT_WINDOW_SECONDS = 3600
-# People hardly notice; from however many addresses, an account is tried at most SLOWED_AT_ONCE / SLOWED_SECONDS times a
-# second and process. The account is never locked: that would be a way to lock out its owner.
+# People hardly notice the delay. From any number of addresses, a process checks at most SLOWED_AT_ONCE / SLOWED_SECONDS
+# passwords per second. The account is never locked, because an attacker could use that to lock out its owner.
 SLOWED_SECONDS = 2.0
 SLOWED_AT_ONCE = 2  # of the 16 threads of a web process
 _slowed = threading.BoundedSemaphore(SLOWED_AT_ONCE)
 
 
 def count_try(place: str, account: str) -> None:
-    """Count a try before its password is looked at, so that tries at the same moment are counted as well.
+    """Count a try before its password is checked, so that tries at the same time are all counted.
 
     Transaction: three, each of one statement, committed here; none is open while a try waits.
 
     Args:
-        place: Where it came from. UNKNOWN is no place: it would be everybody's, and a stranger could lock out all.
-        account: Whose password it is to be, known or not.
+        place: Where it came from. UNKNOWN isn't counted: everybody would share it, and a stranger could lock all out.
+        account: The name of the account, whether it exists or not.
 
     Raises:
-        TooManyAttempts: too many wrong ones came from there, or too many tries wait; this one isn't looked at.
+        TooManyAttempts: too many wrong passwords came from there, or too many tries wait; this one isn't checked.
 
     """
     if place != UNKNOWN:
@@ -48,9 +48,9 @@ def count_try(place: str, account: str) -> None:
 
 
 def forgive(place: str, account: str) -> None:
-    """Take back what was counted for an account from the place where its owner got in: it was mistyped there.
+    """Take back an account's counted tries from the place of a successful login, because its owner mistyped them.
 
-    What came from there for other accounts still counts, and so does what came for this one from elsewhere.
+    Tries from there for other accounts still count, and so do tries for this account from other places.
     Transaction: three, committed here.
     """
     mistyped = attempt_counters.forget(_of_both(place, account))

@@ -1,4 +1,4 @@
-"""Staff passwords: which are accepted, how they are kept, whether one is right."""
+"""Staff passwords: which are accepted, how they are stored, whether one is right."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn
 
 MIN_CHARACTERS = 8  # OWASP ASVS 5.0, 6.2.1
-MAX_CHARACTERS = 128  # room for long passphrases; a bound, so that nobody makes us hash megabytes
-# OWASP's least for Argon2id; about 30 ms and 19 MiB a try, which a burst of logins can't turn into an outage.
+MAX_CHARACTERS = 128  # enough for long passphrases; limited, so that nobody makes us hash megabytes
+# OWASP's minimum for Argon2id: about 30 ms and 19 MiB per try, so a burst of logins causes no outage.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-# How many guesses a program that knows common passwords, words, names, dates and habits may need at least. Against
-# guesses at the login, which are slowed, a thousandth would do; it leaves room for a stolen hash.
+# How many guesses a cracking program, which knows common passwords, words, names and dates, must need at least. Logins
+# are slowed, so a thousandth would be enough for them; the rest protects a stolen hash.
 LEAST_GUESSES = 10**8
-LONGEST_JUDGED = 72  # characters; judging more takes long, and what begins so strong stays so
+LONGEST_JUDGED = 72  # characters; judging more is slow, and a longer password is at least as strong
 _WORD = re.compile(r"[^\W_]{3,}")
 
 
@@ -26,9 +26,9 @@ def problem_of(password: str, email: str, shop: str) -> str | None:
     """Return why a password isn't accepted, or None where it is.
 
     Args:
-        password: What was chosen.
+        password: The chosen password.
         email: The account it is for.
-        shop: The shop's address; passwords made of it are guessed soon, as those made of the account's name are.
+        shop: The shop's address; like the account's name, it makes a password easy to guess.
 
     """
     if len(password) < MIN_CHARACTERS:

@@ -1,4 +1,4 @@
-"""Acts of staff that were refused: kept in the audit like any other, with why, as many as somebody reads."""
+"""Refused acts of staff: recorded in the audit like other acts, with the reason, up to a limit."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from orderapp.services.db.transactions import writing
 
 log = structlog.get_logger()
 
-# More than anybody is refused by mistake; what comes on top is only in the log, so that nobody fills the audit.
+# More than happens by mistake. Further refusals are only logged, so that nobody can fill the audit.
 MOST_REFUSALS = 100
 MOST_REFUSALS_WINDOW_SECONDS = 3600
 
 
 @contextmanager
 def refusals_recorded(actor: Actor, act: Act) -> Iterator[None]:
-    """Record the act where the block refuses it: in a wrong state, or on what isn't there. The error goes on."""
+    """Record the act if the block refuses it, because of a wrong state or a missing row. The error is re-raised."""
     try:
         yield
     except (Conflict, NotFound) as error:
@@ -34,10 +34,10 @@ def refusals_recorded(actor: Actor, act: Act) -> Iterator[None]:
 
 
 def record_refusal(actor: Actor, act: Act, why: str) -> int | None:
-    """Record an act that was refused; return the row's id, or None where it stands in the log alone.
+    """Record an act that was refused; return the row's id, or None if it is only in the log.
 
     Transaction: two, committed here: the count of the actor's refusals, and the row.
-    If we die here: the act was refused all the same.
+    If we die here: the act was refused anyway.
     """
     log.info("staff.act_refused", act=act.name, subject=act.subject, why=why, by=actor.staff_id)
     try:
@@ -47,7 +47,7 @@ def record_refusal(actor: Actor, act: Act, why: str) -> int | None:
     except TooManyAttempts:
         return None
     except (DatabaseUnavailable, DBAPIError) as error:
-        # Also where a command is typed before there are tables: what it says itself is what counts.
+        # This also happens if a command runs before the tables exist; the command's own error is what matters.
         reason = type(error).__name__
         log.warning("staff.act_refused_not_recorded", act=act.name, subject=act.subject, reason=reason)
         return None
@@ -58,6 +58,6 @@ def _write(actor: Actor, act: Act, why: str) -> int:
         with writing() as session:
             return audit.write(session, actor, act, refused=why)
     except IntegrityError:
-        # The order was archived meanwhile, which may be why the act was refused: its subject still names it.
+        # The order was archived meanwhile, which may be why the act was refused; the subject still names the order.
         with writing() as session:
             return audit.write(session, actor, replace(act, order_id=None), refused=why)

@@ -9,7 +9,7 @@ from orderapp.models import Refusal
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.upserts import upsert
 
-CSRF = "csrf"  # the one refusal that is a 400: the form isn't of the session that sent it
+CSRF = "csrf"  # the only refusal with status 400: the form belongs to another session
 
 
 def count(area: str, status: int, code: str) -> None:
@@ -20,10 +20,10 @@ def count(area: str, status: int, code: str) -> None:
     Args:
         area: The part of the product: shop, api, office or operations.
         status: The HTTP status.
-        code: Why, in one of a few words.
+        code: The reason, one of a fixed set of codes.
 
     Raises:
-        DatabaseUnavailable: it isn't counted.
+        DatabaseUnavailable: the refusal isn't counted.
 
     """
     first = {"area": area, "status": status, "code": code, "count": 1}
@@ -32,6 +32,6 @@ def count(area: str, status: int, code: str) -> None:
 
 
 def read_refusals(session: Session) -> tuple[tuple[str, int, str, int], ...]:
-    """Return (area, status, code, how many) since the first. Transaction: within the caller's."""
+    """Return (area, status, code, count) for all refusals so far. Transaction: within the caller's."""
     rows = session.execute(select(Refusal.area, Refusal.status, Refusal.code, Refusal.count))
     return tuple((area, status, code, tally) for area, status, code, tally in rows)

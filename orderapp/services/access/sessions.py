@@ -1,4 +1,4 @@
-"""Logins of staff, kept in the database: ending the row ends the login, wherever its cookie has been copied to."""
+"""Logins of staff, kept in the database: ending the row ends the login, also for copies of its cookie."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
 
 TOKEN_BYTES = 32  # 256 random bits; only their SHA-256 is kept, which needs no salt at that length
-IDLE_SECONDS = 30 * 60  # a screen left alone over lunch is nobody's any more
+IDLE_SECONDS = 30 * 60  # a screen left alone over lunch must not stay logged in
 LONGEST_SECONDS = 12 * 3600  # a long day's work
-# How old the last sign of life may be before it is written anew: not every page view needs a write.
+# How old the recorded last use may be before it is updated: not every page view needs a write.
 NOTE_AFTER_SECONDS = 60
 
 RANKS = {role: rank for rank, role in enumerate(Role)}
@@ -33,7 +33,7 @@ class Member:
 
     @property
     def actor(self) -> Actor:
-        """Who they are in the audit."""
+        """The member as an actor for the audit."""
         return Actor(self.id, self.email)
 
     def may(self, role: Role) -> bool:
@@ -42,7 +42,7 @@ class Member:
 
 
 def start(session: Session, staff_id: int) -> str:
-    """Open a session; return its token, which is kept nowhere. Transaction: within the caller's."""
+    """Open a session; return its token, which we don't store. Transaction: within the caller's."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     session.execute(
         insert(StaffSession).values(
@@ -53,9 +53,9 @@ def start(session: Session, staff_id: int) -> str:
 
 
 def find(token: str) -> Member | None:
-    """Return whose session a token opens; None where it is unknown, ended, too old, idle, or its owner disabled.
+    """Return the member whose session a token opens; None if it is unknown, ended, too old, idle or of a disabled one.
 
-    Transaction: one that reads; a second one, committed here, where the last sign of life is older than a minute.
+    Transaction: one that reads; a second one, committed here, if the recorded last use is older than a minute.
     """
     alive = (
         StaffSession.token_hash == _hash(token),

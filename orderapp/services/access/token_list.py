@@ -1,4 +1,4 @@
-"""Which API clients there are; of their tokens there is nothing to show."""
+"""Lists the API clients, without their tokens, which aren't stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orderapp.services.db.transactions import reading
 
 @dataclass(frozen=True, slots=True)
 class ClientRow:
-    """An API client: when its token was made, and when it was revoked, if it was."""
+    """An API client: when its token was created and, if it was, revoked."""
 
     name: str
     created_at: dt.datetime

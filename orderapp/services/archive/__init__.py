@@ -1,4 +1,4 @@
-"""Moves orders that ended long ago out of the database into a file, and keeps what must never be forgotten.
+"""Moves orders that ended long ago out of the database into a file, and keeps their numbers and keys.
 
-Begin with `archive`; `eligibility` decides which orders may leave.
+Start with `archive`; `eligibility` decides which orders may be archived.
 """

@@ -1,9 +1,9 @@
-"""Moves orders that have ended long ago out into a file, so that what is worked with stays small.
+"""Moves orders that ended long ago into a file, so that the tables in use stay small.
 
-archivable      which orders may leave
-archived_rows   all rows of an order: as a line, and deleted
-archive_file    the file: what is said to be in it is on the disk
-here            batch after batch; each is in the file before it is deleted, in one transaction
+eligibility   which orders may be archived
+rows          reads all rows of an order as one line, and deletes them
+file          writes the lines and makes them durable
+archive       goes batch by batch; each batch is in the file before its transaction deletes it
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from orderapp.services.db.transactions import writing
 
 log = structlog.get_logger()
 
-# Orders in a transaction: half a second on a slow disk, during which their customers' pages can be read, and a retry or
-# a cancellation of one of them waits.
+# Orders per transaction: half a second on a slow disk. Meanwhile their pages can be read, but a retry or cancellation
+# of one of them waits.
 BATCH = 200
 MAX_FILE_CHARACTERS = 500  # as long as its column
 DAY_SECONDS = 86_400
@@ -40,7 +40,7 @@ DAY_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a run moved; not `finished` where it was told to stop before the end."""
+    """What a run moved; not `finished` if it was stopped before the end."""
 
     orders: int
     finished: bool
@@ -54,27 +54,27 @@ def archive(
     progress: Callable[[int], None],
     stop: threading.Event,
 ) -> Moved:
-    """Move every order about which nothing is open, unchanged for so long, to the end of a file; oldest first.
+    """Append every order that has nothing open and didn't change for this long to a file, oldest first.
 
-    Transaction: one per batch, committed here: which orders, and that nothing about them is open, is decided under
-        their locks, then their lines reach the disk, then they are deleted.
-    Idempotent because: what was moved is gone; run again, it goes on with the rest. Several may run at once, into a
-        file each: an order that one holds is passed over by the others.
+    Transaction: one per batch, committed here: it locks the orders and checks that nothing about them is open, then
+        their lines reach the disk, then it deletes them.
+    Idempotent because: moved orders are deleted; a second run continues with the rest. Several runs may work at the
+        same time, each into its own file: each skips the orders that another one has locked.
     If we die here: an order may be in the file and still in the database, and is in the file twice after the next run;
-        none is in neither.
+        no order is lost.
 
     Args:
-        age_seconds: At least as `least_age`.
-        path: The file, made where there is none.
-        actor: Who has it done; kept in the audit.
+        age_seconds: At least `least_age`.
+        path: The file; it is created if it doesn't exist.
+        actor: Who orders it; recorded in the audit.
         settings: The systems.
-        progress: Is told after each batch how many orders were moved by now.
-        stop: Ends the run after the batch it is at.
+        progress: Called after each batch with the number of orders moved so far.
+        stop: Ends the run after the current batch.
 
     Raises:
         InvalidRequest: the age is too short; nothing was done.
-        ArchiveUnusable: the file can't be used, or can't take in more; what was moved before is in it.
-        DatabaseUnavailable: the same.
+        ArchiveUnusable: the file can't be used or is full; it holds what was moved before.
+        DatabaseUnavailable: the file holds what was moved before.
 
     """
     least_days = -(-least_age(settings.systems).total_seconds() // DAY_SECONDS)
@@ -100,7 +100,7 @@ def archive(
 
 
 def refuse_archived(session: Session, number: str) -> None:
-    """Raise Archived where an order of this number was archived. Transaction: within the caller's."""
+    """Raise Archived if an order with this number was archived. Transaction: within the caller's."""
     found = session.execute(
         select(Archive.started_at, Archive.file)
         .join(ArchivedOrder, ArchivedOrder.archive_id == Archive.id)
@@ -111,7 +111,7 @@ def refuse_archived(session: Session, number: str) -> None:
 
 
 class _Run:
-    """Goes through the orders from the oldest on."""
+    """Goes through the orders, oldest first."""
 
     def __init__(self, age_seconds: float, file: ArchiveFile, actor: Actor) -> None:
         self._age_seconds = age_seconds
@@ -119,7 +119,7 @@ class _Run:
         self._file = file
         self._actor = actor
         self._archive_id: int | None = None
-        # The last order that was looked at, as (created_at, id): what can't leave is passed over once.
+        # The last order that was checked, as (created_at, id), so that each order is checked once.
         self._reached: tuple[Any, uuid.UUID] | None = None
         self.moved = 0
 
@@ -127,7 +127,7 @@ class _Run:
         """Move the next orders; return whether there may be more."""
         with writing() as session:
             found = self._lock_next(session)
-            # Asked again under the locks: the statement that took them saw other tables as they were before.
+            # Check again under the locks: the statement that took them saw an older state of the other tables.
             still = select(Order.id).where(Order.id.in_([order_id for _, order_id in found]), self._archivable)
             order_ids = session.scalars(still).all() if found else ()
             if order_ids:
@@ -153,7 +153,7 @@ class _Run:
         return [(created_at, order_id) for created_at, order_id in session.execute(statement)]
 
     def _begin(self, session: Session) -> int:
-        """Write down the run, and who has it done, with the first orders that it moves."""
+        """Record the run and its actor, with the first orders that it moves."""
         values = {"started_at": db_now(), "file": str(self._file.path)}
         archive_id: int = session.execute(insert(Archive).values(**values).returning(Archive.id)).scalar_one()
         details = {"file": str(self._file.path), "older_than_days": self._age_seconds / DAY_SECONDS}

@@ -1,4 +1,4 @@
-"""Which orders may leave the database: those about which nothing is open and which nobody has touched for long."""
+"""Which orders may be archived: those that have nothing open and didn't change for a long time."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ DECIDED = (PlacementState.CONFIRMED.value, PlacementState.COMPENSATED.value)
 
 
 def least_age(systems: Systems) -> dt.timedelta:
-    """Return how old an order has to be at least, counted from its last change.
+    """Return the least age of an order for archiving, counted from its last change.
 
-    As far back as the timer's reconciliation looks, so that each order was compared with the systems while it was
-    there; and, where a system forgets its keys, until it has forgotten them. A request that is repeated so
-    late is told that its order was archived (`archived_keys`), not what came of it.
+    It covers the period of the timer's reconciliation, so that each order was compared with the systems before, and
+    the key window of each system. A request that is repeated later is answered that its order was archived
+    (`archived_keys`), not with its result.
     """
     windows = [system.key_window_seconds or 0.0 for system in systems.values()]
     return max(MAX_NIGHTLY, dt.timedelta(seconds=max(windows, default=0.0))) + OVERLAP
 
 
 def archivable(age_seconds: float) -> ColumnElement[bool]:
-    """Return the condition that an order has ended, holds and owes nothing, and is as it was so long ago.
+    """Return the condition that an order has ended, holds and owes nothing, and didn't change for this long.
 
-    It asks other tables, so it holds for certain only while the order's row is locked `FOR UPDATE`: whoever goes on
-    with an order locks it first, or writes a row that refers to it.
+    It reads other tables, so it is certain only while the order's row is locked `FOR UPDATE`: every transaction that
+    continues an order locks it first, or writes a row with a foreign key to it.
     """
     long_ago = db_now(-age_seconds)
     return and_(
@@ -50,9 +50,9 @@ def archivable(age_seconds: float) -> ColumnElement[bool]:
 
 
 def _open(long_ago: ColumnElement[dt.datetime]) -> Sequence[ColumnElement[bool]]:
-    """Return what must not be: each of it is still to be worked on, or was a short while ago."""
+    """Return the conditions that must not hold: work on the order is open, or was open a short time ago."""
     holding = [state.value for state in HOLDING_STEP_STATES]
-    # A confirmed order holds what it is for.
+    # A confirmed order holds its effects on purpose.
     still_held = and_(Order.state != OrderState.CONFIRMED.value, Step.order_id == Order.id, Step.state.in_(holding))
     tasks = or_(Task.state.in_([state.value for state in OPEN_TASK_STATES]), Task.finished_at >= long_ago)
     submissions = or_(Submission.lease_until.is_not(None), Submission.created_at >= long_ago)

@@ -1,4 +1,4 @@
-"""The file that archived orders go to, a line each: what is said to be in it is on the disk."""
+"""The file of archived orders, one line each. A line counts as written only when it is on the disk."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from orderapp.services.archive.rows import FORMAT
 
 OWNER_ONLY = 0o600  # customers' names and addresses are in it
 BEGINNING = f'{{"format":"{FORMAT}"'.encode()
-PASSING = getattr(os, "O_PATH", os.O_RDONLY)  # some may be passed through, but not read
-BACKWARDS_BYTES = 65_536  # read at a time when looking for the last line's beginning
+PASSING = getattr(os, "O_PATH", os.O_RDONLY)  # some folders may be passed through but not read
+BACKWARDS_BYTES = 65_536  # read at a time when searching the start of the last line
 
 
 class ArchiveFile:
-    """A file opened for adding lines, ours alone until it is closed."""
+    """A file opened for appending lines, locked for us until it is closed."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
 
     def add(self, lines: bytes) -> None:
-        """Add lines, all or none; they are on the disk when this returns. Raises ArchiveUnusable, nothing added."""
+        """Append lines, all or none; they are on the disk when this returns. Raises ArchiveUnusable, nothing added."""
         before = os.fstat(self._descriptor).st_size
         try:
             left = memoryview(lines)
@@ -35,7 +35,7 @@ class ArchiveFile:
                 left = left[os.write(self._descriptor, left) :]
             os.fsync(self._descriptor)
         except OSError as error:
-            # What can't be taken back either is found and taken off when the file is opened the next time.
+            # If this fails too, the next opening of the file removes the incomplete line.
             with suppress(OSError):
                 os.ftruncate(self._descriptor, before)
             raise _unusable(self.path, error.strerror) from error
@@ -43,13 +43,13 @@ class ArchiveFile:
 
 @contextmanager
 def opened(path: Path) -> Iterator[ArchiveFile]:
-    """Open an archive, or make one that its owner alone can read.
+    """Open an archive, or create one that only its owner can read.
 
-    A last line that was cut off, by a death while it was written, is taken off: its order was not deleted.
+    An incomplete last line, left by a crash, is removed: its order was not deleted.
 
     Raises:
-        ArchiveUnusable: it can't be opened, others may read or change it or a folder on the way to it, a link
-            is on that way, another process adds to it, or it holds something else.
+        ArchiveUnusable: it can't be opened, others may read or change it or a folder of its path, the path contains a
+            link, another process appends to it, or it isn't an archive.
 
     """
     try:
@@ -68,8 +68,8 @@ def opened(path: Path) -> Iterator[ArchiveFile]:
 
 
 def _open(path: Path) -> int:
-    """Open the file in a folder that nobody else can change; one that is made is there after a power cut as well."""
-    # Not to follow a link, nor to wait for somebody at a pipe's other end.
+    """Open the file in a folder that nobody else can change; a new file also survives a power failure."""
+    # Don't follow a link, and don't wait for the other end of a pipe.
     flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
     folder = _open_folder(path)
     try:
@@ -88,9 +88,9 @@ def _open(path: Path) -> int:
 
 
 def _open_folder(path: Path) -> int:
-    """Go down to the file's folder, one step after the other and over no link, and return it open.
+    """Open the file's folder, step by step and without following links.
 
-    Whoever can write to a folder on the way puts another one in its place; a sticky one (/tmp) keeps what is ours.
+    A user who can write to a folder of the path could replace the next one; a sticky folder (/tmp) protects ours.
     """
     parts = Path.cwd().joinpath(path).parts
     if path.name in ("", ".", ".."):

@@ -1,4 +1,4 @@
-"""All rows of an order: read as one line of text, and deleted."""
+"""Reads all rows of an order as one line of text, and deletes them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from orderapp.models import (
 )
 from orderapp.services.saga.archived_keys import keep_keys
 
-# What a line begins with: what it is, and how it is written.
+# The start of each line: the kind and version of its format.
 FORMAT = "orderapp order 1"
-# In the order in which they refer to each other, so that they can be deleted from the end.
+# Sorted by foreign keys, so that rows can be deleted from the last table to the first.
 PARTS = {
     "lines": table_of(OrderLine),
     "discounts": table_of(OrderDiscount),
@@ -48,10 +48,10 @@ PARTS = {
 
 
 def lines_of(session: Session, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, bytes]:
-    """Return each order with all of its rows as a line of JSON, line break included.
+    """Return each order with all of its rows as a line of JSON, with the line break.
 
     `{"format", "order": {<column>: <value>}, "lines": [{...}], ..., "drifts": [{...}]}`; times in UTC as in RFC 3339,
-    amounts in minor units. ASCII, so that no reader sees a line break where there is none.
+    amounts in minor units. The line is ASCII, so that no reader sees another line break in it.
 
     Transaction: within the caller's, which has locked the orders; one query for each table.
     """
@@ -67,7 +67,7 @@ def lines_of(session: Session, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID
 
 
 def delete_all(session: Session, order_ids: Sequence[uuid.UUID], archive_id: int) -> None:
-    """Delete all rows of some orders; of each stays where it went, and its keys. Transaction: within the caller's."""
+    """Delete all rows of orders; only their keys and the name of the archive stay. Transaction: within the caller's."""
     orders = table_of(Order)
     stays = select(orders.c.id, orders.c.number, literal(archive_id)).where(orders.c.id.in_(order_ids))
     names = ["order_id", "number", "archive_id"]

@@ -1,4 +1,4 @@
-"""One act of staff on one or several rows: each is done or refused by itself, in a transaction of its own."""
+"""One act of staff on one or several rows: each row is changed or refused separately, in its own transaction."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from orderapp.services.engine.notify import wake_relay
 
 log = structlog.get_logger()
 
-MAX_SELECTION = 500  # one press of a button answers within seconds; more is done in several goes
+MAX_SELECTION = 500  # one press of a button is answered within seconds; larger sets need several
 MAX_ID = 2**63 - 1  # what an id's column holds
 
-# Changes one row within the caller's transaction; returns what the audit keeps. Gets the reason as it is kept.
+# Changes one row within the caller's transaction; gets the stored form of the reason, returns details for the audit.
 Change = Callable[[Session, Any, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class RowAct:
-    """What is done, and to what.
+    """An act on rows.
 
     Args:
-        model: The rows it is done to.
+        model: The table of the rows.
         name: Its name in the audit: `requeue`, for `task.requeue`.
-        told: What to say of a row that it was done to, with its id as {}.
+        told: The message for a changed row, with {} for its id.
 
     """
 
@@ -45,20 +45,20 @@ class RowAct:
 
     @property
     def noun(self) -> str:
-        """Return what one row is called: task or drift."""
+        """Return the noun for one row: task or drift."""
         return self.model.__name__.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """What became of one row of a selection: whether it was done, and why not.
+    """The result for one row of a selection.
 
     Args:
         id: The row's id.
-        order: The number of its order; empty where there is no such row.
-        done: Whether it was done.
-        text: What to say of it.
-        risk: The risk that has to be decided for this one alone, where that is why it wasn't done.
+        order: The number of its order; empty if there is no such row.
+        done: Whether the act was done.
+        text: The message for staff.
+        risk: The risk that needs a decision for this row alone, if that is why the act wasn't done.
 
     """
 
@@ -71,12 +71,12 @@ class ItemResult:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What became of a selection.
+    """The result for a selection.
 
     Args:
-        items: What became of each row.
-        audit_id: The row of the audit that keeps it; None where only one row was named, or where nothing was done and
-            the actor was refused too often of late.
+        items: The result for each row.
+        audit_id: The audit row of the selection; None for a single row, or if nothing was done and the actor was
+            refused too often recently.
 
     """
 
@@ -85,13 +85,13 @@ class Selection:
 
 
 def each(act: RowAct, ids: Iterable[int], actor: Actor, reason: str, change: Change) -> Selection:
-    """Change each row, with an audit row for each, and one for the selection where it has several.
+    """Change each row, with an audit row for each, and one for the selection if it has several rows.
 
     Transaction: one per row, committed here, so that one refusal doesn't stop the rest.
-    If we die here: what was done is done and recorded, the rest is as it was.
+    If we die here: finished rows are changed and recorded, the others are unchanged.
 
     Raises:
-        InvalidRequest: the reason, no row, or more than MAX_SELECTION.
+        InvalidRequest: the reason isn't acceptable, or there is no row or more than MAX_SELECTION.
 
     """
     why = audit.clean_reason(reason)
@@ -112,10 +112,10 @@ def each(act: RowAct, ids: Iterable[int], actor: Actor, reason: str, change: Cha
 
 
 def checked_ids(noun: str, ids: Iterable[int]) -> list[int]:
-    """Return the ids of a selection, each once; in one order for everybody, so that no two wait for each other's rows.
+    """Return the ids of a selection, each once, sorted, so that two selections can't deadlock.
 
     Raises:
-        InvalidRequest: there is none, there are too many, or one that no row can have.
+        InvalidRequest: there is no id, there are too many, or one is out of range.
 
     """
     chosen = sorted(set(ids))
@@ -129,7 +129,7 @@ def checked_ids(noun: str, ids: Iterable[int]) -> list[int]:
 
 
 def decided_alone(ids: Iterable[int], despite: Risk | None) -> list[int]:
-    """Return the ids of a selection. Raises InvalidRequest where a risk was accepted for more than one of them."""
+    """Return the ids of a selection. Raises InvalidRequest if a risk was accepted for more than one of them."""
     chosen = list(ids)
     if despite is not None and len(set(chosen)) > 1:
         raise InvalidRequest({"despite": ["A risk is decided about one at a time, not for a selection."]})

@@ -1,4 +1,4 @@
-"""Everything that is known of one order, or of one task: the record from which staff pages are drawn."""
+"""Everything that is known about one order or one task, for the pages of staff."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from orderapp.services.reconciliation.mismatches import of_order
 from orderapp.services.resilience.holdups import Holdup, holdups
 from orderapp.services.saga.prior_attempts import left_in_doubt
 
-# Tasks that were requeued for years have many: a page shows this many attempts, the task's page turns over to the older
-# ones.
+# A task that was requeued for years has many attempts: a page shows this many, and links to older ones.
 ATTEMPTS_PER_PAGE = 100
 AUDIT_ENTRIES_PER_PAGE = 100
 
@@ -31,12 +30,12 @@ class OrderFile:
     """An order with all its placements and tasks, its newest attempts and audit entries, newest first.
 
     Args:
-        older_attempts: Whether there are attempts that aren't in `attempts`.
-        lease_left_seconds: How long a submission still holds the order; None where none does.
-        words: Staff's word on its effects, newest first.
-        doubtful_task_ids: The tasks that may have brought their effect about without anybody knowing.
-        drifts: What reconciliation found, newest first.
-        holdups: What keeps the tasks of systems at present, by name.
+        older_attempts: Whether there are older attempts than those in `attempts`.
+        lease_left_seconds: How long a submission still holds the order; None if none does.
+        words: The manual resolutions of its effects, newest first.
+        doubtful_task_ids: The tasks with an unknown outcome, which may have caused their effect.
+        drifts: The mismatches that reconciliation found, newest first.
+        holdups: What holds up the tasks of systems now, by name.
 
     """
 
@@ -58,9 +57,9 @@ class TaskFile:
     """A task with its attempts, newest first; `older_than` is the attempt where the next page begins, or None.
 
     Args:
-        circumstances: What decides whether staff may give their word on its effect.
-        words: The words that staff gave on it, newest first.
-        holdups: What keeps the tasks of systems at present, by name.
+        circumstances: What decides which acts staff may do on the task.
+        words: The manual resolutions of its effect, newest first.
+        holdups: What holds up the tasks of systems now, by name.
 
     """
 
@@ -76,7 +75,7 @@ class TaskFile:
 
 
 def find_order_file(number: str) -> OrderFile:
-    """Return an order's file by its number. Raises NotFound, or Archived with where it is."""
+    """Return an order's file by its number. Raises NotFound, or Archived with the name of the archive."""
     with reading() as session:
         order_id = session.scalar(select(Order.id).where(Order.number == number))
         if order_id is None:
@@ -111,7 +110,7 @@ def find_order_file(number: str) -> OrderFile:
 
 
 def find_task_file(task_id: int, before: int | None = None) -> TaskFile:
-    """Return a task's file, with attempts older than the attempt `before` where it is given. Raises NotFound."""
+    """Return a task's file, with attempts older than the attempt `before` if it is given. Raises NotFound."""
     with reading() as session:
         row = session.execute(
             select(Task, Order.number, Order.state).join(Order, Order.id == Task.order_id).where(Task.id == task_id)

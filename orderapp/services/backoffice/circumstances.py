@@ -1,4 +1,4 @@
-"""What decides whether staff may act on a task, and what the act could do: read at once for any number of tasks."""
+"""What decides whether staff may act on a task, and at what risk. Read in bulk for any number of tasks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from orderapp.services.saga.resolutions import UNPROVEN
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known around a task.
+    """What is known about a task and its order.
 
     Args:
         order: The state of its order.
         order_number: Its order's number.
-        step: The state of the step that it compensates; None where it has none.
-        doubtful: Whether an attempt may have brought the effect about without anybody knowing.
-        accepted: Whether an attempt was accepted, to be finished later.
-        key_age_seconds: How long ago its key was first used; 0 where it never was.
-        given_up_because: Why staff gave it up, where they did and nothing has proved anything since.
+        step: The state of the step that it compensates; None if it has none.
+        doubtful: Whether an attempt with an unknown outcome may have caused the effect.
+        accepted: Whether the system accepted an attempt and finishes it later.
+        key_age_seconds: How long ago its key was first used; 0 if it never was.
+        given_up_because: Why staff gave it up, if they did and nothing has been proven since.
 
     """
 
@@ -39,12 +39,12 @@ class Circumstances:
 
     @property
     def used_before(self) -> bool:
-        """Whether its effect may be in place already."""
+        """Whether its effect may already be in place."""
         return self.doubtful or self.accepted
 
 
 def circumstances_of(session: Session, task_ids: Collection[int]) -> dict[int, Circumstances]:
-    """Look at what decides about these tasks. Transaction: reads only, within the caller's."""
+    """Return the circumstances of these tasks, by id. Transaction: reads only, within the caller's."""
     given_up_because = (
         select(Override.reason)
         .where(Override.task_id == Task.id, Override.word == Word.GIVEN_UP.value, UNPROVEN)

@@ -1,4 +1,4 @@
-"""Staff have a drift put right: one act, one task that the engine runs like any other."""
+"""Corrections: staff order the repair of a mismatch, which becomes a task like any other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from orderapp.systems.registry import Systems
 
 log = structlog.get_logger()
 
-# What a look came to, for the history of a task that repeats a call which isn't harmless to repeat.
+# Recorded in the history of a task whose call isn't harmless to repeat: reconciliation's answer for its key.
 SHOWED_NOTHING = Answer(
     Outcome.UNKNOWN, CORRECTION, "reconciliation found nothing there; it is asked again before it is done again"
 )
@@ -46,26 +46,28 @@ FOUND_NOTHING = "reconciliation found nothing there"
 def repair_drifts(
     drift_ids: Iterable[int], actor: Actor, reason: str, settings: Settings, despite: Risk | None = None
 ) -> Selection:
-    """Order the repairs that reconciliation proposed, of each drift whose order is still as it was found.
+    """Order the corrections that reconciliation proposed, for each mismatch whose order hasn't changed since.
 
-    Transaction: one per drift, committed here: its state, the task, the audit row; one refusal doesn't stop the rest.
-    Idempotent because: only an open drift is repaired, by compare-and-set; a placement has one task for each effect
-        and direction (unique), which is taken up again.
-    If we die here: what was ordered is ordered and recorded, the rest is as it was; the relay finds the tasks.
+    Transaction: one per mismatch, committed here: its state, the task, the audit row; one refusal doesn't stop the
+        rest.
+    Idempotent because: only an open mismatch is corrected, by compare-and-set; a placement has one task for each effect
+        and direction (unique), which is restarted.
+    If we die here: ordered corrections are recorded, the other mismatches are unchanged; the relay finds the tasks.
 
     Args:
-        drift_ids: The drifts, in any order.
-        actor: Who orders it.
+        drift_ids: The mismatches, in any sequence.
+        actor: Who orders the corrections.
         reason: Why.
         settings: The systems.
-        despite: The risk that was seen and decided to be taken, of one drift alone.
+        despite: The risk that the actor has accepted, for one mismatch alone.
 
     Returns:
-        What became of each: refused are those whose repair is ordered already, that have none, or whose order has gone
-        on, and those whose repair may do something twice or end an order, unless that was decided.
+        The result for each. Refused are mismatches whose correction is already ordered, that have none, or whose order
+        has changed; and, unless the risk was accepted, those whose correction may do something twice or end an order.
 
     Raises:
-        InvalidRequest: the reason, no drift, more than MAX_SELECTION, or a decision for several.
+        InvalidRequest: the reason isn't acceptable, there is no mismatch or more than MAX_SELECTION, or a risk was
+            accepted for several.
 
     """
     ids = decided_alone(drift_ids, despite)
@@ -74,7 +76,7 @@ def repair_drifts(
 
 
 def objection_to_repair(drift: Drift, systems: Systems) -> Objection | None:
-    """Return why a drift isn't repaired by its own row, or not without a decision on it alone."""
+    """Return why a mismatch can't be corrected, or needs its own decision, as far as its row says."""
     if drift.state == DriftState.REPAIRING.value:
         return Objection("its repair is under way")
     if drift.state == DriftState.GONE.value:
@@ -87,7 +89,7 @@ def objection_to_repair(drift: Drift, systems: Systems) -> Objection | None:
 def _repair(
     session: Session, drift: Drift, actor: Actor, settings: Settings, despite: Risk | None
 ) -> Mapping[str, Any]:
-    # The order's row first: whoever turns the order round holds it, and ends or writes tasks afterwards.
+    # Lock the order first: a transaction that cancels or compensates it does so too, before it changes tasks.
     lock_order(session, drift.order_id)
     session.refresh(drift)
     refuse(f"Drift {drift.id} can't be repaired", objection_to_repair(drift, settings.systems), despite)
@@ -103,9 +105,9 @@ def _repair(
 
 
 def _as_found(session: Session, drift: Drift) -> tuple[Settled, Belief]:
-    """Return the order and what our rows say of the drift's key, if that is still what was found to differ.
+    """Return the order and what our rows say about the mismatch's key, if they are still the same.
 
-    What other drifts of the order are being repaired doesn't count as going on: each concerns an effect of its own.
+    Running corrections of the order's other mismatches don't count as a change: each concerns another effect.
     """
     gone_on = WrongState(
         f"Drift {drift.id} can't be repaired: its order has gone on since it was found. Nothing was changed; "
@@ -143,15 +145,15 @@ def _cancel(session: Session, order: Settled, _belief: Belief, settings: Setting
 
 
 def _do(session: Session, order: Settled, belief: Belief, settings: Settings) -> int:
-    """Have the effect brought about under its key: by its settle task, or by one that does the step's part once more.
+    """Make a task due that causes the effect under its key: its settle task, or a new one that repeats the step's call.
 
-    A later cancellation compensates it by the same key, once.
+    A later cancellation compensates it once, under the same key.
     """
     system = _system(belief, settings)
     asks_first = system.guarantee is Guarantee.QUERY_FIRST or system.key_window_seconds is not None
     task = _find_task(session, belief, TaskKind.SETTLE) or _write_settle_task(session, order, belief, system)
-    # It counts as a claim that left the effect in doubt, so the engine asks before it acts, once the query can't lag
-    # behind any more; and it asks how old the key is.
+    # This counts as a claim with an unknown outcome, so the engine first waits for the late window and asks the system;
+    # it also checks the age of the key.
     window = {"absent_from": db_now(system.late_window_seconds)}
     doubted: dict[str, Any] = {"claims": Task.claims + 1, **window} if asks_first else {}
     if not make_due(session, task, system, last_code=None, last_message=FOUND_NOTHING, **doubted):
@@ -164,7 +166,7 @@ def _do(session: Session, order: Settled, belief: Belief, settings: Settings) ->
 
 
 def _write_settle_task(session: Session, order: Settled, belief: Belief, system: System) -> Task:
-    """Write it as cancelled: nothing runs it before it is made due."""
+    """Write the task as cancelled, so that nothing runs it before it is made due."""
     task_id = session.execute(
         insert(Task)
         .values(

@@ -1,4 +1,4 @@
-"""How things stand: what staff see first. All figures are of the same moment and bounded in what they cost."""
+"""The overview that staff see first. All figures are from the same time, and their cost is bounded."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from orderapp.services.saga.unknown_systems import UnknownSystem, unknown_system
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
 
-RECENT_ATTEMPTS = 100  # of a system: some minutes of a busy day, enough to see a trend
+RECENT_ATTEMPTS = 100  # per system: some minutes of a busy day, enough to see a trend
 UNFINISHED_ORDERS = (OrderState.PLACING, OrderState.COMPENSATING)
 SHOWN_GROUPS = 20  # of failures; a longer list is read on the tasks' page
 
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failed tasks of one kind, system and error: one cause, usually."""
+    """Failed tasks of one kind, system and error, which usually have one cause."""
 
     kind: str
     system: str
@@ -61,17 +61,17 @@ class CircuitView:
     changed_at: dt.datetime | None = None
     reason: str = ""
     probe_in_seconds: float = 0.0
-    pulling_forward: bool = False  # it works again, and what waits for it is being given its time
+    pulling_forward: bool = False  # it works again, and its waiting tasks are being pulled forward
 
 
 @dataclass(frozen=True, slots=True)
 class SystemState:
-    """One external system: what it declares, what staff switched, what was measured.
+    """One external system: its declaration, its switch, its measured figures.
 
     Args:
-        failure_rate: Share of the newest steps that weren't done, 0.0 to 1.0; None of too few, and of systems that
-            don't block.
-        circuit: How it is called at present, in the eyes of all processes.
+        failure_rate: Share of the newest steps that weren't done, 0.0 to 1.0; None for too few steps, and for systems
+            that don't block.
+        circuit: Its circuit, shared by all processes.
         outcomes: How the newest attempts ended, by outcome.
         tasks: Open tasks by state.
 
@@ -88,13 +88,13 @@ class SystemState:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All of it.
+    """All figures of the overview.
 
     Args:
-        failures: The largest groups, of the oldest CAP failed tasks.
-        overdue_seconds: How long the oldest task has been due that a worker could run; None where there is none. What
-            waits for a system that is paused or fails says nothing about workers.
-        holdups: What keeps the tasks of systems, by name.
+        failures: The largest groups of the oldest CAP failed tasks.
+        overdue_seconds: How long the oldest task that a worker could run has been due; None if there is none. Tasks
+            of a paused or failing system say nothing about the workers.
+        holdups: What holds up the tasks of systems, by name.
 
     """
 
@@ -114,7 +114,7 @@ class Overview:
 
 
 def look(systems: Systems) -> Overview:
-    """Return how things stand. Transaction: reads only."""
+    """Return the overview. Transaction: reads only."""
     rates = {name: call_order.failure_rate(name) for name, system in systems.items() if system.part is Part.BLOCKING}
     tasks = {state: select(Task.id).where(holds(Task.state, state.value)) for state in TaskState}
     orders = {state: select(Order.id).where(holds(Order.state, state.value)) for state in UNFINISHED_ORDERS}

@@ -1,4 +1,4 @@
-"""What an act on several rows would do, before it is done: which rows it is for, which it leaves out, and why."""
+"""Previews an act on several rows: which rows it includes, which it leaves out, and why."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from orderapp.services.db.transactions import reading
 
 @dataclass(frozen=True, slots=True)
 class PreviewRow:
-    """A row of a selection: what it is, what is known of it, and what is against the act; None where nothing is.
+    """A row of a selection.
 
     Args:
         id: The row's id.
         order_number: Its order.
-        kind: A task's kind, or a drift's.
-        system: The system it is about.
-        said: A task's last message, or what the system says of a drift's effect.
-        objection: Why it is left out.
+        kind: The kind of the task or mismatch.
+        system: The system it concerns.
+        said: A task's last message, or what the system says about a mismatch's effect.
+        objection: Why it is left out; None if it is included.
 
     """
 
@@ -40,39 +40,39 @@ class PreviewRow:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A selection as it would be acted on at this moment. Rows that are gone from the tables aren't in it."""
+    """What an act on a selection would do now. Rows that don't exist any more are left out."""
 
     rows: tuple[PreviewRow, ...]
 
     @property
     def included(self) -> tuple[PreviewRow, ...]:
-        """Return what the act is for."""
+        """Return the rows that the act includes."""
         return tuple(row for row in self.rows if row.objection is None)
 
     @property
     def left_out(self) -> tuple[PreviewRow, ...]:
-        """Return what the act leaves out: first what has to be decided one by one."""
+        """Return the rows that the act leaves out; those that need their own decision come first."""
         out = [row for row in self.rows if row.objection is not None]
         return tuple(sorted(out, key=lambda row: row.objection is None or row.objection.risk is None))
 
 
 def preview_requeue(task_ids: Iterable[int], settings: Settings) -> Preview:
-    """Say what requeueing these tasks would do. Transaction: reads only. Raises InvalidRequest as the act does."""
+    """Preview requeueing these tasks. Transaction: reads only. Raises InvalidRequest like the act."""
     return _of_tasks(task_ids, lambda task, seen: task_actions.objection_to_requeue(task, seen, settings.systems))
 
 
 def preview_cancel(task_ids: Iterable[int]) -> Preview:
-    """Say what giving these tasks up would do. Transaction, Raises: as for `preview_requeue`."""
+    """Preview giving up these tasks. Transaction, Raises: as for `preview_requeue`."""
     return _of_tasks(task_ids, lambda task, _: task_actions.objection_to_cancel(task))
 
 
 def preview_mark(task_ids: Iterable[int], word: Word, settings: Settings) -> Preview:
-    """Say what giving this word on these tasks' effects would do. Transaction, Raises: as for `preview_requeue`."""
+    """Preview this manual resolution of these tasks' effects. Transaction, Raises: as for `preview_requeue`."""
     return _of_tasks(task_ids, lambda task, seen: resolutions.objection_to_mark(task, word, seen, settings.systems))
 
 
 def preview_repair(drift_ids: Iterable[int], settings: Settings) -> Preview:
-    """Say what repairing these drifts would do, but for orders that have gone on, which are refused in the act.
+    """Preview correcting these mismatches. Orders that changed meanwhile are refused only by the act itself.
 
     Transaction, Raises: as for `preview_requeue`.
     """
@@ -115,6 +115,6 @@ def _of_tasks(task_ids: Iterable[int], judge: Callable[[Task, Circumstances], Ob
                 judge(task, seen[task.id]),
             )
             for task in tasks
-            if task.id in seen  # an order may be archived in between
+            if task.id in seen  # an order may be archived between the two queries
         )
     )

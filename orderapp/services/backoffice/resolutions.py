@@ -1,4 +1,4 @@
-"""Staff say whether an effect that nobody could prove happened. Each word and its audit row are one transaction."""
+"""Manual resolutions: staff say whether an unproven effect happened. Each is one transaction with its audit row."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from orderapp.systems.registry import Systems
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A word, who gives it, and which risk they know of."""
+    """A manual resolution, who makes it, and which risk they accept."""
 
     word: Word
     actor: Actor
@@ -40,30 +40,31 @@ def mark(
     settings: Settings,
     despite: Risk | None = None,
 ) -> Selection:
-    """Say that the effects of tasks happened, or that they didn't, where nobody could prove it.
+    """Mark the effects of tasks as happened or not happened, where nothing has proven it.
 
-    A task to settle or notify is done once its effect happened, and is due now once it didn't: what its earlier
-    attempts left in doubt counts no more. A task to compensate is the other way round: an effect that happened is
-    undone now, and with one that didn't (or is no longer there) the compensation is complete.
+    If its effect happened, a settle or notify task is done; if not, it is due now, and the unknown outcomes of its
+    earlier attempts don't count any more. For a compensate task it is the reverse: an effect that happened is undone
+    now; if it didn't happen (or is gone), the compensation is complete.
 
     Transaction: one per task, committed here, with its audit row, so that one refusal doesn't stop the rest.
-    Idempotent because: a task that is closed is refused; one that is due is due now, as it was.
-    If we die here: what was done is done and recorded, the rest is as it was.
+    Idempotent because: a closed task is refused; a task that is made due again is simply due now.
+    If we die here: finished tasks are changed and recorded, the others are unchanged.
 
     Args:
-        task_ids: The tasks, in any order.
-        word: HAPPENED or NOT_HAPPENED; for GIVEN_UP there is `task_actions.cancel`.
+        task_ids: The tasks, in any sequence.
+        word: HAPPENED or NOT_HAPPENED; for GIVEN_UP use `task_actions.cancel`.
         actor: Who says so.
         reason: How they know.
         settings: The systems.
-        despite: The risk that was seen and decided to be taken, of one task alone.
+        despite: The risk that the actor has accepted, for one task alone.
 
     Returns:
-        What became of each: tasks that run, are done, or of which nothing is in doubt are refused, and those where a
-        wrong word may do something twice or end an order, unless that was decided.
+        The result for each. Refused are tasks that run, are done, or have nothing in doubt; and, unless the risk was
+        accepted, those where a wrong resolution may do something twice or end an order.
 
     Raises:
-        InvalidRequest: the reason, no task, more than MAX_SELECTION, or a decision for several.
+        InvalidRequest: the reason isn't acceptable, there is no task or more than MAX_SELECTION, or a risk was accepted
+            for several.
 
     """
     ids = decided_alone(task_ids, despite)
@@ -73,7 +74,7 @@ def mark(
 
 
 def objection_to_mark(task: Task, word: Word, seen: Circumstances, systems: Systems) -> Objection | None:
-    """Return why staff can't give this word on a task's effect, or not without a decision on it alone."""
+    """Return why staff can't resolve a task's effect like this, or why it needs its own decision."""
     if refusal := _refusal(task, word, seen):
         return Objection(refusal)
     if _acts_again(task, word) and task.system not in systems:
@@ -100,13 +101,13 @@ def _refusal(task: Task, word: Word, seen: Circumstances) -> str | None:
 
 
 def _acts_again(task: Task, word: Word) -> bool:
-    """Return whether the system is called because of a word: what happened is undone, what didn't is done."""
+    """Return whether a resolution leads to a call: an effect that happened is undone, one that didn't is caused."""
     return (word is Word.HAPPENED) is (TaskKind(task.kind) is TaskKind.COMPENSATE)
 
 
 def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings) -> Mapping[str, Any]:
     word, actor = said.word, said.actor
-    # The order's row first: whoever turns the order round holds it, and ends or writes tasks afterwards.
+    # Lock the order first: a transaction that cancels or compensates it does so too, before it changes tasks.
     lock_order(session, task.order_id)
     session.refresh(task)
     seen = circumstances_of(session, [task.id])[task.id]
@@ -122,7 +123,7 @@ def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings
     after = {"state": (TaskState.DONE if ends else TaskState.WAITING).value}
     if seen.step is not None:
         before["step"] = seen.step.value
-    # With `keep`, one effect is still in place, as it should be.
+    # With `keep`, one effect stays in place on purpose.
     if ends and TaskKind(task.kind) is TaskKind.COMPENSATE and not task.keep:
         if task.step_id is not None:
             move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
@@ -132,7 +133,7 @@ def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings
 
 
 def _end(session: Session, task: Task, **said: Any) -> int:
-    """Close the task as done, by staff's word."""
+    """Close the task as done, because staff say so."""
     same = (Task.id == task.id, Task.fencing == task.fencing)
     closed = {"due_at": None, "publish_at": None, "finished_at": db_now(), "fencing": Task.fencing + 1}
     return move(session, Task, TaskState.DONE, *same, **closed, **said)
@@ -143,7 +144,7 @@ def _act_again(session: Session, task: Task, systems: Systems, **said: Any) -> i
     if system is None:
         raise WrongState(f"Task {task.id} can't be due again: there is no system {task.system} any more.")
     if TaskKind(task.kind) is not TaskKind.COMPENSATE:
-        # It didn't happen, so there is nothing to ask about first. The key is as old as it was: whatever is in doubt
-        # after the next call is for staff again.
+        # It didn't happen, so the engine needn't ask first. The key keeps its age: if the outcome of the next call is
+        # unknown too, staff decide again.
         said |= {"cleared_claims": Task.claims}
     return make_due(session, task, system, **said)

@@ -1,6 +1,6 @@
-"""What may not be done in bulk: an act that could do something twice or end an order is decided one by one.
+"""Which acts are too risky in bulk: an act that could do something twice or end an order needs its own decision.
 
-The one place that says so, for single and bulk acts, previews, pages and the command line alike.
+Single and bulk acts, previews, pages and the command line all use this module.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from orderapp.systems.base import System
 
 
 class Risk(StrEnum):
-    """What could follow that nobody can take back."""
+    """A possible consequence that can't be undone."""
 
     TWICE = "twice"  # something happens a second time
-    ENDS_ORDER = "ends-order"  # an order is cancelled, or ends while something of it may still be held
+    ENDS_ORDER = "ends-order"  # an order is cancelled, or ends although it may still hold something
 
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why an act isn't done: it makes no sense, or (with a risk) somebody has to decide it for this one alone."""
+    """Why an act isn't done: it makes no sense, or (with a risk) it needs a decision for this row alone."""
 
     text: str
     risk: Risk | None = None
 
 
 class NeedsDecision(WrongState):
-    """The act is risky, and nobody has decided it for this one alone; nothing was changed."""
+    """The act is risky and nobody accepted the risk for this row alone; nothing was changed."""
 
     def __init__(self, text: str, risk: Risk) -> None:
         super().__init__(text)
@@ -42,16 +42,16 @@ class NeedsDecision(WrongState):
 
 
 def refuse(what: str, objection: Objection | None, despite: Risk | None) -> None:
-    """Raise WrongState where there is an objection, unless it is the very risk that was accepted.
+    """Raise if there is an objection, unless it is the risk that was accepted.
 
     Args:
         what: What isn't done, such as "Task 12 can't be requeued".
         objection: Why not.
-        despite: The risk that whoever acts has seen and decided to take.
+        despite: The risk that the actor has accepted.
 
     Raises:
-        NeedsDecision: it is risky.
-        WrongState: it makes no sense at present.
+        NeedsDecision: the act is risky.
+        WrongState: the act makes no sense now.
 
     """
     if objection is None or (objection.risk is not None and objection.risk is despite):
@@ -66,21 +66,21 @@ def refuse(what: str, objection: Objection | None, despite: Risk | None) -> None
 
 
 def risk_of_requeueing(task: Task, seen: Circumstances, system: System) -> Objection | None:
-    """Return what requeueing a task could do beyond its purpose, or None where it is harmless."""
+    """Return the risk of requeueing a task, or None if it is harmless."""
     title = system.title
     if TaskKind(task.kind) is TaskKind.COMPENSATE:
         return None
     if seen.given_up_because is not None:
         text = f"staff gave it up ({seen.given_up_because}); if it was done in another way, it would happen twice"
         return Objection(text, Risk.TWICE)
-    # An idempotent system has its key, however old: the engine repeats nothing under a dead one.
+    # For an idempotent system the age of the key doesn't matter here: the engine repeats nothing under a dead key.
     if seen.used_before and system.guarantee is Guarantee.UNSAFE:
         return Objection(f"it may have happened already, and {title} would do it a second time", Risk.TWICE)
     return None
 
 
 def risk_of_marking(task: Task, word: Word, seen: Circumstances, system: System | None) -> Objection | None:
-    """Return what staff's word on a task's effect could do if it isn't so, or None where that is harmless."""
+    """Return the risk of a wrong manual resolution of a task's effect, or None if it is harmless."""
     if word is not Word.NOT_HAPPENED:
         return None
     title = system.title if system is not None else task.system
@@ -94,7 +94,7 @@ def risk_of_marking(task: Task, word: Word, seen: Circumstances, system: System 
 
 
 def risk_of_repairing(drift: Drift, system: System | None) -> Objection | None:
-    """Return what a drift's repair could do beyond its purpose, or None where it is harmless."""
+    """Return the risk of a mismatch's correction, or None if it is harmless."""
     if drift.repair == Repair.CANCEL.value:
         return Objection("it would cancel the whole order", Risk.ENDS_ORDER)
     if drift.repair == Repair.DO.value and system is not None and system.guarantee is Guarantee.UNSAFE:

@@ -35,40 +35,41 @@ from orderapp.systems.registry import Systems
 log = structlog.get_logger()
 
 REQUEUEABLE = frozenset({TaskState.FAILED, TaskState.WAITING, TaskState.CANCELLED})
-# The states in which something may be done about a task; whether it makes sense depends on its order as well.
+# The states in which staff may act on a task; whether an act makes sense also depends on its order.
 OPEN_TO_ACTS = REQUEUEABLE | OPEN_TASK_STATES
-# What an order has to be for its tasks to make sense.
+# The state that an order must have for a task of this kind to make sense.
 ORDER_STATE_FOR = {
     TaskKind.SETTLE: OrderState.CONFIRMED,
     TaskKind.NOTIFY: OrderState.CONFIRMED,
     TaskKind.COMPENSATE: OrderState.COMPENSATING,
 }
-# What stays owed, or may stay in place, when nobody tries it any more. A message is owed to nobody.
+# Giving up a task of these kinds leaves an unresolved effect. A message that isn't sent leaves none.
 OWING = frozenset({TaskKind.SETTLE, TaskKind.COMPENSATE})
 
 
 def requeue(
     task_ids: Iterable[int], actor: Actor, reason: str, settings: Settings, despite: Risk | None = None
 ) -> Selection:
-    """Make tasks due now, with as many further attempts as their system's tasks begin with. The history stays.
+    """Make tasks due now, with as many further attempts as a new task of their system. The history stays.
 
     Transaction: one per task, committed here, with its audit row, so that one refusal doesn't stop the rest.
-    Idempotent because: a task requeued again is due now, as it was.
-    If we die here: what was done is done and recorded, the rest is as it was.
+    Idempotent because: a task that is requeued again is simply due now.
+    If we die here: finished tasks are changed and recorded, the others are unchanged.
 
     Args:
-        task_ids: The tasks, in any order.
+        task_ids: The tasks, in any sequence.
         actor: Who requeues them.
         reason: Why.
         settings: The systems.
-        despite: The risk that was seen and decided to be taken, of one task alone.
+        despite: The risk that the actor has accepted, for one task alone.
 
     Returns:
-        What became of each: tasks that run, are done, or whose order has gone another way are refused, and those whose
-        repetition may do something twice or end an order, unless that was decided.
+        The result for each. Refused are tasks that run, are done, or don't fit their order's state; and, unless the
+        risk was accepted, those whose repetition may do something twice or end an order.
 
     Raises:
-        InvalidRequest: the reason, no task, more than MAX_SELECTION, or a decision for several.
+        InvalidRequest: the reason isn't acceptable, there is no task or more than MAX_SELECTION, or a risk was accepted
+            for several.
 
     """
     ids = decided_alone(task_ids, despite)
@@ -77,7 +78,7 @@ def requeue(
 
 
 def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
-    """Give tasks up; a worker that is at one right now loses it. What may be in place, or is owed, stays on the books.
+    """Give tasks up; a worker that runs one now loses it. Effects that are owed or may be in place stay unresolved.
 
     Transaction, Idempotent because, If we die here, Returns, Raises: as for `requeue`.
     """
@@ -91,9 +92,9 @@ def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Setti
     Transaction: one, committed here, with its audit row.
 
     Raises:
-        InvalidRequest: the reason.
+        InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such order.
-        WrongState: it isn't confirmed; nothing was changed.
+        WrongState: the order isn't confirmed; nothing was changed.
 
     """
     why = audit.clean_reason(reason)
@@ -112,10 +113,9 @@ def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Setti
 
 
 def objection_to_requeue(task: Task, seen: Circumstances, systems: Systems) -> Objection | None:
-    """Return why a task isn't requeued, or not without a decision on it alone; None where nothing is against it."""
+    """Return why a task can't be requeued, or needs its own decision; None if it can be."""
     kind, state = TaskKind(task.kind), TaskState(task.state)
-    # A compensation that isn't done is owed even of a confirmed order: what it has twice, or what an earlier placement
-    # of it brought about late.
+    # Even a confirmed order may owe a compensation: of a surplus, or of a late effect of an earlier placement.
     owed = kind is TaskKind.COMPENSATE and state is not TaskState.DONE
     if not owed and seen.order is not ORDER_STATE_FOR[kind]:
         return Objection(f"its order is {seen.order.value}, so there is nothing to {kind.value}")
@@ -130,7 +130,7 @@ def objection_to_requeue(task: Task, seen: Circumstances, systems: Systems) -> O
 
 
 def objection_to_cancel(task: Task) -> Objection | None:
-    """Return why a task can't be given up, or None where it can."""
+    """Return why a task can't be given up, or None if it can be."""
     state = TaskState(task.state)
     if state in OPEN_TASK_STATES:
         return None
@@ -138,12 +138,12 @@ def objection_to_cancel(task: Task) -> Objection | None:
 
 
 def make_due(session: Session, task: Task, system: System, **values: Any) -> int:
-    """Make a task as it was read due now, with as many further attempts as its system's tasks begin with.
+    """Make a task due now if it didn't change since it was read, with as many further attempts as a new task.
 
     Transaction: within the caller's.
 
     Returns:
-        1, or 0 where somebody else was faster.
+        1, or 0 if another process was faster.
 
     """
     values |= {
@@ -157,13 +157,13 @@ def make_due(session: Session, task: Task, system: System, **values: Any) -> int
     same: tuple[ColumnElement[bool], ...] = (Task.id == task.id, Task.fencing == task.fencing)
     if task.state != TaskState.WAITING.value:
         return move(session, Task, TaskState.WAITING, *same, **values)
-    # No edge: it waits as before, only not as long.
+    # This is no transition: the task waits as before, but for a shorter time.
     again = update(Task).where(*same, Task.state == TaskState.WAITING.value).values(**values)
     return session.connection().execute(again).rowcount
 
 
 def _requeue(session: Session, task: Task, actor: Actor, settings: Settings, despite: Risk | None) -> Mapping[str, Any]:
-    # The order's row first: whoever turns the order round holds it, and ends or writes tasks afterwards.
+    # Lock the order first: a transaction that cancels or compensates it does so too, before it changes tasks.
     lock_order(session, task.order_id)
     session.refresh(task)
     seen = circumstances_of(session, [task.id])[task.id]
@@ -172,9 +172,9 @@ def _requeue(session: Session, task: Task, actor: Actor, settings: Settings, des
     system = settings.systems[task.system]
     more: dict[str, Any] = {}
     if task.state == TaskState.CANCELLED.value and task.kind != TaskKind.COMPENSATE.value:
-        # It may have been taken from a worker whose call is only ending now.
+        # The task may have been taken from a worker whose call is still running.
         more["absent_from"] = db_now(system.may_appear_for_seconds)
-    # Why it failed is past, and stands in the history; but one whose worker died is a suspect until it has run.
+    # Clear why it failed, which the history keeps; but a task whose worker died stays a suspect until it has run.
     said = {
         "last_code": task.last_code if task.last_code == LEASE_LAPSED else None,
         "last_message": f"requeued by {actor.name}"[:500],

@@ -13,10 +13,10 @@ from orderapp.services.db.transactions import reading
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """A task in short.
+    """The summary of a task.
 
     Args:
-        due_in_seconds: Negative once it is overdue; None where nothing is due (running, closed, in staff's hands).
+        due_in_seconds: Negative once it is overdue; None if it isn't due at any time (running, closed, failed).
         message: Why it waits, or why it needs staff; a system may have written it.
 
     """
@@ -35,7 +35,7 @@ class TaskRow:
 def list_tasks(
     limit: int, state: TaskState | None = None, kind: TaskKind | None = None, system: str | None = None
 ) -> list[TaskRow]:
-    """Return the newest tasks, newest first, at most `limit`; of one state, kind or system where one is given."""
+    """Return the newest tasks, newest first, at most `limit`; only of the given state, kind or system."""
     wanted = {Task.state: state, Task.kind: kind, Task.system: system}
     columns = (
         Task.id,
@@ -75,14 +75,14 @@ def list_tasks(
 def failed_task_ids(
     after: int, limit: int, kind: TaskKind | None = None, system: str | None = None, code: str | None = None
 ) -> list[int]:
-    """Return the oldest failed tasks' ids beyond `after`, at most `limit`. Transaction: reads only.
+    """Return the ids of the oldest failed tasks after `after`, at most `limit`. Transaction: reads only.
 
     Args:
-        after: The last id of the batch before; 0 for the first.
+        after: The last id of the previous batch; 0 for the first.
         limit: The most to return.
-        kind: Of this kind alone.
-        system: Of this system alone.
-        code: That failed with this code last; an empty one stands for none.
+        kind: Only of this kind.
+        system: Only of this system.
+        code: Only with this last code; an empty one means without a code.
 
     """
     wanted = {Task.state: TaskState.FAILED, Task.kind: kind, Task.system: system}

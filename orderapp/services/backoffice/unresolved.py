@@ -1,4 +1,4 @@
-"""Staff's words that nothing has proved yet: what was given up, and what was marked one way or the other."""
+"""Unresolved effects and unproven marks: manual resolutions that nothing has proven yet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARKS = (Word.HAPPENED, Word.NOT_HAPPENED)
 
 @dataclass(frozen=True, slots=True)
 class UnprovenWord:
-    """What staff said of an effect, and how long it has been standing there unproven."""
+    """A manual resolution of an effect, and how long it has been unproven."""
 
     order_number: str
     task_id: int
@@ -35,14 +35,14 @@ class UnprovenWord:
 
 @dataclass(frozen=True, slots=True)
 class UnprovenWords:
-    """All of them, the newest SHOWN of each sort.
+    """All unproven manual resolutions, the newest SHOWN of each sort.
 
     Args:
-        debts: Given up: owed, or perhaps still held.
+        debts: Unresolved effects: given up, and owed or perhaps still held.
         debt_count: How many there are.
-        marks: Marked as happened or not, where the system can be asked, so that reconciliation settles it.
+        marks: Effects marked as happened or not in systems that can be asked, so that reconciliation can prove them.
         mark_count: How many there are.
-        unprovable: How many marks are about systems that nobody can ask; those stay on their orders' books.
+        unprovable: How many marks concern systems that can't be asked; these stay unproven.
 
     """
 
@@ -54,7 +54,7 @@ class UnprovenWords:
 
 
 def look(session: Session, systems: Systems) -> UnprovenWords:
-    """Return what is unproven. Transaction: reads only, within the caller's."""
+    """Return the unproven manual resolutions. Transaction: reads only, within the caller's."""
     askable = [name for name, system in systems.items() if system.can(Verb.ASK)]
     debts = _ids([Word.GIVEN_UP])
     marks = _ids(MARKS).where(Override.system.in_(askable))

@@ -1,5 +1,5 @@
-"""Rows and transactions: what every other room stands on.
+"""Rows and transactions: the base of all other services.
 
-Begin with `transactions` (`with writing() as session:`). States change in `transitions` only, rows that may be there
-already are written by `upserts`, what staff did by `audit`.
+Start with `transactions` (`with writing() as session:`). Only `transitions` changes states; `upserts` writes rows that
+may already exist; `audit` records the acts of staff.
 """

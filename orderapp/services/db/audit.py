@@ -1,4 +1,4 @@
-"""What staff did: one row for each act, written in the act's own transaction, never changed."""
+"""The audit of staff's acts: one row per act, written in the act's own transaction, never changed."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ class Actor:
 
 
 COMMAND_LINE = Actor(None, "command line")
-# Whoever was refused at the login, under a name that no account has.
+# A person whose login was refused, under a name that no account has.
 UNKNOWN = Actor(None, "unknown")
-# What tells where an act came from: bound for the log by whoever takes in requests and commands.
+# Log context that says where an act came from; requests and commands bind it at their start.
 ORIGIN = ("request_id", "network", "os_user")
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What was done.
+    """An act of staff.
 
     Args:
-        name: One of a few words, such as `task.requeue`.
-        subject: On what, such as `task 12`.
-        reason: Why, as staff put it; empty where nobody asks for one (logging in).
-        order_id: The order it is about, where it is about one.
-        details: What it was before, what it became; for a selection, each item's result.
+        name: One of a fixed set of names, such as `task.requeue`.
+        subject: What it acted on, such as `task 12`.
+        reason: The reason that staff gave; empty if none is asked for (login).
+        order_id: The order it concerns, if any.
+        details: The values before and after; for a bulk action, the result of each item.
 
     """
 
@@ -56,11 +56,11 @@ class Act:
 
 
 def write(session: Session, actor: Actor, act: Act, refused: str | None = None) -> int:
-    """Write an act down, with what the log's lines say of where it came from; return the row's id.
+    """Record an act, with its origin from the log context; return the row's id.
 
-    With `refused`, it wasn't done, and that is why.
+    `refused` is why the act was not done; None if it was done.
 
-    Transaction: within the caller's, the one of the act itself.
+    Transaction: within the caller's, which does the act.
     """
     origin = structlog.contextvars.get_contextvars()
     return session.execute(
@@ -82,13 +82,13 @@ def write(session: Session, actor: Actor, act: Act, refused: str | None = None) 
 
 
 def clean_reason(reason: str) -> str:
-    """Return a reason as it is kept. Raises InvalidRequest where it says nothing, is too long or has controls."""
+    """Return a reason in its stored form. Raises InvalidRequest if it is empty, too long or has control characters."""
     cleaned = trimmed(reason)
     if not cleaned:
         raise InvalidRequest({"reason": ["Say why; it is kept with what was done."]})
     if len(cleaned) > MAX_REASON_CHARACTERS:
         raise InvalidRequest({"reason": [f"Use at most {MAX_REASON_CHARACTERS} characters."]})
-    # They forge lines wherever the text is shown.
+    # Control characters could forge lines wherever the text is shown.
     if problem := hidden_in(cleaned):
         raise InvalidRequest({"reason": [problem]})
     if not can_be_seen(cleaned):

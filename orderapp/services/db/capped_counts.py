@@ -1,4 +1,4 @@
-"""Counts that stay fast over millions of rows: beyond a cap nobody needs to know by how much."""
+"""Counts that stay fast over millions of rows: they stop at a cap, because nobody needs the exact number above it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CAP = 10_000  # a millisecond or two over an index
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are; with `more`, at least so many."""
+    """A number of rows; with `more`, there are at least this many."""
 
     number: int
     more: bool = False

@@ -1,6 +1,6 @@
-"""What we rely on of each connection to PostgreSQL, whatever the server's, database's and role's defaults say.
+"""The settings we need on each PostgreSQL connection, whatever the defaults of server, database and role are.
 
-Set by a statement on each new connection, not by the `options` of its start: poolers ignore or refuse those.
+A statement sets them on each new connection. Start-up `options` don't work: poolers ignore or refuse them.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-# How long a statement waits for somebody else's lock before it gives up: longer than any transaction of ours takes.
+# How long a statement waits for a lock before it gives up: longer than any of our transactions takes.
 LOCK_WAIT_SECONDS = 5
-# None of ours takes a tenth of it. One that hangs ends well within a submission's lease, unless that is set very short.
+# Our statements take less than a tenth of this. A hanging one ends well within a submission's lease of usual length.
 STATEMENT_SECONDS = 15
 
 PINNED: Mapping[str, str] = {
-    # What waited for another's lock has to see what that one wrote. (A stricter level would refuse it instead.)
+    # A statement that waited for a lock must see what the other transaction wrote. A stricter level would raise.
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
     "lock_timeout": f"{LOCK_WAIT_SECONDS}s",
     "statement_timeout": f"{STATEMENT_SECONDS}s",
     "idle_in_transaction_session_timeout": f"{STATEMENT_SECONDS}s",
-    # How values travel, as text: the driver reads and writes this form only.
+    # The text format of values: the driver reads and writes only this one.
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
@@ -32,8 +32,8 @@ PINNED: Mapping[str, str] = {
     "array_nulls": "on",
     "transform_null_equals": "off",
 }
-# When a commit is kept for good: only what waits for less than the disk is replaced, so that one who has a standby and
-# waits for it too still does.
+# When a commit is durable: only values that don't wait for the disk are replaced, so that a server which also waits for
+# its standby still does so.
 DURABILITY = "synchronous_commit"
 DURABLE = ("on", "remote_apply")
 
@@ -44,12 +44,12 @@ _PIN = "; ".join(
 
 
 def pin(connection: Any) -> None:
-    """Set what we rely on, in one round trip, on a connection of the driver that commits each statement by itself."""
+    """Set these settings in one round trip, on a driver connection in autocommit mode."""
     connection.execute(_PIN, prepare=False)
 
 
 def not_kept(connection: Connection) -> list[str]:
-    """Return the settings that aren't in effect although each connection is given them, with what is instead."""
+    """Return the settings that have another value although we set them on each connection, with that value."""
     asked = text("SELECT current_setting(:name)")
     found = {name: connection.execute(asked, {"name": name}).scalar_one() for name in (*PINNED, DURABILITY)}
     wrong = {name for name, value in PINNED.items() if found[name] != value}

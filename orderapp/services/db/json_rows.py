@@ -1,4 +1,4 @@
-"""Rows as one parameter: a JSON list that the database reads as a table, for statements that write any number."""
+"""Passes any number of rows as one parameter: a JSON list that the database reads as a table."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def rows_of(dialect_name: str, parameter: str, columns: Mapping[str, TypeEngine[
     """Return a parameter as a table to select from.
 
     Args:
-        dialect_name: The database's.
-        parameter: Its name; `as_json` makes its value.
-        columns: Names and types; words, numbers and truth values only.
+        dialect_name: The dialect of the database.
+        parameter: The parameter's name; `as_json` makes its value.
+        columns: Names and types; only strings, numbers and booleans.
 
     Raises:
-        TypeError: another type.
+        TypeError: a column has another type.
 
     """
     for name, kind in columns.items():

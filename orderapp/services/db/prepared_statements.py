@@ -1,6 +1,6 @@
-"""Statements prepared once, for what every order needs: given to the driver as they are, on PostgreSQL.
+"""Statements that every order needs: compiled once and passed directly to the driver (PostgreSQL).
 
-SQLAlchemy builds them and lends the connection; carrying them out through it takes three times the driver's own time.
+SQLAlchemy compiles them and lends the connection. Executing them through SQLAlchemy would take three times as long.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from sqlalchemy.sql.selectable import ExecutableReturnsRows
 from orderapp.extensions import db
 from orderapp.services.db.transactions import STALE_PLAN, asking, give_up_connections, statements_nest, translated
 
-# Told before and after each, for whoever counts them or dies at them: SQLAlchemy's events don't see these. Both say
-# whether it only `reads`, so that there is nothing to commit.
+# Sent before and after each statement, for code that counts statements or crashes at one: SQLAlchemy's events don't see
+# them. `reads` says that the statement only reads, so there is nothing to commit.
 about_to_run = Signal("About to run a prepared statement; its sender is the statement.")
 has_run = Signal("A prepared statement has run, and what it did is committed; its sender is the statement.")
 
 
-# Parameters as PostgreSQL itself numbers them.
+# Numbered parameters, PostgreSQL's own form.
 _DIALECT: Dialect = psycopg_dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 class _Form(NamedTuple):
-    """What the driver is given: the text, and where each parameter comes from."""
+    """The input for the driver: the text, and where each parameter comes from."""
 
     text: bytes
     order: Sequence[str]
@@ -42,10 +42,10 @@ class _Form(NamedTuple):
 
 
 class PreparedStatement:
-    """A statement that is a transaction of its own.
+    """A statement that is its own transaction.
 
     Args:
-        statement: With named parameters, or none.
+        statement: A statement with named parameters, or without parameters.
 
     """
 
@@ -53,26 +53,26 @@ class PreparedStatement:
         self._statement = statement
 
     def run(self, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """Run it and return its rows: named tuples of what the driver makes of each value.
+        """Run the statement and return its rows: named tuples with the driver's values.
 
         Transaction: one, of this statement: committed when this returns, rolled back when it raises.
 
         Raises:
-            DatabaseUnavailable: the database can't be reached, or was lost on the way; then the outcome is unknown.
-            sqlalchemy.exc.DBAPIError: a constraint is violated, or the statement failed otherwise.
+            DatabaseUnavailable: the database can't be reached, or the connection was lost; then the outcome is unknown.
+            sqlalchemy.exc.DBAPIError: a constraint is violated, or the statement failed for another reason.
 
         """
         return self._run(parameters, reads=False)
 
     def ask(self, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """Return its rows, on any database: for one that only reads. Raises what `run` does."""
+        """Return the rows of a statement that only reads, on any database. Raises what `run` raises."""
         if statements_nest():
             return self._run(parameters, reads=True)
         with asking() as connection:
             return connection.execute(self._statement, parameters).all()
 
     def __str__(self) -> str:
-        """Return its text."""
+        """Return the text of the statement."""
         return self._form.text.decode()
 
     def _run(self, parameters: Mapping[str, Any], *, reads: bool) -> Sequence[Any]:
@@ -110,7 +110,7 @@ class PreparedStatement:
 
 
 def _constant(element: Any, **_: Any) -> Any:
-    """Have a constant written into the text, so that a plan made for any parameters is made for this constant."""
+    """Render a constant as a literal, so that the generic plan is made for this constant too."""
     if isinstance(element, BindParameter) and not element.required and element.callable is None:
         return element.render_literal_execute()
     return None
@@ -119,7 +119,7 @@ def _constant(element: Any, **_: Any) -> Any:
 def _carried_out(text: bytes, values: Sequence[Any]) -> Sequence[Any]:
     try:
         lent = db.engine.raw_connection()
-    except DriverError as error:  # for want of a connection; the pool tells it as the driver does
+    except DriverError as error:  # no connection; the pool raises the driver's own error
         raise _as_sqlalchemy_tells(error, text, lost=False) from error
     connection: Any = lent.driver_connection
     try:
@@ -133,7 +133,7 @@ def _carried_out(text: bytes, values: Sequence[Any]) -> Sequence[Any]:
             give_up_connections()
         raise _as_sqlalchemy_tells(error, text, lost=lost) from error
     except BaseException:
-        lent.invalidate()  # interrupted in the middle: what it may still answer is for nobody
+        lent.invalidate()  # interrupted: the next user must not read an answer that is still to come
         raise
     finally:
         lent.close()

@@ -1,7 +1,7 @@
-"""Transactions, visibly: `with writing() as session:` commits at the end of the block, `with reading()` never does.
+"""Visible transactions: `with writing() as session:` commits at the end of the block, `with reading()` never does.
 
-Each block has a session of its own, closed with it, so no transaction is ever open while another system is called, and
-nothing is loaded lazily behind anybody's back.
+Each block has its own session, which ends with the block. So no transaction is open while a system is called, and
+nothing is loaded lazily later.
 """
 
 from __future__ import annotations
@@ -29,27 +29,28 @@ from orderapp.extensions import db
 from orderapp.owners_files import keep_to_owner
 from orderapp.services.db.connection_settings import LOCK_WAIT_SECONDS, pin
 
-# What PostgreSQL says of a table or column that isn't there: its migration hasn't run yet (SQLite says it otherwise).
+# PostgreSQL's codes for a missing table or column: a migration hasn't run yet. (SQLite raises OperationalError.)
 SCHEMA_IS_OLD = frozenset({"42P01", "42703"})
-# What PostgreSQL says of a statement prepared before a column it returns was changed. The driver would send it again
-# for as long as the connection lives.
+# PostgreSQL's code for a prepared statement whose result columns have changed since. The driver would repeat it for as
+# long as the connection lives.
 STALE_PLAN = "0A000"
-# A connection used within the last second is used again without asking whether it still lives: a server that went away
-# in between is noticed by the statement itself, and the customer is told to repeat.
+# A connection used within the last second is used again without a ping. If the server went away in between, the
+# statement itself fails, and the customer is asked to repeat.
 UNASKED_SECONDS = 1.0
-# Marks a transaction that will write: on SQLite it takes the write lock at once, since upgrading later fails at once.
+# Marks a transaction that will write. On SQLite it takes the write lock at its start, because a later upgrade of the
+# lock fails without waiting.
 WRITES = {"orderapp_writes": True}
-# Marks statements that are transactions of their own.
+# Marks statements that are their own transactions.
 COMMITS_ITSELF = {"orderapp_commits_itself": True}
 
 
 @contextmanager
 def writing() -> Iterator[Session]:
-    """Open a transaction that commits when the block ends well and rolls back when it doesn't.
+    """Open a transaction that commits at the end of the block and rolls back if the block raises.
 
     Raises:
-        DatabaseUnavailable: the database can't be reached, or was lost on the way; at the commit its outcome is
-            unknown, and whoever repeats with the same key finds out.
+        DatabaseUnavailable: the database can't be reached, or the connection was lost; during the commit the outcome
+            is unknown, and a repeat with the same key finds it.
 
     """
     with (
@@ -64,8 +65,8 @@ def writing() -> Iterator[Session]:
 def reading() -> Iterator[Session]:
     """Open a session that only reads; it ends with the block. Raises DatabaseUnavailable.
 
-    On PostgreSQL without a transaction around it: at READ COMMITTED each statement has a snapshot of its own anyhow,
-    BEGIN and ROLLBACK would be two round trips more, and after each ROLLBACK psycopg forgets what it has prepared.
+    On PostgreSQL there is no transaction around it: at READ COMMITTED each statement has its own snapshot anyway. BEGIN
+    and ROLLBACK would add two round trips, and psycopg forgets its prepared statements after each ROLLBACK.
     """
     with translated(), Session(_engines().reading, expire_on_commit=False) as session:
         yield session
@@ -73,25 +74,25 @@ def reading() -> Iterator[Session]:
 
 @contextmanager
 def asking() -> Iterator[Connection]:
-    """Open a connection that only reads: `reading`, where rows are all that is wanted. Raises DatabaseUnavailable."""
+    """Open a connection that only reads, where no session is needed. Raises DatabaseUnavailable."""
     with translated(), _engines().reading.connect() as connection:
         yield connection
 
 
 def listening_connection(channel: str) -> Connection:
-    """Return a connection that hears what is notified on a channel (PostgreSQL only). Raises DatabaseUnavailable."""
+    """Return a connection that listens to a channel (PostgreSQL only). Raises DatabaseUnavailable."""
     with translated():
         connection = _engines().reading.connect()
         try:
             connection.exec_driver_sql(f"LISTEN {channel}")
         except BaseException:
-            connection.close()  # a standby, for one, refuses it at each of our attempts
+            connection.close()  # otherwise each attempt would leak one, for example on a standby, which refuses LISTEN
             raise
     return connection
 
 
 def give_up_connections() -> None:
-    """Have each pooled connection replaced before its next use: one was lost, so the others are likely to be, too."""
+    """Make the pool replace each connection before its next use: one was lost, so the others probably are too."""
     _engines().given_up.set()
 
 
@@ -106,7 +107,7 @@ class _Engines:
 
     writing: Engine
     reading: Engine
-    given_up: threading.Event  # set until the pool has been told
+    given_up: threading.Event  # set until the pool is invalidated
 
 
 def _engines() -> _Engines:
@@ -114,14 +115,14 @@ def _engines() -> _Engines:
 
 
 def ping() -> None:
-    """Ask the database for an answer. Raises DatabaseUnavailable."""
+    """Check that the database answers. Raises DatabaseUnavailable."""
     with reading() as session:
         session.execute(text("SELECT 1"))
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Let whatever means "not now" come out as DatabaseUnavailable."""
+    """Turn every error that means "not now" into DatabaseUnavailable."""
     try:
         yield
     except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
@@ -141,7 +142,7 @@ def translated() -> Iterator[None]:
 def engine_options(url: str) -> dict[str, Any]:
     """Return the engine's options for a database address."""
     if url.startswith("sqlite"):
-        # A thread that can't have a connection within the lock wait fails clearly instead of queueing for ever.
+        # A thread that gets no connection within the lock wait fails with a clear error instead of waiting forever.
         return {
             "connect_args": {"timeout": LOCK_WAIT_SECONDS, "isolation_level": None},
             "pool_size": 20,
@@ -155,17 +156,17 @@ def engine_options(url: str) -> dict[str, Any]:
         "pool_use_lifo": True,
         "connect_args": {
             "connect_timeout": 3,
-            # Prepared at its second execution, not its fifth: an order's statements are few, long and always the same,
-            # and each of some thirty connections of a process's threads has to learn them.
+            # Prepare at the second execution, not the sixth: an order's statements are few, long and always the same,
+            # and each of a process's thirty or so connections prepares them separately.
             "prepare_threshold": 1,
-            # A server that vanished without a word (its host or the network is gone) is noticed within these: what was
-            # sent stays unacknowledged for ten seconds, or an idle wait is probed three times.
+            # These detect a server that vanished without closing the connection (its host or the network is gone):
+            # after ten seconds without an acknowledgement, or three unanswered keepalive probes.
             "tcp_user_timeout": 10_000,
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
         },
-        "hide_parameters": True,  # else an error's text, and so the log, tells customers' names
+        "hide_parameters": True,  # otherwise error texts, and so the log, would contain customers' names
     }
 
 
@@ -201,11 +202,11 @@ def _tell_stale_plan(context: ExceptionContext) -> None:
 def _replace_if_useless(
     engine: Engine, given_up: threading.Event, connection: Any, record: ConnectionPoolEntry, _proxy: Any
 ) -> None:
-    """Let a connection that was given up, or died while it lay idle, be replaced before it is used.
+    """Replace a connection before its use if it was given up or died while idle.
 
-    Like `pool_pre_ping`, which asks at each use and so adds a round trip to each transaction of an order. The pool
-    replaces all others before their next use as well, those that are in use now included; to dispose of it would leave
-    those open for as long as nobody collects garbage.
+    `pool_pre_ping` would ping at each use and so add a round trip to each transaction of an order. The pool then also
+    replaces all other connections before their next use, including those in use now. Disposing of the pool would leave
+    those open until the garbage collector runs.
     """
     if given_up.is_set():
         given_up.clear()
@@ -219,7 +220,7 @@ def _replace_if_useless(
 
 
 def _set_up_postgresql(connection: Any, _record: Any) -> None:
-    # A statement commits itself unless BEGIN came before it; else the driver would send BEGIN before each first one.
+    # A statement commits itself unless we sent BEGIN. Without autocommit the driver would send BEGIN itself.
     connection.autocommit = True
     pin(connection)
 
@@ -230,13 +231,13 @@ def _begin_on_postgresql(connection: Any) -> None:
 
 
 def _keep_to_owner(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
-    # Before SQLite makes it with the mode of whoever's umask this is.
+    # Do this before SQLite creates the file with the mode that the umask allows.
     keep_to_owner(Path(arguments[0]))
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     _use_write_ahead_log(connection)
-    # FULL: a commit survives a power cut.
+    # FULL: a commit survives a power failure.
     for pragma in (
         "synchronous=FULL",
         "foreign_keys=ON",
@@ -246,9 +247,9 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Let readers go on while one writes.
+    """Let readers continue while one connection writes.
 
-    Of two that say so of a new file at the same moment one is refused at once: no busy time-out counts for this.
+    If two connections switch a new file to WAL at the same time, one fails immediately, without the busy time-out.
     """
     ends_at = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
@@ -258,10 +259,11 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError:
             if time.monotonic() > ends_at:
                 raise
-            time.sleep(0.01)  # the other one needs a few milliseconds
+            time.sleep(0.01)  # the other connection needs a few milliseconds
 
 
 def _begin_on_sqlite(connection: Any) -> None:
-    # Python's driver would begin only before the first write, after the reads that decide it (cpython#54949).
+    # Python's driver would begin only before the first write, after the reads that the write depends on
+    # (cpython#54949).
     writes = connection.get_execution_options().get("orderapp_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

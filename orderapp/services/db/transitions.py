@@ -1,4 +1,4 @@
-"""The only place where a state is written: by compare-and-set, along the edges of `orderapp.domain.states`."""
+"""The only place that writes a state: by compare-and-set, along the edges of `orderapp.domain.states`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def move(
     *where: ColumnElement[bool],
     **values: Any,
 ) -> int:
-    """Move rows to a state, those only that stand where an edge to it begins.
+    """Move rows to a state, but only from states that have an edge to it.
 
     Transaction: within the caller's.
 
@@ -29,11 +29,11 @@ def move(
         session: The caller's session.
         model: The table.
         to: The new state.
-        where: Which rows; a lease's holder adds its fencing token here.
+        where: Which rows; the holder of a lease adds its fencing token here.
         values: Columns set in the same statement.
 
     Returns:
-        How many rows moved; 0 means that somebody else was faster or that there is no such edge.
+        How many rows moved; 0 means that another process was faster or that there is no such edge.
 
     """
     return session.connection().execute(moving(model, to).where(*where).values(**values)).rowcount
@@ -41,14 +41,14 @@ def move(
 
 @cache
 def moving(model: Movable, to: State) -> Update:
-    """Return the statement that `move` executes, to be narrowed to rows, and kept where it is hot."""
+    """Return the statement of `move`. The caller adds conditions for the rows, and may cache it for frequent use."""
     return update(table_of(model)).where(may_move(model, to)).values(state=to.value)
 
 
 def may_move(model: Movable, to: State) -> ColumnElement[bool]:
-    """Return the condition that a row stands where an edge to a state begins."""
-    # As literals: a list of plain values is written into the statement anew for each execution.
+    """Return the condition that a row's state has an edge to a state."""
+    # As literals, because SQLAlchemy expands a list of plain values again at each execution.
     allowed = [literal(source.value) for source in sources_of(to)]
-    # An expression, not the column, so that no index of states is the way to the row: few rows may have had the state
-    # when the statement was planned, and many when it runs.
+    # An expression, not the column, so that no plan uses an index on the state: few rows may have this state when the
+    # statement is planned, and many when it runs.
     return table_of(model).c.state.concat("").in_(allowed)

@@ -1,4 +1,4 @@
-"""Inserts that change the row that is there already instead, in one statement, on either database."""
+"""Upserts: insert a row or change the existing one, in one statement, on both databases."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def upsert(
     unique: str,
     where: ColumnElement[bool] | None = None,
 ) -> Insert:
-    """Return a statement that inserts a row, or changes the one that is in its way.
+    """Return a statement that inserts a row, or changes the existing row that conflicts with it.
 
-    The condition of a partial index is written into the statement as the index has it: as a parameter it would no
-    longer be recognised from a connection's sixth execution on, when PostgreSQL makes one plan for all values.
+    The condition of a partial index is a literal in the statement. As a parameter, PostgreSQL would no longer match it
+    to the index after a connection's fifth execution, when it makes one plan for all values.
 
     Args:
-        on: Where it is to run: a session, or the name of its dialect.
+        on: Where the statement runs: a session, or the name of its dialect.
         model: The table.
-        new: The values of a new row; those that aren't named are parameters of the statement. Or the columns of new
-            rows, and the statement that they come from.
-        changed: The values that a row already there gets; `proposed` names the new row's. None: it stays as it is.
-        unique: What both rows have in common: the name of a column, of several (`a, b`), or of a unique index.
-        where: Whether a row already there is changed; always, unless given.
+        new: The values of a new row; columns without a value are parameters of the statement. Or the columns of new
+            rows, and the statement that selects them.
+        changed: The values that an existing row gets; `proposed` names the new row's. None: the row doesn't change.
+        unique: What conflicts: the name of a column, of several (`a, b`), or of a unique index.
+        where: The condition for changing an existing row; always, if not given.
 
     """
     dialect_name = on if isinstance(on, str) else on.get_bind().dialect.name

@@ -1,8 +1,8 @@
-"""Writes that belong together: described once, as an ordered list, for every database; all of them happen, or none.
+"""Write plans: an ordered list of writes, described once for both databases. All of them happen, or none.
 
-A write may use the rows of those before it ("the new order's id"). On PostgreSQL the list becomes one statement of
-data-modifying CTEs, which costs one round trip. On SQLite, and inside a transaction that does more than that, the
-writes run one after the other.
+A write may use the rows of earlier writes ("the new order's id"). On PostgreSQL the list becomes one statement of
+data-modifying CTEs, which costs one round trip. On SQLite, and inside a larger transaction, the writes run one after
+the other.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Before:
         return self.used[name]
 
     def __contains__(self, name: str) -> bool:
-        """Return whether there is such a write before it."""
+        """Return whether there is an earlier write of this name."""
         return name in self.rows
 
 
@@ -49,9 +49,9 @@ class Write(NamedTuple):
     """One write of a plan.
 
     Args:
-        name: Of what it returns.
-        statement: Makes the statement from what came before. It returns rows; a SELECT may lock or read along.
-        one: Whether it returns exactly one row; else any number, of numbers and words only.
+        name: The name of the rows that it returns.
+        statement: Makes the statement from the earlier writes. It returns rows; a SELECT may lock or read rows.
+        one: Whether it returns exactly one row; otherwise any number, with only numbers and strings.
 
     """
 
@@ -61,7 +61,7 @@ class Write(NamedTuple):
 
 
 class _Alone(NamedTuple):
-    """A write as a statement of its own: what parameters it needs, and whether a later one uses its rows."""
+    """A write as a separate statement: the parameters it needs, and whether a later write uses its rows."""
 
     write: Write
     statement: Statement
@@ -74,7 +74,7 @@ class WritePlan:
 
     Args:
         writes: In their order. Only the first may return no row where it should return one: then nothing is written.
-        returns: Those whose rows are wanted. Several rows are returned by the last of them at most.
+        returns: The writes whose rows are wanted. Only the last of these may return several rows.
 
     """
 
@@ -84,12 +84,12 @@ class WritePlan:
         self._lists: dict[str, Sequence[_Alone]] = {}
 
     def run(self, parameters: Mapping[str, Any]) -> Rows | None:
-        """Carry the plan out; return the wanted rows by the names of the writes, None where nothing was written.
+        """Run the plan; return the wanted rows by the names of the writes, None if nothing was written.
 
         Transaction: one, committed here.
 
         Raises:
-            DatabaseUnavailable: the database can't be reached, or was lost on the way; then the outcome is unknown.
+            DatabaseUnavailable: the database can't be reached, or the connection was lost; then the outcome is unknown.
             sqlalchemy.exc.DBAPIError: a constraint is violated; nothing was written.
 
         """
@@ -103,7 +103,7 @@ class WritePlan:
         return {part.write.name: part.rows(rows) for part in parts}
 
     def run_within(self, session: Session, parameters: Mapping[str, Any]) -> Rows | None:
-        """Carry the plan out, write by write; return what `run` does. Transaction: within the caller's."""
+        """Run the plan, write by write; return what `run` returns. Transaction: within the caller's."""
         connection, given, found = session.connection(), dict(parameters), {}
         for write, statement, needs, is_used in self._one_by_one(connection.dialect):
             rows = found[write.name] = connection.execute(statement, {name: given[name] for name in needs}).all()
@@ -123,7 +123,7 @@ class WritePlan:
         return self._lists[dialect.name]
 
     def _list_for(self, dialect: Dialect) -> Sequence[_Alone]:
-        """Return the statements, each with the parameters it needs, among them values of earlier rows."""
+        """Return the statements, each with its parameters, including values of earlier rows."""
         before, alone = Before(dialect.name), []
         for write in self._writes:
             statement = write.statement(before)
@@ -137,7 +137,7 @@ class WritePlan:
 
     @cached_property
     def _nested(self) -> tuple[PreparedStatement, Sequence[_Part]]:
-        """Return the plan as one statement (PostgreSQL), and how to take its rows apart."""
+        """Return the plan as one statement (PostgreSQL), and how to split its rows by write."""
         before, nested, columns = Before("postgresql"), dict[str, CTE](), dict[str, Sequence[str]]()
         for write in self._writes:
             statement = write.statement(before)
@@ -156,7 +156,7 @@ class WritePlan:
 
 
 class _Part(NamedTuple):
-    """Where a write's rows stand among those of others beside them."""
+    """Where to find a write's rows among the joined rows."""
 
     write: Write
     first: int
@@ -164,7 +164,7 @@ class _Part(NamedTuple):
     take: Callable[[Any], Any]
 
     def rows(self, joined: Sequence[Any]) -> Sequence[Any]:
-        """Return the write's own rows."""
+        """Return this write's rows."""
         rows = joined[:1] if self.write.one else joined
         return [self.row_of(*self.take(row)) for row in rows if row[self.first] is not None]
 
@@ -180,7 +180,7 @@ def _parts(returned: Sequence[Write], columns: Mapping[str, Sequence[str]]) -> S
 
 
 def _one_row(write_name: str, columns: Mapping[str, TypeEngine[Any]]) -> FromClause:
-    """Return the row that a write has returned, as parameters to select from."""
+    """Return the row that a write returned, as parameters to select from."""
     values = [bindparam(_value_of(write_name, name), type_=kind).label(name) for name, kind in columns.items()]
     return select(*values).subquery(write_name)
 

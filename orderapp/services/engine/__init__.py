@@ -1,5 +1,5 @@
-"""Runs tasks: claim one, call its system, record what came of it; and finds those that nobody runs.
+"""Runs tasks: claims a task, calls its system, records the result; and finds tasks that nobody runs.
 
-Begin with `run`. A run goes through `claim`, `perform` and the record in `run`; `outbox` finds what the broker has to
-be told of, `recovery` what died half way, `poison` what may have killed its worker.
+Start with `run`. A run goes through `claim`, `perform` and the record in `run`. `outbox` finds the tasks to send to the
+broker, `recovery` repairs work whose process died, and `poison` handles tasks that may have killed their worker.
 """

@@ -1,4 +1,4 @@
-"""Pulls forward what waits for a system that is well again, spread so that it isn't knocked down by it."""
+"""Pulls forward the tasks that wait for a recovered system, spread over time so that they don't overload it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from orderapp.systems.base import System
 log = structlog.get_logger()
 
 BATCH = 500  # a transaction of some tens of milliseconds
-# Without an agreed rate: what a handful of workers do anyway, so that ten thousand tasks take under two minutes.
+# Without an agreed rate: about what a few workers do anyway, so that ten thousand tasks take under two minutes.
 TASKS_PER_SECOND = 100.0
 
 
 def pull_forward(settings: Settings) -> None:
-    """Pull forward the tasks of systems that have recovered, each batch committed, until all have a new time.
+    """Pull forward the tasks of recovered systems, batch by batch, until all have a new time.
 
-    Transaction: one per batch, committed here; the circuit's row is locked meanwhile, so timers take turns.
-    Idempotent because: the row says up to which task it has come.
-    If we die here: the next timer goes on where the last batch ended.
+    Transaction: one per batch, committed here; it locks the circuit's row, so timers take turns.
+    Idempotent because: the circuit's row stores the last task that was pulled forward.
+    If we die here: the next timer continues after the last committed batch.
     """
     with reading() as session:
         recovered = session.scalars(select(Circuit.system).where(Circuit.recovered_at.is_not(None))).all()
@@ -67,7 +67,7 @@ def pull_batch(system: System) -> bool:
 
 
 def _spread(session: Session, system: System, task_ids: Sequence[int], first_in_seconds: float) -> float:
-    """Make the tasks due one after the other, at the system's pace; return in how many seconds the next one may be."""
+    """Make the tasks due one after the other, at the system's rate; return in how many seconds the next may be due."""
     limits = system.limits
     apart_seconds = system.calls_per_run * limits.spacing_seconds if limits.rate_per_second else 1 / TASKS_PER_SECOND
     moved = update(Task.__table__).where(  # type: ignore[arg-type]

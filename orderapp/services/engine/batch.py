@@ -1,8 +1,8 @@
-"""Runs tasks of one system one after the other, claimed and recorded together where that is safe and quick.
+"""Runs tasks of one system one after the other; claims and records them together where that is safe and fast.
 
-A claim and a record take as long as the call between them, and for several tasks hardly longer than for one. What it
-costs: when a worker dies, more of its tasks are called for once more. So it is for idempotent systems, which do nothing
-the second time, and for as many tasks as are done within a moment.
+A claim and a record take as long as the call between them, and for several tasks hardly longer than for one. The price:
+when a worker dies, more calls are repeated. So this is only for idempotent systems, where a repeat has no second
+effect, and for as many tasks as finish within TOGETHER_SECONDS.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from orderapp.services.engine.runs import Ran
 from orderapp.services.resilience.skipped_items import Kind, skipping
 from orderapp.systems.base import System
 
-# More would save hardly anything: a tenth of a statement for each task is next to nothing.
+# A larger batch would save hardly anything: a tenth of a statement per task is almost nothing.
 TOGETHER = 10
-# What a task in the middle waits for its record, what a staff's pause comes late by, and what is claimed in vain when a
-# worker dies: a moment.
+# Short, because it is how long a finished task waits for its record, how late a pause by staff takes effect, and how
+# much claimed work a dying worker leaves behind.
 TOGETHER_SECONDS = 0.5
 
 
 class Together:
-    """Runs a system's tasks in one process, so many at a time as its answers allow. Safe to share between threads.
+    """Runs a system's tasks in one process; the faster it answers, the more at a time. Threads may share it.
 
     Args:
-        system: Whose tasks.
-        settings: The application's.
+        system: The system whose tasks it runs.
+        settings: The application's settings.
 
     """
 
     def __init__(self, system: System, settings: Settings) -> None:
         self._system, self._settings = system, settings
         self._together = system.guarantee is Guarantee.IDEMPOTENT and is_plain(system)
-        # Before the first answer it may be a slow one.
+        # Until its first answer, the system may be a slow one.
         self._run_seconds = TOGETHER_SECONDS
 
     @property
@@ -48,20 +48,20 @@ class Together:
         return max(1, min(TOGETHER, int(TOGETHER_SECONDS / max(self._run_seconds, 0.001))))
 
     def run(self, task_ids: Sequence[int], goes_on: Callable[[], bool]) -> None:
-        """Run those tasks that are due and that nobody else has.
+        """Run those of the tasks that are due and that no other worker has.
 
-        Transaction: a claim for all, a record for all, none open while the system is called.
-        Idempotent because: as `run.run_task`.
+        Transaction: one claim for all, one record for all, none open while the system is called.
+        Idempotent because: as for `run.run_task`.
         If we die here: the leases run out, and the timer makes the tasks due again; their attempts stay counted.
 
         Args:
             task_ids: As many as `at_most` says, or fewer; of this system.
-            goes_on: Says whether to begin another one; what isn't begun is due again at once.
+            goes_on: Says whether to begin another task; tasks that don't begin are due again immediately.
 
         """
         claims: Sequence[Claim] = ()
         if len(task_ids) > 1:
-            # Should one of them raise, each is claimed on its own.
+            # If the common claim raises, each task is claimed on its own.
             with skipping(Kind.SYSTEM, self._system.name):
                 claims = claim_plainly(task_ids, self._settings)
         self._run_claimed(claims, goes_on)
@@ -91,7 +91,7 @@ class Together:
                     give_back(left)
 
     def _next_is_fine(self, last: Ran, following: Claim, started: float) -> bool:
-        """Whether to go on: the system works, there was not much to wait for yet, and the lease lasts."""
+        """Whether to run the next task: the system works, little time has passed, and the lease is long enough."""
         works = last.decision.verdict is Verdict.DONE
         soon = time.monotonic() - started < TOGETHER_SECONDS
         longest_seconds = self._system.calls_per_run * self._system.call_seconds

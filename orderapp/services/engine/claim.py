@@ -29,21 +29,21 @@ from orderapp.systems.base import System
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A task in our hands until its lease ends."""
+    """A task that we hold until its lease ends."""
 
     task: Task
     effect: Effect
     known: Known
     lease_ends_at: float  # on this process's monotonic clock
     probing: bool = False  # its system's circuit isn't closed: this run shows whether the system works again
-    turns: rate_limiter.Turns | None = None  # when its calls may leave, where the system has an agreed rate
+    turns: rate_limiter.Turns | None = None  # when its calls may be sent, if the system has an agreed rate
 
     def seconds_left(self) -> float:
         """Return how much of the lease is left."""
         return self.lease_ends_at - time.monotonic()
 
 
-# Built once: of what is told of twice, the second hint finds nothing.
+# Built once, because a second hint for the same task is common, and only runs this.
 _DUE = PreparedStatement(
     select(table_of(Task).c.id).where(
         table_of(Task).c.id == bindparam("task"), Task.state == TaskState.WAITING.value, Task.due_at <= db_now()
@@ -52,15 +52,15 @@ _DUE = PreparedStatement(
 
 
 class _NotNow(Exception):
-    """Too many of the system's tasks run (or as subclasses say): the claim is rolled back, as if it had never been."""
+    """The claim is rolled back without a trace: too many of the system's tasks run, or what a subclass says."""
 
 
 class _NotBeside(_NotNow):
-    """Another suspect runs: this one's turn comes soon."""
+    """Another suspect is running; this one gets its turn soon."""
 
 
 class _NotInTurn(_NotNow):
-    """The system's next slot comes too late to wait for it."""
+    """The system's next free slot is too far away to wait for it."""
 
     def __init__(self, system: System) -> None:
         super().__init__()
@@ -68,17 +68,17 @@ class _NotInTurn(_NotNow):
 
 
 def claim(task_id: int, settings: Settings) -> Claim | None:
-    """Claim a task, if it is due, its system may be called, and nobody else has it.
+    """Claim a task, if it is due, its system may be called, and no other worker has it.
 
-    Transaction: one, committed here; mostly of a single statement.
-    Idempotent because: the claim is one conditional statement; whoever comes second finds nothing to claim.
+    Transaction: one, committed here; usually a single statement.
+    Idempotent because: the claim is one conditional statement; a second claim of the same task changes no row.
     If we die here: the lease runs out, and the timer makes the task due again; the attempt stays counted.
     """
     lease_ends_at = time.monotonic() + settings.task_lease_seconds
     for held in claim_plainly([task_id], settings):
         return held
     if not _DUE.ask({"task": task_id}):
-        return None  # as most that can't be had in that way: somebody else has it, or has had it
+        return None  # the usual case: another worker has the task or has already run it
     try:
         with writing() as session:
             return _claim_looking_round(session, task_id, settings, lease_ends_at)
@@ -93,7 +93,7 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
 
 
 def claim_plainly(task_ids: Sequence[int], settings: Settings) -> list[Claim]:
-    """Claim those of these tasks that nothing else has to be looked at for; the others are for `claim`.
+    """Claim those of these tasks that need no further check (see `is_plain`); leave the others to `claim`.
 
     Transaction: one for all on PostgreSQL, one each on SQLite, committed here.
     Idempotent because, If we die here: as for `claim`.
@@ -114,16 +114,16 @@ def claim_plainly(task_ids: Sequence[int], settings: Settings) -> list[Claim]:
 
 
 def give_back(claims: Sequence[Claim]) -> None:
-    """Give back tasks that nothing was done for: they are due again, and neither claim nor attempt counts.
+    """Give back tasks that were not begun: they are due again, and neither the claim nor the attempt counts.
 
     Transaction: one, committed here.
-    Idempotent because: each is moved only under its fencing token, once.
+    Idempotent because: each task is moved once, under its fencing token.
     If we die here: the leases run out, and the timer makes the tasks due again; the attempts stay counted.
     """
     with writing() as session:
         for one in claims:
             ours = (Task.id == one.task.id, Task.fencing == one.task.fencing, Task.state == TaskState.RUNNING.value)
-            # As it was before: a claim that no call followed has no attempt in the history.
+            # Restore the state before the claim, because a claim without a call has no attempt in the history.
             unused = case((Task.claims == 1, None), else_=Task.key_used_at)
             before = {
                 "attempts": Task.attempts - 1,
@@ -135,15 +135,15 @@ def give_back(claims: Sequence[Claim]) -> None:
 
 
 def is_plain(system: System) -> bool:
-    """Whether a claim of this system's tasks changes nothing but the task, and has nothing else to look at."""
+    """Whether a claim of this system's tasks reads and changes only the task, because the system has no limits."""
     limits = system.limits
     return not limits.rate_per_second and not limits.concurrency
 
 
 def _plain_claim(rows: Sequence[Any], lease_ends_at: float) -> Claim:
     task = _task_of(rows[0])
-    # A first claim has no earlier attempts. Those of a later one are not for its own statement to read: had it waited
-    # for the row, it would not see what the last holder has written. Of a compensation those of its step count as well.
+    # A first claim has no earlier attempts, except a compensation, where its step's attempts count. A later claim needs
+    # a second statement for them: one that has waited for the row would not see what the last holder wrote.
     if task.claims == 1 and task.kind != TaskKind.COMPENSATE.value:
         known = Known.of_row(rows[0], doubtful=False, accepted=False, proven=False)
     else:
@@ -157,7 +157,7 @@ def _task_of(row: Any) -> Task:
 
 
 def _claim_looking_round(session: Session, task_id: int, settings: Settings, lease_ends_at: float) -> Claim | None:
-    """Claim the task, whatever else has to be looked at. _NotNow where it may not be run after all."""
+    """Claim the task with all checks. Raises _NotNow if it may not run now."""
     rows, probing = _take(session, task_id, settings)
     if not rows:
         return None
@@ -171,13 +171,13 @@ def _claim_looking_round(session: Session, task_id: int, settings: Settings, lea
 
 
 def _take(session: Session, task_id: int, settings: Settings) -> tuple[Sequence[Any], bool]:
-    """Take the task; return what is seen of it, and whether it shows if its system works again."""
+    """Take the task; return its rows, and whether its run probes if the system works again."""
     wanted = {"task": task_id, "lease_seconds": settings.task_lease_seconds}
     known_systems = tuple(settings.systems)
     written = claim_plan(known_systems, plainly=False).run_within(session, wanted)
     if written:
         return written["seen"], False
-    # A task that can't be claimed for any other reason has no system here, and so takes no right from others.
+    # For a task that can't be claimed for another reason this is NULL, so it doesn't use up the right to probe.
     system_of = select(Task.system).where(Task.id == task_id, *claimable(known_systems)).scalar_subquery()
     if not circuit_breakers.take_task_probe(session, system_of):
         return (), False
@@ -187,7 +187,7 @@ def _take(session: Session, task_id: int, settings: Settings) -> tuple[Sequence[
 
 
 def _turns(session: Session, system: System, task: Task, tried_before: bool) -> rate_limiter.Turns | None:
-    """Take the slots of this run's calls; _NotNow where too many tasks run or the slots come too late."""
+    """Take the slots for this run's calls; raise _NotNow if too many tasks run or the slots are too late."""
     if rate_limiter.too_many_run(session, system):
         raise _NotNow
     if not system.limits.rate_per_second:

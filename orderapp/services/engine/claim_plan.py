@@ -1,4 +1,4 @@
-"""The writes of a claim: take the task, then read along what its run needs to know."""
+"""The writes of a claim: take the task, then read what its run needs to know."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from orderapp.services.resilience import circuit_breakers, rate_limiter
 from orderapp.services.saga.order_documents import with_document
 
 TASK_COLUMNS = tuple(table_of(Task).c.keys())
-TASK_PREFIX = "task_"  # of the task's columns, beside the order's
+TASK_PREFIX = "task_"  # of the task's columns, to distinguish them from the order's
 _TASKS = table_of(Task).c
 
 
@@ -41,16 +41,16 @@ _TASKS = table_of(Task).c
 def claim_plan(
     systems: tuple[str, ...], *, plainly: bool, several: bool = False, whatever_the_circuit: bool = False
 ) -> WritePlan:
-    """Return the writes of a claim. They take a task, its lease, the fencing token and count the attempt, or nothing.
+    """Return the writes of a claim: they take a task, its lease and fencing token and count the attempt, or do nothing.
 
-    Parameters: `task`, or `tasks` (a sorted list) if it takes several; and `lease_seconds`. What comes back, in `seen`,
-    are rows of the order with `document_of`'s columns, the task's under TASK_PREFIX, `absent_in`, `key_age`, `holders`.
+    Parameters: `task`, or `tasks` (a sorted list) for several; and `lease_seconds`. The result `seen` has the order's
+    rows with the columns of `document_of`, the task's under TASK_PREFIX, and `absent_in`, `key_age`, `holders`.
 
     Args:
-        systems: Those whose tasks it takes.
-        plainly: Whether it leaves suspects to those that run them one at a time.
+        systems: The systems whose tasks it takes.
+        plainly: Whether it leaves out suspects, which run one at a time.
         several: Whether it takes several tasks (PostgreSQL only).
-        whatever_the_circuit: Whether it takes a task of a system that is known to fail as well.
+        whatever_the_circuit: Whether it also takes a task of a system that is known to fail.
 
     """
     where = claimable(systems)
@@ -71,10 +71,10 @@ def claim_plan(
 
 
 def _locked(*where: ColumnElement[bool]) -> Select[Any]:
-    """Lock the wanted tasks in their order: sorted, so that two of these never wait for each other."""
+    """Lock the wanted tasks in sorted order, so that two claims can't deadlock."""
     wanted = func.unnest(bindparam("tasks", type_=ARRAY(BigInteger))).table_valued(column("id", BigInteger))
     wanted = wanted.render_derived(name="wanted")
-    # Each by its key: a look at all that wait would be a long one just when there are many.
+    # Each by its primary key: a scan of all waiting tasks would be slowest when there are many.
     one = select(_TASKS.id).where(_TASKS.id == wanted.c.id, *where).limit(1).with_for_update(key_share=True)
     lockable = one.lateral("lockable")
     return select(lockable.c.id).select_from(wanted).join(lockable, true())
@@ -111,7 +111,7 @@ def _seen(before: Before, *, several: bool) -> Select[Any]:
 
 
 def claimable(known_systems: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions on which a task may be taken, whatever the circuit of its system."""
+    """Return the conditions for taking a task, without its system's circuit."""
     return (
         Task.state == TaskState.WAITING.value,
         Task.due_at <= db_now(),
@@ -123,12 +123,12 @@ def claimable(known_systems: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]
 
 
 def _is_of(systems: tuple[str, ...]) -> ColumnElement[bool]:
-    # Constants, and none of them no list at all: SQLAlchemy would write any other one out anew at each execution.
+    # Literals, and `false()` for an empty list: SQLAlchemy would expand any other list again at each execution.
     return Task.system.in_([literal(system) for system in systems]) if systems else false()
 
 
 def _switched_off() -> ColumnElement[bool]:
-    """Whether staff have paused the task's system, wholly or for what goes forward."""
+    """Whether staff have paused the task's system, completely or for all tasks except compensations."""
     forward = Task.kind != TaskKind.COMPENSATE.value
     return exists().where(
         SystemSwitch.system == Task.system,

@@ -1,4 +1,4 @@
-"""Ends runs of tasks that are done, where nothing else follows from it, as is usual."""
+"""Ends runs of tasks that are done and need no further write, which is usual."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _TASKS = table_of(Task).c
 def finish(runs: Sequence[Ran]) -> frozenset[int]:
     """Record that these tasks are done, each with its attempt; return the ids of those that were still ours.
 
-    Nothing is written of a task that was taken from us, or that staff have said something of.
+    Nothing is written for a task that was taken from us or that has an unproven manual resolution.
 
     Transaction: one, committed here.
-    Idempotent because: each task is moved only under its fencing token, once.
-    If we die here: all of it is there or nothing; what isn't is repeated by whoever claims the tasks next.
+    Idempotent because: each task is moved once, under its fencing token.
+    If we die here: everything or nothing is recorded; the next claims repeat what isn't.
     """
     rows = [{**task_attempt(run.held.task, run.one), "fencing": run.held.task.fencing} for run in runs]
     written = _FINISHING.run({"runs": as_json(rows)}) or {}

@@ -1,6 +1,6 @@
-"""Wakes the relay as soon as something is due: NOTIFY by the web process, LISTEN by the relay (PostgreSQL only).
+"""Wakes the relay as soon as a task is due: the web process sends NOTIFY, the relay uses LISTEN (PostgreSQL only).
 
-No more than a hint, like the relay's own: what nobody has heard of is found at its next look.
+It is only a hint: if a notification is lost, the relay finds the task when it next looks.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from orderapp.services.db.transactions import give_up_connections, listening_con
 log = structlog.get_logger()
 
 CHANNEL = "orderapp_due"
-# All transactions that notify take turns, so orders leave it to one thread of their process, and what they commit
-# meanwhile goes with its next word. Nobody notices a fiftieth of a second.
+# PostgreSQL commits notifying transactions one at a time. So one thread per process notifies for all orders, and one
+# notification covers all orders committed during the pause. A delay of 20 ms doesn't matter.
 PAUSE_SECONDS = 0.02
 EXTENSION = "orderapp.due"
-# The word need not survive a power cut, so it waits for no disk.
+# A notification needn't survive a power failure, so the commit doesn't wait for the disk.
 _TELL = PreparedStatement(select(func.set_config("synchronous_commit", "off", true()), func.pg_notify(CHANNEL, "")))
 
 
 def start_telling(app: Flask) -> None:
-    """Start the thread that tells the relay; once, in a process that places orders, after any fork."""
+    """Start the thread that wakes the relay. Call once in each process that places orders, after any fork."""
     with app.app_context():
         if not statements_nest():
             return
@@ -39,7 +39,7 @@ def start_telling(app: Flask) -> None:
 
 
 def wake_relay() -> None:
-    """Say that something due was committed. Takes no time; without the thread nobody is told."""
+    """Signal that a due task was committed. Doesn't block; does nothing if the thread wasn't started."""
     due: threading.Event | None = current_app.extensions.get(EXTENSION)
     if due is not None:
         due.set()
@@ -57,26 +57,26 @@ def _tell_until_the_end(app: Flask, due: threading.Event) -> None:
 
 
 def tell() -> None:
-    """Wake whoever listens. Transaction: one, of one statement that changes nothing. Raises DatabaseUnavailable."""
+    """Wake the listening relays. Transaction: one, of one statement without a change. Raises DatabaseUnavailable."""
     _TELL.run({})
 
 
 class Listener:
-    """Waits for the word. Needs an application context; holds a connection from its first wait on."""
+    """Waits for notifications. Needs an application context; holds a connection from its first wait on."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
 
     def wait(self, stop: threading.Event, at_most_seconds: float, unheard_seconds: float) -> None:
-        """Wait until something is due, or for so long.
+        """Wait until a task is due or the time is over.
 
         Args:
-            stop: Ends the wait where there is nothing to listen to.
-            at_most_seconds: How long where somebody is listening.
-            unheard_seconds: How long on a database that tells nobody.
+            stop: Ends the wait on a database without notifications.
+            at_most_seconds: The longest wait with notifications.
+            unheard_seconds: The wait on a database without notifications.
 
         Raises:
-            DatabaseUnavailable: the connection was lost, or can't be had.
+            DatabaseUnavailable: the connection was lost, or can't be made.
 
         """
         if not statements_nest():
@@ -90,7 +90,7 @@ class Listener:
             raise DatabaseUnavailable("The database can't be listened to at present.") from error
 
     def close(self) -> None:
-        """Listen no more. The connection isn't used again: it would go on hearing."""
+        """Stop listening. Discard the connection, because it would still receive notifications."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.invalidate()

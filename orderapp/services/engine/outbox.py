@@ -1,4 +1,4 @@
-"""Which tasks the broker is told of. A message is a hint; the row is the truth."""
+"""Selects the tasks that the relay sends to the broker. A message is only a hint; the task's row decides."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.resilience.system_status import Standing, read_standing
 from orderapp.systems.base import System
 
-# A task that nobody has claimed this long after its message was confirmed gets another one: the first may be lost.
+# A task that is still unclaimed this long after its message was confirmed gets another message: one may be lost.
 HINT_AGAIN_SECONDS = 5.0
-# The longer a task is overdue, the more likely it is that workers are missing, not messages. It gets messages ever more
-# seldom, up to this, so that an hour without workers doesn't leave hundreds of messages per task in front of new ones.
+# The longer a task is overdue, the more likely it is that workers are missing, not messages. So the pause grows, up to
+# this limit: an hour without workers must not put hundreds of messages per task in front of new ones.
 HINT_AGAIN_AT_MOST_SECONDS = 15.0
-BATCH = 100  # of each system, so that what waits for one never holds up another
+BATCH = 100  # per system, so that one system's tasks never hold up another's
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A task that is due, and the system whose queue it belongs in."""
+    """A due task, and the system whose queue it belongs to."""
 
     task_id: int
     system: str
 
 
 def due_hints(settings: Settings) -> list[Hint]:
-    """Return the next tasks to tell the broker of, those whose claim would be granted; of each system the longest due.
+    """Return the next tasks to send to the broker, the longest due first: only tasks that a worker could claim.
 
-    Systems that may not be called at present are passed over, so that their tasks cause no work at all; of one whose
-    circuit isn't closed, one task is told of when it may be probed.
+    Tasks of systems that may not be called now are left out, so that they cause no work. If a system's circuit isn't
+    closed, one of its tasks is sent when the system may be probed.
     """
     with reading() as session:
         if not session.connection().execute(_anything_due_of(tuple(settings.systems))).scalar_one():
-            return []  # as most looks end: one question, answered by an index
+            return []  # the usual case costs one query on an index
         standing = read_standing(session)
         limits = {
             (system.name, system.name in standing.compensate_only): allowed
@@ -75,9 +75,9 @@ def _limits(limits: Iterable[int]) -> dict[str, int]:
     return {f"limit_{number}": limit for number, limit in enumerate(limits)}
 
 
-@lru_cache(maxsize=64)  # the relay looks ten times a second, and hardly ever for another selection
+@lru_cache(maxsize=64)  # the relay looks ten times a second, almost always for the same systems
 def _due_of(systems: tuple[tuple[str, bool], ...]) -> CompoundSelect[Any, Any, Any]:
-    """Return the statement for these systems, each with whether only its compensations count."""
+    """Return the statement for these systems; the flag of each says whether only its compensations count."""
     return union_all(*(_of_one_system(number, *system) for number, system in enumerate(systems)))
 
 
@@ -103,7 +103,7 @@ def _of_one_system(number: int, system: str, compensations_only: bool) -> Select
 
 
 def _allowed(session: Session, system: System, standing: Standing) -> int:
-    """Return how many tasks of a system may be told of now."""
+    """Return how many tasks of a system may be sent to the broker now."""
     if system.name in standing.paused or system.name in standing.held:
         return 0
     if system.name in standing.failing:
@@ -115,7 +115,7 @@ def _allowed(session: Session, system: System, standing: Standing) -> int:
 
 
 def _told_of(system: str) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions that a task was told of and not claimed yet."""
+    """Return the conditions that a task was sent to the broker and isn't claimed yet."""
     soon = (Task.publish_at > db_now(), Task.publish_at <= db_now(HINT_AGAIN_AT_MOST_SECONDS))
     return (Task.system == system, *soon, Task.state == TaskState.WAITING.value, Task.due_at <= db_now())
 
@@ -124,8 +124,8 @@ def mark_published(hints: list[Hint]) -> None:
     """Note that the broker has confirmed these hints.
 
     Transaction: one, committed here.
-    Idempotent because: a hint sent twice finds nothing to do the second time.
-    If we die here: the hints are sent once more.
+    Idempotent because: a second hint for a task finds nothing to do.
+    If we die here: the hints are sent again.
     """
     with writing() as session:
         connection = session.connection()
@@ -134,7 +134,7 @@ def mark_published(hints: list[Hint]) -> None:
 
 @cache
 def _told(dialect: str) -> Update:
-    """Return the statement that puts off the next hints of tasks, built once; its parameter `told` are their ids."""
+    """Return the statement that postpones the next hints of the tasks whose ids are in `told`. It is built once."""
     tasks = table_of(Task).c
     overdue_seconds = -seconds_until(tasks.due_at)
     again_seconds = case(
@@ -142,11 +142,11 @@ def _told(dialect: str) -> Update:
         (overdue_seconds > HINT_AGAIN_AT_MOST_SECONDS, HINT_AGAIN_AT_MOST_SECONDS),
         else_=overdue_seconds,
     )
-    # One parameter, however many they are, so that PostgreSQL plans it once; SQLite has no lists.
+    # One array parameter for any number of ids, so that PostgreSQL plans the statement once. SQLite has no arrays.
     told = any_(bindparam("told", type_=ARRAY(BigInteger))) if dialect == "postgresql" else None
     among = tasks.id == told if told is not None else tasks.id.in_(bindparam("told", expanding=True))
-    # It waits for nobody: who changes a task right now says himself when it is due, and two who each lock some of an
-    # order's tasks could wait for each other. A row passed over gets a second hint, which is harmless.
+    # Skip locked rows: the transaction that changes such a task sets its next hint itself, and waiting for several
+    # tasks of an order could deadlock. A skipped row gets a second hint, which is harmless.
     still_due = (
         select(tasks.id).where(among, tasks.publish_at <= db_now()).with_for_update(skip_locked=True, key_share=True)
     )

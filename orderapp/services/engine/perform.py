@@ -1,4 +1,4 @@
-"""Makes the calls of a claimed task: what the system's declaration allows, and no transaction open meanwhile."""
+"""Makes the calls of a claimed task, as the system's guarantee allows. No transaction is open meanwhile."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ NO_TIME_LEFT = Answer(
 
 
 def perform(claim: Claim, system: System) -> tuple[Verb, Answer]:
-    """Do what the task is for.
+    """Make the task's calls: cause or undo its effect.
 
-    Idempotent because: an idempotent system is called again under the same key, a query_first one is asked first, and
-        an unsafe one is called again only where staff have decided so.
-    If we die here: the attempt is counted, and what came of the call is unknown.
+    Idempotent because: an idempotent system is called again under the same key, a query_first system is asked first,
+        and an unsafe system is called again only if staff have decided so.
+    If we die here: the attempt is counted, and the outcome of the call is unknown.
 
     Returns:
-        The verb of the last call (act, ask or undo), and what the run came to.
+        The verb of the last call (act, ask or undo), and the answer of the run.
 
     """
     known, undoing = claim.known, claim.task.kind == TaskKind.COMPENSATE.value
     if claim.seconds_left() < system.call_seconds:
-        # We stood still since the claim: somebody else may be at it, or staff have looked and decided.
+        # This process was suspended after the claim: another worker may run the task, or staff may have decided.
         return Verb.UNDO if undoing else Verb.ACT, NO_TIME_LEFT
     if (known.used_before or undoing) and may_be_forgotten(system, known.key_age_seconds):
         return _perform_with_dead_key(claim, system)
@@ -50,7 +50,7 @@ def perform(claim: Claim, system: System) -> tuple[Verb, Answer]:
     if system.stores_failures and known.doubtful:
         return _bar_key(claim, system)
     if system.guarantee is Guarantee.UNSAFE and known.doubtful:
-        # A claim whose worker died, or an unknown outcome: staff have requeued it, so staff have decided.
+        # After an unknown outcome or a dead worker only a requeue by staff leads here, so staff have decided.
         log.warning("task.unsafe_repeat", task=claim.task.id, system=system.name)
     return Verb.ACT, system.act(claim.effect)
 
@@ -98,16 +98,17 @@ def _compensate(claim: Claim, system: System) -> tuple[Verb, Answer]:
     undone = system.undo(claim.effect, replace(report, effects=surplus))
     undone = replace(undone, exchanges=found.exchanges + undone.exchanges)
     if undone.outcome is Outcome.DONE and claim.known.several_holders and claim.known.absent_in_seconds > 0:
-        # Another holder's may still appear: the task looks again once the late window has passed.
+        # Another holder's effect may still appear, so the task asks again after the late window.
         again = "taken back; what another holder called for may still appear"
         return Verb.UNDO, replace(_too_early(claim, undone), message=again)
     return Verb.UNDO, undone
 
 
 def _bar_key(claim: Claim, system: System) -> tuple[Verb, Answer]:
-    """Take back whatever is or may yet be under a key whose stored failure would be answered for ever.
+    """Undo whatever exists or may still appear under a key for which the system stored a failure.
 
-    Once that is done the next run acts under a new key (`run`): nothing can come of the old one any more.
+    The system would repeat that failure forever. After the undo the old key can't have an effect any more, so the next
+    run acts under a new key (`run`).
     """
     barred = system.undo(claim.effect, None)
     if barred.outcome is not Outcome.DONE:
@@ -117,9 +118,9 @@ def _bar_key(claim: Claim, system: System) -> tuple[Verb, Answer]:
 
 
 def _perform_with_dead_key(claim: Claim, system: System) -> tuple[Verb, Answer]:
-    """Do without repeats: the system may have forgotten the key, and would do it twice, or undo nothing.
+    """Run without repeating a call: the system may have forgotten the key, and would act twice or undo nothing.
 
-    Only what the system still shows under the key counts; otherwise people have to look.
+    Only what the system still shows under the key counts; otherwise staff have to look.
     """
     if not system.can(Verb.ASK):
         return Verb.ASK, KEY_DEAD
@@ -141,7 +142,7 @@ def _perform_with_dead_key(claim: Claim, system: System) -> tuple[Verb, Answer]:
 
 
 def _too_early(claim: Claim, found: Answer) -> Answer:
-    """Answer for "not there", which counts only after the late window."""
+    """Return the answer for an effect that isn't there before the late window has passed, which proves nothing."""
     return Answer(
         Outcome.UNKNOWN,
         LATE_WINDOW,
@@ -153,9 +154,9 @@ def _too_early(claim: Claim, found: Answer) -> Answer:
 
 
 def _against_proof(claim: Claim, system: System, found: Answer) -> Answer:
-    """Answer for "not there" where the system itself has said before that it did it: both can't be true.
+    """Return the answer for an effect that isn't there although the system has answered that it was done.
 
-    It is asked once more after another late window, for its query may lag behind; then people have to look.
+    The system's query may lag behind, so it is asked once more after another late window. Then staff have to look.
     """
     if claim.task.last_code not in (AGAINST_PROOF, LATE_WINDOW):
         text = "shows nothing, although it answered that it was done; it is asked once more"

@@ -1,7 +1,7 @@
-"""Suspects: tasks whose last run ended with its worker. One of them may have killed it, so they run one at a time.
+"""Suspects: tasks whose last run ended with the worker's death. One of them may be a poison task: they run one by one.
 
-Whoever ran beside the killer lapsed with it, is due again with it and would die with it once more, until its attempts
-are used up as well. Alone, each shows whether it was the one.
+The leases of all tasks in that worker lapsed together, so all are due again together. The poison task would kill their
+worker again, until the attempts of the others are used up too. Running alone, each shows whether it is the poison task.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from orderapp.domain.states import TaskState
 from orderapp.models import Task, db_now
 from orderapp.services.db.transactions import writing
 
-# The code of an attempt that ended with its worker.
+# The code of an attempt whose worker died.
 LEASE_LAPSED = "lease_lapsed"
-# A suspect that found another one running is told of again within this time: the run of an innocent one takes
-# milliseconds, and a few dozen that wait for each other ask often enough without being a load.
+# A suspect that found another one running gets a new hint within this time. A harmless suspect runs for milliseconds,
+# and a few dozen waiting suspects that try this often are no load.
 AGAIN_WITHIN_SECONDS = 1.0
-# Any number will do that nothing else of this database locks.
+# Any number that nothing else in this database locks.
 _LOCK = 2_029_000_001
 
 
@@ -31,22 +31,22 @@ def none() -> ColumnElement[bool]:
 
 
 def another_runs(session: Session, task: Task) -> bool:
-    """Return whether a task just claimed is a suspect, and another suspect runs already.
+    """Return whether a task just claimed is a suspect while another suspect is running.
 
-    Transaction: within the caller's, the claim; suspects' claims take turns until its end, so one at most is granted.
+    Transaction: within the caller's, the claim. Claims of suspects take turns until its end, so at most one succeeds.
     """
     if task.last_code != LEASE_LAPSED:
         return False
-    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time anyhow
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has only one writer at a time
         session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     return bool(session.execute(_ANOTHER, {"task": task.id}).scalar_one())
 
 
 def tell_soon(task_id: int) -> None:
-    """Have the broker told of a suspect again, within AGAIN_WITHIN_SECONDS.
+    """Make the relay send a suspect to the broker again within AGAIN_WITHIN_SECONDS.
 
     Transaction: one, committed here, after the claim was rolled back.
-    If we die here: the relay tells of it again by itself, some seconds later.
+    If we die here: the relay sends the task again anyway, some seconds later.
     """
     soon = db_now(random.uniform(0, AGAIN_WITHIN_SECONDS))
     with writing() as session:

@@ -1,4 +1,4 @@
-"""Looks after failing systems: asks them a harmless question, and lets a task try when they answer."""
+"""Probes failing systems: asks each a harmless question, and lets a task try when the system answers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from orderapp.systems.base import System
 
 
 def probe_the_failing(settings: Settings) -> None:
-    """Ask each failing system its harmless question when it is time to, and let a task try where it was answered.
+    """Ask each failing system its harmless question when it is due, and let a task try if the system answers.
 
-    Takes up to the time-outs of the failing systems.
+    This may take the sum of the failing systems' time-outs.
 
     Transaction: several, each committed here; none is open while a system is asked.
-    Idempotent because: who asks has moved the time of the next question on; any number of timers may run.
+    Idempotent because: the process that asks first moves the time of the next question; any number of timers may run.
     If we die here: the next question is asked CHECK_SECONDS later, by this timer or another.
     """
     with reading() as session:
@@ -37,7 +37,7 @@ def probe_the_failing(settings: Settings) -> None:
 def _ask(system: System) -> None:
     with writing() as session:
         if not system.limits.circuit_calls:
-            # Circuits were switched off while this one was open.
+            # The configuration switched circuits off while this one was open.
             close(session, system.name)
             return
         asking = (
@@ -54,7 +54,7 @@ def _ask(system: System) -> None:
 
 
 def _let_a_task_try(system: str) -> None:
-    """Make the task due that would be due next, where the system answers and may be probed now."""
+    """Make the system's next task due now, if the system answers and may be probed now."""
     may_try = exists().where(
         Circuit.system == system, Circuit.state == CircuitState.HALF_OPEN.value, Circuit.probe_at <= db_now()
     )
@@ -69,10 +69,10 @@ def _let_a_task_try(system: str) -> None:
 
 
 def held_back_by(session: Session, system: str) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions that a task waits for nothing but its system's recovery.
+    """Return the conditions that a task waits only for its system's recovery.
 
-    It is overdue, or its newest run failed. A task that snoozes by the system's own word, or whose late window hasn't
-    passed, waits for something else; so does one whose worker died.
+    Such a task is overdue, or its newest run failed. A task waits for something else if the system asked it to snooze,
+    its late window hasn't passed, or its worker died.
 
     Transaction: within the caller's.
     """

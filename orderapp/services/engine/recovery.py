@@ -1,6 +1,6 @@
-"""What the timer does: finds what nobody is working on, and puts it back on its way.
+"""Recovery, run by the timer: finds placements and tasks whose process died, and decides them.
 
-Any number of timers may run at once: each repair is a claim, so two that find the same thing do it once.
+Any number of timers may run: each repair is a claim, so if two timers find the same work, only one repairs it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from orderapp.services.saga.values import Try
 
 log = structlog.get_logger()
 
-# How many rows one pass takes up: a pass stays short, and the next one follows at once where there is more.
+# Limits a pass, so that it stays short; if there is more to do, the next pass follows immediately.
 BATCH = 100
-# A cart counts from the end of its order as well: two of the longest leases cover a placement that was resumed.
+# The duplicate window also counts from an order's decision: two of the longest leases cover a resumed placement.
 CART_LOCKS_KEPT_SECONDS = 7200
 
 WORKER_DIED = Answer(
@@ -55,15 +55,15 @@ class Repaired:
 
 
 def repair(settings: Settings) -> Repaired:
-    """Repair what has died half way: placements whose holder is gone, tasks whose worker is gone.
+    """Repair placements whose holder died and tasks whose worker died.
 
-    One that raises is skipped, and the rest repaired.
+    If a repair raises, it is skipped and the others go on.
 
     Transaction: one per repair, committed here.
-    Idempotent because: each repair is conditional on the lease it found lapsed.
-    If we die here: what isn't repaired is found by the next pass, of this timer or another.
+    Idempotent because: each repair is conditional on the lapsed lease that it found.
+    If we die here: the next pass, of this timer or another, finds the rest.
     """
-    # A timer of an older release leaves what concerns a new system to one that knows it.
+    # A timer of an older release leaves the rows of a new system to a timer that knows it.
     known = list(settings.systems)
     foreign = exists().where(Step.placement_id == Submission.placement_id, Step.system.not_in(known))
     with reading() as session:
@@ -90,7 +90,7 @@ def repair(settings: Settings) -> Repaired:
 
 
 def tidy() -> None:
-    """Delete what has run out and means nothing any more: locks, counters, items that are well again.
+    """Delete rows that are no longer needed: expired locks and counters, and skipped items that recovered.
 
     Transaction: one, committed here.
     """
@@ -101,7 +101,7 @@ def tidy() -> None:
 
 
 def _repair_placement(submission_id: int, settings: Settings) -> bool:
-    """The check-back: decide atomically that a placement whose holder is gone is compensated."""
+    """Check back: take over a placement whose holder died and decide to compensate it, in one transaction."""
     with writing() as session:
         claimed = session.execute(
             update(Submission)
@@ -118,7 +118,7 @@ def _repair_placement(submission_id: int, settings: Settings) -> bool:
 
 
 def _repair_task(task_id: int, settings: Settings) -> bool:
-    """Make a task due again whose worker is gone, or hand it to staff; its attempt was counted at the claim."""
+    """Make a task whose worker died due again, or hand it to staff. The claim has already counted its attempt."""
     with writing() as session:
         task = session.get(Task, task_id)
         if task is None:
@@ -140,7 +140,7 @@ def _repair_task(task_id: int, settings: Settings) -> bool:
             publish_at=db_now(decision.delay_seconds) if later else None,
             last_code=WORKER_DIED.code,
             last_message=decision.reason[:500],
-            # What the dead worker did may still appear; what it undid can't.
+            # An effect that the dead worker asked for may still appear; an undo adds none.
             absent_from=Task.absent_from if undoing else db_now(system.late_window_seconds),
         )
         if not moved:

@@ -1,8 +1,8 @@
-"""Runs one task: claim, call, record. The same engine for settle, compensate and notify.
+"""Runs one task: claim, call, record. Settle, compensate and notify tasks all run here.
 
-claiming     the state, the lease, the fencing token, the attempt counted; a transaction of its own
-performing   what the system's declaration allows, no transaction open
-here         the attempt, and what becomes of the task; a transaction of its own, conditional on the fencing token
+claim      takes the lease and the fencing token, counts the attempt; in its own transaction
+perform    makes the calls that the system's guarantee allows; no transaction is open
+run        records the attempt and the task's new state; in its own transaction, under the fencing token
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ from orderapp.systems.base import System
 
 log = structlog.get_logger()
 
-# A lost connection is replaced at once, a server is back within seconds; longer than that a worker that is told to stop
-# can't be kept waiting.
+# A lost connection is replaced immediately, and a restarted server is back within seconds. More would delay a worker
+# that must stop.
 RECORD_AGAIN_AFTER_SECONDS = (0.0, 1.0, 5.0)
 
 _TASKS = table_of(Task).c
 
 
 def run_task(task_id: int, settings: Settings) -> TaskState | None:
-    """Run a task once, if it is due and nobody else has it.
+    """Run a task once, if it is due and no other worker has it.
 
     Transaction: two, none open while the system is called.
     Idempotent because: the claim is one conditional statement; a second message for the same task finds nothing to do.
     If we die here: the lease runs out and the timer makes the task due again; the attempt stays counted.
 
     Returns:
-        The task's new state; None where there was nothing to do, or where it was taken from us.
+        The task's new state; None if there was nothing to do, or if the task was taken from us.
 
     """
     held = claim(task_id, settings)
@@ -67,9 +67,9 @@ def run_task(task_id: int, settings: Settings) -> TaskState | None:
 
 
 def make_run(held: Claim, settings: Settings) -> Ran:
-    """Call the system of a claimed task, and decide what is to become of it.
+    """Call the system of a claimed task, and decide what happens to the task.
 
-    Idempotent because, If we die here: as `perform.perform`.
+    Idempotent because, If we die here: as for `perform.perform`.
     """
     task, system = held.task, settings.systems[held.task.system]
     started = time.monotonic()
@@ -83,15 +83,15 @@ def make_run(held: Claim, settings: Settings) -> Ran:
 
 
 def record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
-    """Record runs with what becomes of their tasks; return the tasks' new states, None of one that was taken from us.
+    """Record runs and move their tasks; return the tasks' new states, None for a task that was taken from us.
 
-    Transaction: one for those that are plainly done, one for each of the others; where the database is lost on the way,
-        again for those that were not recorded.
-    Idempotent because: each task is moved only under its fencing token, once.
-    If we die here: what isn't recorded is repeated by whoever claims the tasks next.
+    Transaction: one for all runs that are plainly done, one for each of the others. After a lost connection, runs that
+        were not recorded are tried again.
+    Idempotent because: each task is moved once, under its fencing token.
+    If we die here: the next claims of the tasks repeat what isn't recorded.
 
     Raises:
-        DatabaseUnavailable: it stayed away for longer than RECORD_AGAIN_AFTER_SECONDS.
+        DatabaseUnavailable: the database was away for longer than RECORD_AGAIN_AFTER_SECONDS.
 
     """
     pauses_seconds, failed = list(RECORD_AGAIN_AFTER_SECONDS), False
@@ -102,22 +102,22 @@ def record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
         except DatabaseUnavailable:
             if not pauses_seconds:
                 raise
-            # What the systems answered is known here and nowhere else: for want of it calls would be repeated, and
-            # messages that went out would be for staff to look for.
+            # Only this process knows the systems' answers. Without them, calls would be repeated, and staff would have
+            # to find out which messages were sent.
             failed, pause_seconds = True, pauses_seconds.pop(0)
             log.warning("task.not_recorded", tasks=[run.held.task.id for run in runs], again_in_seconds=pause_seconds)
             time.sleep(pause_seconds)
 
 
 def _recorded(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
-    """Return the tasks whose runs are recorded, of a record that may or may not have been committed."""
+    """Return the new states of the tasks whose runs are recorded, when it is unknown what was committed."""
     recorded: dict[int, TaskState | None] = {}
     with reading() as session:
         for task in (run.held.task for run in runs):
             written = exists().where(
                 Attempt.task_id == Task.id, Attempt.number == task.claims, Attempt.worker == worker_name()
             )
-            # An answer that only repeats has no row; but the task is still as it left our hands.
+            # A repeated answer has no attempt row, but its task still has our fencing token and isn't running.
             moved = and_(Task.fencing == task.fencing, Task.state != TaskState.RUNNING.value)
             state = session.scalar(select(Task.state).where(Task.id == task.id, or_(written, moved)))
             recorded |= {task.id: TaskState(state)} if state else {}
@@ -128,7 +128,7 @@ def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
     plain = [run for run in runs if run.is_plainly_done]
     ended: frozenset[int] = frozenset()
     if plain:
-        # Should one of them raise, each is recorded on its own.
+        # If the common record raises, each run is recorded on its own.
         with skipping(Kind.SYSTEM, plain[0].system.name):
             ended = finish(plain)
     states: dict[int, TaskState | None] = {}
@@ -136,7 +136,7 @@ def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
         task, answer = run.held.task, run.one.answer
         state = TaskState.DONE if task.id in ended else None
         if state is None:
-            # One that raises is under its lease until the timer takes it up; the others are recorded.
+            # If one raises, its task keeps its lease until recovery takes it; the others are recorded.
             with skipping(Kind.TASK, task.id):
                 state = _record(run)
         states[task.id] = state
@@ -159,7 +159,7 @@ def _record(run: Ran) -> TaskState | None:
     with writing() as session:
         if task.kind == TaskKind.COMPENSATE.value:
             lock_order(session, task.order_id)
-        # What was accepted before and still isn't finished: counted, for an hour of it is one thing to read about.
+        # Accepted earlier and still not finished: only counted, so that an hour of equal answers is one entry to read.
         repeats = _still_pending(one.answer) and says_the_same(session, task, one)
         state = _move_task(session, run, repeats=repeats)
         if state is None or not repeats:
@@ -170,11 +170,11 @@ def _record(run: Ran) -> TaskState | None:
                 settle(session, Override.task_id == task.id, "the system answered late: done")
             return None
         if one.answer.code == KEY_BARRED and task.step_id is not None:
-            # An effect has one key: whoever undoes it, or asks what is there, goes by the step's.
+            # An effect has one key: undo and ask use the step's, so it must change too.
             session.execute(update(Step).where(Step.id == task.step_id).values(key=next_key(task.key)))
         if state is TaskState.DONE:
             settle(session, Override.task_id == task.id, f"the system answered: {one.answer.message or 'done'}")
-        # With `keep`, one effect is still in place, as it should be.
+        # With `keep`, one effect stays in place on purpose.
         if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:
             if task.step_id is not None:
                 move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
@@ -188,7 +188,7 @@ def _still_pending(answer: Answer) -> bool:
 
 
 def _move_task(session: Session, run: Ran, *, repeats: bool) -> TaskState | None:
-    """Move the task by the decision, if it is still ours; return its new state, or None."""
+    """Move the task as decided, if it is still ours; return its new state, or None."""
     task, one = run.held.task, run.one
     state = {
         Verdict.DONE: TaskState.DONE,
@@ -210,7 +210,7 @@ def _move_task(session: Session, run: Ran, *, repeats: bool) -> TaskState | None
 
 
 def _ending(run: Ran) -> dict[str, Any]:
-    """Return the parameters of `_moving_on`, but for a new key."""
+    """Return the parameters of `_moving_on`, except a new key."""
     task, answer = run.held.task, run.one.answer
     return {
         "our_task": task.id,
@@ -224,11 +224,11 @@ def _ending(run: Ran) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=32)  # every task ends here, in one of a few ways
+@lru_cache(maxsize=32)  # every run ends here, in one of a few ways
 def _moving_on(
     state: TaskState, *, in_doubt: bool, snoozed: bool, repeats: bool, new_key: bool, unused: bool
 ) -> Update:
-    """Return the statement that ends a run, on condition that the task is still ours."""
+    """Return the statement that ends a run if the task is still ours."""
     later = db_now(bindparam("delay_seconds", type_=Float)) if state is TaskState.WAITING else None
     values: dict[str, Any] = {
         "lease_until": None,
@@ -243,7 +243,7 @@ def _moving_on(
     if state is TaskState.DONE:
         values["finished_at"] = db_now()
     if new_key:
-        # Committed before it is used, like every key; nothing is left to wait for.
+        # Like every key, it is committed before use. Nothing remains to wait for, so the task is due now.
         values |= {"key": bindparam("next_key"), "key_used_at": None, "cleared_claims": bindparam("our_claims")}
         values |= {"due_at": db_now(), "publish_at": db_now()}
     if unused:
@@ -258,13 +258,13 @@ def _moving_on(
 
 
 def _record_too_late(session: Session, task: Task, one: Try, system: System) -> None:
-    """The task was taken from us: what we brought about meanwhile must not be forgotten.
+    """Handle the effect of our call after the task was taken from us.
 
-    A settlement that came after its order was cancelled is compensated (again). A notification can't be. Of a
-    confirmed order's, the next holder may have asked before ours came and brought it about once more.
+    If the order was cancelled meanwhile, a settlement is compensated (again); a notification can't be. If the order is
+    confirmed, the next holder may have asked before our effect appeared and caused it a second time.
     """
     log.warning("task.lease_lost", task=task.id, system=system.name, outcome=one.answer.outcome.value)
-    # A settle task may also do a step's part once more, so its kind counts, not the system's part.
+    # A settle task may also repeat a step's call, so the task's kind counts, not the system's part.
     settles = task.kind == TaskKind.SETTLE.value
     if one.verb != Verb.ACT or not settles or one.answer.outcome in (Outcome.REFUSED, Outcome.NOT_SENT):
         return

@@ -1,4 +1,4 @@
-"""A run of a task that has been made, and is not recorded yet."""
+"""A run of a task that has ended but isn't recorded yet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orderapp.systems.base import System
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What was claimed, what came of the call, and what is to become of the task."""
+    """The claim, the result of its calls, and the decision about the task."""
 
     held: Claim
     system: System
@@ -22,7 +22,7 @@ class Ran:
 
     @property
     def is_plainly_done(self) -> bool:
-        """Whether the task is done and nothing else follows from it, as is usual."""
+        """Whether the task is done and nothing else must be written, which is usual."""
         task = self.held.task
         done = self.decision.verdict is Verdict.DONE
         return done and task.kind != TaskKind.COMPENSATE.value and not self.held.probing and not task.repeats

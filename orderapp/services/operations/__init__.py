@@ -1,4 +1,4 @@
-"""Tells how an installation is: whether it can serve, what is wrong with it, its figures.
+"""The health of an installation: whether it can serve, what is wrong with it, its metrics.
 
-Begin with `doctor`.
+Start with `doctor`.
 """

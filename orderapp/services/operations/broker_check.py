@@ -1,4 +1,4 @@
-"""Looks at RabbitMQ: whether it answers, whether its queues are as the workers declare them, what is dead there."""
+"""Checks RabbitMQ: whether it answers, whether its queues match the workers' declaration, and the dead letters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_FOUND, PRECONDITION_FAILED = 404, 406  # AMQP 0-9-1, reply codes
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """What is wrong with the broker, and what is only doubtful; each a sentence, none with a password in it."""
+    """What is wrong with the broker, and what is only doubtful; sentences without passwords."""
 
     wrong: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class BrokerState:
 def look_at_broker(urls: Iterable[str], systems: Iterable[str]) -> BrokerState:
     """Connect to each node, and compare the queues of the systems with what the workers declare.
 
-    Changes nothing: a queue that isn't there yet is not made.
+    Change nothing: don't create missing queues.
 
     Args:
         urls: AMQP addresses of the nodes.
@@ -49,7 +49,7 @@ def look_at_broker(urls: Iterable[str], systems: Iterable[str]) -> BrokerState:
         except (AMQPError, OSError, ValueError) as error:
             doubtful.append(f"{_host(url)}: {_reason(error)}")
     if not connected:
-        # One node is enough to work with, none is not.
+        # One reachable node is enough to work; without any node the broker is down.
         return BrokerState((*wrong, *doubtful))
     return BrokerState(tuple(wrong), tuple(doubtful))
 
@@ -83,7 +83,7 @@ def _wrong_queues(connection: pika.BlockingConnection, systems: Iterable[str]) -
 
 
 def _messages(connection: pika.BlockingConnection, queue: str) -> int | None:
-    """Return how many messages wait in a queue; None where there is no such queue."""
+    """Return how many messages wait in a queue; None if there is no such queue."""
     channel = connection.channel()
     try:
         found = channel.queue_declare(queue, passive=True)
@@ -96,7 +96,7 @@ def _messages(connection: pika.BlockingConnection, queue: str) -> int | None:
 
 
 def _declared_with(connection: pika.BlockingConnection, queue: str, arguments: dict[str, object]) -> bool:
-    """Whether an existing queue has these arguments: only declaring it again tells."""
+    """Whether an existing queue has these arguments; only a new declaration can find that out."""
     channel = connection.channel()
     try:
         channel.queue_declare(queue, durable=True, arguments=arguments)

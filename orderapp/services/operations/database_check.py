@@ -1,4 +1,4 @@
-"""Looks at what we rely on of the database and can't set ourselves: that it keeps what it has confirmed."""
+"""Checks database settings that we need but can't set ourselves, such as durability."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orderapp.services.db.connection_settings import not_kept
 # Older ones get no corrections any more, since November 2026.
 OLDEST_SUPPORTED = 15
 VERSION = "SELECT current_setting('server_version'), current_setting('server_version_num')::integer"
-# What the server's owner alone sets, with what happens otherwise.
+# Settings that only the server's owner can change, with the consequence of a wrong value.
 OF_THE_SERVER = {
     "fsync": ("on", "a crash of its host can lose confirmed orders, or the whole database"),
     "full_page_writes": ("on", "a crash of its host in the middle of a write can spoil whole pages"),
@@ -22,7 +22,7 @@ OF_THE_SERVER = {
     "ignore_checksum_failure": ("off", "pages that were spoilt are read as if they weren't"),
     "zero_damaged_pages": ("off", "pages that were spoilt are emptied without a word"),
 }
-# By our tables: what doesn't survive a crash, what doesn't protect, what was never finished.
+# Problems of our tables: unlogged tables, disabled triggers, invalid indexes.
 SPOILT = (
     (
         "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r' AND relname = ANY(:tables)",
@@ -39,28 +39,28 @@ SPOILT = (
         "invalid indexes, which keep nothing unique: {}",
     ),
 )
-# How many of the tables that nothing is deleted from belong to a role that ours may act for.
+# How many of the append-only tables belong to a role that ours may act as.
 OWNED = (
     "SELECT count(*) FROM pg_class WHERE oid IN (to_regclass('audit_entries'), to_regclass('attempts')) "
     "AND pg_has_role(relowner, 'USAGE')"
 )
-# As each of our connections sets them on SQLite; one that was built without a part leaves it off without a word.
+# Our connections set these on SQLite; a build without a feature ignores the setting silently.
 OF_SQLITE = {"foreign_keys": 1, "synchronous": 2, "journal_mode": "wal", "encoding": "UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
-    """What is wrong with the database, and what is only doubtful; each a sentence."""
+    """What is wrong with the database, and what is only doubtful; sentences."""
 
     wrong: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
 
 
 def look_at_database(connection: Connection) -> DatabaseState:
-    """Compare what is in effect with what we rely on. Changes nothing.
+    """Compare the settings in effect with those we need. Change nothing.
 
     Args:
-        connection: One of ours; its settings were made when it was opened.
+        connection: One of our connections, with the settings made at its opening.
 
     """
     if connection.dialect.name == "sqlite":
@@ -69,7 +69,7 @@ def look_at_database(connection: Connection) -> DatabaseState:
 
 
 def is_corrected(version_number: int) -> bool:
-    """Return whether the PostgreSQL of a number (150004 is 15.4, and 170000 is 17beta1 too) still gets corrections."""
+    """Return whether this PostgreSQL version (150004 is 15.4; 170000 is also 17beta1) still gets bug fixes."""
     return version_number // 10_000 >= OLDEST_SUPPORTED
 
 

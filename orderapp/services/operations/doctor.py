@@ -1,4 +1,4 @@
-"""Looks at everything that an installation depends on, and says of each in one line how it is."""
+"""Checks everything that an installation depends on, and reports each part in one line."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from orderapp.systems.base import System
 
 
 class State(StrEnum):
-    """How a part of the installation is."""
+    """The state of a part of the installation."""
 
     OK = "ok"
     OFF = "off"  # optional and not configured
-    DOUBTFUL = "doubtful"  # it works, and somebody should look at it
+    DOUBTFUL = "doubtful"  # it works, but an operator should look at it
     WRONG = "wrong"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part of the installation; `detail` holds no secrets."""
+    """The check of one part; `detail` contains no secrets."""
 
     name: str
     state: State
@@ -43,13 +43,13 @@ class Check:
 
 
 def examine(settings: Settings) -> Iterator[Check]:
-    """Check configuration, database, broker and each system, one after the other, as the results come in.
+    """Check configuration, database, broker and each system, one after the other; yield each result immediately.
 
-    Changes nothing, here or elsewhere. Takes at most the systems' time-outs and a few seconds.
+    Change nothing, here or elsewhere. This takes at most the systems' time-outs and a few seconds.
     """
     yield _configuration(settings)
     for check in _dependencies(settings):
-        # Drivers and systems write what they like, and some repeat what they were given.
+        # Messages of drivers and systems may repeat secrets that they were given.
         yield replace(check, detail=mask(check.detail, settings.secrets))
 
 
@@ -117,7 +117,7 @@ def _unknown_systems(settings: Settings) -> Iterator[Check]:
         with reading() as session:
             found = unknown_systems(session, settings.systems)
     except (DatabaseUnavailable, DBAPIError):
-        return  # the database's own line says so
+        return  # the check of the database reports it
     for one in found:
         waiting = [f"{count} {state.value} tasks" for state, count in one.tasks.items() if count]
         waiting += [f"{one.placements} placements that died half way"] if one.placements else []

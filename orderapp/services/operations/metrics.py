@@ -1,4 +1,4 @@
-"""The numbers that show how the product is doing: what isn't finished, for how long, and how the systems answer."""
+"""Metrics: what isn't finished, for how long, and how the systems answer."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from orderapp.services.engine.claim_plan import claimable
 from orderapp.services.resilience.circuit_breakers import closed_for_tasks
 from orderapp.services.resilience.skipped_items import skipped_by_kind
 
-# Long enough to see several calls of a quiet system, short enough to show an outage while it lasts.
+# Long enough for several calls to a rarely used system, short enough to show an outage while it lasts.
 WINDOW_SECONDS = 300
 OPEN_ORDER_STATES = tuple(state.value for state in OrderState if state not in FINAL_ORDER_STATES)
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What stands in the database right now.
+    """The numbers in the database now.
 
     Args:
-        open_tasks: (kind, system, state, how many), for the states that aren't final.
-        oldest_due_task_seconds: How long the oldest task has been due that a worker could run; 0 where none is.
-        open_orders: How many orders are in each state that isn't final, and for how many seconds the one that hasn't
-            changed for the longest is as it is.
-        attempts: (system, outcome, how many) of the last WINDOW_SECONDS.
+        open_tasks: (kind, system, state, count), for the states that aren't final.
+        oldest_due_task_seconds: How long the oldest task that a worker could run has been due; 0 if there is none.
+        open_orders: For each state that isn't final, the count of orders, and for how many seconds the oldest one
+            hasn't changed.
+        attempts: (system, outcome, count) of the last WINDOW_SECONDS.
         circuits: The state of each system's circuit.
-        open_drifts: (system, kind, how many) of the effects that aren't as our rows say, and await staff.
-        refusals: (area, status, code, how many) of all requests that were refused or throttled so far.
-        skipped: How many items of each kind raise at present, so that the rest goes on without them.
+        open_drifts: (system, kind, count) of the mismatches that wait for staff.
+        refusals: (area, status, code, count) of all requests that were refused or throttled so far.
+        skipped: The count of items of each kind that raise now and are skipped.
 
     """
 
@@ -49,10 +49,10 @@ class Numbers:
 
 
 def read_numbers(systems: Iterable[str]) -> Numbers:
-    """Count, each by an index over what isn't finished or is new, so the cost doesn't grow with the history.
+    """Return the numbers. Each query uses an index on unfinished or new rows, so old rows don't make it slower.
 
     Args:
-        systems: The names of all systems, by which the attempts' index begins.
+        systems: The names of all systems, the first column of the attempts' index.
 
     Raises:
         DatabaseUnavailable: nothing can be counted at present.
@@ -83,9 +83,9 @@ def _open_tasks(session: Session) -> tuple[tuple[str, str, str, int], ...]:
 
 
 def oldest_due(session: Session, systems: Iterable[str]) -> tuple[float, int] | None:
-    """Return for how many seconds the oldest task has been due that a worker could run, and its id; None without one.
+    """Return for how many seconds the oldest task that a worker could run has been due, and its id; None without one.
 
-    What waits for a paused, failing or unknown system shows nothing about the workers.
+    Tasks of a paused, failing or unknown system say nothing about the workers.
 
     Transaction: within the caller's.
     """

@@ -1,4 +1,4 @@
-"""Whether requests can be served."""
+"""Checks whether requests can be served."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_TABLES = "the database has no tables of ours yet (flask db upgrade)"
 
 
 def obstacles() -> list[str]:
-    """Return what stands in the way, in words that name no host and no address; empty where nothing does."""
+    """Return the obstacles to serving, as texts without host names and addresses; empty if there is none."""
     try:
         ping()
     except DatabaseUnavailable:

@@ -1,4 +1,4 @@
-"""What is read and asked of orders: requests as they come in, orders as they are shown, products, cancelling.
+"""Orders in and out: incoming requests, orders as they are shown, products, cancelling.
 
-Begin with `request_schema` (in) and `views` (out).
+Start with `request_schema` (in) and `views` (out).
 """

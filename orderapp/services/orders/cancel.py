@@ -28,12 +28,12 @@ def cancel_order(order_id: uuid.UUID, settings: Settings) -> OrderView:
     """Cancel a confirmed order: everything it holds is compensated.
 
     Transaction: one, committed here.
-    Idempotent because: only a confirmed order is turned round; one that is cancelled already is returned as it is.
+    Idempotent because: only a confirmed order is cancelled; an already cancelled order is returned unchanged.
     If we die here: before the commit nothing has changed; after it the relay finds the tasks.
 
     Raises:
         NotFound: there is no such order.
-        WrongState: it isn't confirmed; nothing was changed.
+        WrongState: the order isn't confirmed; nothing was changed.
 
     """
     view = find_order(order_id)
@@ -45,7 +45,7 @@ def cancel_order(order_id: uuid.UUID, settings: Settings) -> OrderView:
 
 
 def turn_to_cancelled(session: Session, order_id: uuid.UUID, settings: Settings) -> bool:
-    """Do so within the caller's transaction; return whether anything changed. Raises WrongState, NotFound."""
+    """Cancel an order within the caller's transaction; return whether it changed. Raises WrongState, NotFound."""
     moved = move(
         session,
         Order,

@@ -1,4 +1,4 @@
-"""Reads e-mail addresses, and says what is wrong with one in words the customer can act on."""
+"""Reads e-mail addresses; the error for a wrong one tells the customer what to correct."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ MAX_LOCAL_CHARACTERS = 64  # RFC 5321, 4.5.3.1.1
 
 
 class NoAddress(ValueError):
-    """A text is no e-mail address; the error's text says why."""
+    """A text isn't an e-mail address; the error's text says why."""
 
 
 def read_email(typed: str) -> str:
-    """Return an e-mail address as mail is sent to it. Raises NoAddress."""
+    """Return an e-mail address in the form used for sending. Raises NoAddress."""
     try:
-        # Whether the domain takes mail is found out by sending, not by asking the network now.
+        # Don't ask the network now whether the domain accepts mail: sending will show that.
         read = validate_email(typed, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError as error:
         raise NoAddress(_problem_of(typed)) from error

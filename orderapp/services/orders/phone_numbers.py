@@ -1,4 +1,4 @@
-"""Reads phone numbers as people write them, and takes those only that can be dialled at an ordinary price."""
+"""Reads phone numbers as people write them, and accepts only those with an ordinary price."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ PARSING = {
     NumberParseException.TOO_SHORT_NSN: TOO_FEW_DIGITS,
     NumberParseException.TOO_LONG: TOO_MANY_DIGITS,
 }
-# Listed are those that are taken: what the library will one day tell apart besides is refused until somebody looks.
+# An allow list: kinds that a later version of the library adds are refused until we decide about them.
 ORDINARY = frozenset(
     {PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.VOIP}
 )
 NO_COUNTRY = "001"  # the library's name for satellite and international networks
-EVERYWHERE_ABROAD = "00"  # what most of the world dials before a country code
+EVERYWHERE_ABROAD = "00"  # the prefix for a country code in most of the world
 DIGITS = frozenset("+0123456789 -/().")
 
 
 class NotTaken(ValueError):
-    """A phone number isn't taken; the text says why, in words the customer can act on."""
+    """A phone number isn't accepted; the text tells the customer what to correct."""
 
 
 def read_phone(typed: str, rules: PhoneRules) -> str:
-    """Return a phone number in its one form, E.164, such as `+4930901820`.
+    """Return a phone number in the form E.164, such as `+4930901820`.
 
     Args:
         typed: With a country code after + or 00, or as it is dialled within `rules.country`.
-        rules: Which numbers are taken.
+        rules: Which numbers are accepted.
 
     Raises:
-        NotTaken: it is no number, can't be dialled, or isn't taken.
+        NotTaken: the text isn't a number, can't be dialled, or isn't accepted.
 
     """
     problem = ""
@@ -62,7 +62,7 @@ def read_phone(typed: str, rules: PhoneRules) -> str:
 
 
 def _readings(typed: str, country: str) -> Iterator[PhoneNumber | str]:
-    """Yield what a number may stand for, the likeliest first, or what is wrong with it."""
+    """Yield the possible meanings of a number, the most likely first, or what is wrong with it."""
     # Some countries dial another prefix abroad; their customers may know 00 from elsewhere.
     abroad = f"+{typed.removeprefix(EVERYWHERE_ABROAD)}" if typed.startswith(EVERYWHERE_ABROAD) else typed
     for text in dict.fromkeys((typed, abroad) if country else (abroad,)):
@@ -86,7 +86,7 @@ def _unreadable(number: str, error: NumberParseException) -> str:
 
 def _problem_of(typed: str, number: PhoneNumber, rules: PhoneRules) -> str | None:
     if any(character.isalpha() for character in typed):
-        return IN_DIGITS  # the library leaves out a letter at the end, and so would a digit be lost that was mistyped
+        return IN_DIGITS  # the library drops a letter at the end, so a mistyped digit would be lost
     length = phonenumbers.is_possible_number_with_reason(number)
     if length is not ValidationResult.IS_POSSIBLE:
         return LENGTHS.get(length, "This number has too few or too many digits.")

@@ -17,34 +17,34 @@ from orderapp.models import Product, db_now
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.upserts import proposed, upsert
 
-BATCH = 1000  # rows per round trip: some tens of milliseconds, so that progress is seen
-MAX_ERRORS = 20  # as many as somebody corrects before trying again; a file of another format would have millions
+BATCH = 1000  # rows per round trip: some tens of milliseconds, so that progress is visible
+MAX_ERRORS = 20  # about as many as one corrects before the next try; a file in a wrong format would have millions
 LONGEST_SKU, LONGEST_NAME = 64, 200  # as wide as the columns
-LONGEST_SHOWN = 40  # of a wrong value: enough to find it by
+LONGEST_SHOWN = 40  # characters of a wrong value, enough to find it
 
 Row = dict[str, Any]
 Errors = dict[str, str]
 
 
 def import_products(data: Any, progress: Callable[[int, int], None] | None = None) -> int:
-    """Insert new products and overwrite known ones, by SKU; other products stay as they are, of the same currency.
+    """Insert new products and overwrite known ones, by SKU; all products must have one currency.
 
     Transaction: one for all of them, committed here.
     Idempotent because: the same products again change nothing.
     If we die here: nothing was written.
 
     Args:
-        data: `[{"sku", "name", "price": {"value": <minor units>, "currency"}}, ...]`, as JSON was parsed.
-        progress: Is told how many of how many are written, after each batch.
+        data: `[{"sku", "name", "price": {"value": <minor units>, "currency"}}, ...]`, parsed from JSON.
+        progress: Called after each batch with the number of written products and their total.
 
     Returns:
-        How many products there were.
+        How many products were imported.
 
     Raises:
-        InvalidRequest: with the mistakes by place, such as `2.price.value` (from 0); nothing was written.
+        InvalidRequest: with the mistakes by position, such as `2.price.value` (from 0); nothing was written.
 
     """
-    # In one order everywhere, so that two imports at once wait for each other instead of blocking each other.
+    # Sorted, so that two imports at the same time can't deadlock.
     rows = sorted(_check(data), key=lambda row: str(row["sku"]))
     with writing() as session:
         statement = _upsert(session)
@@ -57,7 +57,7 @@ def import_products(data: Any, progress: Callable[[int, int], None] | None = Non
 
 
 def _refuse_second_currency(session: Session, currency: str) -> None:
-    """Refuse products beside ones that stay in another currency: nobody could order the two together."""
+    """Refuse products if other products have another currency, because nobody could order both together."""
     other = session.execute(
         select(Product.sku, Product.currency).where(Product.currency != currency).order_by(Product.sku).limit(1)
     ).first()
@@ -93,27 +93,27 @@ def _check(data: Any) -> list[Row]:
 
 
 class _Known:
-    """What the products so far have used up: their SKUs, and the one currency."""
+    """The SKUs and the currency of the products so far."""
 
     def __init__(self) -> None:
         self._skus: dict[str, int] = {}
         self._currency = ""
 
     def clashes(self, index: int, row: Row) -> Errors:
-        """Take a product up, and return where it can't stand beside those before it."""
+        """Add a product; return its conflicts with earlier products."""
         errors: Errors = {}
         first = self._skus.setdefault(row["sku"], index)
         if first != index:
             errors["sku"] = f"{_shown(row['sku'])} is the SKU of product {first + 1} already"
         self._currency = self._currency or row["currency"]
         if row["currency"] != self._currency:
-            # Nobody could order the two together.
+            # Nobody could order both together.
             errors["price.currency"] = f"{row['currency']}, where the products before have {self._currency}"
         return errors
 
 
 def _read(item: Any) -> tuple[Row, Errors]:
-    """Return a product as a row, or else what is wrong with it by member."""
+    """Return a product as a row, and its mistakes by member."""
     if not isinstance(item, dict):
         return {}, {"": "an object with sku, name and price is expected"}
     errors = _wrong_members(item, ("sku", "name", "price"))
@@ -144,7 +144,7 @@ def _wrong_text(member: str, value: Any, longest: int) -> Errors:
     if not 1 <= len(value) <= longest:
         return {member: f"has {len(value)} characters, 1 to {longest} are allowed"}
     if value != trimmed(value):
-        # Orders name a product without them, and would never find it.
+        # An order's SKU is trimmed, so it would never match this one.
         return {member: f"{_shown(value)} begins or ends with a blank or a character that can't be seen"}
     if hidden_in(value):
         return {member: f"{_shown(value)} has characters in it that can't be seen"}

@@ -1,4 +1,4 @@
-"""Turns what a customer or a client sent into an `OrderRequest`, or says field by field what is wrong with it."""
+"""Turns the input of a customer or client into an `OrderRequest`, or reports its mistakes by field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orderapp.errors import InvalidRequest
 from orderapp.services.orders.email_addresses import NoAddress, read_email
 from orderapp.services.orders.phone_numbers import NotTaken, read_phone
 
-# Codes travel in addresses and keys: what people print on a voucher, nothing else.
+# Codes are parts of URLs and keys, so only characters that people print on vouchers are allowed.
 CODE = re.compile(r"[A-Za-z0-9._:\-]+")
 QUANTITY_RANGE = f"Order 1 to {MAX_QUANTITY} of one product."
 AMOUNT_RANGE = f"Give an amount in minor units, from 0 to {MAX_MINOR}."
@@ -31,7 +31,7 @@ ANY_COUNTRY = PhoneRules()
 
 
 class Text(fields.String):
-    """A string without characters that nobody can see, of a bounded length; at its ends they are left out."""
+    """A string of bounded length without invisible characters; those at its ends are removed."""
 
     def __init__(self, longest: int, *, empty: bool = False, **kwargs: Any) -> None:
         told = f"Use at most {longest} characters." if empty else f"Use 1 to {longest} characters."
@@ -50,7 +50,7 @@ class CustomerSchema(Schema):
     """Who orders."""
 
     class Meta:
-        """Unknown members are mistakes, not decoration."""
+        """Refuse unknown members."""
 
         unknown = RAISE
 
@@ -64,7 +64,7 @@ class LineSchema(Schema):
     """One product and how many of it."""
 
     class Meta:
-        """Unknown members are mistakes: a price sent along is not believed but refused."""
+        """Refuse unknown members, such as a price."""
 
         unknown = RAISE
 
@@ -101,7 +101,7 @@ class MoneySchema(Schema):
 
 
 class WishesSchema(Schema):
-    """What is said beside an order's content: whether it may be one like another, and what it was shown to cost."""
+    """Options beside an order's content: whether it may be a duplicate, and the total that the customer was shown."""
 
     class Meta:
         """Unknown members are mistakes."""
@@ -134,28 +134,28 @@ class OrderSchema(WishesSchema):
     benefit = Text(64, empty=True, load_default="")
 
 
-_ORDER, _RETRY = OrderSchema(), RetrySchema()  # made once: they keep nothing of what they read
+_ORDER, _RETRY = OrderSchema(), RetrySchema()  # made once, because they keep no state between uses
 
 
 def read_order(data: Any, phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
-    """Check a submission for form.
+    """Validate a submission.
 
     Args:
-        data: What was sent, in the shape of the API's body.
-        phones: Which phone numbers are taken.
+        data: The input, in the form of the API's body.
+        phones: Which phone numbers are accepted.
 
     Returns:
         The request; lines of the same product are added up.
 
     Raises:
-        InvalidRequest: with every message by field; nothing was recorded.
+        InvalidRequest: with all messages by field; nothing was recorded.
 
     """
     if not isinstance(data, dict):
         raise InvalidRequest({"": ["A JSON object is expected."]})
     lines = data.get("lines")
     if isinstance(lines, list) and len(lines) > MAX_LINES:
-        # Before each of them is looked at: a flood of lines is one mistake, not thousands.
+        # Checked before the lines themselves: too many lines are one mistake, not thousands.
         raise InvalidRequest({"lines": [f"At most {MAX_LINES} different products can be ordered at once."]})
     loaded, malformed = _load(data, _ORDER)
     errors: dict[str, list[str]] = {}
@@ -175,7 +175,7 @@ def read_order(data: Any, phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
 
 
 def read_retry(data: Any) -> RetryRequest:
-    """Check what is sent with a retry. Raises InvalidRequest, as for `read_order`."""
+    """Validate the body of a retry. Raises InvalidRequest, as for `read_order`."""
     if not isinstance(data, dict):
         raise InvalidRequest({"": ["A JSON object is expected."]})
     loaded, malformed = _load(data, _RETRY)
@@ -185,7 +185,7 @@ def read_retry(data: Any) -> RetryRequest:
 
 
 def _load(data: dict[str, Any], schema: Schema) -> tuple[Mapping[str, Any], dict[str, list[str]]]:
-    """Return what is well-formed, and what is wrong with the rest: so that everything can be said at once."""
+    """Return the valid members and the mistakes of the others, so that all mistakes are reported together."""
     try:
         return schema.load(data), {}
     except ValidationError as error:
@@ -197,7 +197,7 @@ def _check_codes(loaded: Mapping[str, Any], errors: dict[str, list[str]]) -> Non
         code = loaded.get(field)
         if code and not CODE.fullmatch(code):
             errors[field] = ["Only letters, digits and . _ : - are used in codes."]
-    # A member number that can't be used is told of by itself.
+    # An invalid member number has its own message.
     if loaded.get("benefit") and loaded.get("customer", {}).get("member_ref") == "":
         errors.setdefault("benefit", []).append("A benefit needs the member number it belongs to.")
 
@@ -220,7 +220,7 @@ def _customer(data: Mapping[str, str], phones: PhoneRules, errors: dict[str, lis
 
 
 def _merge(lines: list[Mapping[str, Any]], errors: dict[str, list[str]]) -> tuple[LineRequest, ...]:
-    """Add up the lines of the same product; those that aren't well-formed count for nothing."""
+    """Add up the lines of the same product; ignore invalid lines."""
     wanted: Counter[str] = Counter()
     for line in lines:
         if "sku" in line and "quantity" in line:

@@ -17,14 +17,14 @@ from orderapp.services.saga.submissions import SHOP
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """An order that a form's key led to."""
+    """The order placed under a form's key."""
 
     order_id: uuid.UUID
     number: str
 
 
 def submitted_under(keys: Sequence[str]) -> dict[str, Submitted]:
-    """Return the orders that these keys of the shop's forms led to, by key; those only that led to one."""
+    """Return the orders placed under these keys of the shop's forms, by key; keys without an order are left out."""
     if not keys:
         return {}
     asked = (
@@ -40,8 +40,8 @@ def find_shop_order(number: str) -> OrderView:
     """Return an order of the shop.
 
     Raises:
-        OrderArchived: it was there, and is archived.
-        NotFound: there is none of this number, or an API client placed it.
+        OrderArchived: the order was archived.
+        NotFound: there is no order with this number, or an API client placed it.
 
     """
     with reading() as session:

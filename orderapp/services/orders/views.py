@@ -1,4 +1,4 @@
-"""An order as everybody outside gets to see it: the same record for the API, the shop and the back office."""
+"""An order as it is shown outside: the same record for the API, the shop and the back office."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orderapp.services.db.transactions import reading
 from orderapp.services.saga.order_documents import load_row_and_document
 from orderapp.services.saga.values import Confirmed, Held, Stopped
 
-# Built once, on the tables: each answer needs them.
+# Built once, on the tables, because every answer needs them.
 _PLACEMENTS, _STEPS, _TASKS, _ATTEMPTS = (table_of(model).c for model in (Placement, Step, Task, Attempt))
 _PLACEMENT = select(
     _PLACEMENTS.id, _PLACEMENTS.failed_system, _PLACEMENTS.failed_outcome, _PLACEMENTS.failed_code
@@ -30,9 +30,9 @@ _STEPS_OF = (
     .where(_STEPS.placement_id == bindparam("placement"))
     .order_by(_STEPS.position)
 )
-# What staff have put right is nothing of the customer's: a surplus taken back, a step's part done once more.
+# Corrections by staff don't concern the customer: a surplus taken back, a step's call repeated.
 _REPAIRS = or_(_TASKS.keep > 0, and_(_TASKS.kind == TaskKind.SETTLE.value, _TASKS.step_id.is_not(None)))
-# Of a task in staff's hands: what its last attempt came to. Any other task is tried further, or is over.
+# The outcome of a failed task's last attempt. Other tasks are tried again or have ended.
 _CAME_TO = select(_ATTEMPTS.outcome).where(_ATTEMPTS.task_id == _TASKS.id).order_by(_ATTEMPTS.number.desc()).limit(1)
 _REFUSED = and_(_TASKS.state == TaskState.FAILED.value, _CAME_TO.scalar_subquery() == Outcome.REFUSED.value)
 _SWITCHES = table_of(SystemSwitch).c
@@ -73,9 +73,9 @@ class TaskView:
     """One task of the order.
 
     Args:
-        refused: Whether staff have it because the system said no.
+        refused: Whether staff must handle it because the system refused.
         paused: Whether it waits because staff have paused its system.
-        is_present: Whether it is of the present placement.
+        is_present: Whether it belongs to the present placement.
 
     """
 
@@ -94,9 +94,9 @@ class OrderView:
     """An order with its present placement's steps, and its tasks.
 
     Args:
-        placements: How many there were, this one included.
-        ends_as: What it becomes once its compensation is complete; None while nothing is being undone.
-        stopped: What ended the present placement; None while nothing did.
+        placements: How many placements there were, including this one.
+        ends_as: Its state once its compensation is complete; None while nothing is being compensated.
+        stopped: What ended the present placement; None if nothing did.
 
     """
 
@@ -121,7 +121,7 @@ class OrderView:
 
     @property
     def is_final(self) -> bool:
-        """Whether the order changes no more by itself."""
+        """Whether the order doesn't change any more by itself."""
         return self.state in FINAL_ORDER_STATES
 
 
@@ -135,14 +135,14 @@ def find_order_of_client(order_id: uuid.UUID, client_id: int) -> OrderView:
     """Return an order that this API client placed; NotFound for every other, whether it exists or not."""
     with reading() as session:
         order = session.get(Order, order_id)
-        # Before anything more is loaded: an order of somebody else's must not take longer than an absent one.
+        # Before loading more, so that another client's order doesn't take longer than a missing one.
         if order is None or order.client_id != client_id:
             raise NotFound(f"There is no order {order_id}.")
         return load_view(session, order_id)
 
 
 def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
-    """Return an order just confirmed in its first placement as it was committed, without asking for it again."""
+    """Return an order just confirmed in its first placement, from the committed values, without another query."""
     document = held.document
     return OrderView(
         id=held.order_id,
@@ -155,7 +155,7 @@ def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
         coupon=document.coupon,
         benefit=document.benefit,
         lines=document.lines,
-        discounts=tuple(sorted(document.discounts, key=lambda one: one.source)),  # as they are loaded
+        discounts=tuple(sorted(document.discounts, key=lambda one: one.source)),  # sorted as when they are loaded
         subtotal=document.subtotal,
         total=document.total,
         created_at=confirmed.created_at,

@@ -1,6 +1,6 @@
-"""Calls the blocking systems of a held placement, one after the other, until all are done or one isn't.
+"""Calls the blocking systems of a held placement one after the other, and stops at the first that isn't done.
 
-No transaction is open here. What is repeated, and what is asked first, follows from what each system declares.
+No transaction is open here. The guarantee that a system declares decides what is repeated and what is asked first.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ NO_TIME = Answer(
 def call_blocking(held: Held, systems: Systems) -> list[StepResult]:
     """Call each step's system in turn; stop after the first that isn't done.
 
-    Idempotent because: each call carries its step's key; a resumed step is repeated only where that is harmless, and
-        asked for where it isn't.
-    If we die here: the steps are committed as planned; after the lease whoever comes next treats them as unknown.
+    Idempotent because: each call carries its step's key; a resumed step is repeated only where that is harmless;
+        otherwise the system is asked first.
+    If we die here: the steps are committed as planned; after the lease, the next holder treats them as unknown.
 
     Returns:
-        A result for each step that was come to; steps that are missing were not called by us.
+        A result for each step that was reached; this process did not call the missing ones.
 
     """
     results = []
@@ -88,7 +88,7 @@ def _run(held: Held, step: PlannedStep, system: System, result: StepResult) -> N
 
 
 def _look_for_dead_key(held: Held, step: PlannedStep, system: System, result: StepResult) -> None:
-    """Go on only where the system still shows what a dead holder's call brought about: a repeat could do it twice."""
+    """Continue only if the system still shows the effect of a dead holder's call: a repeat could double the effect."""
 
     def look() -> Answer:
         if not system.can("ask") or held.seconds_left() < system.call_seconds:
@@ -101,7 +101,7 @@ def _look_for_dead_key(held: Held, step: PlannedStep, system: System, result: St
 
 
 def _absent(held: Held, step: PlannedStep, system: System, result: StepResult) -> bool:
-    """Ask what a dead holder's call came to; whether it is proven that nothing is there nor can still come."""
+    """Ask what a dead holder's call did; return whether it is proven that no effect exists or can still appear."""
     found: list[Finding] = []
 
     def ask() -> Answer:

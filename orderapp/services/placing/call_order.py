@@ -1,4 +1,4 @@
-"""In which order the blocking systems are called: the most error-prone first, by what was measured."""
+"""Decides the order of the blocking calls: the system with the highest measured failure rate comes first."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from orderapp.systems.base import System
 
 NEWEST_STEPS = 200  # enough to tell 2 % from 5 %, few enough to follow an outage within minutes
 LEAST_STEPS = 20  # below this a rate is noise, and the declared order holds
-REFRESH_SECONDS = 10.0  # rates change over minutes; asking for each order would cost it a query
+REFRESH_SECONDS = 10.0  # rates change over minutes; reading them for each order would cost each a query
 
 
 class _Rates:
-    """The rates this process read last, and when; each process measures for itself, from the same table."""
+    """The rates this process read last, and when. Each process reads for itself, from the same table."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -33,14 +33,14 @@ def most_error_prone_first(systems: list[System]) -> list[System]:
     """Return the systems in the order in which to call them, so that a failure has the least to undo.
 
     Args:
-        systems: In their declared order, which decides between equals and where there is no data yet.
+        systems: In their declared order, which decides between equal rates and where there is no data yet.
 
     """
     known: _Rates = current_app.extensions.setdefault("orderapp.failure_rates", _Rates())
     now = time.monotonic()
-    # Each system has a time of its own: an order without a coupon says nothing about coupons.
+    # A time per system: an order without a coupon doesn't refresh the coupon system's rate.
     stale = [system.name for system in systems if now - known.read_at.get(system.name, -inf) > REFRESH_SECONDS]
-    # While one request reads, the others go by what is known.
+    # While one request reads, the others use the last known rates.
     if stale and known.lock.acquire(blocking=False):
         try:
             known.rates |= {name: rate or 0.0 for name, rate in failure_rates(stale).items()}
@@ -51,7 +51,7 @@ def most_error_prone_first(systems: list[System]) -> list[System]:
 
 
 def failure_rate(system: str) -> float | None:
-    """Return the share of a system's newest steps that weren't done, 0.0 to 1.0; None of fewer than LEAST_STEPS."""
+    """Return the share of a system's newest steps that weren't done, 0.0 to 1.0; None if fewer than LEAST_STEPS."""
     return failure_rates([system])[system]
 
 

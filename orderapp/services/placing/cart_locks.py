@@ -1,4 +1,4 @@
-"""The lock on a customer's cart, so that an identical one inside the window is recognised, on any host."""
+"""The lock on a customer's cart. It lets any host recognise an identical cart inside the duplicate window."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Cart:
     benefit: str
     client_id: int | None
     cart_hash: str
-    duplicate_window_seconds: int  # 0: an identical cart is never taken for a duplicate
+    duplicate_window_seconds: int  # 0: an identical cart is never treated as a duplicate
     allow_duplicate: bool
-    allowances: Sequence[Allowance] = ()  # what its order uses up
+    allowances: Sequence[Allowance] = ()  # the order limits that its order uses up
 
 
 def lock_cart(session: Session, order_id: uuid.UUID, placement_number: int, cart: Cart) -> None:
-    """Take the lock on the customer's cart in one statement, so that of two tabs exactly one gets it.
+    """Take the lock on the customer's cart in one statement, so that only one of two tabs gets it.
 
     Transaction: within the caller's. Raises ProbableDuplicate.
     """
@@ -50,9 +50,9 @@ def lock_cart(session: Session, order_id: uuid.UUID, placement_number: int, cart
         raise ProbableDuplicate(other)
 
 
-@lru_cache(maxsize=4)  # each order needs it
+@lru_cache(maxsize=4)  # every order needs this statement
 def locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[Any]:
-    """Return the statement that takes a cart's lock: a row if it was got. `locking_parameters` are its parameters."""
+    """Return the statement that takes a cart's lock and returns a row on success. It needs `locking_parameters`."""
     locks = table_of(CartLock)
     values = {
         "order_id": bindparam("cart_order", type_=Uuid),
@@ -66,7 +66,7 @@ def locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[An
 
 
 def locking_parameters(order_id: uuid.UUID, placement_number: int, cart: Cart) -> dict[str, Any]:
-    """Return what `locking` needs."""
+    """Return the parameters of `locking`."""
     return {
         "cart": cart.cart_hash,
         "cart_order": order_id,
@@ -76,7 +76,7 @@ def locking_parameters(order_id: uuid.UUID, placement_number: int, cart: Cart) -
 
 
 def refuse_holder(cart: Cart) -> None:
-    """Name the order whose cart's lock could not be taken. Raises ProbableDuplicate, unless there is none any more."""
+    """Raise ProbableDuplicate with the order that holds the cart's lock; return if no order holds it any more."""
     with reading() as session:
         locks = table_of(CartLock).c
         held = select(locks.order_id).where(locks.cart_hash == cart.cart_hash, _is_held())
@@ -86,9 +86,11 @@ def refuse_holder(cart: Cart) -> None:
 
 
 def refuse_locked(session: Session, order_id: uuid.UUID, cart: Cart) -> None:
-    """Name the order that the cart is locked by: what stopped this one may be nothing but that order's own effect.
+    """Raise ProbableDuplicate if another order holds the cart's lock.
 
-    Transaction: within the caller's. Raises ProbableDuplicate.
+    The refusal that stopped our order may only be the effect of that order, such as a coupon that it has redeemed.
+
+    Transaction: within the caller's.
     """
     locks = table_of(CartLock).c
     held_by_another = select(locks.order_id).where(locks.cart_hash == cart.cart_hash, locks.order_id != order_id)
@@ -100,12 +102,12 @@ def refuse_locked(session: Session, order_id: uuid.UUID, cart: Cart) -> None:
 
 
 def _is_held() -> ColumnElement[bool]:
-    """Whether the order that a lock names stands, and was begun, or was decided, inside the window before now.
+    """Whether the lock's order has not ended, and it was begun or decided within the window before now.
 
-    The placement stands in the lock itself: an order that is tried again at this moment is still failed in the eyes of
-    a statement that began before, but its lock then names a later placement than the one that failed.
+    The lock also names the placement: a statement that began before a retry still sees the order as failed. But the
+    lock then names a later placement than the one that failed.
     """
-    # written out, since nothing correlates inside ON CONFLICT: with the columns, any ended order would free every cart
+    # Literal names, because nothing correlates inside ON CONFLICT: with columns, any ended order would free every cart.
     locks = table_of(CartLock)
     locked_by: ColumnElement[uuid.UUID] = literal_column(f"{locks.name}.order_id")
     locked_for: ColumnElement[int] = literal_column(f"{locks.name}.placement_number")

@@ -1,8 +1,7 @@
-"""Counts placements before they are recorded, so that no program sends a thousand mails or empties the stock.
+"""Limits the number of placements, so that no program sends a thousand mails or empties the stock.
 
-A retry counts as an order does. What is counted is committed with the placement itself (TX1), so a submission that is
-repeated counts once, and one that is refused not at all. A limit is the counter's own constraint: of placements at the
-same moment as many pass as are allowed.
+A retry counts like an order. The count is committed with the placement (TX1), so a repeated submission counts once and
+a refused one doesn't count. A constraint on the counter enforces the limit, also for placements at the same time.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ log = structlog.get_logger()
 
 
 def sources_of_visitor(address: str | None, session: str | None, customer: Customer) -> tuple[Source, ...]:
-    """Return whom an order of the shop counts for; what isn't known isn't counted.
+    """Return the sources that an order in the shop counts for; unknown ones are left out.
 
     Args:
-        address: The network address it came from.
-        session: What names the browser's session.
+        address: The network address of the request.
+        session: The name of the browser's session.
         customer: Who orders.
 
     """
@@ -51,7 +50,7 @@ def sources_of_visitor(address: str | None, session: str | None, customer: Custo
 
 
 def allowances_of(sources: Iterable[Source], limits: Mapping[str, Most]) -> tuple[Allowance, ...]:
-    """Return what an order uses up, in the order of the counters' names, so that two never wait for each other."""
+    """Return the allowances that an order uses up, sorted by counter name, so that two orders can't deadlock."""
     found = [
         Allowance(bucket_of(("orders", source.kind, source.name, seconds)), most, seconds)
         for source in sources
@@ -62,7 +61,7 @@ def allowances_of(sources: Iterable[Source], limits: Mapping[str, Most]) -> tupl
 
 
 def refuse_too_many(allowances: Sequence[Allowance], counted: Iterable[Counted]) -> None:
-    """Raise TooManyOrders where one allowance is used up; counts nothing."""
+    """Raise TooManyOrders if one allowance is used up; count nothing."""
     left_seconds = longest_used_up({one.bucket: one.most for one in allowances}, counted)
     if left_seconds is not None:
         raise _too_many(left_seconds)
@@ -70,7 +69,7 @@ def refuse_too_many(allowances: Sequence[Allowance], counted: Iterable[Counted])
 
 @contextmanager
 def constrained(allowances: Sequence[Allowance]) -> Iterator[None]:
-    """Tell a counter's constraint as TooManyOrders: other orders at the same moment have used an allowance up."""
+    """Turn the error of a counter's constraint into TooManyOrders: orders at the same time used an allowance up."""
     try:
         yield
     except IntegrityError as error:
@@ -80,7 +79,7 @@ def constrained(allowances: Sequence[Allowance]) -> Iterator[None]:
             buckets = COUNTED.selected_columns.bucket.in_([one.bucket for one in allowances])
             counted = [Counted(*row) for row in session.execute(COUNTED.where(buckets))]
         refuse_too_many(allowances, counted)
-        raise _too_many(1) from error  # its window has ended since
+        raise _too_many(1) from error  # the counter's window has ended since
 
 
 def _too_many(left_seconds: float) -> TooManyOrders:

@@ -1,6 +1,6 @@
-"""Asks several systems at the same time, so that a customer waits for the slowest of them, not for one after the other.
+"""Asks several systems at the same time, so that a customer waits only for the slowest one.
 
-For questions only: what changes something elsewhere is done in order, the most error-prone first.
+For questions only: calls that change something run one after the other, the most error-prone system first.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
 
-# As many as threads of a web process may hand over a question each (gunicorn.conf.py); they are made when needed.
+# As many as the threads of a web process (gunicorn.conf.py), each of which may hand over one question. Made on demand.
 THREADS = 16
 
 _Answer = TypeVar("_Answer")
 
 
 def all_of(questions: Sequence[Callable[[], _Answer]]) -> list[_Answer]:
-    """Ask all, the last in this thread, and return the answers in the questions' order. Raises what one of them raises.
+    """Ask all, the last one in this thread; return the answers in the same order. Raises what a question raises.
 
     Args:
-        questions: Calls that end by themselves within their time-outs. Each has the context of this one, so that the
-            log knows in all of them which request they are for.
+        questions: Calls that end within their own time-outs. Each runs in a copy of this context, so that its log
+            lines name the request.
 
     """
     if not questions:
@@ -33,6 +33,6 @@ def all_of(questions: Sequence[Callable[[], _Answer]]) -> list[_Answer]:
     return [one.result() for one in asked] + [answer]
 
 
-@cache  # of this process: threads don't survive a fork
+@cache  # made in this process: threads don't survive a fork
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, thread_name_prefix="asking")

@@ -1,6 +1,6 @@
-"""Places orders: the whole way from a submission to its answer. Start reading here.
+"""Places orders, from a submission to its answer. Start reading here.
 
-submit ─► what is known: the key, products, the systems' standing, guesses       (looking_up)
+submit ─► look up: the key, products, the systems' status, guesses               (looking_up)
    ├─► known key: take over, replay, wait or refuse                              (submissions)
    ├─► prices; may its systems be called now?; discounts                         (prepare, pricing, load_shedding)
    ├─► TX1: order, placement, steps, submission with its lease                   (opening)
@@ -50,7 +50,7 @@ from orderapp.services.saga.values import Held, Stopped
 
 log = structlog.get_logger()
 
-# How long a client should wait before it asks whether a compensation is complete: most are after one or two seconds.
+# How long a client waits before it asks whether a compensation is complete. Most take one or two seconds.
 COMPENSATION_RETRY_SECONDS = 2
 
 
@@ -58,14 +58,14 @@ class Result(StrEnum):
     """What became of a submission."""
 
     CONFIRMED = "confirmed"
-    REPLAYED = "replayed"  # it was confirmed before, under the same key
+    REPLAYED = "replayed"  # confirmed earlier, under the same key
     REFUSED = "refused"  # a system said no
     UNAVAILABLE = "unavailable"  # a system failed, or its outcome is unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The answer to a submission. `stopped` tells what stood in the way, for the last two results."""
+    """The answer to a submission. For the last two results, `stopped` says which system stopped the order."""
 
     order: OrderView
     result: Result
@@ -85,16 +85,16 @@ class Placing:
         self._systems = settings.systems
 
     def submit(self, request: OrderRequest, key: str, by: Submitter = UNCOUNTED) -> Placed:
-        """Place an order, or say what became of the one that this key stands for.
+        """Place an order, or return what became of the order under this key.
 
         Transaction: two (TX1, and TX2 or TX3), neither open while a system is called.
         Idempotent because: the key is unique; the same key always leads to the same order.
-        If we die here: the same key goes on where it stood, or else the timer compensates.
+        If we die here: a repeat with the same key continues, or the timer compensates.
 
         Args:
-            request: Checked for form.
-            key: 1 to 64 characters, the submitter's own or made with the form.
-            by: Who submits. What is recorded under its key already is answered whatever it has tried: it tries nothing.
+            request: A well-formed request.
+            key: 1 to 64 characters, chosen by the submitter or made with the form.
+            by: Who submits. A repeat of a recorded key gets its answer in any case: limits don't apply to it.
 
         Raises:
             InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
@@ -108,9 +108,9 @@ class Placing:
     def retry(
         self, order_id: uuid.UUID, key: str, by: Submitter = UNCOUNTED, wishes: RetryRequest = AS_ORDERED
     ) -> Placed:
-        """Place a failed order again, as a further placement with keys of its own, at the prices it was ordered at.
+        """Place a failed order again: a new placement with its own keys, at the prices of the order.
 
-        It counts as an order does: a placement calls, charges and sends whichever it is.
+        It counts like an order, because every placement calls, charges and sends.
 
         Transaction, Idempotent because, If we die here: as for `submit`.
 
@@ -128,7 +128,7 @@ class Placing:
             return known
         order = find_order(order_id)
         if order.state is not OrderState.FAILED:
-            # The same key at the same moment may have come first, since we looked.
+            # A submission with the same key may have been recorded since we looked.
             known = self._answer(by.scope, key, content_hash)
             if known:
                 return known
@@ -156,8 +156,8 @@ class Placing:
             opening, cart = prepare(submitted, before, self._settings, ordered)
             held = write(opening, cart)
         except (IntegrityError, ProbableDuplicate, TooManyAttempts, WrongState) as error:
-            # The same key at the same moment, and the other one came first; or else another key's retry did, or the
-            # order number was taken.
+            # A submission with the same key was recorded first, or a retry under another key was, or the order number
+            # was taken.
             known = self._answer_known(submitted)
             if known:
                 return known
@@ -183,7 +183,7 @@ class Placing:
             return self._go_on(held, None)
         order = find_order(known.order_id)
         if order.state is OrderState.PLACING:
-            # The key's own placement is decided, so a later one is under way: its end will be this key's answer.
+            # This key's placement is decided, so a later one is running: its result will be this key's answer.
             raise InProgress(COMPENSATION_RETRY_SECONDS, order.id)
         if order.state is OrderState.CONFIRMED or order.stopped is None:
             return Placed(order, Result.REPLAYED)
@@ -193,7 +193,7 @@ class Placing:
         order, stopped = (find_order(held.order_id), stopped) if stopped else self._run(held)
         log.info("order.placed", order=order.number, state=order.state.value, placement=held.placement_number)
         if stopped is None:
-            # Another holder may have confirmed it in our place, and it may have been cancelled since.
+            # Another holder may have confirmed it instead of us, and it may have been cancelled since.
             return Placed(order, Result.CONFIRMED if order.state is OrderState.CONFIRMED else Result.REPLAYED)
         return Placed(order, _result_of(stopped), stopped)
 

@@ -1,4 +1,4 @@
-"""What has to be known before an order is placed, asked of the database in one go: one statement, on PostgreSQL."""
+"""Reads what must be known before an order is placed. On PostgreSQL one statement reads all of it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Beforehand:
     """What was known before an order was placed.
 
     Args:
-        submitted: Whether something is recorded under the key, or was, until it was archived.
-        products: Those of the wanted ones that are for sale, by SKU.
-        standing: How the external systems stand.
-        counted: The counters that were asked for, those only that have counted something.
+        submitted: Whether a submission is recorded under the key, or was before its order was archived.
+        products: The wanted products that are for sale, by SKU.
+        standing: The status of the external systems.
+        counted: Of the wanted counters, those that have counted something.
 
     """
 
@@ -46,7 +46,7 @@ class Beforehand:
 
 
 def look_up(scope: str, key: str, skus: Iterable[str], buckets: Iterable[str] = ()) -> Beforehand:
-    """Ask for what is recorded under a key, for products, for how the systems stand, and for counters."""
+    """Read what is recorded under a key, the products, the status of the systems, and the counters."""
     key_hash = hash_key(key)
     wanted = {"scope": scope, "key": key, "key_hash": key_hash, "skus": list(skus), "buckets": list(buckets)}
     submitted, products, standing, counted = (_at_once if statements_nest() else _one_by_one)(wanted)
@@ -91,7 +91,7 @@ def _all() -> Select[Any]:
     )
 
 
-# Built once: each order asks it.
+# Built once, because every order needs it.
 _SUBMITTED = or_(
     select(_SUBMISSIONS.id)
     .where(_SUBMISSIONS.scope == bindparam("scope"), _SUBMISSIONS.key == bindparam("key"))

@@ -1,4 +1,4 @@
-"""What comes before TX1: who has tried too much, prices, which systems may be called, what the codes are worth."""
+"""Prepares TX1: limits on attempts, prices, which systems may be called, and the discounts for the codes."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from orderapp.systems.base import Part
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A submission as it came: what is asked for, by whom, and under which key.
+    """A submission as it arrived: what is asked for, by whom, and under which key.
 
     Args:
-        allowances: What its placement uses up.
+        allowances: The order limits that its placement uses up.
 
     """
 
@@ -48,17 +48,17 @@ class Submitted:
     def of(
         cls, request: OrderRequest, by: Submitter, key: str, content_hash: ContentHash, settings: Settings
     ) -> Submitted:
-        """Return it, under the limits of the settings."""
+        """Return the submission, with the limits of the settings."""
         return cls(request, by, key, content_hash, allowances_of(by.sources, settings.order_limits))
 
     @property
     def guessers(self) -> Sequence[Guesser]:
-        """Who may be guessing codes with it."""
+        """Who may be guessing codes with this submission."""
         return self.by.guessers
 
 
 def look_before(submitted: Submitted) -> Beforehand:
-    """Ask for all that has to be known before: one statement, on PostgreSQL."""
+    """Read what must be known first: one statement on PostgreSQL."""
     request, guessers = submitted.request, submitted.guessers
     buckets = [*limits_of(guessers, request), *buckets_of_tries(guessers, request)]
     return look_up(
@@ -72,17 +72,17 @@ def look_before(submitted: Submitted) -> Beforehand:
 def prepare(
     submitted: Submitted, before: Beforehand, settings: Settings, ordered: OrderDocument | None = None
 ) -> tuple[Opening, Cart]:
-    """Return what TX1 records; asks the systems that give discounts, and records nothing but guesses.
+    """Return what TX1 records. Ask the systems that give discounts; record nothing but guesses.
 
     Args:
         submitted: The submission.
-        before: What is known.
+        before: What `look_before` returned.
         settings: Leases, windows, and the external systems.
-        ordered: The order that is tried again, at the prices that it was ordered at; None for a new one.
+        ordered: The order that is retried, at its original prices; None for a new order.
 
     Raises:
-        TooManyAttempts, TooManyOrders: nobody was asked.
-        InvalidRequest, TotalChanged: what is asked for can't be had, or costs something else.
+        TooManyAttempts, TooManyOrders: no system was asked.
+        InvalidRequest, TotalChanged: the request can't be fulfilled, or its total is different now.
 
     """
     request, guessers = submitted.request, submitted.guessers

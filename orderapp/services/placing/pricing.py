@@ -1,4 +1,4 @@
-"""What an order costs: prices from our catalogue, discounts by the systems' word, asked before anything is reserved."""
+"""Prices an order: prices from our catalogue, discounts from the systems, asked before anything is reserved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orderapp.services.saga.values import Stopped, Try
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
 
-# What customers read when a code can't be used; the same for a code that doesn't exist and one of somebody else's.
+# What customers read when a code can't be used: the same whether it doesn't exist or belongs to another customer.
 NOT_USABLE = "This can't be used: please check how it is written."
 
 
@@ -34,7 +34,7 @@ class Priced:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """The discounts, or what stood in the way of them: then nothing may be reserved."""
+    """The discounts, or what stopped us from getting them: then nothing may be reserved."""
 
     discounts: tuple[Discount, ...] = ()
     stopped: Stopped | None = None
@@ -47,7 +47,7 @@ def price(request: OrderRequest, products: Mapping[str, Sold]) -> Priced:
 
     Args:
         request: The lines.
-        products: What is for sale, by SKU; all of the lines' products that are.
+        products: All products of the lines that are for sale, by SKU.
 
     Raises:
         InvalidRequest: a product that isn't sold, or lines in two currencies.
@@ -71,14 +71,14 @@ def price(request: OrderRequest, products: Mapping[str, Sold]) -> Priced:
 
 
 def price_as_ordered(document: OrderDocument) -> Priced:
-    """Return what an order's lines cost when it was placed, for one that is tried again."""
+    """Return the original prices of an order that is retried."""
     return Priced(document.lines, document.subtotal)
 
 
 def refuse_another_total(request: OrderRequest, priced: Priced, offered: Offered) -> None:
-    """Raise TotalChanged where the customer was shown something else than the order would cost.
+    """Raise TotalChanged if the order would cost something else than the customer was shown.
 
-    Where the discounts couldn't be asked for, the total is bounded by what the lines cost, and nothing is charged yet.
+    If the discounts are unknown, the total may be at most the price of the lines, and nothing is charged yet.
     """
     taken_off = sum(one.amount.minor for one in offered.discounts)
     total = replace(priced.subtotal, minor=priced.subtotal.minor - taken_off)
@@ -91,12 +91,12 @@ def refuse_another_total(request: OrderRequest, priced: Priced, offered: Offered
 
 
 def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, admission: Admission) -> Offered:
-    """Ask each system that gives discounts what this order would get. Changes nothing anywhere.
+    """Ask each system that gives discounts what this order would get. Change nothing anywhere.
 
-    Asks nobody where one system may not be called at present: the order could only be turned round.
+    Ask no system if one of them may not be called at present, because this order can't be confirmed.
 
     Raises:
-        InvalidRequest: a code that the system doesn't know; nothing is recorded.
+        InvalidRequest: the system doesn't know a code; nothing is recorded.
 
     """
     for name, answer in admission.refusals.items():
@@ -136,7 +136,7 @@ def _obstacle(system: System, quote: Quote, subtotal: Money) -> Stopped | None:
     if quote.refused:
         return Stopped(system.name, Outcome.REFUSED, quote.refused)
     if not quote.kind:
-        # Nothing was to happen, so nothing did: whatever the answer was, it was only a question.
+        # A question has no effect, so no answer to it can leave one behind.
         return Stopped(system.name, Outcome.NOT_SENT, quote.answer.code or "unreadable_answer")
     if quote.kind == "amount" and quote.currency != subtotal.currency:
         return Stopped(system.name, Outcome.REFUSED, "other_currency")

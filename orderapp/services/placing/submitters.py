@@ -1,4 +1,4 @@
-"""Who submits an order or a retry: whose order it becomes, and whom its codes and its placement count for."""
+"""Who submits an order or a retry: the owner of the order, and who is counted for its codes and its placement."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Submitter:
 
     Args:
         client_id: The API client; None for the shop's own form.
-        guessers: Who may be guessing codes with it, and is turned away after too many.
-        sources: Whom a placement counts for, against the limits of the settings.
+        guessers: Who may be guessing codes, and is refused after too many wrong ones.
+        sources: Who a placement counts for, against the limits of the settings.
 
     """
 
@@ -29,11 +29,11 @@ class Submitter:
 
     @property
     def scope(self) -> str:
-        """Whose keys its key is one of."""
+        """The scope in which the key is unique."""
         return SHOP if self.client_id is None else client_scope(self.client_id)
 
 
-UNCOUNTED = Submitter()  # the shop's form, sent by nobody in particular
+UNCOUNTED = Submitter()  # the shop's form, with nobody to count for
 
 
 def visitor(address: str | None, session: str | None, customer: Customer) -> Submitter:
@@ -41,7 +41,7 @@ def visitor(address: str | None, session: str | None, customer: Customer) -> Sub
 
     Args:
         address: The network address the request came from.
-        session: What names the browser's session.
+        session: The name of the browser's session.
         customer: Who orders.
 
     """

@@ -1,4 +1,4 @@
-"""TX1: writes an order, or a further placement of one, with its submission, lease and intents, before any call."""
+"""TX1: writes an order or a retry with its placement, submission, lease and planned steps, before any call."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def open_order(opening: Opening, cart: Cart) -> Held:
     """Record a new order with its first placement.
 
     Transaction: one (TX1), committed here.
-    Idempotent because: the submission's key is unique; a second one of the same key fails as a whole.
+    Idempotent because: the submission's key is unique; a second transaction with the same key fails as a whole.
     If we die here: before the commit nothing exists; after it the lease runs out and the timer takes over.
 
     Raises:
         ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
         TooManyOrders: an allowance is used up; nothing is recorded.
-        sqlalchemy.exc.IntegrityError: the key (or, once in 10^8, the order number) exists already.
+        sqlalchemy.exc.IntegrityError: the key (or, once in 10^8, the order number) already exists.
 
     """
     order_id, started = new_id(), time.monotonic()
@@ -73,7 +73,7 @@ def open_order(opening: Opening, cart: Cart) -> Held:
                 _record_stop(session, held, opening, cart)
             return held
         while (written := plan.run(parameters)) is None:
-            # Unless the lock was given up at this very moment: then it is ours to take.
+            # Returns if the lock was released just now: then we try again to take it.
             refuse_holder(cart)
     return _held(order_id, 1, document, opening, started, written)
 
@@ -81,21 +81,21 @@ def open_order(opening: Opening, cart: Cart) -> Held:
 def open_retry(
     opening: Opening, order_id: uuid.UUID, placement_number: int, document: OrderDocument, cart: Cart
 ) -> Held:
-    """Record a further placement of a failed order, which takes the cart's lock anew and counts like an order.
+    """Record a new placement of a failed order; it takes the cart's lock again and counts like an order.
 
     Transaction: one (TX1), committed here.
     Idempotent because: the order is moved by compare-and-set on its state and placement number.
     If we die here: as for `open_order`.
 
     Args:
-        placement_number: The one before; the new one is one more.
-        document: The order as it was; its total is replaced by today's.
+        placement_number: The number of the previous placement; the new one gets the next number.
+        document: The order as it was; the new document gets today's total.
 
     Raises:
-        WrongState: the order isn't failed any more, or somebody else tries it again already; nothing is recorded.
+        WrongState: the order isn't failed any more, or another process retries it already; nothing is recorded.
         TooManyOrders: an allowance is used up; nothing is recorded.
         ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
-        sqlalchemy.exc.IntegrityError: the key exists already.
+        sqlalchemy.exc.IntegrityError: the key already exists.
 
     """
     started, number = time.monotonic(), placement_number + 1
@@ -153,7 +153,7 @@ def _held(
 
 
 def _record_stop(session: Session, held: Held, opening: Opening, cart: Cart) -> None:
-    """Record what a discount's system answered, unless the cart is locked by the order that it is about."""
+    """Record the answer of the system that refused a discount, unless another order holds the cart's lock."""
     stopped, tried = opening.offered.stopped, opening.offered.tried
     if stopped and tried and held.steps:
         at_fault = next(step for step in held.steps if step.system == stopped.system)

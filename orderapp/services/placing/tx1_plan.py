@@ -1,4 +1,4 @@
-"""The writes of TX1, in their order: an order or a retry of one, with its placement, submission and steps."""
+"""The writes of TX1, in their order: an order or a retry, with its placement, submission and steps."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _STEP_COLUMNS = ("system", "position", "key", "state", "outcome", "code")
 
 @cache
 def new_order_plan(*, stopped: bool, locks_cart: bool, whatever_holds_it: bool, counts: bool) -> WritePlan:
-    """Return the writes of a new order; they write nothing where the cart's lock is another order's.
+    """Return the writes of a new order; they write nothing if another order holds the cart's lock.
 
-    Parameters: `order_…`, `placement_…`, `submission_…` (columns), `lines`, `discounts`, `steps` (lists), and where
-    asked for `locking_parameters`, `lease_seconds`, `allowances`.
+    Parameters: `order_…`, `placement_…`, `submission_…` (columns), `lines`, `discounts`, `steps` (lists), and, where
+    needed, `locking_parameters`, `lease_seconds`, `allowances`.
 
     Args:
-        stopped: Whether a discount's system has refused: the order fails at once, and nobody holds it.
-        locks_cart: Whether it takes the cart's lock.
-        whatever_holds_it: Whether it takes the lock even if another order holds it.
-        counts: Whether it uses up allowances.
+        stopped: Whether the order fails immediately, because a discount could not be had; then nobody holds it.
+        locks_cart: Whether the order takes the cart's lock.
+        whatever_holds_it: Whether the order takes the lock even if another order holds it.
+        counts: Whether the order uses up allowances.
 
     """
     cart = Write("cart", lambda before: locking(before.dialect_name, whatever_holds_it=whatever_holds_it))
@@ -55,9 +55,9 @@ def new_order_plan(*, stopped: bool, locks_cart: bool, whatever_holds_it: bool, 
 
 @cache
 def retry_plan(*, stopped: bool, counts: bool) -> WritePlan:
-    """Return the writes of a further placement; they write nothing where the order isn't failed any more.
+    """Return the writes of a retry; they write nothing if the order isn't failed any more.
 
-    Parameters: as for a new order, but for `order_id`, `order_placement_number` and what else a retry changes of it.
+    Parameters: as for a new order, except that the `order_…` ones are those of `retry_row`.
     """
     return WritePlan(
         Write("order", _stays_failed if stopped else _placing_again),
@@ -163,14 +163,14 @@ def _insert_list(
     returning: Sequence[Any] = (),
     **values: Any,
 ) -> ReturningInsert[Any]:
-    """Insert the rows of a list, for the order."""
+    """Insert the order's rows from a list."""
     given = rows_of(before.dialect_name, parameter, columns_of(table, names))
     row = {"order_id": before["order"].c.id, **values, **{name: given.c[name] for name in names}}
     return _insert(table, row, before["order"], *sources, given).returning(*(returning or [table.c.order_id]))
 
 
 def _insert(table: Table, values: dict[str, Any], *sources: FromClause) -> Insert:
-    """Insert what is selected from the sources, each beside each."""
+    """Insert the values, selected from the cross join of the sources."""
     row = select(*values.values())
     for first, source in enumerate(sources):
         row = row.join(source, true()) if first else row.select_from(source)

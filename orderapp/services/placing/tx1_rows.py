@@ -1,4 +1,4 @@
-"""What a new placement begins with, and the rows that it becomes."""
+"""The input of a new placement, and the rows written from it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from orderapp.systems.base import System
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a new placement begins with.
+    """The input of a new placement.
 
     Args:
         scope, key, content_hash: The submission.
         priced: Lines and subtotal.
-        offered: The discounts, or what stands in their way: then the placement is recorded as failed at once, nothing
-            having been reserved.
-        systems: The systems with a part in it, in the order of the calls.
+        offered: The discounts, or what stopped us from getting them: then the placement is recorded as ended
+            immediately, because nothing was reserved.
+        systems: The systems with a step in it, in the order of the calls.
         admission: Which of them may be called at present.
-        lease_seconds: How long we hold it.
+        lease_seconds: How long we hold the placement.
 
     """
 
@@ -66,7 +66,7 @@ def ordered_document(number: str, cart: Cart, opening: Opening) -> OrderDocument
 
 
 def again_document(document: OrderDocument, opening: Opening) -> OrderDocument:
-    """Return the document of an order that is placed again, at today's prices and discounts."""
+    """Return the document of an order that is retried, with the opening's prices and discounts."""
     return replace(
         as_spelt(document, opening.offered.spelt),
         lines=opening.priced.lines,
@@ -97,7 +97,7 @@ def order_row(order_id: uuid.UUID, number: str, opening: Opening, cart: Cart) ->
 
 
 def retry_row(order_id: uuid.UUID, number: int, opening: Opening, cart: Cart) -> dict[str, Any]:
-    """Return what a further placement changes of its order's row."""
+    """Return what a retry changes in its order's row."""
     return {
         "id": order_id,
         "placement_number": number,
@@ -109,7 +109,7 @@ def retry_row(order_id: uuid.UUID, number: int, opening: Opening, cart: Cart) ->
 
 
 def placement_row(number: int, opening: Opening) -> dict[str, Any]:
-    """Return what a placement's row holds beside its order and times."""
+    """Return a placement's row, without its order and times."""
     stopped = opening.offered.stopped
     return {
         "number": number,
@@ -121,7 +121,7 @@ def placement_row(number: int, opening: Opening) -> dict[str, Any]:
 
 
 def submission_row(opening: Opening) -> dict[str, Any]:
-    """Return what a submission's row holds beside its order, placement and lease."""
+    """Return a submission's row, without its order, placement and lease."""
     return {
         "scope": opening.scope,
         "key": opening.key,

@@ -1,4 +1,4 @@
-"""TX2: confirms a placement whose blocking systems have all done their part, with its tasks to settle and notify."""
+"""TX2: confirms a placement whose blocking calls all succeeded, and writes its tasks to settle and notify."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ _TASK_COLUMNS = ("kind", "system", "key", "state", "attempts", "attempt_limit", 
 
 
 def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirmed:
-    """Confirm the placement: every blocking system has done its part.
+    """Confirm the placement after every blocking call succeeded.
 
     Transaction: one (TX2), committed here: states, history and the tasks to settle and notify, all or none.
-    Idempotent because: the lease's fencing token is checked and given up in the same transaction.
-    If we die here: before the commit the placement is repaired like any other; after it the relay finds the tasks.
+    Idempotent because: the transaction checks the lease's fencing token and gives up the lease.
+    If we die here: before the commit, recovery decides the placement like any other; after it, the relay finds the
+        tasks.
 
     Returns:
-        What the answer needs of what was written.
+        The written values that the answer needs.
 
     Raises:
-        LeaseLost: somebody else has taken the placement over; nothing was written.
+        LeaseLost: another process has taken the placement over; nothing was written.
 
     """
     parameters = {
@@ -68,10 +69,10 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirme
 
 
 def _lease(_: Before) -> ReturningUpdate[Any]:
-    """Give up our lease, if it is ours and there is something to confirm.
+    """Give up the lease, if it is still ours and the placement can be confirmed.
 
-    Whoever decides a placement otherwise takes or gives up the lease of its submission in the same transaction; so
-    nothing of it changes between this write and those that follow.
+    Every other transaction that decides a placement also takes or gives up its submission's lease. So nothing of the
+    placement can change between this write and the following ones.
     """
     return (
         update(_SUBMISSIONS)

@@ -1,5 +1,5 @@
-"""Compares what our rows say with what the systems say, effect by effect.
+"""Reconciliation: compares our effect ledger with what the systems say, effect by effect.
 
-Begin with `reconcile`. `expected` is what our rows say, `compare` asks the systems, `mismatches` keeps the differences;
-staff correct them in the back office's `corrections`.
+Start with `reconcile`. `expected` reads our rows, `compare` asks the systems, `mismatches` keeps the differences. Staff
+correct them with the back office's `corrections`.
 """

@@ -1,4 +1,4 @@
-"""Asks the systems what is there under our keys, and judges whether it is what our rows say."""
+"""Asks the systems what is in place under our keys, and judges whether our rows say the same."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from orderapp.services.reconciliation.expected import Belief, Settled
 from orderapp.services.saga.key_ages import may_be_forgotten
 from orderapp.systems.base import System
 
-# A system that gives no clear answer this often in a row is asked no more for a while: each further question may last
-# its full time-out, and there may be thousands.
+# After this many unclear answers in a row a system isn't asked for a while: each question may last its full time-out,
+# and there may be thousands.
 MAX_UNCLEAR_IN_A_ROW = 3
-MAX_WORDS = 200  # of what a system says, as long as its column
+MAX_WORDS = 200  # characters of a system's answer, as long as its column
 
 
 class Kind(StrEnum):
-    """What is the matter with an effect."""
+    """The kind of a mismatch."""
 
     MISSING = "missing effect"
     ORPHAN = "orphan effect"
@@ -36,27 +36,27 @@ class Kind(StrEnum):
 
 
 class Repair(StrEnum):
-    """What would put a difference right."""
+    """The correction that would resolve a mismatch."""
 
-    DO = "do"  # bring the effect about (again), under its key
-    UNDO = "undo"  # take the effect back; where nothing is there, find that out and close the order
+    DO = "do"  # cause the effect (again), under its key
+    UNDO = "undo"  # take the effect back; if nothing is in place, find that out and close the order
     UNDO_SURPLUS = "undo_surplus"  # take back all but one
-    CANCEL = "cancel"  # cancel the order: under its key the effect can't come back
-    NONE = ""  # look again later
+    CANCEL = "cancel"  # cancel the order, because the effect can't be caused again under its key
+    NONE = ""  # compare again later
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What asking about one key came to.
+    """The result of asking about one key.
 
     Args:
         order_id: The order the key belongs to.
         order_number: Its number.
         belief: What our rows say.
-        finding: What the system said; None where no clear answer could be had.
-        kind: What is the matter; None where the system says what our rows say.
-        repair: What would put it right.
-        theirs: What the system said, in words.
+        finding: What the system said; None without a clear answer.
+        kind: The kind of the mismatch; None if the system says the same as our rows.
+        repair: The correction that would resolve it.
+        theirs: What the system said, as text.
 
     """
 
@@ -76,7 +76,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """An order whose keys were asked about; `unaskable` is how many belong to systems that can't be asked."""
+    """An order whose keys were compared; `unaskable` is how many keys belong to systems that can't be asked."""
 
     order: Settled
     looks: tuple[Look, ...]
@@ -84,7 +84,7 @@ class Compared:
 
     @property
     def differs(self) -> bool:
-        """Whether anything isn't as our rows say."""
+        """Whether the order has a mismatch."""
         return any(look.differs for look in self.looks)
 
 
@@ -98,7 +98,7 @@ class Comparing:
         now: dt.datetime,
         before_each: Callable[[], None],
     ) -> None:
-        """Take the systems, why some of them aren't to be asked, the time, and what to do before each question."""
+        """Take the systems, reasons not to ask some of them, the time, and a function to call before each question."""
         self._systems = systems
         self._out_of_use = out_of_use
         self._now = now
@@ -106,13 +106,13 @@ class Comparing:
         self._unclear_in_a_row: Counter[str] = Counter()
 
     def compare(self, order: Settled, document: OrderDocument) -> Compared:
-        """Ask about each key of an order. Changes nothing, here or elsewhere."""
+        """Ask about each key of an order. Change nothing, here or elsewhere."""
         askable = [belief for belief in order.beliefs if self._can_be_asked(belief.system)]
         looks = tuple(self._look(order, belief, document) for belief in askable)
         return Compared(order, looks, len(order.beliefs) - len(askable))
 
     def _can_be_asked(self, name: str) -> bool:
-        # One that isn't there any more may well have been able to answer.
+        # A system that was removed may have been able to answer, so its keys count as not checked.
         return name not in self._systems or self._systems[name].can(Verb.ASK)
 
     def _look(self, order: Settled, belief: Belief, document: OrderDocument) -> Look:
@@ -141,11 +141,11 @@ class Comparing:
 
 
 def judge(belief: Belief, report: Report) -> tuple[Kind | None, Repair]:
-    """Return what is the matter, None where nothing is, and what would put it right. The report is a clear one."""
+    """Return the kind of the mismatch, None if there is none, and its correction. The report must be a clear one."""
     if not belief.held:
         if report.finding in (Finding.IN_PLACE, Finding.PENDING):
             return Kind.ORPHAN, Repair.UNDO
-        # Nothing is held, and yet the order waits for it to be given back.
+        # Nothing is held, but the order still waits for this compensation.
         return (Kind.WRONG_STATE, Repair.UNDO) if belief.given_up else (None, Repair.NONE)
     if report.finding is Finding.ABSENT:
         return Kind.MISSING, Repair.DO
@@ -157,7 +157,7 @@ def judge(belief: Belief, report: Report) -> tuple[Kind | None, Repair]:
 
 
 def systems_out_of_use(session: Session) -> dict[str, str]:
-    """Return the systems that aren't to be asked at present, and why. Transaction: within the caller's."""
+    """Return the systems that must not be asked now, and why. Transaction: within the caller's."""
     paused = session.scalars(select(SystemSwitch.system).where(SystemSwitch.mode == SwitchMode.PAUSED.value))
     failing = session.scalars(select(Circuit.system).where(Circuit.state != CircuitState.CLOSED.value))
     return {

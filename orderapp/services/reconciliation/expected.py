@@ -1,4 +1,4 @@
-"""What our rows say has to be in place, key by key: what reconciliation compares with the systems' word."""
+"""What must be in place according to our rows, key by key. Reconciliation compares it with the systems' answers."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ HOLDING = frozenset(state.value for state in HOLDING_STEP_STATES)
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """What our rows say of one key.
+    """What our rows say about one key.
 
     Args:
         placement_id: The placement that the key belongs to.
         system: The system that is asked.
         key: The effect's key.
-        held: Whether the effect has to be in place.
-        ours: The same in words.
-        given_up: Whether staff have given up its compensation, so that it may be in place although it mustn't.
+        held: Whether the effect must be in place.
+        ours: The same as text.
+        given_up: Whether staff have given up its compensation, so that it may be in place although it must not be.
         step_id: The step that the effect belongs to; None for a settlement.
-        used_at: When its key was first used, at the earliest.
+        used_at: The earliest time at which its key may have been used.
 
     """
 
@@ -55,7 +55,7 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An order that nobody works on any more, with what our rows say of each of its keys."""
+    """An order that nobody works on any more, with what our rows say about each of its keys."""
 
     id: uuid.UUID
     number: str
@@ -65,19 +65,19 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """An order's tasks but for its notifications, which leave nothing behind that could be compared."""
+    """An order's tasks except its notifications, which leave nothing to compare."""
 
     settle: Sequence[Task]
-    # Compensations by placement and system. One that takes back a surplus says nothing of the rest.
+    # Compensations by placement and system, without those of a surplus, which say nothing about the remaining effect.
     back: dict[tuple[int, str], Task]
     open: bool
 
 
 def settled_orders(session: Session, order_ids: Sequence[uuid.UUID], apart_from: Collection[int] = ()) -> list[Settled]:
-    """Return those of the orders that nobody works on any more, in the order given.
+    """Return those of the orders that nobody works on any more, in the given sequence.
 
-    An order of which a compensation was given up is one of them, although it stays compensating: the task is closed,
-    the debt isn't.
+    This includes a compensating order whose compensation was given up: its task is closed, but the effect is
+    unresolved.
 
     Args:
         session: The caller's transaction; four queries.
@@ -89,7 +89,7 @@ def settled_orders(session: Session, order_ids: Sequence[uuid.UUID], apart_from:
     orders = {row.id: row for row in session.execute(columns)}
     steps: dict[uuid.UUID, list[Step]] = defaultdict(list)
     tasks: dict[uuid.UUID, list[Task]] = defaultdict(list)
-    # As the rows are now, not as this session may have read them before.
+    # Read the rows again, because this session may hold older values.
     fresh = {"populate_existing": True}
     for step in session.scalars(
         select(Step).where(Step.order_id.in_(order_ids)).order_by(Step.id), execution_options=fresh
@@ -103,7 +103,7 @@ def settled_orders(session: Session, order_ids: Sequence[uuid.UUID], apart_from:
     settled = []
     for order_id in order_ids:
         rows: list[Step | Task] = [*steps[order_id], *tasks[order_id]]
-        # One that is archived between these statements is gone from the later ones.
+        # An order that is archived between these statements is missing in the later ones.
         if (order := orders.get(order_id)) is None or any(row.placement_id not in used_at for row in rows):
             continue
         work = _sort(tasks[order_id], apart_from)
@@ -124,7 +124,7 @@ def _sort(tasks: Sequence[Task], apart_from: Collection[int]) -> _Work:
 
 
 def _owes(state: str, work: _Work, apart_from: Collection[int]) -> bool:
-    # One that went back to compensating for such a task alone is as good as ended.
+    # An order that is compensating only because of such a task counts as ended.
     return state == OrderState.COMPENSATING.value and any(
         _given_up(task) or task.id in apart_from for task in work.back.values()
     )
@@ -138,7 +138,7 @@ def _beliefs(
     order_state: str, steps: Sequence[Step], work: _Work, used_at: Mapping[int, dt.datetime]
 ) -> tuple[Belief, ...]:
     confirmed = order_state == OrderState.CONFIRMED.value
-    # A settle task with a step does that step's part once more: the step says what has to be in place.
+    # A settle task with a step repeats that step's call, and the step already says what must be in place.
     rows: list[Step | Task] = [*steps, *(task for task in work.settle if task.step_id is None)]
     keys_used_at = {task.key: task.key_used_at for task in work.settle if task.key_used_at is not None}
 
@@ -153,12 +153,12 @@ def _beliefs(
 
 
 def _judge(one: Step | Task, confirmed: bool, back: Task | None) -> tuple[bool, str, bool, int | None]:
-    """Return whether the effect has to be in place, the same in words, whether it is a debt, and its step."""
+    """Return whether the effect must be in place, the same as text, whether it is given up, and its step."""
     if isinstance(one, Step):
         held = confirmed and one.state == StepState.DONE.value and back is None
         debt = _given_up(back) and one.state in HOLDING
         return held, "compensation given up" if debt else f"step {one.state}", debt, one.id
-    # Given up by staff, the task is closed, never the debt: a confirmed order has to be settled.
+    # Giving up a task doesn't resolve its effect: a confirmed order must still be settled.
     held = confirmed and back is None
     if _given_up(back):
         return held, "compensation given up", True, None

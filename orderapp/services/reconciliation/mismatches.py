@@ -1,4 +1,4 @@
-"""Keeps what reconciliation found: one row for each effect that isn't as our rows say, until a look finds it is."""
+"""Keeps the mismatches that reconciliation found: one row per effect, until a later comparison finds it resolved."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from orderapp.services.reconciliation.proofs import settle_overrides
 from orderapp.systems.registry import Systems
 
 UNSETTLED = Drift.state != DriftState.GONE.value
-OPEN_DRIFTS = select(Drift.id).where(Drift.state == DriftState.OPEN.value)  # nobody has done anything about them
+OPEN_DRIFTS = select(Drift.id).where(Drift.state == DriftState.OPEN.value)  # mismatches without a correction
 SHOWN_OF_AN_ORDER = 20
 
 
 def of_order(session: Session, order_id: uuid.UUID) -> Sequence[Drift]:
-    """Return an order's newest drifts, newest first. Transaction: within the caller's."""
+    """Return an order's newest mismatches, newest first. Transaction: within the caller's."""
     newest = select(Drift).where(Drift.order_id == order_id).order_by(Drift.id.desc()).limit(SHOWN_OF_AN_ORDER)
     return session.scalars(newest).all()
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What people are told of an effect that isn't as our rows say, or of which no clear answer could be had."""
+    """A mismatch, or an effect without a clear answer, as it is shown to people."""
 
     order_number: str
     system: str
@@ -43,7 +43,7 @@ class Difference:
 
 
 def differences(compared: Iterable[Compared]) -> list[Difference]:
-    """Return what there is to tell of orders that were compared."""
+    """Return the differences of compared orders."""
     return [
         Difference(look.order_number, look.belief.system, look.belief.key, look.kind, look.belief.ours, look.theirs)
         for one in compared
@@ -53,7 +53,7 @@ def differences(compared: Iterable[Compared]) -> list[Difference]:
 
 
 def seen_since(session: Session, moment: dt.datetime) -> list[Difference]:
-    """Return the unsettled drifts seen since a moment, oldest first. Transaction: within the caller's."""
+    """Return the unresolved mismatches seen since a moment, oldest first. Transaction: within the caller's."""
     rows = session.execute(
         select(Order.number, Drift.system, Drift.key, Drift.kind, Drift.ours, Drift.theirs)
         .join(Order, Order.id == Drift.order_id)
@@ -64,11 +64,11 @@ def seen_since(session: Session, moment: dt.datetime) -> list[Difference]:
 
 
 def record(session: Session, compared: Sequence[Compared], systems: Systems) -> None:
-    """Write down what looking at some orders came to: what differs, what no longer does, what is proven now.
+    """Record the comparison of some orders: new mismatches, resolved ones, and proven manual resolutions.
 
-    Transaction: within the caller's, which holds the rows of the orders that differ: an act of staff about one of them
-        comes before or after, never between.
-    Idempotent because: an effect has one unsettled drift (unique); seeing it again counts it up.
+    Transaction: within the caller's, which locks the orders that differ: an act of staff on one of them comes before
+        or after, never between.
+    Idempotent because: an effect has at most one unresolved mismatch (unique); seeing it again increases its count.
     """
     looks = [look for one in compared for look in one.looks]
     for look in looks:
@@ -77,7 +77,7 @@ def record(session: Session, compared: Sequence[Compared], systems: Systems) -> 
     clean = [look.belief.key for look in looks if look.kind is None]
     if clean:
         move(session, Drift, DriftState.GONE, Drift.key.in_(clean), settled_at=db_now())
-    # A settlement whose key was barred goes on under another one; nothing can come of the old one any more.
+    # A settlement whose key was barred continues under a new one; the old key can't have an effect any more.
     used = [belief.key for one in compared for belief in one.order.beliefs]
     barred = (Drift.order_id.in_([one.order.id for one in compared]), Drift.key.not_in(used))
     move(session, Drift, DriftState.GONE, *barred, settled_at=db_now())
@@ -85,7 +85,7 @@ def record(session: Session, compared: Sequence[Compared], systems: Systems) -> 
 
 
 def _see(session: Session, look: Look) -> None:
-    # A repair that has ended didn't help, so staff may order another; one that is under way goes on.
+    # A correction that has ended didn't help, so the mismatch is open again; a running correction continues.
     repaired = exists().where(Task.id == Drift.task_id, Task.state.in_(OPEN_TASKS))
     move(session, Drift, DriftState.OPEN, Drift.key == look.belief.key, ~repaired)
     seen = {

@@ -1,4 +1,4 @@
-"""What the systems' answers prove of staff's word on effects."""
+"""Checks which manual resolutions the systems' answers prove or disprove."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ THERE = frozenset({Finding.IN_PLACE, Finding.PENDING})
 
 
 def settle_overrides(session: Session, looks: Sequence[Look], systems: Systems) -> None:
-    """Settle what staff have said of these keys, where the answers prove or disprove it.
+    """Close the manual resolutions of these keys that the answers prove or disprove.
 
-    What was given up stays on the books until it is as our rows say it should be.
+    A given-up effect stays unresolved until it is as our rows say it should be.
 
     Transaction: within the caller's.
-    Idempotent because: only an unsettled word is settled.
+    Idempotent because: only an unproven manual resolution is closed.
 
     Args:
         session: The caller's session.
@@ -45,13 +45,13 @@ def settle_overrides(session: Session, looks: Sequence[Look], systems: Systems) 
 
 
 def _proof(word: Word, look: Look, age_seconds: float, system: System) -> str:
-    """Return what the answer proves, in words; empty where it proves nothing yet."""
+    """Return what the answer proves, as text; empty if it proves nothing yet."""
     if look.finding is Finding.ABSENT and age_seconds < system.may_appear_for_seconds:
-        return ""  # it may still appear
+        return ""  # the effect may still appear
     shown = f"the system shows {look.theirs if look.finding in THERE else 'nothing'}"
     if not look.differs:
         as_said = word is not Word.GIVEN_UP and (look.finding in THERE) is (word is Word.HAPPENED)
         return f"{shown}, {'as said' if as_said else 'as it should be'}"
     if word is Word.GIVEN_UP or look.finding is Finding.PENDING:
-        return ""  # it is still owed, or may still end either way
+        return ""  # the effect is still owed, or the call may still succeed or fail
     return f"{shown}, not what was said"

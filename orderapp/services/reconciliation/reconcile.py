@@ -1,13 +1,13 @@
-"""Reconciliation: asks the systems what is there under our keys, and compares it with our rows.
+"""Reconciliation: asks the systems what is in place under our keys, and compares it with our rows.
 
-A settled order has each effect in place exactly once, or nothing anywhere. Here that is not believed but looked at.
+A settled order must have each effect in place exactly once, or none at all. This checks it.
 
-reconciliation_runs   the run's row: claimed, resumed, finished
-beliefs               what our rows say
-comparing             asks and judges, no transaction open
-here                  order after order; what was found and how far the run is, in one transaction
-drifts, proving       what was found, kept
-repairing             what staff do about it
+runs                 the run's row: claimed, resumed, finished
+expected             what our rows say
+compare              asks and judges; no transaction is open
+reconcile            goes from order to order; saves mismatches and progress in one transaction
+mismatches, proofs   record what was found
+corrections          what staff do about it (in the back office)
 """
 
 from __future__ import annotations
@@ -43,50 +43,50 @@ from orderapp.systems.registry import Systems
 
 log = structlog.get_logger()
 
-BATCH = 100  # orders read at a time: some queries for each batch, and little to remember
-# What was found and how far the run is are written down this often: what a death costs.
+BATCH = 100  # orders read at a time: a few queries for each batch, and little memory
+# How often results and progress are saved, and so the most work that a crash loses.
 SAVE_SECONDS = 5.0
-# A run counts as dead this long after it was last written down, on top of the longest call.
+# A run counts as dead this long after it was last saved, plus the time of the longest call.
 LEASE_SECONDS = 20.0
-# The timer's run asks at most twenty questions a second, one at a time: next to the orders of a busy shop no system
-# notices, and a night is enough for a hundred thousand orders.
+# The timer's run asks at most twenty questions a second, one at a time. Beside the orders of a busy shop that is little
+# load, and a night is enough for a hundred thousand orders.
 NIGHTLY_PAUSE_SECONDS = 0.05
 
-Place = tuple[dt.datetime, uuid.UUID]  # where an order stands among all: when it was placed, its id
+Place = tuple[dt.datetime, uuid.UUID]  # an order's position among all: when it was placed, its id
 
 
 class Listener(Protocol):
-    """Is told how a reconciliation goes."""
+    """Receives the progress of a reconciliation."""
 
     def begun(self, run: Run) -> None:
-        """A run begins, or goes on."""
+        """A run begins or continues."""
 
     def found(self, difference: Difference) -> None:
-        """An effect isn't as our rows say, or could not be checked."""
+        """An effect has a mismatch or could not be checked."""
 
     def reached(self, run: Run) -> None:
-        """What was found so far is written down."""
+        """The results so far are saved."""
 
 
 def reconcile(settings: Settings, since_seconds: float, listener: Listener, stop: threading.Event) -> Run:
-    """Compare every order of a period with what the systems say, and every older one that once differed.
+    """Compare every order of a period with what the systems say, and every older order with an open mismatch.
 
-    Keeps what differs; changes nothing elsewhere. A run that died over at least this period is gone on with.
+    Record mismatches; change nothing elsewhere. If a run over at least this period died, continue it.
 
-    Transaction: one every few seconds, with what was found and how far the run is; none is open while asking.
-    Idempotent because: an order that is looked at again has its drift counted up, not doubled.
-    If we die here: the next reconciliation, or the timer, goes on where this one last wrote down how far it was.
+    Transaction: one every few seconds, with results and progress; none is open while a system is asked.
+    Idempotent because: comparing an order again increases its mismatch's count and adds no second row.
+    If we die here: the next reconciliation, or the timer, continues from the last saved progress.
 
     Args:
         settings: The systems.
         since_seconds: How far back the period reaches.
-        listener: Is told each difference once it is written down.
-        stop: Ends the run after the order it is at; it can be gone on with.
+        listener: Receives each difference once it is saved.
+        stop: Ends the run after the current order; it can be continued later.
 
     Raises:
-        WrongState: a reconciliation is under way; nothing was done.
-        LeaseLost: another process goes on with this run; what was told so far holds.
-        DatabaseUnavailable: the same.
+        WrongState: another reconciliation is running; nothing was done.
+        LeaseLost: another process continues this run; the results reported so far are valid.
+        DatabaseUnavailable: the results reported so far are valid.
 
     """
     run = take(since_seconds, _lease_seconds(settings))
@@ -100,7 +100,7 @@ def reconcile(settings: Settings, since_seconds: float, listener: Listener, stop
 
 
 def reconcile_nightly(settings: Settings, listener: Listener, stop: threading.Event) -> Run | None:
-    """Do the timer's run if it is due, or go on with one that died; None where there is nothing to do.
+    """Do the timer's run if it is due, or continue one that died; return None if there is nothing to do.
 
     Transaction, Idempotent because, If we die here, Raises: as for `reconcile`.
     """
@@ -117,7 +117,7 @@ def _lease_seconds(settings: Settings) -> float:
 
 
 class _Going:
-    """Goes on with a run until it has ended, or is told to stop."""
+    """Continues a run until it ends or must stop."""
 
     def __init__(
         self, run: Run, settings: Settings, listener: Listener, stop: threading.Event, pause_seconds: float = 0.0
@@ -127,7 +127,7 @@ class _Going:
         self._listener = listener
         self._stop = stop
         self._pause_seconds = pause_seconds
-        # Since it was last written down.
+        # When the run was last saved.
         self._saved_at = time.monotonic()
         self._compared: list[Compared] = []
         self._unsettled = 0
@@ -151,12 +151,12 @@ class _Going:
             documents = load_documents(session, list(settled))
             out_of_use = systems_out_of_use(session)
             now = session.execute(select(db_now())).scalar_one()
-        # Its questions count like everybody's calls, where a rate is agreed.
+        # Questions count towards an agreed rate like all other calls.
         paced = {name: at_its_rate(system) for name, system in self._settings.systems.items()}
         comparing = Comparing(paced, out_of_use, now, self._before_each)
         for place in batch:
             order, document = settled.get(place[1]), documents.get(place[1])
-            # One without a document was archived a moment ago.
+            # An order without a document was archived just now.
             if order is None or document is None:
                 self._unsettled += 1
             else:
@@ -172,16 +172,16 @@ class _Going:
                 return
 
     def _before_each(self) -> None:
-        """Keep the pace; and the lease, also over an order of many slow answers."""
+        """Keep the pace, and renew the lease even during an order with many slow answers."""
         if self._pause_seconds:
             self._stop.wait(self._pause_seconds)
         if time.monotonic() - self._saved_at > SAVE_SECONDS:
             self._save()
 
     def _save(self, *, hold: bool = True, finished: bool = False) -> None:
-        """Write down what was found and how far the run is, all or nothing; then tell it.
+        """Save results and progress, all or nothing; then report them to the listener.
 
-        Should that raise, each order is written down on its own, and those that raise are passed over.
+        If that raises, save each order on its own, and skip the orders that raise.
         """
         compared, self._compared = self._compared, []
         if len(compared) <= 1:
@@ -219,11 +219,11 @@ class _Going:
 
 
 def _unchanged(session: Session, compared: Sequence[Compared]) -> list[Compared]:
-    """Return the orders without those that differ because they went on meanwhile: a retry, a cancellation, a repair.
+    """Return the orders without those that differ because they changed meanwhile: a retry, cancellation or correction.
 
-    The next reconciliation sees where they arrived; one that was archived has nowhere to arrive.
+    The next reconciliation compares them again, except archived ones.
 
-    Transaction: within the caller's, which keeps the others from going on.
+    Transaction: within the caller's. It locks the differing orders, so that they can't change until its end.
     """
     differing = sorted(one.order.id for one in compared if one.differs)
     for order_id in differing:
@@ -234,7 +234,7 @@ def _unchanged(session: Session, compared: Sequence[Compared]) -> list[Compared]
 
 
 def _next_orders(session: Session, run: Run, systems: Systems) -> list[Place]:
-    """Return the next orders to look at: first older ones that aren't settled with the systems, then the period's."""
+    """Return the next orders to compare: first older ones with an open question, then those of the period."""
     begun = run.reached is not None and run.reached[0] >= run.since_at
     if not begun and (older := _page(session, run, Order.created_at < run.since_at, Order.id.in_(_unproven(systems)))):
         return older
@@ -248,7 +248,7 @@ def _page(session: Session, run: Run, *where: ColumnElement[bool]) -> list[Place
 
 
 def _unproven(systems: Systems) -> CompoundSelect[uuid.UUID]:
-    """Select the orders with an unsettled drift, or with a word of staff's that asking may prove."""
+    """Select the orders with an unresolved mismatch, or with a manual resolution that an answer may prove."""
     askable = [name for name, system in systems.items() if system.can(Verb.ASK)]
     said = select(Override.order_id).where(UNPROVEN, Override.system.in_(askable))
     return union(select(Drift.order_id).where(UNSETTLED), said)

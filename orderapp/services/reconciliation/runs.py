@@ -1,7 +1,7 @@
-"""The row of a reconciliation: who works on it, how far it is, what it came to.
+"""The row of a reconciliation run: who works on it, its progress, its result.
 
-At most one isn't finished. It is claimed like everything else, by a lease with a fencing token; one whose process died
-is gone on with.
+At most one run is unfinished. A process claims it by a lease with a fencing token; if that process dies, another one
+continues the run.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from orderapp.services.db.transactions import writing
 from orderapp.services.db.upserts import upsert
 from orderapp.services.reconciliation.compare import Compared, Kind
 
-# The timer's run begins a day before the last one did: what was under way then is looked at now.
+# The period begins a day before the last run began, because orders that were in progress then are compared now.
 OVERLAP = dt.timedelta(days=1)
-# A system that couldn't be asked in the last run is asked about the same orders again, up to so far back.
+# If a system couldn't be asked in the last run, it is asked about the same orders again, at most this far back.
 MAX_NIGHTLY = dt.timedelta(days=30)
 
 
 @dataclass(slots=True)
 class Counts:
-    """What a reconciliation came to so far.
+    """The result of a reconciliation so far.
 
     Args:
-        orders: Settled orders looked at.
-        unsettled: Orders passed over, because they or their tasks are still under way.
-        effects: Keys of which a clear answer was had.
-        unaskable: Keys of systems that can't be asked by their nature.
-        not_checked: Keys of which no clear answer could be had.
-        differences: Effects that aren't as our rows say.
+        orders: Settled orders that were compared.
+        unsettled: Orders that were left out, because they or their tasks are still in progress.
+        effects: Keys with a clear answer.
+        unaskable: Keys of systems that can never be asked.
+        not_checked: Keys without a clear answer.
+        differences: Mismatches.
 
     """
 
@@ -50,7 +50,7 @@ class Counts:
     differences: int = 0
 
     def add(self, compared: Sequence[Compared], unsettled: int) -> None:
-        """Count orders that were compared, and some that were passed over."""
+        """Count compared orders, and orders that were left out."""
         looks = [look for one in compared for look in one.looks]
         not_checked = sum(look.kind is Kind.NOT_CHECKED for look in looks)
         self.orders += len(compared)
@@ -63,18 +63,18 @@ class Counts:
 
 @dataclass(slots=True)
 class Run:
-    """A reconciliation in our hands.
+    """A reconciliation run that we hold.
 
     Args:
         id: Its row.
-        fencing: Our number among its holders.
+        fencing: Our fencing token.
         started_at: When it began.
         since_at: Where its period begins.
-        taken_at: Where its period ends: when we took it up.
-        reached: The last order that is done with, as (created_at, id); None at the beginning.
-        counts: What it came to so far.
-        resumed: Whether somebody before us stopped or died over it.
-        finished: Whether it has come to its end.
+        taken_at: Where its period ends: when we took the run.
+        reached: The last order that was compared, as (created_at, id); None at the beginning.
+        counts: Its result so far.
+        resumed: Whether an earlier holder stopped or died.
+        finished: Whether it has ended.
 
     """
 
@@ -90,15 +90,15 @@ class Run:
 
 
 def take(since_seconds: float, lease_seconds: float) -> Run:
-    """Begin a run over a period, or go on with one that died, if its period is at least as long.
+    """Begin a run over a period, or continue one that died if its period is at least as long.
 
     Transaction: one, committed here.
-    Idempotent because: a run is taken over only when its lease is given up or has run out; two that would begin the
-        same one collide on its number.
-    If we die here: the lease runs out, and the next one goes on.
+    Idempotent because: a run is taken over only when its lease was given up or has run out; two processes that begin
+        the same run conflict on its number.
+    If we die here: the lease runs out, and the next process continues.
 
     Raises:
-        WrongState: a reconciliation is under way; nothing was done.
+        WrongState: another reconciliation is running; nothing was done.
 
     """
     with writing() as session:
@@ -114,15 +114,15 @@ def take(since_seconds: float, lease_seconds: float) -> Run:
 
 
 def take_nightly(interval_seconds: float, lease_seconds: float) -> Run | None:
-    """Begin the timer's run if it is due, or go on with one that died.
+    """Begin the timer's run if it is due, or continue one that died.
 
-    It is due an interval after the last one over at least an interval began; the first one when there are orders that
-    old. Its period begins a day before the last one began that could check everything.
+    It is due one interval after the start of the last run that covered at least an interval; the first run is due when
+    there are orders that old. Its period begins a day before the start of the last run that could check everything.
 
     Transaction, Idempotent because, If we die here: as for `take`.
 
     Returns:
-        None where nothing is due, or where another process was faster.
+        The run; None if nothing is due, or if another process was faster.
 
     """
     with writing() as session:
@@ -140,12 +140,12 @@ def take_nightly(interval_seconds: float, lease_seconds: float) -> Run | None:
 
 
 def advance(session: Session, run: Run, lease_seconds: float | None, *, finished: bool = False) -> None:
-    """Write down how far a run is and what it came to; hold it further, or give it up (`lease_seconds` None).
+    """Save a run's progress and result; extend its lease, or give it up (`lease_seconds` None).
 
-    Transaction: within the caller's, which also holds what was found on the way.
+    Transaction: within the caller's, which also records what was found.
 
     Raises:
-        LeaseLost: somebody else goes on with it; nothing may be written.
+        LeaseLost: another process continues the run; nothing may be written.
 
     """
     reached_at, reached_order_id = run.reached or (None, None)
@@ -165,12 +165,12 @@ def advance(session: Session, run: Run, lease_seconds: float | None, *, finished
 
 
 def newest_run(session: Session) -> Reconciliation | None:
-    """Return the run begun last. Transaction: within the caller's."""
+    """Return the run that began last. Transaction: within the caller's."""
     return next(iter(_last_runs(session)), None)
 
 
 def last_reconciliation(session: Session) -> tuple[Reconciliation, Counts] | None:
-    """Return the run begun last with what it came to so far. Transaction: within the caller's."""
+    """Return the run that began last, with its result so far. Transaction: within the caller's."""
     newest = newest_run(session)
     return (newest, _counts(newest)) if newest else None
 
@@ -183,14 +183,14 @@ def _last_runs(session: Session) -> Sequence[Reconciliation]:
 def _begin(session: Session, newest: Reconciliation | None, since_at: dt.datetime, lease_seconds: float) -> Run | None:
     number = newest.id + 1 if newest else 1
     first = {"id": number, "fencing": 1, "lease_until": db_now(lease_seconds), **_beginning(since_at)}
-    # Another process that begins a run right now gives it the same number.
+    # Another process that begins a run now uses the same number, so only one of the two succeeds.
     beginning = upsert(session, Reconciliation, first, None, unique="id").returning(Reconciliation)
     begun = session.scalars(select(Reconciliation).from_statement(beginning)).one_or_none()
     return _run(session, begun) if begun else None
 
 
 def _take_over(session: Session, newest: Reconciliation, since_at: dt.datetime, lease_seconds: float) -> Run | None:
-    """Take over a run that nobody holds; one over a shorter period is begun anew."""
+    """Take over a run that nobody holds; restart it if its period is too short."""
     longer = since_at < newest.since_at
     taken = session.scalars(
         update(Reconciliation)

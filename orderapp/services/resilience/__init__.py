@@ -1,5 +1,5 @@
-"""Keeps one failing or slow system from taking everything with it.
+"""Keeps one failing or slow system from stopping everything else.
 
-Begin with `load_shedding`, which decides whether an order may call its systems now: by staff's `switches`, the
+Start with `load_shedding`, which decides whether an order may call its systems now: by staff's `switches`, the
 `circuit_breakers`, the `rate_limiter` and the `bulkheads`. `skipped_items` keeps one bad row from stopping a loop.
 """

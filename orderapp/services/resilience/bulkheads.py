@@ -1,6 +1,6 @@
-"""Bulkheads: a system that answers slowly keeps so many of this process's threads waiting with orders, and no more.
+"""Bulkheads: limit how many threads of this process may wait for one slow system with orders.
 
-The other threads go on with pages and with orders that don't need it. Tasks have slots of their own (`tasks.actors`).
+The other threads go on with pages and with orders that don't need it. Tasks have their own slots (`tasks.actors`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.domain.verbs import Verb
 from orderapp.systems.base import System
 
-# Whoever waits for a slot holds up a thread as well. A system that is only busy frees one within this, a slow one not.
+# Short, because waiting for a slot blocks a thread too. A busy system frees a slot in this time, a slow one doesn't.
 WAIT_SECONDS = 0.25
 BUSY = Answer(
     Outcome.NOT_SENT,
@@ -27,7 +27,7 @@ BUSY = Answer(
 
 
 def behind_bulkhead(system: System) -> System:
-    """Return the system as an order sees it: BUSY, and nothing sent, where its slots stay taken for WAIT_SECONDS."""
+    """Return the system behind its bulkhead: without a free slot in WAIT_SECONDS it answers BUSY and sends nothing."""
     number = system.limits.order_slots
     if not number:
         return system
@@ -65,5 +65,5 @@ def _slot(slots: threading.BoundedSemaphore) -> Iterator[bool]:
 
 @cache
 def _slots(_system: str, number: int) -> threading.BoundedSemaphore:
-    """Return the slots of a system, the same for all threads of the process."""
+    """Return the slots of a system, shared by all threads of the process."""
     return threading.BoundedSemaphore(number)

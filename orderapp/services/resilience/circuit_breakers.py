@@ -1,10 +1,10 @@
-"""Circuits: an outage is noticed once, by whoever records its failures, and all processes go by it.
+"""Circuit breakers: the process that records the failures of an outage opens the circuit for all processes.
 
 closed ── most of the newest calls failed ──► open ◄─────────── a harmless question ──────────► half-open
   ▲                                             │                 fails / is answered                │
-  └──────────── a real call works, made by whoever had the right to (an order's or a task's) ◄───────┘
+  └──────────── a real call works: the probe of an order or of a task ◄──────────────────────────────┘
 
-Nothing is written while a system works: failures are counted among the attempts, which are there anyway.
+While a system works, nothing is written here: failures are counted from the attempts, which are recorded anyway.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ CIRCUIT_OPEN = Answer(
     "it failed too often of late and is given a rest; nothing was sent",
     called=False,
 )
-# Calls older than this say nothing about now.
+# Older calls say nothing about the system's present state.
 WINDOW_SECONDS = 600.0
-# While calls hang, an order may try each second whether the system works again. One whose probe has failed gives the
-# right back at once: where failures come fast, orders are held back only while another one is trying.
+# While calls hang, one order per second may probe the system. An order whose probe failed gives the right back
+# immediately, so if calls fail fast, orders are refused only while another order is probing.
 ORDER_PROBE_SECONDS = 1.0
-# Tasks' probes use up attempts, so each is followed by a pause twice as long, up to five minutes.
+# A probe by a task uses up an attempt, so the pause doubles after each probe, up to five minutes.
 FIRST_PROBE_PAUSE_SECONDS = 1
 LONGEST_PROBE_PAUSE_SECONDS = 300
-# How often the harmless question is asked: soon enough for tasks to go on within seconds, a load for nobody.
+# How often the harmless question is asked: often enough for tasks to continue within seconds, and no load.
 CHECK_SECONDS = 2.0
 
 MAX_REASON = 200  # characters, as long as its column
@@ -44,9 +44,9 @@ NOT_CLOSED = Circuit.state != CircuitState.CLOSED.value
 
 
 def open_if_failing(session: Session, system: System, answer: Answer) -> None:
-    """Open a system's circuit if most of its newest calls failed, or if it refuses us altogether.
+    """Open a system's circuit if most of its newest calls failed, or if it refuses all our calls.
 
-    Called by whoever has just recorded a failure.
+    Call it after recording a failure.
 
     Transaction: within the caller's, after the attempt was written.
     Idempotent because: only a closed circuit is opened.
@@ -65,7 +65,7 @@ def open_if_failing(session: Session, system: System, answer: Answer) -> None:
 
 
 def _open_locked_out(session: Session, system: System, answer: Answer) -> None:
-    """Open the circuit of a system that refuses us altogether at once; one that is open already says so."""
+    """Open the circuit of a system that refuses all our calls immediately; if it is open, update its reason."""
     title, mend = system.title, "; mend its address or credentials, its tasks wait and go on by themselves"
     reason = f"{title} {answer.message or answer.code}"[: MAX_REASON - len(mend)] + mend
     saying_so = update(Circuit).where(Circuit.system == system.name, NOT_CLOSED).values(reason=reason)
@@ -91,7 +91,7 @@ def _open(session: Session, system: System, reason: str) -> None:
 
 
 def _failed_of_the_newest(session: Session, system: str, calls: int) -> int | None:
-    """Count the failures among the newest calls since the circuit closed; None where there were too few calls."""
+    """Count the failures among the newest calls since the circuit closed; None if there were too few calls."""
     closed_at = select(Circuit.changed_at).where(Circuit.system == system).scalar_subquery()
     newest = (
         select(Attempt.worked)
@@ -99,7 +99,7 @@ def _failed_of_the_newest(session: Session, system: str, calls: int) -> int | No
             Attempt.system == system,
             Attempt.worked.is_not(None),
             Attempt.started_at >= db_now(-WINDOW_SECONDS),
-            # What failed before it closed is past.
+            # Failures before the circuit closed belong to the previous outage.
             Attempt.started_at > func.coalesce(closed_at, db_now(-WINDOW_SECONDS)),
         )
         .order_by(Attempt.started_at.desc())
@@ -112,18 +112,18 @@ def _failed_of_the_newest(session: Session, system: str, calls: int) -> int | No
 
 
 def lock(session: Session, systems: Collection[str]) -> None:
-    """Lock the circuits of these systems, for whoever changes more than one: so that no two wait for each other.
+    """Lock the circuits of these systems in sorted order, so that transactions that change several can't deadlock.
 
-    Transaction: within the caller's, before any of the circuits and paces is changed.
+    Transaction: within the caller's, before it changes any of the circuits and paces.
     """
     which = select(Circuit.system).where(Circuit.system.in_(systems)).order_by(Circuit.system)
     session.execute(which.with_for_update(key_share=True)).all()
 
 
 def close(session: Session, system: str) -> None:
-    """Close a circuit after a probe has worked; what waits for the system is pulled forward from now on.
+    """Close a circuit after a successful probe; from now on the tasks that wait for the system are pulled forward.
 
-    Transaction: within the caller's, the one that records the success.
+    Transaction: within the caller's, which records the success.
     """
     closing = update(Circuit).where(Circuit.system == system, NOT_CLOSED).values(_recovered())
     if session.connection().execute(closing).rowcount:
@@ -132,7 +132,7 @@ def close(session: Session, system: str) -> None:
 
 
 def use_again(session: Session, system: str) -> None:
-    """Close a circuit by staff's word, open or not, and pull forward what waits. Transaction: within the caller's."""
+    """Close a circuit for staff, open or not, and pull forward waiting tasks. Transaction: within the caller's."""
     values = {
         "reason": "",
         "probe_at": db_now(),
@@ -146,7 +146,7 @@ def use_again(session: Session, system: str) -> None:
 
 
 def _forget_hold(session: Session, system: str) -> None:
-    """What the system said when it failed (Retry-After) is past once it works."""
+    """Delete the pause that the system asked for when it failed (Retry-After), because it works again."""
     session.execute(update(Pace).where(Pace.system == system).values(tasks_held_until=None))
 
 
@@ -155,7 +155,7 @@ def note_check(session: Session, system: str, *, answers: bool) -> None:
     before, after = CircuitState.OPEN, CircuitState.HALF_OPEN
     if not answers:
         before, after = after, before
-    # A system that has begun to answer is tried at once, whatever the pause was.
+    # When a system starts to answer, probe it immediately, whatever its pause was.
     values = {"state": after.value, **({"probe_at": db_now()} if answers else {})}
     moving = (
         update(Circuit)
@@ -178,11 +178,11 @@ def _write(session: Session, system: str, values: dict[str, object], where: Colu
 
 
 def take_task_probe(session: Session, system: ColumnElement[str]) -> bool:
-    """Take the right to run one task of a system whose circuit isn't closed, if there is one now.
+    """Take the right to probe a system whose circuit isn't closed with one task; return whether we got it.
 
     Transaction: within the caller's, the claim.
-    Idempotent because: who takes the right moves it on; a second one finds none.
-    If we die here: the next one comes after the pause.
+    Idempotent because: taking the right moves its time, so a second claim gets none.
+    If we die here: the next probe is possible after the pause.
     """
     longer = 2 * Circuit.probe_pause_seconds
     taking = (
@@ -198,7 +198,7 @@ def take_task_probe(session: Session, system: ColumnElement[str]) -> bool:
 
 
 def take_order_probes(session: Session, systems: Collection[str]) -> frozenset[str]:
-    """Take the right to call systems whose circuit isn't closed, for an order; return those it was got for.
+    """Take the right to probe systems whose circuit isn't closed with an order; return the systems we got it for.
 
     Transaction: within the caller's.
     If we die here: the right comes back after ORDER_PROBE_SECONDS.
@@ -215,7 +215,7 @@ def take_order_probes(session: Session, systems: Collection[str]) -> frozenset[s
 
 
 def give_back_order_probes(session: Session, systems: Collection[str]) -> None:
-    """Give back the right to call, so that the next order may. Transaction: within the caller's."""
+    """Give back the right to probe, so that the next order may take it. Transaction: within the caller's."""
     session.execute(
         update(Circuit)
         .where(Circuit.system.in_(systems), NOT_CLOSED)
@@ -225,5 +225,5 @@ def give_back_order_probes(session: Session, systems: Collection[str]) -> None:
 
 
 def closed_for_tasks() -> ColumnElement[bool]:
-    """Return the condition that a task's system isn't known to fail."""
+    """Return the condition that the circuit of a task's system is closed."""
     return ~select(Circuit.system).where(Circuit.system == Task.system, NOT_CLOSED).exists()

@@ -1,4 +1,4 @@
-"""Why a system's tasks don't run at present, although workers do: what pages name where its effects are seen."""
+"""Why a system's tasks wait although workers run. The pages that show the system's effects show this reason."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from orderapp.services.resilience.circuit_breakers import NOT_CLOSED
 
 @dataclass(frozen=True, slots=True)
 class Holdup:
-    """What keeps a system's tasks.
+    """What holds up a system's tasks.
 
     Args:
-        mode: How staff have switched it.
-        mode_reason: Why they did.
-        failing: Why its circuit isn't closed; empty where it is.
-        held_seconds: How long it has asked to be left alone.
+        mode: The mode that staff have set.
+        mode_reason: Why they set it.
+        failing: Why its circuit isn't closed; empty if it is closed.
+        held_seconds: How long the system has asked us to wait.
 
     """
 
@@ -37,7 +37,7 @@ class Holdup:
 
 
 def holdups(session: Session) -> Mapping[str, Holdup]:
-    """Return what keeps the tasks of systems at present, by system. Transaction: reads only, within the caller's."""
+    """Return what holds up tasks now, by system. Transaction: reads only, within the caller's."""
     switches = {row.system: row for row in session.scalars(select(SystemSwitch))}
     failing = {
         row.system: row.reason or CircuitState(row.state).value

@@ -1,4 +1,4 @@
-"""Whether an order may call its blocking systems at present: staff's switches, circuits, agreed rates."""
+"""Decides whether an order may call its blocking systems now, by staff's switches, circuits and agreed rates."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PAUSED = Answer(Outcome.NOT_SENT, "paused", "staff have paused this system; noth
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What an order may do.
+    """Which systems an order may call.
 
     Args:
-        refusals: Systems that it may not call, with the answer it gets in their stead.
-        probes: Systems that it calls to see whether they work again.
-        turns: Its slots at systems with an agreed rate.
+        refusals: Systems that it may not call, with the answer that it gets instead.
+        probes: Systems that it calls as a probe.
+        turns: Its slots for systems with an agreed rate.
 
     """
 
@@ -35,15 +35,15 @@ class Admission:
     turns: Mapping[str, Turns] = field(default_factory=dict)
 
     def of(self, system: System) -> System:
-        """Return the system, to be called in this order's turns, and then behind its bulkhead."""
+        """Return the system wrapped: a call waits for this order's slot, then passes the bulkhead."""
         return in_turn(behind_bulkhead(system), self.turns.get(system.name))
 
 
 def admit(standing: Standing, concerned: Sequence[System]) -> Admission:
-    """Ask for admission before anything is recorded.
+    """Return the admission for a submission that isn't recorded yet.
 
-    Transaction: one, committed here, where a circuit isn't closed or a rate is agreed; else none.
-    If we die here: a right to probe comes back after a second; slots pass unused.
+    Transaction: one, committed here, if a circuit isn't closed or a rate is agreed; else none.
+    If we die here: the right to probe comes back after a second; the slots stay unused.
     """
     if not _has_to_ask(standing, concerned):
         return Admission(_paused(standing, concerned))
@@ -52,13 +52,13 @@ def admit(standing: Standing, concerned: Sequence[System]) -> Admission:
 
 
 def admit_within(session: Session, standing: Standing, concerned: Sequence[System]) -> Admission:
-    """Ask for admission. Transaction: within the caller's."""
+    """Return the admission. Transaction: within the caller's."""
     refusals = _paused(standing, concerned)
     failing = _failing(standing, concerned)
     probes = take_order_probes(session, failing) if failing and not refusals else frozenset()
     refusals |= {name: CIRCUIT_OPEN for name in failing if name not in probes}
     turns: dict[str, Turns] = {}
-    # Always in the order of their names, so that two orders never wait for each other's rows.
+    # Sorted by name, so that two orders can't deadlock on these rows.
     for system in sorted(concerned, key=lambda one: one.name):
         if system.limits.rate_per_second and not refusals:
             taken = take_turns(session, system, _calls(system), ORDER_AHEAD_SECONDS)

@@ -1,7 +1,7 @@
-"""Paces: no system gets more calls in a second than was agreed, nor more tasks at once, from all processes together.
+"""Rate limiter: keeps calls per second and parallel tasks of a system below the agreed limits, over all processes.
 
-Calls leave in slots: whoever wants to call moves the system's next slot on, in the database, and waits for the one that
-it got. Systems without a limit cost nothing here.
+Each call is sent in a slot: the caller takes the system's next slot in the database and waits for it. Systems without a
+limit cost nothing here.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from orderapp.services.db.upserts import upsert
 from orderapp.systems.base import System
 from orderapp.systems.limits import LATE_SECONDS
 
-# A task takes a slot only if it comes this soon, so that no worker's thread waits for longer, and no order behind them.
+# A task takes a slot only within this time, so that no worker thread waits longer and orders find slots soon too.
 TASK_AHEAD_SECONDS = 0.5
-# A customer bears a second; orders that would have to wait for longer are answered at once.
+# A customer accepts a wait of a second; orders that would wait longer are refused immediately.
 ORDER_AHEAD_SECONDS = 1.0
-# A hint is noted as told of once the broker has confirmed it: a moment, in which its task may have come too early.
+# The relay marks a hint as sent after the broker's confirmation; a worker may have refused its task before that.
 AGAIN_AFTER_SECONDS = 0.1
-# A system's own word to wait (Retry-After) holds up its other tasks for so long at most: longer ones are about the one
-# task that they were given to.
+# A system's Retry-After holds up its other tasks for at most this long: a longer one concerns only its own task.
 LONGEST_HOLD_SECONDS = 300.0
 
 RATE_LIMITED = Answer(
@@ -44,7 +43,7 @@ RATE_LIMITED = Answer(
 
 
 class Turns:
-    """The slots in which a run's calls leave, on this process's monotonic clock."""
+    """The slots for a run's calls, on this process's monotonic clock."""
 
     def __init__(self, system: System, first_at: float, calls: int) -> None:
         self._system = system
@@ -52,12 +51,12 @@ class Turns:
         self._slots = deque(first_at + number * spacing for number in range(calls))
 
     def wait(self) -> bool:
-        """Wait for the next slot. Whoever comes too late for it, or has none left, takes another one.
+        """Wait for the next slot; take another one if we are too late for it or have none left.
 
-        Transaction: none, but for another slot.
+        Transaction: one for each further slot, committed here; else none.
 
         Returns:
-            Whether it came within what a lease covers; else there is no call.
+            Whether the slot came within the time that a lease allows; if not, don't call.
 
         """
         ends_at = time.monotonic() + self._system.limits.longest_wait_seconds
@@ -84,10 +83,10 @@ def take_turns(session: Session, system: System, calls: int, ahead_seconds: floa
 
     Args:
         calls: How many slots, 1 or more.
-        ahead_seconds: How soon the first one has to come.
+        ahead_seconds: The longest wait for the first one.
 
     Returns:
-        The slots; None where the first would come too late: then none was taken.
+        The slots; None if the first would be too late: then none was taken.
 
     """
     spacing = system.limits.spacing_seconds
@@ -101,12 +100,12 @@ def take_turns(session: Session, system: System, calls: int, ahead_seconds: floa
 
 
 def tell_in_time(task_id: int, system: System) -> None:
-    """Have the broker told of a task again that came too early: when the system's next slot is within reach.
+    """Postpone the next hint of a task that got no slot until the system's next slot is near enough.
 
-    Those that wait for the same slots come back spread over as many slots as they may be, so that few come in vain.
+    The hints of tasks that wait for the same slots are spread over those slots, so that few come too early again.
 
     Transaction: one, committed here, after the claim was rolled back.
-    If we die here: the relay tells of it again by itself, some seconds later.
+    If we die here: the relay sends the task again anyway, some seconds later.
     """
     others = system.limits.tasks_told_of - 1
     spread_seconds = random.uniform(0, others * system.limits.spacing_seconds)
@@ -119,9 +118,9 @@ def tell_in_time(task_id: int, system: System) -> None:
 
 
 def too_many_run(session: Session, system: System) -> bool:
-    """Return whether more tasks of the system run than may, the one just claimed included.
+    """Return whether more tasks of the system run than allowed, including the one just claimed.
 
-    Transaction: within the caller's, the claim; those of the same system take turns, so the count is exact.
+    Transaction: within the caller's, the claim. Claims for one system take turns, so the count is exact.
     """
     if not system.limits.concurrency:
         return False
@@ -131,7 +130,7 @@ def too_many_run(session: Session, system: System) -> bool:
 
 
 def hold(session: Session, system: System, seconds: float) -> None:
-    """Let the system's tasks wait because it has asked for it, LONGEST_HOLD_SECONDS at most; orders go on.
+    """Make the system's tasks wait as it has asked, for at most LONGEST_HOLD_SECONDS; orders go on.
 
     Transaction: within the caller's, after everything else.
     """
@@ -146,12 +145,12 @@ def not_held() -> ColumnElement[bool]:
 
 
 def at_its_rate(system: System) -> System:
-    """Return the system as somebody sees it who has no slots yet, and takes one for each call."""
+    """Return the system wrapped so that each call takes a new slot and waits for it."""
     return in_turn(system, Turns(system, 0.0, 0)) if system.limits.rate_per_second else system
 
 
 def in_turn(system: System, turns: Turns | None) -> System:
-    """Return the system as somebody sees it who waits for a slot before each call."""
+    """Return the system wrapped so that each call waits for a slot of these turns."""
     if turns is None:
         return system
     paced = copy.copy(system)
@@ -177,6 +176,6 @@ def _after_waiting(turns: Turns, call: Callable[..., Any], refusal: object) -> C
 def _upsert(
     session: Session, system: System, new: dict[str, Any], changed: dict[str, Any], where: ColumnElement[bool] | None
 ) -> float | None:
-    """Write the system's row; return the seconds until its next slot, None where the condition kept it as it was."""
+    """Write the system's row; return the seconds until its next slot, None if the condition prevented the change."""
     statement = upsert(session, Pace, {"system": system.name, **new}, changed, unique="system", where=where)
     return session.execute(statement.returning(seconds_until(Pace.next_call_at))).scalar_one_or_none()

@@ -1,6 +1,6 @@
-"""One item that raises doesn't stop the rest: it is logged with its id, left out for a while, counted and shown.
+"""Skips an item that raises, so that the rest goes on: it is logged with its id, left out for a while and counted.
 
-For whoever goes through many items on their own: the timer, a worker's batch, a reconciliation.
+For loops over many independent items: the timer, a worker's batch, a reconciliation.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from orderapp.services.db.upserts import upsert
 
 log = structlog.get_logger()
 
-# An item that raises is tried again after ten seconds, then after four, nine, sixteen times as long, up to an hour: an
-# error of a moment is past soon, one of ours is mended by a new release.
+# An item that raises is tried again after ten seconds, then after four, nine, sixteen times as long, up to an hour: a
+# passing error is soon over, and a bug needs a new release.
 PAUSE_SECONDS = 10
 LONGEST_PAUSE_SECONDS = 3600
-# One that was tried again and hasn't raised within this is well again.
+# An item that was due for a retry this long ago and hasn't raised again has recovered.
 STILL_SECONDS = 60.0
 MAX_NAME = 80  # characters, as long as its column
 MAX_CAUSE = 300  # characters, as long as its column
@@ -37,14 +37,14 @@ class Kind(StrEnum):
     PLACEMENT = "placement"  # by the id of its submission
     TASK = "task"
     ORDER = "order"  # by reconciliation, by its number
-    CLOSING = "closing"  # of an order left open, by its id
-    SYSTEM = "system"  # looking after it
-    LOOP = "loop"  # a whole round of a work of the timer's
+    CLOSING = "closing"  # of an order that stayed open, by its id
+    SYSTEM = "system"  # work for one system, by its name
+    LOOP = "loop"  # a whole round of one of the timer's loops
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedView:
-    """An item that raises: what it is, how often it was tried, and what it last raised."""
+    """An item that raises: its kind and name, how often it was tried, and its last error."""
 
     kind: str
     item: str
@@ -53,14 +53,14 @@ class SkippedView:
 
 
 class skipping:  # noqa: N801 - read as a word: `with skipping(Kind.TASK, 7):`
-    """Let the rest go on should this item raise; a lost database or lease is not the item's, and passes.
+    """Record and suppress an error of this item; let a lost database or lease through, which isn't the item's fault.
 
-    Transaction: one, committed here, after what raised was rolled back.
+    Transaction: one, committed here, after the item's own transaction was rolled back.
     If we die here: the item is tried again as before.
 
     Args:
-        kind, item: What it is, and its id or name.
-        passing: What isn't the item's either.
+        kind, item: The kind of the item, and its id or name.
+        passing: Other errors that aren't the item's fault.
 
     """
 
@@ -82,7 +82,7 @@ class skipping:  # noqa: N801 - read as a word: `with skipping(Kind.TASK, 7):`
 def _note(kind: Kind, item: str, error: Exception) -> None:
     pause = PAUSE_SECONDS * SkippedItem.times * SkippedItem.times
     longest = case((pause < LONGEST_PAUSE_SECONDS, pause), else_=LONGEST_PAUSE_SECONDS)
-    # Of an error of the database's only the kind: its text may hold the row.
+    # Only the type of a database error, because its text may contain the row.
     cause = type(error).__name__ if hasattr(error, "orig") else f"{type(error).__name__}: {error}"
     seen = {"last_at": db_now(), "cause": cause[:MAX_CAUSE]}
     name = f"{kind.value}:{item}"[:MAX_NAME]
@@ -93,7 +93,7 @@ def _note(kind: Kind, item: str, error: Exception) -> None:
 
 
 def left_out(kind: Kind, item: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    """Return the condition that an item raised a while ago, and isn't tried again yet."""
+    """Return the condition that an item has raised and isn't tried again yet."""
     name = literal(f"{kind.value}:").concat(cast(item, String))
     return exists().where(SkippedItem.item == name, SkippedItem.again_at > db_now())
 
@@ -102,7 +102,7 @@ _STILL = SkippedItem.again_at > db_now(-STILL_SECONDS)
 
 
 def skipped(session: Session) -> tuple[Sequence[SkippedView], int]:
-    """Return the newest items that raise at present, and how many there are. Transaction: within the caller's."""
+    """Return the newest items that raise now, and how many there are. Transaction: within the caller's."""
     columns = (SkippedItem.kind, SkippedItem.item, SkippedItem.times, SkippedItem.cause)
     newest = select(*columns).where(_STILL).order_by(SkippedItem.last_at.desc()).limit(SHOWN)
     number = session.execute(select(func.count()).select_from(SkippedItem).where(_STILL)).scalar_one()
@@ -111,12 +111,12 @@ def skipped(session: Session) -> tuple[Sequence[SkippedView], int]:
 
 
 def skipped_by_kind(session: Session) -> dict[str, int]:
-    """Count the items that raise at present, by their kind. Transaction: within the caller's."""
+    """Count the items that raise now, by kind. Transaction: within the caller's."""
     rows = session.execute(select(SkippedItem.kind, func.count()).where(_STILL).group_by(SkippedItem.kind))
     found: dict[str, int] = {row[0]: row[1] for row in rows}
     return {kind.value: found.get(kind.value, 0) for kind in Kind}
 
 
 def forget_old(session: Session) -> None:
-    """Delete what has been well for a day. Transaction: within the caller's."""
+    """Delete items that recovered a day ago. Transaction: within the caller's."""
     session.execute(delete(SkippedItem).where(SkippedItem.again_at < db_now(-86_400.0)))

@@ -1,4 +1,4 @@
-"""Staff's switch of a system: pause it, let it only compensate, use it again."""
+"""Staff's switch for a system: pause it, only compensate, or use it again."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ log = structlog.get_logger()
 
 
 def switch_system(name: str, mode: SwitchMode, actor: Actor, reason: str, settings: Settings) -> None:
-    """Pause a system, wholly or for what goes forward, or use it again.
+    """Pause a system, completely or except for compensations, or use it again.
 
-    A system that may do more than before is taken for well: its circuit closes, and what waits for it is pulled forward
-    at its pace, by the timer. So `on` for a system that is on already closes a circuit by hand.
+    A system that may do more than before is treated as working: its circuit closes, and the timer pulls its waiting
+    tasks forward at its rate. So switching a system `on` that is already on closes its circuit by hand.
 
     Transaction: one, committed here, with its audit row.
 
     Raises:
-        InvalidRequest: the reason.
+        InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such system.
-        WrongState: it is in that mode already; nothing was changed.
+        WrongState: the system is already in that mode; nothing was changed.
 
     """
     why = audit.clean_reason(reason)

@@ -1,4 +1,4 @@
-"""How the systems stand at present, beside what is usual: staff's switches, circuits, their own word to wait."""
+"""The present status of the systems: staff's switches, circuits, and pauses that the systems have asked for."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ HELD = "held"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What isn't as usual.
+    """The systems that are not in normal use.
 
     Args:
         paused: Systems that staff have paused.
-        compensate_only: Systems that staff use for nothing but compensation.
+        compensate_only: Systems that staff use only for compensation.
         failing: Systems whose circuit isn't closed, each with the seconds until a task may probe it.
-        held: Systems that have asked for a pause themselves, so that their tasks wait.
+        held: Systems that have asked for a pause, so that their tasks wait.
 
     """
 
@@ -33,12 +33,12 @@ class Standing:
 
 
 def read_standing(session: Session) -> Standing:
-    """Return how the systems stand, in one query over three tables of a few rows. Transaction: within the caller's."""
+    """Return the status of the systems, in one query on three small tables. Transaction: within the caller's."""
     return standing_of(session.connection().execute(STANDING).all())
 
 
 def standing_of(rows: Iterable[Sequence[Any]]) -> Standing:
-    """Return how the systems stand, by the rows of STANDING."""
+    """Return the status of the systems from the rows of STANDING."""
     found = [(str(name), str(word), float(left)) for name, word, left in rows]
 
     def those(wanted: str) -> frozenset[str]:
@@ -65,4 +65,4 @@ def _everything() -> Select[str, str, float]:
     return select(found.c.system, found.c.word, found.c.left_seconds)
 
 
-STANDING = _everything()  # built once: each order and each look of the relay asks it
+STANDING = _everything()  # built once, because every order and every round of the relay needs it

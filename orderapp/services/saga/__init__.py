@@ -1,5 +1,5 @@
-"""One placement of an order and its steps: what is held, what each answer means, what has to be given back.
+"""One placement (saga) and its steps: who holds it, what each answer means, and what must be compensated.
 
-Begin with `values`, which travel through a placement, then `submissions` (the key and its lease), `attempts` (the
-history) and `compensation` (what a placement's steps call for when it is turned round).
+Start with `values`, which are passed through a placement, then `submissions` (the key and its lease), `attempts` (the
+history) and `compensation` (the tasks that undo a placement's steps).
 """

@@ -1,4 +1,4 @@
-"""TX3: turns a placement round; it and `placing.tx2` exclude each other by lease, state and edge."""
+"""TX3: aborts a placement and compensates it. Lease, state and allowed transitions exclude TX2 (`placing.tx2`)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from orderapp.systems.registry import Systems
 
 
 def turn_round(held: Held, results: list[StepResult], systems: Systems) -> Stopped:
-    """Turn the placement round after a step that wasn't done.
+    """Abort the placement after a step that wasn't done.
 
-    Transaction: one (TX3), committed here: what is known of each step, the history, and a compensate task for each step
-        that happened or may have happened. With none of those the order is failed at once.
+    Transaction: one (TX3), committed here: the state of each step, the history, and a compensate task for each step
+        that happened or may have happened. Without such steps the order fails immediately.
     Idempotent because, If we die here: as for `confirm`.
 
     Returns:
-        Which system stopped it, and how.
+        Which system stopped the placement, and how.
 
     Raises:
-        LeaseLost: somebody else has taken the placement over; nothing was written.
+        LeaseLost: another process has taken the placement over; nothing was written.
 
     """
     last = results[-1]
@@ -42,7 +42,7 @@ def turn_round(held: Held, results: list[StepResult], systems: Systems) -> Stopp
         for result in results:
             _write_step(session, result)
         if held.resumed:
-            # The holder before us may have come further than we did.
+            # The previous holder may have called more systems than we did.
             reached = [result.step.id for result in results]
             _doubt_planned_steps(session, held.placement_id, reached)
         record_steps(session, held.order_id, results)
@@ -52,7 +52,7 @@ def turn_round(held: Held, results: list[StepResult], systems: Systems) -> Stopp
 
 
 def check_back(session: Session, submission: Submission, systems: Systems) -> None:
-    """Turn a placement round whose holder died: every step may have happened.
+    """Abort a placement whose holder died: every step may have happened.
 
     Transaction: within the caller's, which has just claimed the lapsed lease.
     """
@@ -62,13 +62,13 @@ def check_back(session: Session, submission: Submission, systems: Systems) -> No
 
 
 def record_too_late(held: Held, results: list[StepResult], systems: Systems) -> None:
-    """Record what our calls came to although the placement was taken from us, and compensate what came late.
+    """Record our calls after another process has taken the placement over, and compensate their late effects.
 
-    If another holder has confirmed it meanwhile, what we called for may be there twice: the surplus is taken back.
+    If the other holder has confirmed the placement, an effect may exist twice: the surplus is taken back.
 
     Transaction: one, committed here.
     Idempotent because: reopening is compare-and-set; the history only grows.
-    If we die here: the effect is found by reconciliation.
+    If we die here: reconciliation finds the effect.
     """
     with writing() as session:
         record_steps(session, held.order_id, results)
@@ -111,7 +111,7 @@ def _write_step(session: Session, result: StepResult) -> None:
     answer = result.answer
     known = {"outcome": answer.outcome.value, "code": answer.code[:64], "decided_at": db_now()}
     if result.state is StepState.PLANNED:
-        # Never sent: it stays what it is, with the reason.
+        # Never sent: the step keeps its state, and gets the reason.
         session.execute(update(Step).where(Step.id == result.step.id).values(**known))
     else:
         move(session, Step, result.state, Step.id == result.step.id, **known)

@@ -1,4 +1,4 @@
-"""The idempotency keys of archived orders, kept for ever as hashes: a key never leads to a second order."""
+"""The idempotency keys of archived orders, kept forever as hashes, so that no key leads to a second order."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from orderapp.services.db.transactions import reading
 from orderapp.services.saga.content_hashes import ContentHash
 
 _KEYS, _ORDERS, _SUBMISSIONS = table_of(ArchivedKey).c, table_of(ArchivedOrder).c, table_of(Submission).c
-# Parameters: `scope`, and `key_hash` as `hash_key` makes it.
+# Parameters: `scope`, and `key_hash` from `hash_key`.
 OF_AN_ARCHIVED_ORDER = select(_KEYS.order_id).where(
     _KEYS.scope == bindparam("scope"), _KEYS.key_hash == bindparam("key_hash")
 )
 
 
 def hash_key(key: str) -> str:
-    """Return what is kept of a key; always of one length, and nobody can read a client's own names in it."""
+    """Return the hash that is kept of a key: of fixed length, and it doesn't show names that a client put in a key."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def keep_keys(session: Session, order_ids: Sequence[uuid.UUID]) -> None:
-    """Keep the keys of orders that leave: of each placement one. Transaction: within the caller's, the archive's."""
+    """Keep the keys of orders that are archived, one per placement. Transaction: within the caller's, the archive's."""
     columns = (_SUBMISSIONS.scope, _SUBMISSIONS.key, _SUBMISSIONS.content_hash, _SUBMISSIONS.order_id)
     used = session.execute(select(*columns).where(_SUBMISSIONS.order_id.in_(order_ids))).all()
     rows = [
@@ -39,13 +39,13 @@ def keep_keys(session: Session, order_ids: Sequence[uuid.UUID]) -> None:
 
 
 def refuse_archived(scope: str, key: str, content_hash: ContentHash) -> None:
-    """Raise what a key leads to whose order was archived; return where it is of none.
+    """Raise if a key belongs to an archived order; return if it doesn't.
 
-    To be asked after the submissions: an order leaves them and comes here in one transaction.
+    Call this after looking in the submissions: archiving moves a key from there to here in one transaction.
 
     Raises:
-        OrderArchived: the content is that order's.
-        KeyReused: it is another.
+        OrderArchived: the content is the same as that order's.
+        KeyReused: the content is different.
 
     """
     found = select(_ORDERS.number, _ORDERS.order_id, _KEYS.content_hash).join(

@@ -1,4 +1,4 @@
-"""Writes attempts: once, never changed, within the transaction that draws the consequence."""
+"""Writes attempts: once, never changed, in the transaction that acts on their result."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ TAKEN_AWAY = Answer(
 TASK_ATTEMPT = ("task_id", "step_id", "system", "number", "verb", "duration_ms", "worker", "outcome",
                 "code", "worked", "message", "exchanges")  # fmt: skip
 _HOST = socket.gethostname()[:60]
-# Built once, on the table. Begun by the database's clock, set back by how long ago that was.
+# Built once, on the table. The start is the database's time minus the seconds since the start.
 _INSERT_ATTEMPTS = insert(table_of(Attempt)).values(started_at=db_now(bindparam("since_start_seconds", type_=Float)))
 
 
 def worker_name() -> str:
-    """Return who is working: host, process, thread."""
+    """Return the name of this worker: host, process, thread."""
     return f"{_HOST}:{os.getpid()}:{threading.current_thread().name}"[:120]
 
 
@@ -58,13 +58,13 @@ def step_attempts(results: list[StepResult]) -> list[dict[str, Any]]:
 
 
 def recording_steps(before: Before) -> ReturningInsert[Any]:
-    """Return `record_steps` as a write of a plan that has an `order` before it; its list is `attempts`."""
+    """Return `record_steps` as a write of a plan, after its write `order`; the parameter is the list `attempts`."""
     names = [name for name in TASK_ATTEMPT if name != "task_id"]
     return _recording(before, "attempts", names, before["order"].c.id, before["order"])
 
 
 def recording_runs(before: Before) -> ReturningInsert[Any]:
-    """Return the write of tasks' attempts, of those in `done` before it; its list is `runs`."""
+    """Return the write of the attempts of the tasks in the plan's write `done`; the parameter is the list `runs`."""
     tasks = table_of(Task)
 
     def of_done(given: FromClause) -> ColumnElement[bool]:
@@ -91,21 +91,21 @@ def _recording(
 
 
 def record_attempt(session: Session, task: Task, one: Try) -> None:
-    """Write a task's attempt under the number of its claim; it ends a run of equal answers.
+    """Write a task's attempt under the number of its claim; it ends a series of equal answers.
 
     Transaction: within the caller's.
     """
     row, connection = {"order_id": task.order_id, **task_attempt(task, one)}, session.connection()
     if task.repeats:
         ending = update(Task).where(Task.id == task.id, Task.repeats == task.repeats)
-        # Whoever is second here has lost the task, and the count is written already.
+        # No row changed: we lost the task, and its next holder has already written the count.
         if connection.execute(ending.values(repeats=0, repeated_at=None)).rowcount:
             row |= {"repeats": task.repeats, "repeated_at": task.repeated_at}
     connection.execute(_INSERT_ATTEMPTS, row)
 
 
 def says_the_same(session: Session, task: Task, one: Try) -> bool:
-    """Return whether a run came to the same as the newest attempt about its effect, and proves nothing new.
+    """Return whether a run had the same result as the newest attempt on its effect, and so proves nothing new.
 
     Transaction: within the caller's.
     """
@@ -122,9 +122,9 @@ def says_the_same(session: Session, task: Task, one: Try) -> bool:
 
 
 def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
-    """Write the attempts of the workers that these tasks are about to be taken from: they may be dead, and write none.
+    """Write an attempt for each worker that is about to lose one of these tasks: it may be dead and write none.
 
-    One that lives writes its own beside it, under the same number, when it finds that it has lost the task.
+    A worker that is alive adds its own attempt, under the same number, when it finds that it has lost the task.
 
     Transaction: within the caller's, before the tasks are moved; from here on nobody else can claim them.
     """

@@ -1,4 +1,4 @@
-"""What an answer means for its system's circuit and pace: noted in the transaction that records it, as its last act."""
+"""Updates a system's circuit and pace from an answer, as the last step of the transaction that records the answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def learn_from_run(session: Session, system: System, answer: Answer, *, probing:
 
 
 def nothing_to_learn(results: Sequence[StepResult], admission: Admission) -> bool:
-    """Return whether `learn_from_steps` would do nothing, as after most orders."""
+    """Return whether `learn_from_steps` would do nothing, which is usual."""
     answers = [result.answer for result in results]
     return not admission.probes and all(one.worked is not False and not one.retry_after_seconds for one in answers)
 
@@ -34,13 +34,13 @@ def learn_from_steps(
 ) -> None:
     """Learn from the calls of an order. Transaction: within the caller's, after the attempts were written.
 
-    An order that went well and was no probe costs no statement.
+    A successful order that was no probe costs no statement.
     """
     if nothing_to_learn(results, admission):
         return
     answers = {result.step.system: result.answer for result in results}
     worked = {name for name, answer in answers.items() if answer.worked}
-    # As everywhere: circuits before paces, each in the order of their names.
+    # The lock order is the same everywhere: circuits before paces, each sorted by name.
     lock(session, {*answers, *admission.probes})
     if admission.probes - worked:
         give_back_order_probes(session, admission.probes - worked)

@@ -1,4 +1,4 @@
-"""Closes orders that were left open although they hold nothing any more."""
+"""Closes orders that stayed open although they hold nothing any more."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ BATCH = 100  # a pass stays short; the next one takes up the rest
 
 
 def close_left_open() -> int:
-    """Close the orders that are compensating and hold nothing any more, however they came to be left so.
+    """Close the orders that are compensating and hold nothing any more, whatever the cause.
 
-    Whoever ends an order's last compensation closes it. This is for what no rule of ours allows for: rows changed by
-    hand or brought back from a backup, a database that showed two of them an older state.
+    Normally the last compensation of an order closes it. This covers the unexpected: rows changed by hand or restored
+    from a backup, or a database that showed an older state to two compensations.
 
     Transaction: one for each order, committed here.
-    Idempotent because: each is looked at again under its lock, and moved by compare-and-set.
+    Idempotent because: each order is checked again under its lock, and moved by compare-and-set.
     If we die here: the next pass closes what is left.
 
     Returns:

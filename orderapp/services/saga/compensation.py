@@ -1,4 +1,4 @@
-"""Compensation: which tasks a placement's steps call for, and when an order has nothing left to give back."""
+"""Compensation: which tasks undo a placement's steps, and when an order holds nothing any more."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOLDING = [state.value for state in HOLDING_STEP_STATES]
 
 
 def plan_compensation(session: Session, order_id: uuid.UUID, placement_id: int, systems: Systems) -> int:
-    """Write a compensate task for every step that happened or may have happened, by the rows, never from memory.
+    """Write a compensate task for every step that happened or may have happened, as its row says.
 
     Transaction: within the caller's, the one that moves the placement to compensating.
     Idempotent because: a placement has at most one compensate task per system (unique).
@@ -48,14 +48,14 @@ def plan_compensation(session: Session, order_id: uuid.UUID, placement_id: int, 
 
 
 def plan_surplus(session: Session, order_id: uuid.UUID, placement_id: int, system: System) -> None:
-    """Have all but one of a confirmed placement's effects in a query_first system taken back.
+    """Write a task that takes back all but one effect of a confirmed placement in a query_first system.
 
-    Needed wherever two holders may both have called for it: each accepted call is an effect more, whoever made it. With
-    keys of ours the second call brings nothing about, and there is nothing to do.
+    Needed wherever two holders may both have called the system: each accepted call is another effect. In an idempotent
+    system the second call has no effect, so there is nothing to do.
 
     Transaction: within the caller's.
-    Idempotent because: the task asks what is in place; with one effect there is nothing to do. A placement has at most
-        one compensate task per system, and it is taken up again.
+    Idempotent because: the task asks what is in place; with one effect it does nothing. A placement has at most one
+        compensate task per system, and that one is restarted.
     """
     if system.guarantee is not Guarantee.QUERY_FIRST:
         return
@@ -65,13 +65,15 @@ def plan_surplus(session: Session, order_id: uuid.UUID, placement_id: int, syste
     settles = (Task.placement_id == placement_id, Task.system == system.name, Task.kind == TaskKind.SETTLE.value)
     key = step.key if step else session.execute(select(Task.key).where(*settles)).scalar_one()
     row = _compensate_task(order_id, placement_id, system, key, step.id if step else None)
-    # A call that is under way ends within its time; its effect may appear within the late window.
+    # A running call ends within its time-outs, and its effect may appear within the late window after that.
     row["due_at"] = row["publish_at"] = row["absent_from"] = db_now(system.may_appear_for_seconds)
     _write(session, placement_id, [{**row, "keep": 1}])
 
 
 def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, systems: Systems) -> int:
-    """End a cancelled order's settle and notify tasks, and compensate what a settle task brought or may bring about.
+    """Cancel the settle and notify tasks of a cancelled order, and compensate the effects of its settle tasks.
+
+    Settle tasks that may still have an effect are compensated too.
 
     Transaction: within the caller's.
 
@@ -88,11 +90,11 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
         "last_message": "the order was cancelled",
     }
     record_taken_away(session, *forward)
-    # Counting the fencing token up takes the task away from a worker that may be at it right now.
+    # The next fencing token takes the task away from a worker that may be running it.
     move(session, Task, TaskState.CANCELLED, *forward, fencing=Task.fencing + 1, **values)
     settle(session, Override.task_id.in_(select(Task.id).where(*forward)), "the order was cancelled")
-    # Only now, when nobody can claim them any more, is it certain which of them were claimed. A claim counts before
-    # its call: one that was never claimed has brought nothing about.
+    # Read this only now, because nobody can claim these tasks any more. A claim is counted before its call, so a task
+    # that was never claimed has had no effect.
     touched = session.execute(
         select(Task.system, Task.key, Task.key_used_at).where(
             *forward, Task.kind == TaskKind.SETTLE.value, Task.claims > 0
@@ -100,7 +102,7 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
     ).all()
     rows = [_compensate_task(order_id, placement_id, systems[task.system], task.key, None) for task in touched]
     for row, task in zip(rows, touched, strict=True):
-        # A worker may be at its call right now: only when that has ended does the late window count.
+        # A worker may be in its call right now: the late window starts when that call has ended.
         system = systems[task.system]
         row |= {
             "absent_from": db_now(system.may_appear_for_seconds),
@@ -111,10 +113,10 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
 
 
 def close_if_complete(session: Session, order_id: uuid.UUID, placement_id: int) -> bool:
-    """Move a compensating placement to its end if nothing of it is held any more, and the order if nothing is at all.
+    """End a compensating placement if it holds nothing any more, and its order if no placement holds anything.
 
-    Transaction: within the caller's. The order's row is locked first, so that of two tasks that finish at the same
-        moment the second sees what the first did.
+    Transaction: within the caller's. It locks the order's row first: if two tasks finish at the same time, the second
+        one sees what the first one did.
 
     Returns:
         Whether the order was closed.
@@ -124,7 +126,7 @@ def close_if_complete(session: Session, order_id: uuid.UUID, placement_id: int) 
     if _holds(session, Step.placement_id == placement_id, Task.placement_id == placement_id):
         return False
     move(session, Placement, PlacementState.COMPENSATED, Placement.id == placement_id, decided_at=db_now())
-    # An effect of an earlier placement that came late keeps the order open as well.
+    # A late effect of an earlier placement keeps the order open too.
     if order.state != OrderState.COMPENSATING.value or _holds(
         session, Step.order_id == order_id, Task.order_id == order_id
     ):
@@ -138,22 +140,22 @@ def _holds(session: Session, steps: ColumnElement[bool], tasks: ColumnElement[bo
 
 def something_held(steps: ColumnElement[bool], tasks: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return the condition that some of these steps hold something, or some of these compensations aren't done."""
-    # A cancelled compensate task closes the task, never the debt: it counts as well.
+    # Cancelling a compensate task doesn't undo its effect, so a cancelled one counts too.
     unfinished = exists().where(tasks, Task.kind == TaskKind.COMPENSATE.value, Task.state != TaskState.DONE.value)
     return or_(unfinished, exists().where(steps, Step.state.in_(HOLDING)))
 
 
 def reopen(session: Session, order_id: uuid.UUID, placement_id: int, system: System) -> None:
-    """Take up a compensation again, because its effect turned out to be in place after all, or may yet come.
+    """Restart a compensation, because its effect turned out to be in place or may still appear.
 
-    An order that has ended goes back to compensating; one that goes on under a later placement is left alone.
+    An order that has ended goes back to compensating; an order that continues under a later placement doesn't change.
 
     Transaction: within the caller's.
-    Idempotent because: every statement is a compare-and-set; a task that waits already goes on waiting.
+    Idempotent because: every statement is a compare-and-set; a task that already waits stays waiting.
     """
     lock_order(session, order_id)
     task = (Task.placement_id == placement_id, Task.system == system.name, Task.kind == TaskKind.COMPENSATE.value)
-    # From here the late window counts anew.
+    # The late window starts again here.
     window = {"absent_from": db_now(system.late_window_seconds), "last_message": "an effect came late"}
     _take_up_again(session, task, system.backoff.attempts, {**window, "due_at": db_now(), "publish_at": db_now()})
     settle(session, Override.task_id.in_(select(Task.id).where(*task)), "an effect came late")
@@ -166,20 +168,20 @@ def reopen(session: Session, order_id: uuid.UUID, placement_id: int, system: Sys
 def take_back(
     session: Session, order_id: uuid.UUID, placement_id: int, system: System, key: str, step_id: int | None
 ) -> None:
-    """Have an effect undone that is in place although it mustn't be, whatever our rows say of it.
+    """Write a task that undoes an effect which must not be in place, whatever our rows say about it.
 
     Transaction: within the caller's.
-    Idempotent because: a placement has at most one compensate task per system, and it is taken up again.
+    Idempotent because: a placement has at most one compensate task per system, and that one is restarted.
     """
     _write(session, placement_id, [_compensate_task(order_id, placement_id, system, key, step_id)])
     reopen(session, order_id, placement_id, system)
 
 
 def lock_order(session: Session, order_id: uuid.UUID) -> Row[str, str | None]:
-    """Lock the order's row, so that of two that may end or reopen it the second sees what the first did.
+    """Lock the order's row, so that transactions which end or reopen it see each other's changes.
 
-    Whoever locks the order and one of its tasks locks the order first; else two could wait for each other for ever.
-    Not `FOR UPDATE`: that would wait for everybody who writes a row that refers to the order, such as an attempt.
+    A transaction that locks an order and one of its tasks must lock the order first, or two of them could deadlock.
+    `FOR UPDATE` would wait for every transaction that writes a row with a foreign key to the order, such as an attempt.
 
     Transaction: within the caller's.
 
@@ -187,7 +189,7 @@ def lock_order(session: Session, order_id: uuid.UUID) -> Row[str, str | None]:
         The order's `state` and `ends_as`.
 
     Raises:
-        NotFound: it isn't there any more: it was archived.
+        NotFound: the order was archived.
 
     """
     columns = select(Order.state, Order.ends_as).where(Order.id == order_id)
@@ -198,7 +200,7 @@ def lock_order(session: Session, order_id: uuid.UUID) -> Row[str, str | None]:
 
 
 def _write(session: Session, placement_id: int, rows: list[dict[str, Any]]) -> None:
-    """Write compensate tasks; one that is there already, for a surplus, is taken up again as the row says."""
+    """Write compensate tasks; a task that already exists, for a surplus, is restarted with the row's values."""
     here = (Task.placement_id == placement_id, Task.kind == TaskKind.COMPENSATE.value)
     there = set(session.scalars(select(Task.system).where(*here)))
     new = [row for row in rows if row["system"] not in there]
@@ -215,7 +217,7 @@ def _write(session: Session, placement_id: int, rows: list[dict[str, Any]]) -> N
 def _take_up_again(
     session: Session, task: tuple[ColumnElement[bool], ...], attempts: int, values: dict[str, Any]
 ) -> None:
-    """Let a compensate task wait again, whatever became of it, with so many further attempts."""
+    """Make a compensate task wait again, in whatever state it is, with this number of further attempts."""
     record_taken_away(session, *task)
     session.execute(
         update(Task)
@@ -223,7 +225,7 @@ def _take_up_again(
         .values(attempt_limit=Task.attempts + attempts, **values)
         .execution_options(synchronize_session=False)
     )
-    # A worker that is at it right now may have looked before the effect came: the task is taken away from it.
+    # A worker that runs the task now may have asked before the effect appeared, so the task is taken away from it.
     move(session, Task, TaskState.WAITING, *task, fencing=Task.fencing + 1, lease_until=None, finished_at=None)
 
 
@@ -237,9 +239,9 @@ def _compensate_task(
         **new_task(TaskKind.COMPENSATE, system, key),
         "due_at": db_now(),
         "publish_at": db_now(),
-        # Our own call has ended by now, one way or the other; from here the late window counts.
+        # Our own call has ended by now, so the late window starts here.
         "absent_from": db_now(system.late_window_seconds),
-        # The key was first used when the placement began, at the earliest.
+        # The key can't have been used before the placement began.
         "key_used_at": select(Placement.started_at).where(Placement.id == placement_id).scalar_subquery(),
         "created_at": db_now(),
     }

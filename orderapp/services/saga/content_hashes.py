@@ -1,4 +1,4 @@
-"""What a submission asks for, as a hash: so that a repeat is told from the same key with other content."""
+"""Hashes what a submission asks for, to distinguish a repeat from the same key with other content."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import Any
 
 from orderapp.domain.orders import OrderRequest
 
-# Said beside the content: a repeat that says otherwise is the same order.
+# Not part of the content: a repeat with other values here is still the same order.
 BESIDE_THE_CONTENT = frozenset({"allow_duplicate", "expected_total", "expected_subtotal"})
-# Before the hash, and compared with it: another way of hashing doesn't turn honest repeats into other content.
+# Stored in front of the hash, so that a new way of hashing doesn't turn genuine repeats into other content.
 VERSION = "v2"
 
 
 @dataclass(frozen=True, slots=True)
 class ContentHash:
-    """A content's hash, as it is kept with its key, in the present way and in each earlier one."""
+    """The hash of a content, which is kept with its key: in the current version and in each earlier one."""
 
     by_version: Mapping[str, str]
 
     def __str__(self) -> str:
-        """Return what is kept."""
+        """Return the stored form."""
         return f"{VERSION}:{self.by_version[VERSION]}"
 
     def is_that_of(self, kept: str) -> bool:
-        """Return whether a kept hash is of the same content.
+        """Return whether a stored hash is of the same content.
 
-        One of a version that isn't known here was kept by a newer release, which ran before or runs beside this one:
-        the key alone has to do then.
+        A newer release, which ran before or runs beside this one, stores hashes of a version that is unknown here. Then
+        only the key decides.
         """
         version, _, digest = kept.partition(":")
         return self.by_version.get(version, digest) == digest
 
 
 def hash_order(request: OrderRequest) -> ContentHash:
-    """Return the hash of an order's content, of a canonical form: the order of the lines is no content."""
+    """Return the hash of an order's content in canonical form: the sequence of the lines doesn't count."""
     members = _members(request)
     customer = {"phone": "", "member_ref": "", **members["customer"]}
     as_in_v1 = {"coupon": "", "benefit": "", **members, "customer": customer}
@@ -52,9 +52,9 @@ def hash_retry(order_id: uuid.UUID) -> ContentHash:
 
 
 def hash_cart(scope: str, request: OrderRequest) -> str:
-    """Return the hash under which an identical cart of the same customer is recognised: all but name and phone.
+    """Return the hash that identifies a customer's cart: everything except name and phone.
 
-    Of what people type, capitals don't count: systems correct them, or take either.
+    Upper and lower case don't count in typed text, because systems correct or ignore them.
     """
     members = _members(request)
     who = {name: value for name, value in members["customer"].items() if name not in ("name", "phone")}
@@ -69,7 +69,7 @@ def _in_small_letters(value: Any) -> Any:
 
 
 def _members(request: OrderRequest) -> dict[str, Any]:
-    """Return a request's members that aren't empty: one that a later release adds changes no earlier content."""
+    """Return a request's members that aren't empty, so that a member added later doesn't change earlier hashes."""
     content = {name: value for name, value in asdict(request).items() if name not in BESIDE_THE_CONTENT}
     content["lines"] = sorted(content["lines"], key=lambda line: str(line["sku"]))
     members: dict[str, Any] = _without_empty(content)

@@ -1,4 +1,4 @@
-"""How old a key may be to be used once more: what every repeat and every undo asks, whoever makes it."""
+"""The age up to which a key may be used again. Every repeat and every undo checks it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ KEY_DEAD = Answer(
 
 
 def may_be_forgotten(system: System, age_seconds: float) -> bool:
-    """Return whether the system may forget a key, first used so long ago, before a call that begins now has ended."""
+    """Return whether the system may forget a key of this age before a call that starts now has ended."""
     window_seconds = system.key_window_seconds
     return window_seconds is not None and age_seconds + system.call_seconds > window_seconds

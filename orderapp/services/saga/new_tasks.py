@@ -9,13 +9,13 @@ from orderapp.systems.base import System
 
 
 def new_task(kind: TaskKind, system: System, key: str, state: TaskState = TaskState.WAITING) -> dict[str, Any]:
-    """Return a task's row as it is before its first claim, without order, placement, step and times.
+    """Return a task's row before its first claim, without order, placement, step and times.
 
     Args:
-        kind: What it is to do.
-        system: Whose it is; its backoff says how many attempts the task has.
-        key: The effect's.
-        state: What it begins as: one that nothing runs yet is cancelled, and has no attempts.
+        kind: What the task does.
+        system: The system that the task calls; its backoff sets the number of attempts.
+        key: The key of the effect.
+        state: The first state. `cancelled` is for a task that nothing runs yet; it has no attempts.
 
     """
     return {

@@ -1,4 +1,4 @@
-"""Loads orders as the external systems get to see them: each with its lines and discounts in one query."""
+"""Loads orders in the form that external systems see, with lines and discounts, in one query."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def load_row_and_document(session: Session, order_id: uuid.UUID) -> tuple[Any, O
 
 
 def load_documents(session: Session, order_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, OrderDocument]:
-    """Return the documents of those orders that there are: one query. Transaction: within the caller's."""
+    """Return the documents of the orders that exist, in one query. Transaction: within the caller's."""
     rows = session.connection().execute(_SEVERAL, {"wanted": list(order_ids)}).all()
     return {order_id: document_of(list(those)) for order_id, those in groupby(rows, key=lambda row: row.id)}
 
 
 def document_of(rows: Sequence[Any]) -> OrderDocument:
-    """Return the document that an order's rows hold, one or more: each has all of the order, and one of its parts."""
+    """Return the document from an order's rows, one or more: each row has the order and one line or discount."""
     order = rows[0]
     return OrderDocument(
         number=order.number,
@@ -80,15 +80,15 @@ def _orders_with_parts() -> Select[Any]:
 
 
 def with_document(beside: FromClause, *columns: ColumnElement[Any], several: bool) -> Select[Any]:
-    """Select these columns with orders' rows for `document_of`, beside rows with an `id` and an `order_id`.
+    """Select these columns and the rows for `document_of`, joined to rows that have an `id` and an `order_id`.
 
-    Those of one row are together. An order's lines and discounts are looked up by its id, however many there are of
-    others.
+    The result is sorted by `id`. Lines and discounts are looked up by the order's id, so the size of their tables
+    doesn't matter.
 
     Args:
-        beside: The rows.
-        columns: What is wanted of them.
-        several: Whether there may be more than one (PostgreSQL only).
+        beside: The rows to join.
+        columns: The columns to return from them.
+        several: Whether there may be more than one such row (PostgreSQL only).
 
     """
     orders = table_of(Order)
@@ -107,7 +107,7 @@ def with_document(beside: FromClause, *columns: ColumnElement[Any], several: boo
 
 
 def _parts(order_id: ColumnElement[Any] | None = None, *correlated: FromClause) -> CompoundSelect[Any]:
-    """Select lines and discounts, in columns they share: all, or those of one order."""
+    """Select lines and discounts in common columns: all, or those of one order."""
     lines, discounts = table_of(OrderLine).c, table_of(OrderDiscount).c
     parts: list[Select[Any]] = [
         select(
@@ -132,6 +132,6 @@ def _parts(order_id: ColumnElement[Any] | None = None, *correlated: FromClause) 
     return union_all(*parts)
 
 
-# Built once: each task and each answer needs them.
+# Built once, because every task and every answer needs them.
 _ONE = _orders_with_parts().where(table_of(Order).c.id == bindparam("wanted", type_=Uuid))
 _SEVERAL = _orders_with_parts().where(table_of(Order).c.id.in_(bindparam("wanted", expanding=True, type_=Uuid)))

@@ -1,4 +1,4 @@
-"""What a task's earlier attempts, and others who held its placement, mean for the run that begins now."""
+"""What a task's earlier attempts, and earlier holders of its placement, mean for the run that starts now."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from orderapp.domain.verbs import Verb
 from orderapp.models import Attempt, Step, Submission, Task, seconds_until
 from orderapp.services.db.transactions import asking
 
-# The code of the look that a correction of staff's begins with.
+# The code of the reconciliation attempt that a correction by staff begins with.
 CORRECTION = "reconciliation"
 _DID = (Attempt.verb == Verb.ACT.value, Attempt.outcome == Outcome.DONE.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a task's effect before it is called for."""
+    """What is known about a task's effect before the call."""
 
     absent_in_seconds: float  # until "the system shows nothing" proves something; 0 or less once it does
     key_age_seconds: float  # since the key was first used in a call
-    doubtful: bool  # an earlier attempt may have brought the effect about
-    accepted: bool  # an earlier attempt was accepted, to be finished later
-    proven: bool  # of a compensation: the effect was brought about by the system's own answer, and not undone since
-    several_holders: bool  # more than one process may have called for the effect
+    doubtful: bool  # an earlier attempt may have caused the effect
+    accepted: bool  # the system accepted an earlier attempt and finishes it later
+    proven: bool  # for a compensation: the system answered that the effect is done, and it was not undone since
+    several_holders: bool  # more than one process may have made the call
 
     @property
     def used_before(self) -> bool:
-        """Whether the system may know the key already."""
+        """Whether the system may already know the key."""
         return self.doubtful or self.accepted
 
     @classmethod
     def of_row(cls, row: Any, *, doubtful: bool, accepted: bool, proven: bool) -> Self:
-        """Return it from a row with `absent_in`, `key_age` and `holders`."""
+        """Return the value from a row with `absent_in`, `key_age` and `holders`."""
         return cls(
             absent_in_seconds=float(row.absent_in or 0.0),
             key_age_seconds=float(row.key_age or 0.0),
@@ -49,29 +49,29 @@ class Known:
 
 
 def ask_known(connection: Connection, task_id: int) -> Known:
-    """Return what is known of a task that was just claimed.
+    """Return what is known about a task that was just claimed.
 
-    Asked after the claim: a statement that had waited for the row would not see what its last holder has written.
+    This is a statement after the claim: one that has waited for the row would not see what the last holder wrote.
     """
     row = connection.execute(_KNOWN, {"task": task_id}).one()
     return Known.of_row(row, doubtful=row.doubtful, accepted=row.accepted, proven=row.proven)
 
 
 def left_in_doubt() -> ColumnElement[bool]:
-    """Return the condition that an attempt of a task may have brought its effect about without anybody knowing."""
+    """Return the condition that an attempt of a task had an unknown outcome, so it may have caused the effect."""
     return exists().where(
         Attempt.task_id == Task.id, Attempt.outcome == Outcome.UNKNOWN.value, Attempt.number > Task.cleared_claims
     )
 
 
 def was_accepted() -> ColumnElement[bool]:
-    """Return the condition that a task's effect was accepted already, to be finished later: else it would be done.
+    """Return the condition that a system accepted a task's call and finishes it later; else the task would be done.
 
-    What came before a correction counts no more: staff have ordered it knowing that the effect is missing.
+    Attempts before a correction don't count: staff ordered it because the effect is missing.
     """
     own = aliased(Attempt)
     corrections = (own.task_id == Task.id, own.code == CORRECTION)
-    # Said outright: within another subquery the task would be any task.
+    # Explicit, because inside another subquery `Task` would otherwise mean any task.
     corrected = select(func.coalesce(func.max(own.number), 0)).where(*corrections).correlate(Task).scalar_subquery()
     return exists().where(
         Attempt.task_id == Task.id, *_DID, Attempt.number > Task.cleared_claims, Attempt.number > corrected
@@ -79,10 +79,10 @@ def was_accepted() -> ColumnElement[bool]:
 
 
 def _proven() -> ColumnElement[bool]:
-    """Return the condition that what a task is to undo is in place by the system's own answer, for all that we know."""
+    """Return the condition that, by the system's own answer, the effect that a task undoes is in place."""
     own, settling = aliased(Attempt), aliased(Task)
     undone = (own.task_id == Task.id, own.verb == Verb.UNDO.value, own.outcome == Outcome.DONE.value)
-    # An expression, not the column: else the newest is looked for from the table's end, past everybody else's.
+    # An expression, not the column, or the planner would scan the table backwards, past the rows of all other tasks.
     undone_by = select(func.max(own.id + 0)).where(*undone).correlate(Task).scalar_subquery()
     settles = (
         select(settling.id)
@@ -124,9 +124,9 @@ _KNOWN = _known()  # built once
 
 
 def others_get_through(task: Task, verb: Verb, code: str) -> bool:
-    """Return whether a system that refused this task before, as if it refused us, has worked for others since.
+    """Return whether a system that seemed to refuse us at this task's last refusal has worked for others since.
 
-    Then it is about this one task. Transaction: reads only.
+    Then the refusal concerns only this task. Transaction: reads only.
     """
     own, other = aliased(Attempt), aliased(Attempt)
     refused = (own.task_id == task.id, own.verb == verb.value, own.code == code[:64])

@@ -1,4 +1,4 @@
-"""Staff's word on effects: written with the act that gives it, on the books until something proves otherwise."""
+"""Manual resolutions: what staff say about effects. Each stays unproven until something proves or disproves it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAST = {
 
 
 def say(session: Session, task: Task, word: Word, actor: Actor, reason: str) -> None:
-    """Write staff's word on a task's effect; it takes the place of an earlier one. Transaction: within the caller's."""
+    """Write a manual resolution of a task's effect; it replaces an earlier one. Transaction: within the caller's."""
     settle(session, Override.task_id == task.id, f"taken back by {actor.name}: {PAST[word]}")
     session.execute(
         insert(Override).values(
@@ -35,13 +35,13 @@ def say(session: Session, task: Task, word: Word, actor: Actor, reason: str) -> 
 
 
 def settle(session: Session, which: ColumnElement[bool], by: str) -> int:
-    """Close words that something proved or disproved, or that were taken back; say what did.
+    """Close manual resolutions that were proved, disproved or withdrawn, and record by what.
 
-    Transaction: within the caller's. Whoever locks the order or the task as well does so first.
-    Idempotent because: a word is settled once.
+    Transaction: within the caller's. A caller that also locks the order or the task must do so first.
+    Idempotent because: a manual resolution is closed once.
 
     Returns:
-        How many there were.
+        How many were closed.
 
     """
     statement = update(Override).where(which, UNPROVEN)
@@ -50,5 +50,5 @@ def settle(session: Session, which: ColumnElement[bool], by: str) -> int:
 
 
 def has_unproven_word(task_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Return the condition that staff's word on a task's effect is unproven."""
+    """Return the condition that a task's effect has an unproven manual resolution."""
     return exists().where(Override.task_id == task_id, UNPROVEN)

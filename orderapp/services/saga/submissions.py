@@ -1,4 +1,4 @@
-"""Submissions: what a key stands for, whether it may go on, and who holds it."""
+"""Submissions: what is recorded under a key, whether it may continue, and who holds its lease."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from orderapp.systems.registry import Systems
 
 SHOP = "shop"  # the scope of the keys that our own form hands out
 
-# Built once, on the tables: it is asked for each order.
+# Built once, on the tables, because every order needs it.
 _SUBMISSIONS, _PLACEMENTS = table_of(Submission).c, table_of(Placement).c
 _KNOWN = (
     select(
@@ -86,18 +86,18 @@ def find(scope: str, key: str) -> Known | None:
 
 
 def take_over(known: Known, content_hash: ContentHash, lease_seconds: float, systems: Systems) -> Held | None:
-    """Go on with what a dead holder left, if there is anything to go on with.
+    """Take over the placement of a dead holder, unless it is decided.
 
     Transaction: one, committed here.
-    Idempotent because: the lease is taken by one conditional statement that also counts the holders up.
+    Idempotent because: one conditional statement takes the lease and the next fencing token.
     If we die here: the lease runs out, and the next repeat or the timer takes over.
 
     Returns:
-        The placement, held; None if it is decided, so that only the answer is left to give.
+        The placement, held by us; None if it is decided, so that only the answer is missing.
 
     Raises:
         KeyReused: the key came with other content. Compared first: other content never gets "ask again later".
-        InProgress: somebody holds it right now.
+        InProgress: another process holds the placement now.
 
     """
     if not content_hash.is_that_of(known.content_hash):
@@ -123,7 +123,7 @@ def _held(session: Session, known: Known, fencing: int, lease_seconds: float, st
     planned = select(Step.id, Step.system, Step.key).where(Step.placement_id == known.placement_id)
     steps = session.execute(planned.order_by(Step.position)).all()
     if any(step.system not in systems for step in steps):
-        # Of a newer release, whose processes are beside us; nothing is taken from them.
+        # A step of a newer release, whose processes run beside ours; we leave its placement to them.
         raise InProgress(max(1, round(lease_seconds)), known.order_id)
     began = select(-seconds_until(Placement.started_at)).where(Placement.id == known.placement_id)
     age_seconds = float(session.execute(began).scalar_one())
@@ -144,7 +144,7 @@ def _held(session: Session, known: Known, fencing: int, lease_seconds: float, st
 
 
 def give_up_lease(session: Session, submission_id: int, fencing: int) -> None:
-    """Give up our lease, to draw the consequence. Transaction: within the caller's. LeaseLost if it isn't ours."""
+    """Give up our lease to decide the placement. Transaction: within the caller's. LeaseLost if it isn't ours."""
     given_up = session.execute(GIVE_UP_LEASE, {"held_id": submission_id, "held_fencing": fencing})
     if given_up.one_or_none() is None:
         raise LeaseLost(f"submission {submission_id}: another holder has taken over")

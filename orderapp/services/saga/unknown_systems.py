@@ -1,7 +1,7 @@
-"""Systems that rows tell of and this process doesn't know: their file was removed, or another release runs beside it.
+"""Systems that rows name but this process doesn't know: their file was removed, or another release runs beside it.
 
-Nothing here touches what is theirs: their tasks aren't claimed, and a placement with one of their steps isn't turned
-round. So somebody has to be told that it waits.
+This process doesn't claim tasks of these systems, and doesn't abort placements with their steps. So staff must be told
+that this work waits.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from orderapp.services.db.capped_counts import Count, capped
 
 @dataclass(frozen=True, slots=True)
 class UnknownSystem:
-    """A system that isn't known here.
+    """A system that this process doesn't know.
 
     Args:
-        name: As the rows have it.
-        tasks: Its tasks that aren't done, by state; nobody works on them meanwhile.
-        placements: Placements with a step of it that died half way; nobody turns them round meanwhile.
+        name: Its name in the rows.
+        tasks: Its tasks that aren't done, by state; nobody works on them.
+        placements: Placements with one of its steps whose holder died; nobody decides them.
 
     """
 
@@ -34,12 +34,12 @@ class UnknownSystem:
 
     @property
     def waits(self) -> bool:
-        """Whether anything waits for a release that knows it."""
+        """Whether anything waits for a release that knows the system."""
         return bool(self.placements) or any(self.tasks.values())
 
 
 def unknown_systems(session: Session, known: Collection[str]) -> tuple[UnknownSystem, ...]:
-    """Return the systems with tasks or steps that aren't among the known ones. Transaction: within the caller's."""
+    """Return the unknown systems that have tasks or steps. Transaction: within the caller's."""
     names = sorted((_names(session, Task.system) | _names(session, Step.system)) - set(known))
     states = [state for state in TaskState if state in OPEN_TASK_STATES]
     tasks = {
@@ -60,7 +60,7 @@ def _left(name: str) -> Select[int]:
 
 
 def _names(session: Session, column: InstrumentedAttribute[str]) -> set[str]:
-    """Return the different values of a column that an index begins with: one look into the index for each."""
+    """Return the distinct values of the first column of an index, with one index lookup for each."""
     first = select(column.label("name")).order_by(column).limit(1).subquery()
     names = select(first.c.name).cte("names", recursive=True)
     following = select(column).where(column > names.c.name).order_by(column).limit(1).scalar_subquery()

@@ -1,4 +1,4 @@
-"""The values that travel through a placement: what is held, what each step came to, what stopped it."""
+"""The values that are passed through a placement: what is held, the result of each step, what stopped it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orderapp.services.resilience.load_shedding import Admission
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A committed intent: the row's id, the system, the key."""
+    """A planned step that is committed: the row's id, the system, the key."""
 
     id: int
     system: str
@@ -30,9 +30,9 @@ class Held:
     """A placement held under a lease.
 
     Args:
-        fencing: Our number among the holders; every later write is conditional on it.
-        lease_ends_at: On this process's monotonic clock; taken from before the lease was written, so never too late.
-        idle_seconds: For a resumed placement, how long ago the lease before ours ran out; None for a fresh one.
+        fencing: Our fencing token; every later write is conditional on it.
+        lease_ends_at: On this process's monotonic clock. Measured before the lease was written, so never too late.
+        idle_seconds: For a resumed placement, how long ago the previous lease ran out; None for a new one.
         admission: What we may call at present.
 
     """
@@ -47,12 +47,12 @@ class Held:
     lease_ends_at: float
     idle_seconds: float | None = None
     admission: Admission = field(default_factory=Admission)
-    # When its keys may have been used first, on this process's monotonic clock.
+    # When its keys may first have been used, on this process's monotonic clock.
     keys_used_from: float = field(default_factory=time.monotonic)
 
     @property
     def resumed(self) -> bool:
-        """Whether somebody before us may have made some of the calls."""
+        """Whether an earlier holder may have made some of the calls."""
         return self.idle_seconds is not None
 
     def seconds_left(self) -> float:
@@ -60,11 +60,11 @@ class Held:
         return self.lease_ends_at - time.monotonic()
 
     def key_age_seconds(self) -> float:
-        """Return how long ago the keys of its steps may have been used first."""
+        """Return how long ago the keys of its steps may first have been used."""
         return time.monotonic() - self.keys_used_from
 
     def effect(self, step: PlannedStep) -> Effect:
-        """Return what the step's system is to do."""
+        """Return the effect that the step's system should cause."""
         return Effect(step.key, self.document)
 
 
@@ -80,7 +80,7 @@ class Try:
 
 @dataclass(slots=True)
 class StepResult:
-    """What a step came to in this pass."""
+    """The result of a step in this pass."""
 
     step: PlannedStep
     resumed: bool
@@ -93,10 +93,10 @@ class StepResult:
 
     @property
     def state(self) -> StepState:
-        """What is known of the step.
+        """What is known about the step.
 
-        A refusal or a "not sent" after an unknown call, ours or a dead holder's, takes nothing back: that call may
-        still come through, so the step stays unknown and is compensated.
+        A refusal or a "not sent" after an unknown call, ours or a dead holder's, proves nothing about that call: it may
+        still succeed, so the step stays unknown and is compensated.
         """
         if self.answer.outcome is Outcome.DONE:
             return StepState.DONE
@@ -116,7 +116,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What confirming an order has written of it. `tasks` are the new ones: id, kind, system, state, attempts."""
+    """What TX2 wrote. `tasks` are the new ones: id, kind, system, state, attempts."""
 
     client_id: int | None
     created_at: dt.datetime
