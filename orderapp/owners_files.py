@@ -1,4 +1,4 @@
-"""Files and folders that are their owner's alone: orders, names and addresses are in them."""
+"""Files and folders that only their owner can read, because orders, names and addresses are in them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
-# What SQLite keeps beside a database; it gives them the database's mode, and finds them there after a crash.
+# The files that SQLite keeps beside a database; it gives them the database's mode and needs them after a crash.
 BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for its owner alone; one that is there already is left as it is: it may be somebody's home."""
+    """Make a folder for its owner alone; leave an existing one as it is, since it may be a home folder."""
     if folder.is_dir():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -21,10 +21,10 @@ def make_folder(folder: Path) -> None:
 
 
 def keep_to_owner(database: Path) -> None:
-    """Let nobody but its owner read or write an SQLite database; one that isn't there yet is made, empty.
+    """Let only its owner read or write an SQLite database; make it, empty, if it doesn't exist.
 
-    Does nothing where the folder doesn't exist; whoever opens the database says so. A file of somebody else's is left:
-    who reads it then is theirs to say (`flask doctor` warns).
+    Does nothing if the folder doesn't exist; opening the database then fails. A file of another account is left as it
+    is: its owner decides who reads it (`flask doctor` warns).
     """
     with suppress(OSError):
         os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE))
@@ -40,7 +40,7 @@ def keep_to_owner(database: Path) -> None:
 
 
 def readable_by_others(file: Path) -> bool:
-    """Return whether others than its owner may read or write a file, or what SQLite keeps beside it."""
+    """Return whether accounts other than the owner may read or write a file or SQLite's files beside it."""
     for suffix in BESIDE_SQLITE:
         with suppress(OSError):
             if os.stat(f"{file}{suffix}").st_mode & 0o077:
