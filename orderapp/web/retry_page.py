@@ -25,7 +25,7 @@ from orderapp.web.without_a_code import CODE_FIELDS, leaving_out, request_of
 def try_again(order: OrderView, key: str) -> ResponseReturnValue:
     """Place the order again, or without the code that the form names, and lead to its page; or say why not.
 
-    Idempotent because both use the one retry key of the failed placement: the database accepts the first
+    Idempotent because both use the failed placement's only retry key: the database accepts the first,
     and answers the other with `KeyReused`.
     """
     sent = request.form
