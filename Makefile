@@ -1,19 +1,19 @@
-# Everything starts here; `make` alone lists what there is. Needs Python 3.11 or newer; packages come from the index pip uses.
+# All commands; `make` alone lists them. Needs Python 3.11 or newer; packages come from the index that pip uses.
 
-# Installed packages, as the files whose times say when: what the product runs on, and what working on it needs.
+# Files whose times say when packages were installed: those of the product, and those for development.
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
 
-# Celery to compare with, apart from the product: only where it is asked for.
+# Celery, for comparison only: installed apart from the product, and only on request.
 CELERY := build/celery/.installed
 
 # Files of tests at a time: as many as a small machine has processors, since some tests measure time.
 TESTS_AT_A_TIME ?= 2
 
-# What `make check` tests: the rooms without a database, and how the house is built; nothing that takes seconds.
+# The tests of `make check`: the rooms without a database, and the structure of the code; no slow ones.
 QUICK := tests/domain tests/systems tests/test_*.py -m "not slow and not postgres and not rabbitmq and not chromium"
 
-# pyproject.toml says what is needed; from it come the exact versions and hashes, for all platforms and Pythons at once.
+# From pyproject.toml come the exact versions and hashes, in one file for all platforms and Python versions.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes $(if $(UPGRADE),--upgrade) pyproject.toml
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
@@ -26,43 +26,43 @@ help: ## Say what each command does
 run: $(RUNTIME) ## Run the whole product on http://127.0.0.1:8000 until Ctrl-C (elsewhere: PORT=9000 make run)
 	@exec .venv/bin/python -m orderapp.development
 
-check: lint ## Check before each commit: lint and the quick tests, under a minute; nothing else has to be installed
+check: lint ## Run before each commit: lint and the quick tests, under a minute, without other programs
 	@.venv/bin/pytest --quiet -n $(TESTS_AT_A_TIME) --dist loadfile --no-loadscope-reorder $(QUICK)
 
 test: $(DEVELOPMENT) ## Run the tests (some of them: make test TESTARGS="tests/domain -k money"; REQUIRE_ALL=1 skips none)
 	@.venv/bin/pytest -n $(TESTS_AT_A_TIME) --dist loadfile --no-loadscope-reorder $(TESTARGS)
 
-model: $(DEVELOPMENT) ## Play the model of all that can happen to orders, other games each time (longer: EXAMPLES=5000 make model)
+model: $(DEVELOPMENT) ## Play random sequences of events on the model of orders (longer: EXAMPLES=5000 make model)
 	@MODEL_RANDOM=1 MODEL_EXAMPLES=$${EXAMPLES:-1000} .venv/bin/pytest tests/model/test_model.py
 
-sweep: $(DEVELOPMENT) ## Let orders die at every boundary they cross, each one (the tests take a sample); about half an hour
+sweep: $(DEVELOPMENT) ## Kill processes at every boundary of an order (the tests take a sample); about half an hour
 	@SWEEP=full .venv/bin/pytest tests/sweep
 
-mutations: $(DEVELOPMENT) ## Make deliberate mistakes in a copy of the services, one at a time: each has to be caught; long
+mutations: $(DEVELOPMENT) ## Make deliberate mistakes in a copy of the services; a test must catch each one; long
 	@.venv/bin/python -m tests.mutations
 
-mutants: $(DEVELOPMENT) ## Draw random mistakes and say which the nearest tests miss (SEED=7 NUMBER=200 make mutants); long
+mutants: $(DEVELOPMENT) ## Make random mistakes and list those that the tests miss (SEED=7 NUMBER=200 make mutants); long
 	@.venv/bin/python -m tests.mutants $(or $(SEED),$(shell date +%s)) $(NUMBER)
 
-bench: $(RUNTIME) $(if $(BENCH_CELERY),$(CELERY)) ## Measure it beside a plain shop, eight minutes (BENCH_ORDERS=2000 BENCH_FORM=sqlite BENCH_CELERY=1)
+bench: $(RUNTIME) $(if $(BENCH_CELERY),$(CELERY)) ## Compare it with a plain shop, eight minutes (BENCH_ORDERS=2000 BENCH_FORM=sqlite BENCH_CELERY=1)
 	@.venv/bin/python -m bench
 
 growth: $(DEVELOPMENT) ## Measure how costs grow up to a million orders, ten minutes (smaller: GROWTH_ORDERS=1000,10000 make growth)
 	@.venv/bin/python -m bench.growth
 
-overload: $(RUNTIME) ## Measure it idle, beyond its capacity and with a system that hangs (make bench does it too)
+overload: $(RUNTIME) ## Measure it idle, overloaded, and with a system that hangs (part of make bench)
 	@.venv/bin/python -m bench.alone
 
 memory: $(RUNTIME) ## Measure its memory over 100,000 orders, half an hour (shorter: BENCH_ORDERS=20000 make memory)
 	@.venv/bin/python -m bench.memory
 
-history: $(RUNTIME) ## Add the last bench to the history of all, and draw it (docs/performance/)
+history: $(RUNTIME) ## Add the last result of make bench to the history, and draw it (docs/performance/)
 	@.venv/bin/python -m bench.history
 
 chaos: $(DEVELOPMENT) ## Place 2,000 orders among faults, kills and restarts, then audit (SEED=7 ORDERS=200 SECONDS=30 make chaos)
 	@SEED="$(SEED)" ORDERS="$(ORDERS)" SECONDS="$(SECONDS)" .venv/bin/python -m tests.chaos
 
-drain: $(DEVELOPMENT) ## Let 10,000 tasks wait for a system that comes back, and measure how they are done (TASKS=600 RATE=30 make drain)
+drain: $(DEVELOPMENT) ## Measure how 10,000 waiting tasks are done after an outage of their system (TASKS=600 RATE=30 make drain)
 	@.venv/bin/python -m tests.drain
 
 services: ## Install PostgreSQL, RabbitMQ and Chromium for the tests (Debian or Ubuntu, as root)
@@ -77,19 +77,19 @@ lint: $(DEVELOPMENT) ## Check style, types, the direction of imports, the packag
 	.venv/bin/python scripts/check_docs.py
 	.venv/bin/python scripts/check_locks.py
 
-format: $(DEVELOPMENT) ## Bring all Python files into the agreed form
+format: $(DEVELOPMENT) ## Format all Python files
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
 
-docs: $(DEVELOPMENT) ## Check that links, paths, commands and names in the documentation lead somewhere
+docs: $(DEVELOPMENT) ## Check that links, paths, commands and names in the documentation exist
 	@.venv/bin/python scripts/check_docs.py
 
-lock: $(DEVELOPMENT) ## Bring the locked packages in line with pyproject.toml (newer versions of all: UPGRADE=1 make lock)
+lock: $(DEVELOPMENT) ## Update the locked packages from pyproject.toml (newer versions of all: UPGRADE=1 make lock)
 	@$(LOCK) -o requirements.txt
 	@$(LOCK) --extra dev --constraint requirements.txt -o requirements-dev.txt
 	@$(LOCK) --extra bench --constraint requirements.txt -o requirements-bench.txt
 
-wheel: $(DEVELOPMENT) ## Make the package to install: a wheel, in build/
+wheel: $(DEVELOPMENT) ## Build the package to install, a wheel, in build/
 	@.venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w build .
 
 .venv/bin/python:

@@ -1,4 +1,4 @@
-"""How the web process runs: `gunicorn wsgi:app`. What the command line says still wins."""
+"""Settings of the web process, `gunicorn wsgi:app`. Options of the command line override them."""
 
 import os
 import sys
@@ -19,24 +19,24 @@ worker_class = "orderapp.web_worker.Worker"  # gthread, with a bound to its queu
 threads = 16
 # Longer than the idle time after which common proxies (60 s) drop their connections to us.
 keepalive = 75
-# A submission is over within its lease (30 s by default); what still runs at a stop may end. Supervisors wait
+# A submission ends within its lease (30 s by default), so at a stop running requests may end. Supervisors wait
 # five seconds longer (deploy/systemd, compose.yaml).
 graceful_timeout = 35
 timeout = 60
-# Restarting workers now and then bounds what any leak could do; the jitter keeps them from restarting together.
+# Restarting workers sometimes limits the damage of a leak; the jitter keeps them from restarting together.
 max_requests = 50_000
 max_requests_jitter = 5_000
-# Every forwarded header is believed or not by TRUSTED_PROXIES in the application; gunicorn itself believes none.
+# The application's TRUSTED_PROXIES decides which forwarded headers to trust; gunicorn itself trusts none.
 forwarded_allow_ips = ""
 accesslog = None
-# Nobody steers it from outside, and its socket would lie in the home folder of whoever started it.
+# Nothing controls it from outside, and its socket would be in the home folder of the account that started it.
 control_socket_disable = True
 # No preload: an engine must not be shared with a forked process.
 preload_app = False
 
 
 def post_worker_init(worker):
-    """Let the application wake the relay, and settle down."""
+    """Let the application wake the relay, and exclude its objects from garbage collections."""
     if isinstance(worker.wsgi, Application):  # not the plain shop, which `make bench` runs with the same settings
         start_telling(worker.wsgi)
         leave_what_stays()

@@ -1,4 +1,4 @@
-"""The comparison of what the shop answered with what the external systems have done."""
+"""Compares the shop's answers with the effects in the external systems."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Order(Base):
     benefit: Mapped[str]
     total_minor: Mapped[int]
     created_at: Mapped[datetime]
-    # Kept by the shop with Celery only; nobody remembers it here.
+    # Only the shop with Celery sets these.
     settled_at: Mapped[datetime | None]
     told_at: Mapped[datetime | None]
     lines: Mapped[list[Line]] = relationship()

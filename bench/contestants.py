@@ -69,7 +69,7 @@ class Contestant(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Fill the database with all that has to be there before the first order."""
+        """Fill the database with everything that the first order needs."""
 
     @abstractmethod
     def start(self) -> None:
@@ -77,7 +77,7 @@ class Contestant(ABC):
 
     @abstractmethod
     def has_work(self) -> bool:
-        """Return whether anything of what was ordered is still to be done, by the contestant's own books."""
+        """Return whether any work for the orders is still open, by the contestant's own records."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -154,7 +154,7 @@ class Baseline(Contestant):
         self._start_web("bench.baseline")
 
     def has_work(self) -> bool:
-        """Return False: it keeps no books; what is missing shows at the systems only."""
+        """Return False: it keeps no records; missing effects show only in the systems."""
         return False
 
 

@@ -1,8 +1,8 @@
-"""What the database was asked to do, by PostgreSQL's own books.
+"""The work of the database, by PostgreSQL's own statistics.
 
-Writing commits come from the transaction numbers: a transaction is given one when it first writes, so as many as were
-given out, so many transactions wrote and had to reach the disk. Commits of readings, which pg_stat_database counts too,
-have none. Statements come from pg_stat_statements; the benchmark's own carry a mark and are left out.
+Writing commits are counted by transaction numbers: a transaction gets one when it first writes, so each number stands
+for a transaction that wrote and had to reach the disk. Read-only commits, which pg_stat_database counts too, have
+none. Statements come from pg_stat_statements; the benchmark's own carry a mark and are left out.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DatabaseWork:
 
 
 class DatabaseMeter:
-    """Reads the books of a server.
+    """Reads the statistics of a server.
 
     Args:
         server_url: Of a database in which pg_stat_statements is, where `counts_statements`.

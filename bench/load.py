@@ -48,7 +48,7 @@ class Answered:
 
 
 def reason(status: int, body: bytes) -> str:
-    """Return an answer's status, and the word that it has for programs; status 0: no answer came."""
+    """Return an answer's status and its code; status 0: no answer came."""
     try:
         return f"{status} {json.loads(body)['code']}"
     except (ValueError, KeyError, TypeError):
@@ -89,7 +89,7 @@ async def _client(
         try:
             status, body = await asyncio.wait_for(_read_answer(reader), ANSWER_SECONDS)
         except (OSError, EOFError, TimeoutError):
-            # The rest is left to the other clients; the audit tells of an order without an answer.
+            # The other clients do the rest; the audit reports an order without an answer.
             load.answers.append(Answered(submission, time.perf_counter() - started, 0, b""))
             return
         load.answers.append(Answered(submission, time.perf_counter() - started, status, body))

@@ -1,4 +1,4 @@
-"""Percentiles by the nearest rank: always a time that somebody really waited."""
+"""Percentiles by the nearest rank, so each is a time that was really measured."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def measured_in_turns(contestants: Sequence[Contestant], around: Surroundings, o
         contestant.prepare()
     measured: list[Measured] = []
     for number in range(1, ROUNDS + 1):
-        # The machine gets faster and slower: whoever was first in this round is last in the next.
+        # The machine's speed changes, so the first contestant of this round is the last of the next.
         for contestant in contestants if number % 2 else reversed(contestants):
             say(f"Round {number} of {ROUNDS}: {contestant.name}")
             with contestant.running():

@@ -25,7 +25,7 @@ class Servers:
         new_database: Makes an empty database of this name and returns its SQLAlchemy URL.
         rabbitmq_url: Empty for the broker inside the worker's process.
         pids: The servers' processes, by what they are.
-        meter: Reads what the database was asked to do; None where nobody keeps books of that.
+        meter: Reads the database's work; None if the server keeps no statistics of it.
 
     """
 

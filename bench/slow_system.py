@@ -1,4 +1,4 @@
-"""One system that hangs: what it does to the orders that need it, to those that don't, and to the shop's pages."""
+"""One system that hangs: its effect on the orders that need it, on other orders, and on the shop's pages."""
 
 from __future__ import annotations
 

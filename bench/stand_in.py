@@ -124,7 +124,7 @@ class Books:
 
 
 class StandIn:
-    """The books that are open at present."""
+    """The stand-in: its present records and delays."""
 
     def __init__(self) -> None:
         self.books = Books()

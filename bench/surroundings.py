@@ -69,6 +69,6 @@ def running_surroundings(form: str = FORMS[0]) -> Iterator[Surroundings]:
 
 
 def say(text: str) -> None:
-    """Tell whoever waits."""
+    """Print progress for the person who waits."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

@@ -46,16 +46,16 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SECRET_KEY_FALLBACKS=list(settings.old_secret_keys),
-        # Flask-WTF signs with the last of them, and takes any.
+        # Flask-WTF signs with the last key and accepts any of them.
         WTF_CSRF_SECRET_KEY=[*settings.old_secret_keys, settings.secret_key],
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=transactions.engine_options(settings.database_url),
         MAX_CONTENT_LENGTH=262_144,  # the largest order that is accepted is about 20 kB
-        MAX_FORM_PARTS=500,  # a basket's fields; more is no basket
+        MAX_FORM_PARTS=500,  # the fields of a basket; no basket has more
         SESSION_COOKIE_NAME="__Host-orderapp" if settings.secure_cookies else "orderapp",
         SESSION_COOKIE_SECURE=settings.secure_cookies,
         SESSION_COOKIE_SAMESITE="Lax",
-        WTF_CSRF_TIME_LIMIT=None,  # a form left open over lunch is still the customer's own
+        WTF_CSRF_TIME_LIMIT=None,  # a form left open over lunch must still work
     )
     app.extensions["orderapp.settings"] = settings
     if settings.trusted_proxies:

@@ -1,4 +1,4 @@
-"""Where the database and the broker are: read as their drivers read it, and refused where all could read along."""
+"""Addresses of database and broker, read as their drivers read them; in production, unencrypted ones are refused."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from sqlalchemy.exc import ArgumentError
 from orderapp.errors import ConfigurationError
 from orderapp.systems.settings import Environment, is_loopback
 
-# The others of libpq (disable, allow, prefer, which is its default) take plain text where the server wants it so.
+# libpq's other modes (disable, allow and prefer, its default) accept plain text if the server asks for it.
 ENCRYPTING_SSL_MODES = frozenset({"require", "verify-ca", "verify-full"})
-# What libpq takes from the environment where the address doesn't say it.
+# libpq takes these from the environment if they are not in the address.
 FROM_ENVIRONMENT = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "service": "PGSERVICE", "sslmode": "PGSSLMODE"}
-GUEST = "guest"  # every RabbitMQ begins with it, under a password that everybody knows
+GUEST = "guest"  # every RabbitMQ starts with this account, and its password is public
 
 
 def database_url(env: Environment, default_file: Path) -> str:
-    """Return the database's address from `DATABASE_URL`, by default that of an SQLite file.
+    """Return the database's address from `DATABASE_URL`; the default is an SQLite file.
 
     Raises:
-        ConfigurationError: no address, or of another kind; an option that the driver doesn't know; in production,
-            another host without certain encryption, unless `DATABASE_ALLOW_UNENCRYPTED=1`.
+        ConfigurationError: the value is no address, names another kind of database, or has an option that the driver
+            doesn't know; in production, another host without guaranteed encryption is refused too, unless
+            `DATABASE_ALLOW_UNENCRYPTED=1`.
 
     """
     raw = env.text("DATABASE_URL")
     if not raw:
         return sqlite_url(default_file)
-    # What hosting platforms hand out names no driver.
+    # Hosting platforms give out addresses without a driver's name.
     for short in ("postgresql://", "postgres://"):
         if raw.startswith(short):
             raw = "postgresql+psycopg://" + raw.removeprefix(short)
@@ -48,7 +49,7 @@ def database_url(env: Environment, default_file: Path) -> str:
         if sqlite_file(raw) is None:
             raise ConfigurationError("DATABASE_URL: SQLite needs a file, which all processes share")
         if "?" in raw:
-            # The driver would pass over it, and open the file whose name ends there.
+            # The driver would ignore what follows the ? and open the file whose name ends there.
             raise ConfigurationError("DATABASE_URL: has a ? in it; in the name of a file, write %3F")
         return raw
     if env.production and not is_encrypted(raw, env.variables) and not env.flag("DATABASE_ALLOW_UNENCRYPTED"):
@@ -65,7 +66,7 @@ def sqlite_url(file: Path) -> str:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of an SQLite address; None where it is none, or names no file."""
+    """Return the file of an SQLite address; None if it isn't an SQLite address or names no file."""
     parsed = make_url(url)
     if parsed.drivername != "sqlite" or parsed.database in (None, "", ":memory:"):
         return None
@@ -73,9 +74,9 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def _connection_options(parsed: URL) -> dict[str, str]:
-    """Return what the driver makes of an address. Raises ConfigurationError, with no part of the address in it."""
+    """Return the options the driver reads from an address. The ConfigurationError it raises quotes no part of it."""
     if "@" in f"{parsed.host or ''}{parsed.database or ''}":
-        # The password ended at its first @ or /; what follows would be taken for a host and stand in errors.
+        # The password ended at its first @ or /; the rest would be taken for a host and appear in error texts.
         raise ConfigurationError("DATABASE_URL: has an @ in its host or name; in a password, write %40 for it")
     if any(not isinstance(value, str) for name, value in parsed.query.items() if name != "host"):
         raise ConfigurationError("DATABASE_URL: names an option twice")
@@ -89,9 +90,9 @@ def _connection_options(parsed: URL) -> dict[str, str]:
 
 
 def is_encrypted(url: str, variables: Mapping[str, str]) -> bool:
-    """Return whether what is sent to a database can't be read on the way.
+    """Return whether nobody can read the traffic to a database on the way.
 
-    It is encrypted for certain, or never leaves this host. Raises ConfigurationError for an address without meaning.
+    It is certainly encrypted, or never leaves this host. Raises ConfigurationError for an address that makes no sense.
     """
     parsed = make_url(url)
     if parsed.drivername == "sqlite":
@@ -100,7 +101,7 @@ def is_encrypted(url: str, variables: Mapping[str, str]) -> bool:
     outside = {name: variables.get(variable, "") for name, variable in FROM_ENVIRONMENT.items()}
     service = options.get("service") or outside["service"]
     if service:
-        # Its file may say anything of what the address doesn't, and is believed before the environment.
+        # The service file may set whatever the address leaves out, and libpq prefers it to the environment.
         outside = {"host": f"whichever {service} names", "hostaddr": "", "sslmode": ""}
     if (options.get("sslmode") or outside["sslmode"]) in ENCRYPTING_SSL_MODES:
         return True
@@ -109,16 +110,16 @@ def is_encrypted(url: str, variables: Mapping[str, str]) -> bool:
 
 
 def _is_here(host: str) -> bool:
-    """Return whether a host of libpq's is this one: none, or a folder (or @, an abstract name), is a Unix socket."""
+    """Return whether libpq's host is this machine. No host, a folder or an @name means a Unix socket."""
     return host.startswith(("/", "@")) or not host or is_loopback(host)
 
 
 def rabbitmq_urls(env: Environment) -> tuple[str, ...]:
-    """Return the broker's addresses from `RABBITMQ_URL`, none where it isn't set.
+    """Return the broker's addresses from `RABBITMQ_URL`; none if it isn't set.
 
     Raises:
-        ConfigurationError: no address, an option that the client doesn't know; in production, another host without
-            encryption unless `RABBITMQ_ALLOW_UNENCRYPTED=1`, or with RabbitMQ's first account.
+        ConfigurationError: the value is no address or has an option that the client doesn't know; in production,
+            another host without encryption (unless `RABBITMQ_ALLOW_UNENCRYPTED=1`) or with the account guest.
 
     """
     urls = tuple(url.strip() for url in env.text("RABBITMQ_URL").split(";") if url.strip())
@@ -130,7 +131,7 @@ def rabbitmq_urls(env: Environment) -> tuple[str, ...]:
         checked.address("RABBITMQ", {"amqps": True, "amqp": False}, variable=name, permits=("login", "query"))
         try:
             pika.URLParameters(url)
-        except Exception as error:  # it reads options as Python's values, and raises whatever these raise
+        except Exception as error:  # it evaluates options as Python literals, which can raise anything
             raise ConfigurationError(
                 f"{name}: has a user without a password, or an option that isn't understood"
             ) from error
@@ -143,7 +144,7 @@ def rabbitmq_urls(env: Environment) -> tuple[str, ...]:
 
 
 def passwords_in(address: str) -> set[str]:
-    """Return the passwords in an address, as they stand there and as they are meant; none where it is no address."""
+    """Return the passwords in an address, both as written and decoded; none if it is no address."""
     try:
         parts = urlsplit(address)
         found = {parts.password or "", *(value for name, value in parse_qsl(parts.query) if "password" in name)}
@@ -153,6 +154,6 @@ def passwords_in(address: str) -> set[str]:
 
 
 def _is_guest_elsewhere(url: str) -> bool:
-    """Return whether another host is used with RabbitMQ's first account; so it is where an address names none."""
+    """Return whether another host is used as guest, the account that is meant if an address names none."""
     parts = urlsplit(url)
     return unquote(parts.username or GUEST) == GUEST and not is_loopback(parts.hostname or "")

@@ -1,4 +1,4 @@
-"""Flask's application, with two things told differently: errors that nobody foresaw, and why something was refused."""
+"""Flask's application, with its own handling of unforeseen errors and of the codes of refusals."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ log = structlog.get_logger()
 
 
 class Application(Flask):
-    """An application whose log names pages by what they are, not by where they are."""
+    """An application whose log names a page by its endpoint, not by its path."""
 
     json_provider_class = FastJson
 
     def handle_user_exception(self, e: Exception) -> HTTPException | ResponseReturnValue:
-        """Answer an error; what was refused is told under its own word (see `orderapp.refusals`)."""
+        """Answer an error; a refusal is logged and counted under its own code (see `orderapp.refusals`)."""
         if isinstance(e, OrderappError):
             g.refusal = e.code
         elif isinstance(e, CSRFError):
@@ -31,5 +31,5 @@ class Application(Flask):
         return super().handle_user_exception(e)
 
     def log_exception(self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]) -> None:
-        """Log an unforeseen error. Flask would log the path, and an order's path is the key to its page."""
+        """Log an unforeseen error without the path: whoever knows an order's path can open its page."""
         log.error("request.failed", method=request.method, endpoint=request.endpoint, exc_info=exc_info)

@@ -1,4 +1,4 @@
-"""Where a request comes from: the peer's address, or what our proxies say of it; never what a visitor says."""
+"""Where a request comes from: the peer's address, or the one our proxies report; never one that a visitor claims."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ HEADER = "HTTP_X_FORWARDED_FOR"
 
 
 class ClientAddresses:
-    """Puts the address of whoever asks into `REMOTE_ADDR`: plain, without port, brackets and zone; empty if unknown.
+    """Puts the client's address into `REMOTE_ADDR`: plain, without port, brackets and zone; empty if unknown.
 
-    Werkzeug's ProxyFix takes what stands in the header just as it is, and reads quotes in it: a visitor's own lone
-    quote then swallows what the proxy has added.
+    Werkzeug's ProxyFix copies the header's entry unchecked, and interprets quotes in it: a single quote sent by a
+    visitor then hides what the proxy has added.
 
     Args:
-        app: The application to be called.
-        proxies: How many proxies of ours stand before us. What they said is believed, but for an entry that is no
-            address: then nobody knows. If they said nothing, the request is the nearest proxy's own.
+        app: The application to call.
+        proxies: How many of our proxies are in front of us. Their entries are trusted; if the entry is no address, the
+            address is unknown. If they added none, the request is the nearest proxy's own.
 
     """
 

@@ -1,4 +1,4 @@
-"""All settings, read once from the environment; a wrong one stops the process with one line that names the variable."""
+"""All settings, read once from the environment; a wrong one ends the process with one line that names the variable."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from orderapp.systems.registry import Systems
 from orderapp.systems.settings import Environment
 
 PACKAGE = Path(__file__).resolve().parent
-# What `orderapp`, `tasks` and `wsgi` are imported from: a checkout, or the folder that a wheel was installed into.
+# `orderapp`, `tasks` and `wsgi` are imported from here: a checkout, or the folder that a wheel was installed into.
 ROOT = PACKAGE.parent
 # A wheel has templates, static files, migrations and gunicorn's settings inside the package (pyproject.toml); in a
 # checkout they stand beside it.
 INSTALLED = (PACKAGE / "migrations").is_dir()
 FILES = PACKAGE if INSTALLED else ROOT
-# Flask's own rule for installed packages; among them nothing is ever written.
+# Flask's own rule for installed packages: nothing is ever written among them.
 INSTANCE = Path(sys.prefix) / "var" / "orderapp-instance" if INSTALLED else ROOT / "instance"
-# What people put into a secret when they mean to change it later.
+# Values that people enter as a secret and mean to change later.
 WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "password"})
-# 128 bits as hexadecimal digits; what `secrets.token_hex()` gives has 64 of them.
+# 128 bits as hexadecimal digits; `secrets.token_hex()` returns 64 digits.
 SAFE_SECRET_CHARACTERS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The product's settings; names carry their units. Those of a system are with the system."""
+    """The product's settings; names contain their units. Each system's settings are with the system."""
 
     production: bool
     secret_key: str
-    old_secret_keys: tuple[str, ...]  # what they have signed is still believed; nothing new is signed with them
+    old_secret_keys: tuple[str, ...]  # their signatures stay valid; they sign nothing new
     database_url: str
     database_encrypted: bool
     rabbitmq_urls: tuple[str, ...]
@@ -63,14 +63,14 @@ class Settings:
     public_url: str
     sandbox_url: str
     systems: Systems
-    secrets: tuple[str, ...] = field(repr=False)  # whatever must not be shown of all these
+    secrets: tuple[str, ...] = field(repr=False)  # all values among these that must not be shown
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Settings:
         """Read and check all settings.
 
         Raises:
-            ConfigurationError: a value is missing, malformed, or can't go together with another.
+            ConfigurationError: a value is missing, malformed, or contradicts another.
 
         """
         # Only `make run` sets it: every other start is production.
@@ -92,7 +92,7 @@ class Settings:
             database_encrypted=is_encrypted(address, variables),
             rabbitmq_urls=rabbitmq_urls(env),
             submission_lease_seconds=env.number("SUBMISSION_LEASE_SECONDS", 30, 0.1, 3600),
-            task_lease_seconds=env.number("TASK_LEASE_SECONDS", 60, 0.1, 1500),  # brokers end work after 30 minutes
+            task_lease_seconds=env.number("TASK_LEASE_SECONDS", 60, 0.1, 1500),  # the broker ends work after 30 minutes
             timer_interval_seconds=env.number("TIMER_INTERVAL_SECONDS", 1, 0.01, 3600),
             duplicate_window_seconds=env.integer("DUPLICATE_WINDOW_SECONDS", 60, 0, 86_400),
             reconcile_interval_seconds=_reconcile_interval(env),
@@ -113,7 +113,7 @@ class Settings:
         return settings
 
     def require_systems(self) -> None:
-        """Raise ConfigurationError where a system without which nothing works has no settings."""
+        """Raise ConfigurationError if a system that every order needs has no settings."""
         for system in self.systems.values():
             if system.required and not system.configured:
                 raise ConfigurationError(f"{system.name.upper()}_URL: not set, and no order can do without it")
@@ -122,7 +122,7 @@ class Settings:
         blocking = self.systems.having(Part.BLOCKING)
         _refuse_short_lease("SUBMISSION_LEASE_SECONDS", self.submission_lease_seconds, blocking)
         for system in blocking:
-            # A submission is repeated under the same keys for as long as somebody may hold it.
+            # A submission is repeated under the same keys as long as a process may hold its lease.
             if system.key_window_seconds is not None and system.key_window_seconds < 2 * self.submission_lease_seconds:
                 raise ConfigurationError(
                     f"{system.name.upper()}_KEY_WINDOW_SECONDS: {system.key_window_seconds:g} is shorter than two "
@@ -134,7 +134,7 @@ class Settings:
 
 
 def _refuse_short_lease(variable: str, lease_seconds: float, systems: Sequence[System]) -> None:
-    """Refuse a lease that ends before a call of each system can have ended, and its wait for a slot of its rate."""
+    """Refuse a lease shorter than one call to each system, with its wait for the rate limiter, can take."""
     called_seconds = sum(system.call_seconds for system in systems)
     waited_seconds = sum(system.limits.longest_wait_seconds for system in systems)
     if lease_seconds >= called_seconds + waited_seconds:
@@ -149,7 +149,7 @@ def _refuse_short_lease(variable: str, lease_seconds: float, systems: Sequence[S
 
 def _reconcile_interval(env: Environment) -> float:
     seconds = env.number("RECONCILE_INTERVAL_SECONDS", 86_400, 0, 30 * 86_400)
-    # Between two runs a shop has to come to its own work.
+    # Between two runs the shop needs time for its own work.
     if 0 < seconds < 60:
         raise ConfigurationError(f"RECONCILE_INTERVAL_SECONDS: {seconds:g} is less than a minute; 0 switches it off")
     return seconds
@@ -186,12 +186,12 @@ def _most(env: Environment, variable: str, default: Most) -> Most:
 
 
 def current_settings() -> Settings:
-    """Return the settings of the application at work. Needs an application context."""
+    """Return the settings of the current application. Needs an application context."""
     return cast(Settings, current_app.extensions["orderapp.settings"])
 
 
 def instance_folder(variables: Mapping[str, str]) -> Path:
-    """Return where this installation keeps its files: `INSTANCE_PATH`, or `instance/` beside the product.
+    """Return the folder for this installation's files: `INSTANCE_PATH`, or `instance/` beside the product.
 
     Installed from a wheel, it is `var/orderapp-instance` in the virtual environment.
     """
@@ -213,17 +213,17 @@ def _secret_key(env: Environment) -> str:
 
 
 def _old_secret_keys(env: Environment) -> tuple[str, ...]:
-    """Return the keys that were replaced, from `SECRET_KEY_OLD`, joined by `;`."""
+    """Return the replaced keys from `SECRET_KEY_OLD`, which are separated by `;`."""
     keys = tuple(key.strip() for key in env.text("SECRET_KEY_OLD").split(";") if key.strip())
     if env.production:
         for key in keys:
-            # Whoever guesses it signs with it, for as long as it is believed.
+            # An attacker who guesses it can sign with it as long as it is valid.
             _refuse_short_key("SECRET_KEY_OLD", key)
     return keys
 
 
 def _secrets_in(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return every value that must not be shown: keys, tokens, passwords, and those inside addresses."""
+    """Return every value that must not be shown: keys, tokens and passwords, also those inside addresses."""
     found = set()
     for name, value in variables.items():
         if name.startswith("SECRET_KEY") or name.endswith(("_TOKEN", "PASSWORD")):

@@ -1,7 +1,7 @@
-"""Currencies by ISO 4217: which there are, how many digits their minor units take, and amounts as people read them.
+"""Currencies of ISO 4217: which exist, how many digits their minor units have, and amounts as text for people.
 
-What a country shows in its shops is another thing: CLDR shows no digits of the Serbian dinar, whose minor unit is its
-hundredth all the same. Every interface states amounts in ISO's minor units, so every text is made with ISO's digits.
+The digits that shops in a country show may differ: CLDR shows none for the Serbian dinar, though its minor unit is a
+hundredth. Every interface states amounts in ISO's minor units, so every text has ISO's digits.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from iso4217 import Currency
 
 from orderapp.domain.money import Money
 
-LOCALE = "en"  # the language of all pages and mails
-# Those without minor units (gold, the code for tests) aren't money that a shop takes.
+LOCALE = "en"  # the language of all pages and e-mails
+# Codes without minor units (gold, the code for tests) are not money that a shop takes.
 _DIGITS = {one.code: one.exponent for one in Currency if one.exponent is not None}
 
 
 def is_currency(code: str) -> bool:
-    """Return whether a code is one of a currency that is in use and has minor units."""
+    """Return whether a code belongs to a currency that is in use and has minor units."""
     return code in _DIGITS
 
 
 def minor_digits(code: str) -> int:
-    """Return how many digits a currency's minor units take: 2 for EUR and RSD, 0 for JPY, 3 for KWD.
+    """Return how many digits a currency's minor units have: 2 for EUR and RSD, 0 for JPY, 3 for KWD.
 
-    Orders may be older than ISO's present table; of a currency that is gone from it, CLDR's digits are what is known.
+    Old orders may have a currency that is no longer in ISO's table; then CLDR's digits are used.
     """
     known = _DIGITS.get(code)
     return get_currency_precision(code) if known is None else known

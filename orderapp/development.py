@@ -1,6 +1,6 @@
-"""`make run`: the whole product in one foreground command, on SQLite and an in-process broker, against the sandbox.
+"""`make run`: the whole product in one foreground command, with SQLite, an in-process broker and the sandbox.
 
-It prepares the database once, then looks after four processes: the sandbox, the web process, the worker, the timer.
+It prepares the database once, then supervises four processes: the sandbox, the web process, the worker, the timer.
 Ctrl-C stops them all; if this process or the `make` above it is killed, the kernel ends them.
 """
 
@@ -34,11 +34,11 @@ from orderapp.services.orders.product_import import import_products
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0  # a slow laptop on battery takes ten; after a minute something is wrong
-STOP_SECONDS = 10.0  # what is under way may end; after that it is killed, and repaired at the next start
+STOP_SECONDS = 10.0  # time to finish; then processes are killed, and recovery follows at the next start
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STAFF_EMAIL = "admin@example.com"
-# What a demo needs otherwise than a shop, unless the environment says something else: one person at one machine orders
-# as often as they like, and the products' prices are in euros.
+# Settings in which a demo differs from a shop, unless the environment sets them: one person on one machine may order
+# without a limit, and the products' prices are in euros.
 DEMO = {
     "SHOP_COUNTRY": "DE",
     **{f"ORDERS_PER_{kind}": "0" for kind in ("NETWORK", "SESSION", "EMAIL", "PHONE")},
@@ -48,7 +48,7 @@ DEMO = {
 def main() -> int:
     """Run the product until Ctrl-C; return the exit status."""
     for signal_number in (signal.SIGINT, signal.SIGTERM):
-        # Explicitly: a shell starts background commands with SIGINT ignored, and Python would leave it so.
+        # Set explicitly: a shell starts background commands with SIGINT ignored, and Python doesn't change that.
         signal.signal(signal_number, _interrupt)
     if "MAKELEVEL" in os.environ:
         _die_with_parent()
@@ -89,7 +89,7 @@ def main() -> int:
 
 
 def _systems(environ: Mapping[str, str], sandbox_url: str, smtp_url: str) -> dict[str, str]:
-    """Point every system at its stand-in, whatever real one the environment names; what has none is as it says."""
+    """Point every system that has a stand-in at it, even if the environment names a real one."""
     return {**environ, **environment(sandbox_url, smtp_url)}
 
 
@@ -111,12 +111,12 @@ def _prepare(variables: Mapping[str, str], staff_password: str) -> None:
         if not list_products():
             import_products(json.loads((PACKAGE / "demo_products.json").read_text()))
         with suppress(InvalidRequest):
-            # Raised from the second start on: the account is there already.
+            # Raised from the second start on, because the account exists.
             create_staff(STAFF_EMAIL, Role.ADMIN, staff_password)
 
 
 def _remembered(path: Path) -> dict[str, str]:
-    """Return the secrets of this installation's demo, made at the first start, readable by its owner only."""
+    """Return the secrets of this installation's demo. The first start makes them; only their owner can read them."""
     if not path.exists():
         made = {"secret_key": secrets.token_hex(), "staff_password": secrets.token_urlsafe(12)}
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -137,10 +137,10 @@ def _port() -> int:
 
 
 def _free_port(wanted: int) -> int:
-    """Return the wanted port, or any free one where that is taken."""
+    """Return the wanted port, or any free one if that is taken."""
     for candidate in (wanted, 0):
         with socket.socket() as listener:
-            # As servers do: a port whose last connections are only fading away counts as free.
+            # As servers do: a port whose last connections are only closing counts as free.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind((HOST, candidate))
@@ -151,7 +151,7 @@ def _free_port(wanted: int) -> int:
 
 
 def _start(command: list[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    # A session of its own, so that Ctrl-C reaches this process only and everything is stopped in order.
+    # A session of its own, so that Ctrl-C reaches only this process, which stops the others in order.
     return subprocess.Popen(
         command,
         env=dict(variables),
@@ -194,7 +194,7 @@ def _watch(children: Mapping[str, subprocess.Popen[bytes]]) -> int:
 
 
 def _stop(children: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """Stop the sandbox last: what is under way may still need it."""
+    """Stop all processes, the sandbox last: the others may still need it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("shop", "timer", "worker", "sandbox"):
         child = children[name]

@@ -2,26 +2,26 @@
 
 OrderappError
 ├── ConfigurationError            a setting is wrong; the process does not start
-├── DatabaseUnavailable           nothing can be read or written at present
-├── Overloaded                    more orders come than can be placed; nothing was done
-├── InvalidRequest                the input is at fault; nothing was recorded
-├── ArchiveUnusable               a file can't take in what is archived; nothing more was deleted
-├── NotFound                      there is no such thing, or it isn't yours
-│   └── Archived                  there was, and it is in a file now
-├── OrderArchived                 what the key leads to was archived
-├── TooManyAttempts               somebody is guessing
+├── DatabaseUnavailable           nothing can be read or written now
+├── Overloaded                    too many orders arrive; nothing was done
+├── InvalidRequest                the input is wrong; nothing was recorded
+├── ArchiveUnusable               the archive file can't be used; nothing more was deleted
+├── NotFound                      it doesn't exist, or belongs to another customer
+│   └── Archived                  it is in an archive file now
+├── OrderArchived                 the key's order was archived
+├── TooManyAttempts               too many tries, perhaps to guess a secret
 │   └── TooManyOrders             more orders than any household places
-├── Conflict                      the input is fine, the moment or the key isn't
-│   ├── InProgress                the same key is being worked on right now
+├── Conflict                      the input is right, but the moment or the key is wrong
+│   ├── InProgress                another request works on the same key now
 │   ├── KeyReused                 the same key came with other content
-│   ├── ProbableDuplicate         the same customer's identical cart was ordered a moment ago
-│   ├── TotalChanged              it would cost something else than the customer was shown
+│   ├── ProbableDuplicate         the same customer has just ordered an identical cart
+│   ├── TotalChanged              the total differs from the one that the customer saw
 │   ├── CompensationInProgress    the earlier placement still holds something
-│   ├── WrongState                the thing isn't in a state in which this can be done
-│   └── SystemUnknown             it concerns a system that this process doesn't know
-└── LeaseLost                     somebody else has taken over; whoever gets this must not write
+│   ├── WrongState                the state doesn't allow this
+│   └── SystemUnknown             this process doesn't know the system
+└── LeaseLost                     another process took over; the loser must not write
 
-Each says in its text what happened, what was and wasn't done, and what to do; `code` is the word for machines.
+Each error's text says what happened, what was and wasn't done, and what to do; `code` is for programs.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from orderapp.domain.orders import Discount, Line
 
 
 class OrderappError(Exception):
-    """The root of all errors raised on purpose. `in_audit` once the audit holds that it refused an act of staff."""
+    """The root of all errors raised on purpose. `in_audit`: the audit has recorded it as a refused act of staff."""
 
     code = "internal_error"
     in_audit = False
 
 
 class ConfigurationError(OrderappError):
-    """A setting is missing, malformed or can't go together with another; the text names the variable."""
+    """A setting is missing, malformed or contradicts another; the text names the variable."""
 
     code = "configuration_error"
 
@@ -54,7 +54,7 @@ class DatabaseUnavailable(OrderappError):
 
 
 class Overloaded(OrderappError):
-    """More orders come than can be placed in good time; nothing was done with this one."""
+    """More orders arrive than can be placed in time; nothing was done for this one."""
 
     code = "overloaded"
 
@@ -66,7 +66,7 @@ class Overloaded(OrderappError):
 
 
 class InvalidRequest(OrderappError):
-    """The input is at fault; nothing was recorded. `errors` has the messages by field, dotted like `lines.0.sku`."""
+    """The input is wrong; nothing was recorded. `errors` has the messages by field, such as `lines.0.sku`."""
 
     code = "invalid_request"
 
@@ -76,19 +76,19 @@ class InvalidRequest(OrderappError):
 
 
 class NotFound(OrderappError):
-    """There is no such thing, or it belongs to somebody else; the two look the same from outside."""
+    """It doesn't exist or belongs to another customer; the answer is the same for both."""
 
     code = "not_found"
 
 
 class Archived(NotFound):
-    """There was such an order; the text says in which file it is now."""
+    """The order was archived; the text names the file it is in."""
 
     code = "archived"
 
 
 class OrderArchived(OrderappError):
-    """The key's order, or the one that is asked for, was archived, as `number`; nothing was done."""
+    """The order of the key or the request was archived, as `number`; nothing was done."""
 
     code = "order_archived"
 
@@ -100,13 +100,13 @@ class OrderArchived(OrderappError):
 
 
 class ArchiveUnusable(OrderappError):
-    """The file can't take in what is archived, or holds something else; nothing was deleted that it doesn't hold."""
+    """The archive file can't be written or holds something else; no order was deleted that it doesn't hold."""
 
     code = "archive_unusable"
 
 
 class TooManyAttempts(OrderappError):
-    """Somebody tried too often; `retry_after_seconds` tells when the next try counts."""
+    """Too many tries; the next one counts after `retry_after_seconds`."""
 
     code = "too_many_attempts"
 
@@ -116,7 +116,7 @@ class TooManyAttempts(OrderappError):
 
 
 class TooManyOrders(TooManyAttempts):
-    """More orders came from one place, browser, mailbox or phone than any household places; nothing was recorded."""
+    """Too many orders from one network address, browser, mailbox or phone number; nothing was recorded."""
 
     code = "too_many_orders"
 
@@ -129,13 +129,13 @@ class TooManyOrders(TooManyAttempts):
 
 
 class Conflict(OrderappError):
-    """The input is fine, the moment or the key isn't."""
+    """The input is right, but the moment or the key is wrong."""
 
     code = "conflict"
 
 
 class InProgress(Conflict):
-    """The same key is being worked on right now; the answer will be there in `retry_after_seconds` at the latest."""
+    """Another request works on the same key now; its answer comes within `retry_after_seconds`."""
 
     code = "in_progress"
 
@@ -146,7 +146,7 @@ class InProgress(Conflict):
 
 
 class KeyReused(Conflict):
-    """The same key came with other content, after it had led to `order_id`; nothing was done."""
+    """The same key, which led to `order_id`, came with other content; nothing was done."""
 
     code = "idempotency_key_reused"
 
@@ -156,7 +156,7 @@ class KeyReused(Conflict):
 
 
 class ProbableDuplicate(Conflict):
-    """The same customer's identical cart was ordered a moment ago, as `order_id`; nothing was recorded."""
+    """The same customer has just ordered an identical cart, as `order_id`; nothing was recorded."""
 
     code = "probable_duplicate"
 
@@ -166,12 +166,12 @@ class ProbableDuplicate(Conflict):
 
 
 class TotalChanged(Conflict):
-    """The order would cost something else than the customer was shown; nothing was recorded.
+    """The order's total differs from the one that the customer was shown; nothing was recorded.
 
     Args:
-        total: What it would cost now.
-        lines: With today's prices, or those of the order that is tried again.
-        discounts: What would come off; empty where no discount could be asked for.
+        total: The present total.
+        lines: The lines with today's prices, or with those of the order that is tried again.
+        discounts: The present discounts; empty if none could be asked for.
 
     """
 
@@ -185,7 +185,7 @@ class TotalChanged(Conflict):
 
 
 class CompensationInProgress(Conflict):
-    """What the earlier placement holds is still being given back; nothing was done."""
+    """The earlier placement is still being compensated; nothing was done."""
 
     code = "compensation_in_progress"
 
@@ -196,13 +196,13 @@ class CompensationInProgress(Conflict):
 
 
 class WrongState(Conflict):
-    """The thing isn't in a state in which this can be done; nothing was changed."""
+    """The order, task or other row is in a state that doesn't allow this; nothing was changed."""
 
     code = "wrong_state"
 
 
 class SystemUnknown(Conflict, KeyError):
-    """It concerns a system that this process doesn't know, so it can't be done here; nothing was changed."""
+    """This process doesn't know the system, so it can't do this; nothing was changed."""
 
     code = "system_unknown"
 
@@ -213,10 +213,10 @@ class SystemUnknown(Conflict, KeyError):
         )
         self.name = name
 
-    __str__ = Exception.__str__  # a KeyError would show its text as Python writes it
+    __str__ = Exception.__str__  # KeyError's own puts the text in quotes
 
 
 class LeaseLost(OrderappError):
-    """Somebody else has taken over; whoever gets this must not write another word about it."""
+    """Another process has taken over the lease; the process that gets this error must write nothing more."""
 
     code = "lease_lost"

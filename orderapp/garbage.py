@@ -1,19 +1,19 @@
-"""Python's garbage collector, set for processes that run for days and make much that is soon gone."""
+"""Settings of Python's garbage collector for processes that run for days and make many short-lived objects."""
 
 from __future__ import annotations
 
 import gc
 
-# A request makes some thousands of objects that refer to others, nearly all of which are gone by its end without the
-# collector. It looks at the young ones after so many, not after 700.
+# A request makes some thousands of objects that refer to others; reference counting frees nearly all of them by its
+# end. So the collector checks the young ones after this many, not after 700.
 YOUNG_OBJECTS = 10_000
 
 
 def leave_what_stays() -> None:
-    """Take what exists by now out of the collector's sight; called once, when a process is ready to serve.
+    """Exclude all present objects from collections; call this once, when a process is ready to serve.
 
-    What the libraries and the application have made stays until the end, 150,000 objects, and a collection that looks
-    at them all stops every thread for tenths of a second.
+    The 150,000 objects of the libraries and the application stay until the end, and a collection that checks them all
+    stops every thread for tenths of a second.
     """
     gc.collect()
     gc.freeze()

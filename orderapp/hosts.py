@@ -1,4 +1,4 @@
-"""Which names we answer to: that of PUBLIC_URL. No address in an answer comes from what a visitor calls us."""
+"""The host names we answer to: that of PUBLIC_URL. No address in an answer is built from the request's Host header."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from flask import Flask, Response, abort, request
 from orderapp.systems.settings import is_loopback
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# Supervisors and monitoring ask each process under its own address; these show nothing of where they were asked.
+# Supervisors and monitoring ask each process under its own address; these answers contain no address.
 ASKED_BY_ADDRESS = frozenset({"/healthz", "/readyz", "/metrics"})
 WRONG_HOST = "This is not the address of the shop. Nothing was done; please use the address you were given."
 
 
 def init_app(app: Flask, public_url: str) -> None:
-    """Refuse requests to other hosts than the public address's, and lead nobody to another host.
+    """Refuse requests to hosts other than the public address's, and redirect to no other host.
 
-    Loopback is answered to as well: no visitor of ours can be led there by somebody else's link.
+    Loopback is allowed as well: a foreign link can't lead our visitors there.
 
     Args:
         app: The application.
-        public_url: Its public address; without one, every name is answered to, since none is known to be wrong.
+        public_url: Its public address; without one, every host name is allowed, since none is known to be wrong.
 
     """
     public = _host_and_port(public_url) if public_url else None
@@ -31,7 +31,7 @@ def init_app(app: Flask, public_url: str) -> None:
         if public is None or request.path in ASKED_BY_ADDRESS:
             return
         asked = _host_and_port(f"{request.scheme}://{request.host}")
-        # Proxies are free to leave out the port.
+        # Proxies may leave out the port.
         known = asked in (public, (public[0], DEFAULT_PORTS.get(request.scheme)))
         if not known and not is_loopback(asked[0]):
             abort(400, WRONG_HOST)
@@ -40,13 +40,13 @@ def init_app(app: Flask, public_url: str) -> None:
     def lead_within(response: Response) -> Response:
         location = response.headers.get("Location", "")
         if location.startswith(request.host_url):
-            # The router makes them absolute, with the host that the request names.
+            # The router makes locations absolute, with the host that the request names.
             response.headers["Location"] = "/" + location.removeprefix(request.host_url)
         return response
 
 
 def _host_and_port(address: str) -> tuple[str, int | None]:
-    """Return host and port; an empty host, which is nobody's, where it is no address."""
+    """Return host and port; an empty host, which matches none, if it is no address."""
     try:
         parts = urlsplit(address)
         return (parts.hostname or "").rstrip("."), parts.port or DEFAULT_PORTS.get(parts.scheme)

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, constant event names, ids as fields; nobody's secrets or personal data."""
+"""Structured logs: one JSON object a line, constant event names, ids as fields, no secrets or personal data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from structlog.typing import EventDict
 
 from orderapp.fast_json import to_json
 
-# Where PostgreSQL refuses a row, it adds the row itself, with whatever is known of the customer.
+# When PostgreSQL refuses a row, its error text quotes the row, with the customer's data.
 _REFUSED_ROW = re.compile(r"^DETAIL:.*?(?=^\[SQL: |^CONTEXT: |^\s*The above exception|\Z)", re.MULTILINE | re.DOTALL)
 
 
 class _StandardError:
-    """Standard error as it is at the moment of writing, not as it was when the logger was made."""
+    """The standard error of the moment of writing, not of the moment when the logger was made."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -29,11 +29,11 @@ class _StandardError:
 def set_up_logs(*, json_lines: bool, level: int = logging.INFO) -> None:
     """Set up structlog and the standard library's logging, which libraries use, to write to standard error.
 
-    Events of ours go there straight: by way of the standard library each takes three times as long.
+    Our own events go there directly: through the standard library each takes three times as long.
 
     Args:
         json_lines: JSON for machines (production); otherwise lines for people.
-        level: What is less than this is left out.
+        level: Events below this level are left out.
 
     """
     shared: list[structlog.types.Processor] = [
@@ -64,13 +64,13 @@ def set_up_logs(*, json_lines: bool, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # These tell of every connection, at levels that are news only to their authors.
+    # These log every connection, which nobody here needs to know.
     for noisy in ("pika", "urllib3", "dramatiq", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def _without_rows(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Leave out of an error's text what a database tells of people."""
+    """Remove rows with personal data from a database error's text."""
     if isinstance(event.get("exception"), str):
         event["exception"] = _REFUSED_ROW.sub("DETAIL: [left out]\n", event["exception"])
     return event

@@ -1,4 +1,4 @@
-"""Every refused or throttled request leaves a trace: a line in the log and a count, whoever refused it."""
+"""Logs and counts every refused or throttled request, whichever part of the product refused it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from orderapp.services.access import refused_requests
 
 log = structlog.get_logger()
 
-# Of a status: the word for it where nobody gave a better one.
+# The code of a status, if the refusal has none of its own.
 CODES = {401: "not_authenticated", 403: "forbidden", 429: "too_many_attempts"}
-# Blueprints by the part of the product they are; every other one is a view of the back office.
+# The part of the product that a blueprint belongs to; every other blueprint is a view of the back office.
 AREAS = {"api": "api", "operations": "operations", "shop": "shop", None: "shop"}
 
 
 def init_app(app: Flask) -> None:
-    """Log and count each refusal once its answer is made."""
+    """Log and count each refusal after its answer is made."""
 
     @app.after_request
     def trace(response: Response) -> Response:
@@ -37,4 +37,4 @@ def _trace(status: int, code: str) -> None:
     try:
         refused_requests.count(area, status, code)
     except DatabaseUnavailable:
-        log.warning("request.refusal_not_counted", area=area, code=code)  # the answer is given all the same
+        log.warning("request.refusal_not_counted", area=area, code=code)  # the answer is sent nevertheless

@@ -1,4 +1,4 @@
-"""An id for every request: in each log line about it, in the audit, in the answer, and on error pages to quote."""
+"""An id for every request: in its log lines, in the audit, in the answer, and on error pages for people to quote."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def init_app(app: Flask, *, believe_proxy: bool) -> None:
-    """Give every request its id, before anything else is done about it.
+    """Give every request its id before anything else happens.
 
     Args:
         app: The application.
-        believe_proxy: Take the id that came with it: only where a proxy of ours sets one itself, whatever the caller
-            sent. Otherwise callers could choose theirs, as most proxies pass on what they don't know.
+        believe_proxy: Take the id from the request's header. Use it only if our proxy always sets the header itself:
+            most proxies pass an unknown header on, so callers could choose their id.
 
     """
 
@@ -29,7 +29,7 @@ def init_app(app: Flask, *, believe_proxy: bool) -> None:
     def begin() -> None:
         sent = request.headers.get(HEADER, "")
         g.request_id = sent if believe_proxy and _WELL_FORMED.fullmatch(sent) else secrets.token_hex(ID_BYTES)
-        # Threads are reused: what the request before has bound must not stick to this one.
+        # Threads are reused: values bound by the previous request must not appear in this one's log lines.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id, network=region_of(request.remote_addr))
 

@@ -1,10 +1,10 @@
-"""What every answer tells browsers to refuse. A room that needs something else sets its own header; it is kept."""
+"""Security headers for every answer. A room that needs another value sets the header itself; it is kept."""
 
 from __future__ import annotations
 
 from flask import Flask, Response, request
 
-# Everything from this host, nothing inline, no plug-ins, no frames, forms to ourselves only.
+# Everything from this host, nothing inline, no plug-ins, no frames, forms only to ourselves.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
@@ -12,7 +12,7 @@ HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # An order's address is its key, so it goes to no other site; within ours the CSRF check wants to see it.
+    # An order's address gives access to it, so it goes to no other site; our own CSRF check needs the referrer.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -26,7 +26,7 @@ def init_app(app: Flask, *, only_https: bool) -> None:
 
     Args:
         app: The application.
-        only_https: Whether the public address is encrypted, so that browsers may be told never to use another.
+        only_https: Whether the public address is HTTPS; then browsers are told to use nothing else.
 
     """
     headers = HEADERS | ({"Strict-Transport-Security": STRICT_TRANSPORT_SECURITY} if only_https else {})
@@ -36,6 +36,6 @@ def init_app(app: Flask, *, only_https: bool) -> None:
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         if request.endpoint != "static":
-            # Orders and staff's pages are nobody's to keep; a page that says otherwise knows what it shows.
+            # Pages of orders and staff must not be stored; a page with its own header knows what it shows.
             response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -1,7 +1,7 @@
-"""Headers that may come once only: what came twice could be read in two ways, so it is refused, not chosen from.
+"""Headers that may come only once: a repeated one could be read in two ways, so the request is refused.
 
-A WSGI server hands over repeated headers joined with commas, and of some the last one alone. So gunicorn's hook
-`pre_request` (gunicorn.conf.py) notes what came twice while it can still be seen; elsewhere the comma tells.
+A WSGI server joins repeated headers with commas, and of some it keeps only the last. So gunicorn's hook `pre_request`
+(gunicorn.conf.py) notes repeated headers while they can still be seen; other servers show them by the comma.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from flask import Flask, request
 
 from orderapp.errors import InvalidRequest
 
-# None of them has a comma in any value that is used here.
+# No valid value of these has a comma here.
 SINGLE = ("Idempotency-Key", "Authorization", "Content-Type", "Content-Length", "Host")
 NOTE = "ORDERAPP-CAME-TWICE"
 CAME_TWICE = "This header came twice, or with a comma in it; send it once, without a comma."
 
 
 def init_app(app: Flask) -> None:
-    """Answer a request with 400 where a header that has to be single isn't."""
+    """Answer 400 if one of these headers came more than once."""
 
     @app.before_request
     def refuse_repeated() -> None:
@@ -31,7 +31,7 @@ def init_app(app: Flask) -> None:
 
 
 def note_repeated(gunicorn_request: Any) -> None:
-    """Note in a request what came twice; a note that the client has sent itself is dropped."""
+    """Note in a request which headers came twice; drop a note that the client has sent itself."""
     headers = [(name.upper(), value) for name, value in gunicorn_request.headers]
     count = Counter(name for name, _value in headers)
     twice = [name.upper() for name in SINGLE if count[name.upper()] > 1]

@@ -1,4 +1,4 @@
-"""JSON from outside, by the letter of RFC 8259; what could be read in two ways, or by no other parser, is refused."""
+"""Reads JSON from outside strictly by RFC 8259; refuses anything ambiguous or unreadable for other parsers."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import re
 from collections import Counter
 from typing import Any
 
-# No document that comes in has more than eight levels. The standard parser gives up at about a thousand, at the end of
-# the stack: whatever Python happens to tidy away at that moment fails as well.
+# No valid document has more than eight levels. The standard parser fails at about a thousand, when the stack is full,
+# and then any clean-up that Python does at that moment fails too.
 DEEPEST_LEVELS = 100
-# Python's own limit: the conversion of digits takes time that grows with their square.
+# Python's own limit: the time to convert digits grows with the square of their number.
 MOST_DIGITS = 4_300
-# A string, closed or not, or a bracket. Possessive: no text makes it go back.
+# A string, closed or not, or a bracket. Possessive, so that no text causes backtracking.
 TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
 
 def parse(text: str, most_digits: int = MOST_DIGITS) -> Any:
-    """Return what a text of JSON says.
+    """Return the value of a JSON text.
 
     Args:
-        text: What came in.
-        most_digits: Of a whole number, at most MOST_DIGITS.
+        text: The text as received.
+        most_digits: The most digits an integer may have; at most MOST_DIGITS.
 
     Raises:
         ValueError: it isn't JSON, has a member twice in one object, is nested too deeply or has a number that is too

@@ -1,4 +1,4 @@
-"""gunicorn's worker with threads, whose queue has a bound."""
+"""gunicorn's threaded worker with a bounded queue."""
 
 from __future__ import annotations
 

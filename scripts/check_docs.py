@@ -88,7 +88,7 @@ def broken_names(text: str, make_targets: set[str]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print a complaint a line and exit with status 1, or say how much was looked at."""
+    """Print one complaint per line and exit with status 1, or print how much was checked."""
     make_targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     documents = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
     complaints = []

@@ -1,4 +1,4 @@
-"""Check that the locked packages are those that pyproject.toml asks for; `make lock` brings them in line."""
+"""Check that the locked packages are those that pyproject.toml asks for; `make lock` updates them."""
 
 import re
 import sys
@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 # Each file of locked packages, and the extra that it has beside what the product itself runs on.
 FILES = {"requirements.txt": "", "requirements-dev.txt": "dev", "requirements-bench.txt": "bench"}
-# A package as the tool writes it: version and condition, its hashes, and what it is there for.
+# A package as uv writes it: version and condition, its hashes, and the packages that need it.
 PACKAGE = re.compile(
     r"^(?P<name>[\w.-]+)(?:\[[\w,]+\])?==(?P<version>[^\s;]+)(?P<rest>.*\n(?:[ \t].*\n)*)", re.MULTILINE
 )
@@ -54,7 +54,7 @@ def complaints(project: str, locks: dict[str, str]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print a complaint a line and exit with status 1, or say that all is well."""
+    """Print one complaint per line and exit with status 1, or print that all is well."""
     locks = {file: (ROOT / file).read_text() for file in FILES}
     found = list(complaints((ROOT / "pyproject.toml").read_text(), locks))
     if found:

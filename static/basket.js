@@ -1,7 +1,7 @@
 // Keeps the total of the order form up to date while quantities are changed. The server's total is the one that counts.
 "use strict";
 
-// The digits come from the server: a browser knows how a country writes its money, not what its minor unit is.
+// The number of digits comes from the server: browsers know how a country writes money, not its minor unit.
 function amountText(minor, currency, digits) {
   const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   const format = new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency, ...fraction });
@@ -30,7 +30,7 @@ for (const form of document.querySelectorAll("form[data-basket]")) {
   for (const button of form.querySelectorAll("[data-only-without-script]")) button.hidden = true;
   form.addEventListener("input", () => {
     showTotal(form);
-    // That nothing was chosen is over as soon as something is, whichever product it is.
+    // The error "nothing chosen" ends as soon as any product is chosen.
     const first = document.getElementById("field-lines");
     if (first && basketTotal(form) !== "–") mend(first);
   });

@@ -1,5 +1,5 @@
-// Keeps what is typed into the order form, with its key, in this tab: through reload, Back and an answer that was lost.
-// Coming back, it asks first what became of the key.
+// Keeps the order form's values and key in this tab, so that they survive a reload, Back and a lost answer.
+// When the form is shown again, the script first asks whether the key has an order.
 "use strict";
 
 const DRAFT = "orderapp.draft";
@@ -10,7 +10,7 @@ function recall(name, otherwise) {
   try {
     return JSON.parse(sessionStorage.getItem(name)) ?? otherwise;
   } catch {
-    return otherwise; // the browser keeps nothing
+    return otherwise; // the browser stores nothing
   }
 }
 
@@ -18,7 +18,7 @@ function keep(name, value) {
   try {
     sessionStorage.setItem(name, JSON.stringify(value));
   } catch {
-    // The browser keeps nothing: the page works as without script.
+    // The browser stores nothing: the page works as without scripts.
   }
 }
 
@@ -36,7 +36,7 @@ function putBack(form, fields, isWanted) {
   form.dispatchEvent(new Event("input"));
 }
 
-// The notice of the order that a key led to; empty where it led to none, or nobody could be asked.
+// Returns the notice of the key's order; empty if there is no order or the server can't be reached.
 async function becameOf(form, key) {
   try {
     const headers = { "Draft-Key": key };
@@ -53,12 +53,12 @@ async function comeBack(form) {
   if (form.dataset.draft === "again") return putBack(form, draft.fields, (field) => field.value === "");
   const fresh = form.elements.key.value;
   const notice = document.querySelector("[data-arrived]");
-  if (form.dataset.draft !== "typed") form.elements.key.value = draft.key; // at once: a quick press is the same order
+  if (form.dataset.draft !== "typed") form.elements.key.value = draft.key; // immediately, so that a quick press is the same order
   const html = await becameOf(form, form.elements.key.value);
   const order = new DOMParser().parseFromString(html, "text/html").querySelector("[data-order]");
   const visit = performance.getEntriesByType("navigation")[0]?.type;
   if (order && visit === "navigate" && recall(SEEN, []).includes(order.dataset.order)) {
-    form.elements.key.value = fresh; // that order is known; this is a visit for another one
+    form.elements.key.value = fresh; // the customer knows that order; this form is for a new one
     return keep(DRAFT, null);
   }
   const untouched = (field) => field.value === field.defaultValue;

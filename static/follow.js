@@ -1,14 +1,14 @@
-// Follows an order: asks the server with growing pauses while it changes, seldom once it has ended, never from a hidden
-// tab. Times are told as the reader's clock shows them.
+// Follows an order: asks the server with growing pauses while it changes, rarely after its end, never from a hidden
+// tab. Shows times in the reader's time zone.
 "use strict";
 
 const FIRST_PAUSE = 1500; // milliseconds; most changes come within seconds
 const LONGEST_PAUSE = 30000; // an order that waits for another system may wait for long
-const SELDOM_PAUSE = 60000; // what has ended changes by a person's hand only: a minute later is soon enough
-const SELDOM_ASKS = 60; // for an hour; whoever comes back to the tab begins another
+const SELDOM_PAUSE = 60000; // only people change an ended order: a minute later is soon enough
+const SELDOM_ASKS = 60; // for an hour; a return to the tab starts another hour
 const ANSWER_TIMEOUT = 10000;
 
-// Written as the server writes UTC, with the name of the reader's own zone.
+// The format is that of the server's UTC times, with the name of the reader's zone.
 function clock(at, day) {
   const format = new Intl.DateTimeFormat("en-GB", { ...day, timeStyle: "long", hourCycle: "h23" });
   return format.format(at);
@@ -70,7 +70,7 @@ function follow(page) {
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
     if (document.hidden) return;
-    // What has ended may have been cancelled, or tried again in another tab: whoever comes back to the page sees it.
+    // An ended order may be cancelled or retried in another tab: a return to the page shows it.
     seldomLeft = SELDOM_ASKS;
     ask();
   });

@@ -1,7 +1,7 @@
-// Courtesies for every form; each page works without them.
+// Conveniences for every form; each page works without them.
 "use strict";
 
-// After this long without an answer the button is given back. The form keeps its key, so sending it again is safe.
+// After this time without an answer the button is unlocked. The form keeps its key, so sending it again is safe.
 const LOCK_MILLISECONDS = 30000;
 const OVERDUE = "This is taking longer than it should. You can press the button again: it can't happen twice.";
 
@@ -44,7 +44,7 @@ document.addEventListener("submit", (event) => {
   if (!button || !("unguarded" in button.dataset)) lock(form, button);
 });
 
-// A page that comes back from the back/forward cache comes back with its button locked.
+// A page from the back/forward cache still has its button locked.
 addEventListener("pageshow", () => document.querySelectorAll("form[data-lock]").forEach(unlock));
 
 // A field's error is over: its message goes, with its line of the summary; with the last line the summary, and what the

@@ -1,4 +1,4 @@
-"""What every test can ask for: real servers, a free port, Chromium. And what none can do: talk to other hosts."""
+"""Fixtures for every test: real servers, a free port, Chromium. No test can reach other hosts."""
 
 import functools
 import ipaddress
@@ -18,7 +18,7 @@ from tests.servers.smtp import SmtpServer
 
 @dataclass(frozen=True)
 class Program:
-    """A program that some tests need: how people call it, the tests' mark, and what finds it."""
+    """A program that some tests need: its name for people, the tests' mark, and the function that finds it."""
 
     title: str
     mark: str
@@ -26,11 +26,11 @@ class Program:
 
     @property
     def missing(self) -> str:
-        """The one line for who hasn't got it."""
+        """Return the line to show if the program is missing."""
         return f"{self.title} is not installed; `make services` installs it (on Debian or Ubuntu, as root)"
 
     def path(self) -> Path:
-        """Return where it is; fails the test where it is absent and REQUIRE_ALL=1 is set, else skips it."""
+        """Return its path; if it is absent, fail the test (with REQUIRE_ALL=1) or skip it."""
         found = self.find()
         if found is not None:
             return found
@@ -49,7 +49,7 @@ NEEDS = {"postgres_server": POSTGRES, "rabbitmq_server": RABBITMQ, "chromium_pat
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark each test by the programs it needs, so that `-m "not rabbitmq"` and the like never miss one.
 
-    A test that can't run is skipped here already: pytest then sums such tests up in one line for each file.
+    A test that can't run is skipped here already, so pytest reports such tests in one line for each file.
     """
     for fixture, program in NEEDS.items():
         if fixture in getattr(item, "fixturenames", ()):
@@ -93,7 +93,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, object], chromi
 
 @pytest.fixture(scope="session")
 def base_url(pytestconfig: pytest.Config) -> str | None:
-    """Where the pages' relative addresses lead; browser tests override it with the address of their own server.
+    """Return the base of relative addresses; browser tests override it with the address of their own server.
 
     pytest-playwright has the same, but in a form that pytest 9.2 warns of, and warnings are errors here.
     """
@@ -115,7 +115,7 @@ def _is_loopback(host: object) -> bool:
 
 
 def _refuse_other_hosts(event: str, args: tuple[object, ...]) -> None:
-    """Answer as a machine without a network would: no other name is known, no other address can be reached."""
+    """Behave like a machine without a network: resolve no other name, reach no other address."""
     if event == "socket.getaddrinfo" and not _is_loopback(args[0]):
         raise socket.gaierror(socket.EAI_NONAME, f"tests talk to loopback only, not to {args[0]!r}")
     if event == "socket.connect" and isinstance(args[1], tuple) and not _is_loopback(args[1][0]):

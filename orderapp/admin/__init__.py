@@ -18,7 +18,7 @@ from orderapp.models import ApiToken, AuditEntry, Drift, Order, Staff, Task
 
 
 def init_app(app: Flask) -> None:
-    """Add the back office under /admin. Each application gets views of its own: they keep whose they are."""
+    """Add the back office under /admin. Each application gets its own views, since a view remembers its application."""
     who.init_app(app)
     app.register_blueprint(login.office)
     admin = Admin(

@@ -1,4 +1,4 @@
-"""How a button of the back office does its act: one service, then a sentence on the page one came from."""
+"""Runs the act behind a button of the back office: calls one service, then shows a sentence on the next page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from orderapp.errors import Conflict, InvalidRequest
 
 
 def act(do: Callable[[], object], done: str, then: str) -> ResponseReturnValue:
-    """Do an act and lead on.
+    """Do an act and lead to the next page.
 
     Args:
         do: Calls one service.
-        done: What to say where it was done.
-        then: The page that is shown next; it tells what was refused as well.
+        done: The sentence to show if it was done.
+        then: The next page; it also shows why an act was refused.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""Where a form leads to afterwards: always to a page of the back office."""
+"""The page that a form leads to afterwards: always one of the back office."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OURS = re.compile(r"/admin(/[A-Za-z0-9_.~%/-]*)?(\?[A-Za-z0-9_.~%&=+@:,-]*)?")
 
 
 def local_page(address: str | None) -> str:
-    """Return where a page of the back office is, else the address of the first page.
+    """Return the address of a page of the back office; for any other address, that of the first page.
 
     Args:
         address: The page's path as the application knows it: without the path that it is mounted under.

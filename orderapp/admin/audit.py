@@ -31,7 +31,7 @@ def _subject(_view: Any, context: Context | None, row: AuditEntry, _name: str) -
 
 
 class Result(OneOf):
-    """The filter by whether it was done or refused."""
+    """The filter by result: done or refused."""
 
     def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
         """Narrow a statement to the rows that were."""
@@ -39,7 +39,7 @@ class Result(OneOf):
 
 
 class ByActor(OneOf):
-    """The filter by who did it: the members of staff there are, and the command line."""
+    """The filter by actor: the members of staff, and the command line."""
 
     @property
     def options(self) -> list[tuple[str, str]]:
@@ -50,7 +50,7 @@ class ByActor(OneOf):
 
     @options.setter
     def options(self, _fixed: object) -> None:
-        """Pass over what Flask-Admin sets."""
+        """Ignore the options that Flask-Admin sets."""
 
     def get_options(self, _view: Any) -> None:
         """Return nothing to Flask-Admin, which would ask the database when the application starts."""

@@ -1,4 +1,4 @@
-"""What staff read of an act in the audit: on what, in words and with the way to it, and the details."""
+"""The texts of an act in the audit: its subject, with a link, and its details."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orderapp.admin.titles import system_title
 from orderapp.admin.words import CIRCUITS, MODES, TASK_STATES
 from orderapp.models import AuditEntry, CircuitState
 
-# The values of details that have another word for staff, by the part of an act's name before the point.
+# Values of details that staff see under another name, by the part of an act's name before the dot.
 VALUES: Mapping[str, Mapping[str, str]] = {
     "system": {
         **{mode.value: text for mode, text in MODES.items()},
@@ -26,11 +26,11 @@ VALUES: Mapping[str, Mapping[str, str]] = {
 
 
 def subject_of(entry: AuditEntry, order_number: str | None) -> Markup:
-    """Return on what an act was done: as a link where it has a page, with the name that people know it by.
+    """Return the subject of an act under the name that people know, as a link if it has a page.
 
     Args:
         entry: The act.
-        order_number: The number of the order it is about, where it is about one.
+        order_number: The number of the act's order, if it is about one.
 
     """
     details: Mapping[str, Any] = json.loads(entry.details)
@@ -47,7 +47,7 @@ def subject_of(entry: AuditEntry, order_number: str | None) -> Markup:
         after = VALUES["system"].get(str(details.get("after")))
         return Markup('<a href="{}">{}</a>').format(page, system_title(name)) + (f": {after}" if after else "")
     if kind == "staff":
-        # Logging in and out is about whoever does it.
+        # The subject of logging in and out is the member of staff who does it.
         role = details.get("after") or details.get("role")
         account = Markup("<bdi>{}</bdi>").format(details.get("email") or entry.actor)
         return account + (f": {str(role).capitalize()}" if role else "")

@@ -1,4 +1,4 @@
-"""An order's books: for each effect what should be, what is by our rows, and what staff have said of it."""
+"""An order's effect ledger: for each effect what is intended, what is in place by our rows, and what staff said."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orderapp.domain.states import DriftState, PlacementState, StepState, TaskKi
 from orderapp.models import Override, Placement, Step, Task, Word
 from orderapp.services.backoffice.case_files import OrderFile
 
-# What should be: True for in place, False for nothing, None while it is being decided.
+# What is intended: True for in place, False for nothing, None while it is undecided.
 INTENDED: dict[str, bool | None] = {
     PlacementState.PLACING.value: None,
     PlacementState.CONFIRMED.value: True,
@@ -27,7 +27,7 @@ STEPS: dict[str, tuple[bool | None, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One line of the books; `tone` is ok, info, warn or bad. `theirs` is what the system says where it differs."""
+    """One line of the ledger; `tone` is ok, info, warn or bad. `theirs` is the system's state if it differs."""
 
     system: str
     key: str
@@ -58,7 +58,7 @@ def _of_placement(file: OrderFile, placement: Placement) -> Iterator[Effect]:
 
 
 def _by_rows(task: Task, undoing: Task | None, doubtful: frozenset[int]) -> tuple[bool | None, str]:
-    """Return whether what a settle or notify task is for is in place, by our rows."""
+    """Return whether the effect of a settle or notify task is in place, by our rows."""
     if undoing is not None and undoing.state == TaskState.DONE.value and not undoing.keep:
         return False, "Nothing; given back"
     if task.state == TaskState.DONE.value:
@@ -81,7 +81,7 @@ def _line(
     should_be = INTENDED[placement.state]
     # A message can't be taken back, so it doesn't matter whether one of a cancelled order was sent.
     agrees = (is_there is not None and is_there == should_be) or (message and should_be is False)
-    # Only what is closed stands on the word alone; else our own calls will tell.
+    # Only a closed effect rests on the manual resolution alone; for others our own calls will bring proof.
     by_word = any(word.word != Word.GIVEN_UP.value for word in unproven) and is_there is not None and agrees
     if by_word:
         ours = f"{ours.partition(';')[0]}, by staff's word"

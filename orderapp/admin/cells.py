@@ -1,4 +1,4 @@
-"""What stands in the cells of a list. Every value is escaped: names and error texts come from strangers."""
+"""The cells of a list. Every value is escaped, since names and error texts come from outside."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Formatter = Callable[[Any, Context | None, Any, str], Any]
 
 
 def text(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
-    """Show a value as text, whichever way it is written; a dash for nothing."""
+    """Show a value as text in its own writing direction; a dash for no value."""
     value = getattr(row, name)
-    # Isolated: a name written from right to left, or only claiming so, doesn't turn its neighbours round.
+    # Isolated, so that a name written from right to left, or with such marks, doesn't reorder its neighbours.
     return NOTHING if value in (None, "") else Markup("<bdi>{}</bdi>").format(value)
 
 
@@ -49,7 +49,7 @@ def system(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
 
 
 def words(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
-    """Show a word of ours, such as a role, as people write it."""
+    """Show one of our own values, such as a role, as text for people."""
     return escape(str(getattr(row, name)).replace("_", " ").capitalize())
 
 
@@ -69,19 +69,19 @@ def time_of(at: dt.datetime | None) -> Markup:
     if at is None:
         return NOTHING
     day, clock = f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}".split()
-    # Where a line is too short, it breaks between the two and nowhere else.
+    # A line that is too short breaks only between date and time.
     return Markup('<time datetime="{}"><span class="nowrap">{}</span> <span class="nowrap">{}</span></time>').format(
         at.isoformat(), day, clock
     )
 
 
 def order_link(number: str) -> Markup:
-    """Return the way to an order's page."""
+    """Return a link to an order's page."""
     return Markup('<a class="mono" href="{}">{}</a>').format(url_for("orders.page", number=number), number)
 
 
 def task_link(task_id: int, shown: str = "") -> Markup:
-    """Return the way to a task's page."""
+    """Return a link to a task's page."""
     return Markup('<a class="nowrap" href="{}">{}</a>').format(
         url_for("tasks.page", task_id=task_id), shown or f"Task {task_id}"
     )

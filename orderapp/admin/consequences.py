@@ -1,4 +1,4 @@
-"""What staff are told before they give their word on an effect: what follows, and what if it isn't so."""
+"""The texts before a manual resolution: what follows from it, and what happens if it is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUTTONS = {Word.HAPPENED: "Mark as happened", Word.NOT_HAPPENED: "Mark as not ha
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A word that staff may give: the button, what follows from it, what is against it."""
+    """A manual resolution that staff may choose: the button, its consequence, the objection to it."""
 
     word: Word
     button: str
@@ -28,12 +28,12 @@ class Choice:
 
     @property
     def refusal(self) -> str | None:
-        """Return why it can't be given, or None where it can, if only with a decision."""
+        """Return why it isn't possible, or None if it is, perhaps only with a decision."""
         return self.objection.text if self.objection is not None and self.objection.risk is None else None
 
 
 def choices_of(task: Task, systems: Systems, title: str, seen: Circumstances) -> tuple[Choice, ...]:
-    """Return both words on a task's effect."""
+    """Return both choices for a task's effect: it happened, or it didn't."""
     return tuple(
         Choice(
             word,
@@ -46,7 +46,7 @@ def choices_of(task: Task, systems: Systems, title: str, seen: Circumstances) ->
 
 
 def consequence_of(task: Task, word: Word, system: System | None, title: str) -> str:
-    """Return what follows from a word, and what if it isn't so. A system that is gone can't be asked either."""
+    """Return what follows from a manual resolution, and if it is wrong. A system that is gone can't be asked."""
     look = " Reconciliation will look." if system is not None and system.can(Verb.ASK) else " Nobody can look that up."
     if TaskKind(task.kind) is TaskKind.COMPENSATE:
         if word is Word.HAPPENED:

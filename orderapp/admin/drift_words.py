@@ -1,4 +1,4 @@
-"""What staff read of drifts: the difference, the repair, and what an order's verdict is worth beside them."""
+"""The texts about mismatches: the difference, its correction, and the verdict on an order that has one."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ CONSEQUENCES = {
 
 
 def consequence_of(drift: Drift) -> str:
-    """Return what follows from a drift's repair."""
+    """Return what follows from the correction of a mismatch."""
     return CONSEQUENCES[Repair(drift.repair)].format(system=system_title(drift.system))
 
 
 def beside(verdict: Verdict, drifts: Sequence[Drift]) -> Verdict:
-    """Return the verdict on an order whose rows aren't what the systems say; the same where they are."""
+    """Return the verdict on an order with mismatches; without any, return it unchanged."""
     told = tuple(_told(drift) for drift in drifts if drift.state != DriftState.GONE.value)
     if not told:
         return verdict
     repairing = all(drift.state != DriftState.OPEN.value for drift in drifts)
     tone, title = ("warn", "Its repair is ordered") if repairing else ("bad", "A system says otherwise")
-    # That all is well is what a system denies.
+    # A system contradicts the statement that all is well.
     ours = () if verdict.tone == "good" else verdict.sentences
     return Verdict(tone, f"By our rows: {verdict.title}. {title}.", (*told, *ours))
 

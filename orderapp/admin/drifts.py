@@ -1,4 +1,4 @@
-"""Drifts: what reconciliation found, and having it put right, one or many."""
+"""Mismatches that reconciliation found, and the order to correct one or many of them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ REPAIR = BulkAct(
 
 
 class DriftsView(Listing):
-    """Effects that aren't as our rows say, newest first."""
+    """Mismatches, newest first."""
 
     list_template = "office/drifts.html"
     column_formatters = {
@@ -106,7 +106,7 @@ class DriftsView(Listing):
     empty_title = "No such drifts"
 
     def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
-        """Return the orders' numbers, how many drifts each tab has under the same filters, and the last run."""
+        """Return the orders' numbers, the mismatches of each tab under the same filters, and the last run."""
         numbers = session.execute(select(Order.id, Order.number).where(Order.id.in_({row.order_id for row in rows})))
         return {
             "order_numbers": {row.id: row.number for row in numbers},
@@ -118,12 +118,12 @@ class DriftsView(Listing):
 
     @act_at("/preview", Role.OPERATOR)
     def preview(self) -> ResponseReturnValue:
-        """Show what repairing would do to the chosen drifts."""
+        """Show what correction would do to the chosen mismatches."""
         return selecting.show(self._render, REPAIR, selecting.chosen("drift"))
 
     @act_at("/repair", Role.OPERATOR, "drift.repair")
     def repair(self) -> ResponseReturnValue:
-        """Order the repair of the drifts that were shown."""
+        """Order the correction of the mismatches that were shown."""
         reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
         return selecting.done(
             self._render, REPAIR, lambda ids: repair_drifts(ids, actor, reason, current_settings(), despite)

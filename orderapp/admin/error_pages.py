@@ -1,4 +1,4 @@
-"""What staff read when something can't be shown or done, within the back office's own frame."""
+"""Error pages for staff, within the back office's own frame."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORDS: dict[type[Exception], tuple[int, str, str]] = {
 
 
 def register(blueprint: Blueprint, render: Callable[..., str]) -> None:
-    """Answer these errors of a view with pages of its own; what is our own fault gets the application's page."""
+    """Answer these errors of a view with its own pages; faults of ours get the application's page."""
     for kind, (status, title, text) in WORDS.items():
         blueprint.register_error_handler(kind, _page(render, status, title, text))
 

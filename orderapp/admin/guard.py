@@ -1,4 +1,4 @@
-"""What every page of the back office is built on: nobody gets in without a login, nobody beyond their role."""
+"""The base of every view of the back office: each page needs a login, and each act a role."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def page_at(url: str, role: Role | None = None) -> Callable[[View], View]:
-    """Make a view's method a page, by GET: it changes nothing. With a role, for those alone who may do what it may."""
+    """Make a view's method a page, by GET: it changes nothing. With a role, it needs at least that role."""
 
     def mark(view: View) -> View:
         expose(url)(view)
@@ -35,7 +35,7 @@ def page_at(url: str, role: Role | None = None) -> Callable[[View], View]:
 
 
 def act_at(url: str, role: Role, act: str = "") -> Callable[[View], View]:
-    """Make a view's method an act, by POST, for those who may do what `role` may; the audit calls it `act`."""
+    """Make a view's method an act, by POST, which needs at least `role`; the audit calls it `act`."""
 
     def mark(view: View) -> View:
         expose(url, methods=("POST",))(view)
@@ -47,7 +47,7 @@ def act_at(url: str, role: Role, act: str = "") -> Callable[[View], View]:
 
 
 class Guarded(BaseView):  # type: ignore[misc]  # Flask-Admin has no types
-    """A view whose every endpoint asks for a login and a role.
+    """A view whose every endpoint requires a login and a role.
 
     An endpoint that isn't a page and doesn't say what it needs is for admins: closed until it is opened.
     CSRF tokens are asked for by the application, before any view is reached.
@@ -72,7 +72,7 @@ class Guarded(BaseView):  # type: ignore[misc]  # Flask-Admin has no types
         return member is not None and member.may(self.least_role)
 
     def _handle_view(self, name: str, /, **kwargs: Any) -> ResponseReturnValue | None:
-        """Refuse whoever may not; Flask-Admin calls it before each endpoint."""
+        """Refuse members without the needed role; Flask-Admin calls this before each endpoint."""
         member = who.member_or_none()
         if member is None:
             if request.method in ("GET", "HEAD"):
@@ -93,12 +93,12 @@ class Guarded(BaseView):  # type: ignore[misc]  # Flask-Admin has no types
         return self.least_role if request.method in ("GET", "HEAD", "OPTIONS") else Role.ADMIN
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run an endpoint once; Flask-Admin would run it again, otherwise, after each TypeError."""
+        """Run an endpoint once; otherwise Flask-Admin would run it again after a TypeError."""
         return fn(self, *args, **kwargs)
 
 
 def _subject(act: str) -> str:
-    """Return on what an act was tried, by what the request names; anybody may have written it."""
+    """Return the subject of a refused act as the request names it; the text may come from anybody."""
     noun = {"token": "API token"}.get(act.partition(".")[0], act.partition(".")[0])
     named = [*(request.view_args or {}).values()] or request.form.getlist(noun)
     if len(named) == 1:

@@ -1,4 +1,4 @@
-"""What happened, in one row after the other: attempts, placements, and acts of staff."""
+"""Histories in order of time: attempts, placements, and acts of staff."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orderapp.services.backoffice.case_files import OrderFile, TaskFile
 DID = (Verb.ACT.value, Outcome.DONE.value)
 VERBS = {Verb.ACT.value: "called", Verb.ASK.value: "asked", Verb.UNDO.value: "asked to undo"}
 SHOWN_DOUBTS = 3  # beside the button; all of them are in the history on the same page
-# What comes first of equal times.
+# The order of entries with equal times.
 QUESTION, BEGINNING, CALL, END, ACT = range(5)
 # The marks of the timeline: shape and colour.
 MARKS = {
@@ -68,7 +68,7 @@ def attempt_entries(attempts: Iterable[Attempt]) -> list[Entry]:
 
 
 def repeat_entries(tasks: Iterable[Task]) -> list[Entry]:
-    """Return what tasks go on being told, each as one entry: no other answer has come since."""
+    """Return each task's repeated answer as one entry: no other answer has come since."""
     return [entry for task in tasks for entry in _repeats(task, task.id)]
 
 

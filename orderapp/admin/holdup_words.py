@@ -1,4 +1,4 @@
-"""What staff read of a task that waits for its system, not for a worker."""
+"""The texts about a task that waits for its system, not for a worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orderapp.services.saga.unknown_systems import UnknownSystem
 
 
 def why_it_waits(task: Task, holdups: Mapping[str, Holdup]) -> str:
-    """Return why a waiting task isn't run when it is due, as a sentence; empty where nothing keeps it."""
+    """Return why a due task isn't run, as a sentence; empty if nothing prevents it."""
     if task.state != TaskState.WAITING.value or not (keeps := _what_keeps(TaskKind(task.kind), task.system, holdups)):
         return ""
     return f"Waits because {keeps}"

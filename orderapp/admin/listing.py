@@ -1,4 +1,4 @@
-"""Lists of rows, newest first: read-only, filtered by a few known questions, turned over by key, never counted."""
+"""Lists of rows, newest first: read-only, with a few known filters, paged by key, never counted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_CODE = "-"
 
 
 class OneOf(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
-    """A filter `?<arg>=<value>` with a fixed set of values; another value is refused, not passed over."""
+    """A filter `?<arg>=<value>` with a fixed set of values; another value is refused, not ignored."""
 
     def __init__(self, arg: str, column: Any, name: str, options: Sequence[tuple[str, str]]) -> None:
         super().__init__(column, name, options=options)
@@ -41,7 +41,7 @@ class OneOf(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
 
 
 class OneSystem(OneOf):
-    """A filter by system; rows may tell of one that isn't offered, since the running version doesn't know it."""
+    """A filter by system; rows may name a system that isn't offered because the running version doesn't know it."""
 
     def validate(self, value: str) -> bool:
         """Return whether the value can be a system's name."""
@@ -49,7 +49,7 @@ class OneSystem(OneOf):
 
 
 class Code(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
-    """A filter `?<arg>=<value>` by a word of other systems, of which there may be any; NO_CODE is for none."""
+    """A filter `?<arg>=<value>` by a code of another system, which may be any text; NO_CODE means none."""
 
     def __init__(self, arg: str, column: Any, name: str) -> None:
         super().__init__(column, name)
@@ -71,10 +71,10 @@ def choices(states: Iterable[StrEnum]) -> list[tuple[str, str]]:
 
 
 class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no types
-    """A list of one table's rows. Whatever in the address isn't understood is refused, so no filter is ever dropped."""
+    """A list of one table's rows. An unknown part of the address is refused, so no filter is silently dropped."""
 
     can_create = can_edit = can_delete = can_view_details = can_export = can_set_page_size = False
-    # Nor are their endpoints there: what staff may do are acts of services, each with an endpoint of its own.
+    # Their endpoints don't exist either: each act of staff is a service with an endpoint of its own.
     create_view = edit_view = delete_view = details_view = action_view = export = ajax_lookup = ajax_update = None
     column_display_actions = False
     list_template = "office/list.html"
@@ -90,7 +90,7 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
     empty_title: ClassVar[str] = "Nothing here"
 
     def search_for(self, text: str) -> ColumnElement[bool]:
-        """Return what the search box stands for."""
+        """Return the condition for a text in the search box."""
         raise NotImplementedError
 
     def read_key(self, text: str) -> Any:
@@ -101,7 +101,7 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
         return key
 
     def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
-        """Return what the template needs besides the rows, read at once for the whole page."""
+        """Return what the template needs besides the rows, read together for the whole page."""
         return {}
 
     def scaffold_form(self) -> type[Any]:

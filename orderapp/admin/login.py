@@ -24,7 +24,7 @@ def login() -> ResponseReturnValue:
 
 @office.post("/login")
 def log_in() -> ResponseReturnValue:
-    """Open a session where the password is right, and lead to `?next=`, as far as that is a page of ours."""
+    """Open a session if the password is right, and lead to `?next=` if that is a page of the back office."""
     email, password = request.form.get("email", ""), request.form.get("password", "")
     try:
         opened = accounts.log_in(email, password, request.remote_addr)
@@ -54,7 +54,7 @@ def _end_present_session() -> None:
     member = who.member_or_none()
     if member is not None:
         sessions.end(who.token_sent(), member.actor)
-    # Forms that were shown before belong to whoever was there before.
+    # Forms shown before belong to the previous user.
     session.clear()
 
 

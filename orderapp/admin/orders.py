@@ -1,4 +1,4 @@
-"""Orders: the list, and the page that tells all about one."""
+"""Orders: the list, and the page of one order."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class OrdersView(Listing):
     empty_title = "No such orders"
 
     def search_for(self, text: str) -> ColumnElement[bool]:
-        """Find an order by its number as it was heard, or a customer's orders by their address; both have an index."""
+        """Find an order by its number, even as heard, or a customer's orders by e-mail address; both have an index."""
         if "@" in text:
             return func.lower(Order.customer_email) == func.lower(text.strip())
         return Order.number == read_order_number(text)

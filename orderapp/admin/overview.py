@@ -1,4 +1,4 @@
-"""The first page: what is in staff's hands, what waits, how the systems do; and the switch of each system."""
+"""The first page: tasks in staff's hands, waiting tasks, the state and the switch of each system."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orderapp.services.resilience import switches
 
 
 class OverviewView(Guarded):
-    """How things stand."""
+    """The first page of the back office."""
 
     @page_at("/")
     def index(self) -> str:
@@ -57,6 +57,6 @@ class OverviewView(Guarded):
         return act(
             lambda: switches.switch_system(name, mode, actor, reason, current_settings()),
             f"{system_title(name)}: {MODES[mode].lower()}.",
-            # To its top, where it is said what was done; the system's row may be screens below.
+            # To the page's top, which says what was done; the system's row may be far below.
             url_for("admin.index"),
         )

@@ -17,7 +17,7 @@ from orderapp.services.backoffice.previews import Preview
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import MAX_REASON_CHARACTERS
 
-MAX_ID_CHARACTERS = 18  # the longest number that certainly is one of ours
+MAX_ID_CHARACTERS = 18  # every number of this length fits into an id's column
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class BulkAct:
         preview: Says what it would do to some rows.
         fields: What else the form sends.
         button: How its button looks.
-        calls: Whether systems are called because of it, so that one that is paused or fails makes it wait.
+        calls: Whether it calls systems, so that it waits while one is paused or fails.
 
     """
 
@@ -67,7 +67,7 @@ def despite() -> Risk | None:
 
 
 def show(render: Callable[..., str], bulk: BulkAct, ids: Sequence[int], **more: Any) -> ResponseReturnValue:
-    """Show what an act would do to these rows: which it is for, which it leaves out and why. Changes nothing."""
+    """Show what an act would do to these rows, which it leaves out and why. Changes nothing."""
     back = local_page(request.form.get("back") or more.get("back"))
     try:
         preview = bulk.preview(ids)
@@ -78,7 +78,7 @@ def show(render: Callable[..., str], bulk: BulkAct, ids: Sequence[int], **more: 
 
 
 def done(render: Callable[..., str], bulk: BulkAct, do: Callable[[Sequence[int]], Selection]) -> ResponseReturnValue:
-    """Do an act to the rows that the form names; then lead to where one came from, or to what became of each.
+    """Do an act to the rows that the form names; then lead to the page before, or to each row's result.
 
     A form that was shown by `show` comes back as it was, with what is wrong in it.
     """

@@ -1,4 +1,4 @@
-"""What staff are told before they switch a system: what each button does, by what the system is."""
+"""The texts before staff switch a system: what each button does for this kind of system."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _pausing(system: System) -> str:
 
 
 def _forward(system: System) -> str:
-    """Return what becomes of what the system is for, while it is switched off."""
+    """Return what happens to the system's steps or tasks while it is switched off."""
     if system.part is Part.NOTIFY:
         return "Its messages wait until it is resumed; orders are confirmed all the same."
     if system.part is Part.SETTLE:

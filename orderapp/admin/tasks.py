@@ -1,4 +1,4 @@
-"""Tasks: the list by state, the page of one with all its attempts, and what staff do about them, one or many."""
+"""Tasks: the list by state, the page of one with all its attempts, and acts of staff on one or many."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class TasksView(Listing):
 
     @act_at("/mark", Role.OPERATOR, "task.mark")
     def mark(self) -> ResponseReturnValue:
-        """Say that what the tasks that were shown are about happened, or that it didn't."""
+        """Record that the effects of the tasks shown happened, or that they didn't."""
         word = {word.value: word for word in BUTTONS}.get(request.form.get("word", "")) or abort(400)
         reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
         return selecting.done(
@@ -165,7 +165,7 @@ class TasksView(Listing):
 
     @act_at("/cancel", Role.OPERATOR, "task.cancel")
     def cancel(self) -> ResponseReturnValue:
-        """Give the tasks that were shown up."""
+        """Give up the tasks that were shown."""
         reason, actor = request.form.get("reason", ""), who.member().actor
         return selecting.done(self._render, bulk_act("cancel"), lambda ids: task_actions.cancel(ids, actor, reason))
 

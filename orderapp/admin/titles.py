@@ -6,6 +6,6 @@ from orderapp.config import current_settings
 
 
 def system_title(name: str) -> str:
-    """Return a system's title; its name where it is no longer one of ours."""
+    """Return a system's title; its name if the running version doesn't know it."""
     system = current_settings().systems.get(name)
     return system.title if system else name

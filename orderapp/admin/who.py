@@ -1,4 +1,4 @@
-"""Who is asking: the cookie, the session behind it, and Flask-Login's `current_user`."""
+"""Identifies the member of staff: the cookie, its session, and Flask-Login's `current_user`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def init_app(app: Flask) -> None:
     """Let Flask-Login find the user in our own sessions; it keeps none itself."""
     manager = LoginManager()
     manager.request_loader(_load)
-    # Else every page of the shop, and every error page, would ask the database who is looking.
+    # Otherwise every page of the shop, and every error page, would query the database for the user.
     manager.init_app(app, add_context_processor=False)
 
 
@@ -38,7 +38,7 @@ def member_or_none() -> Member | None:
 
 
 def member() -> Member:
-    """Return who has logged in; for what only they can reach."""
+    """Return who has logged in; for pages that need a login."""
     found = member_or_none()
     if found is None:
         raise RuntimeError("a page for staff was reached without a login")

@@ -1,4 +1,4 @@
-"""What staff read: states, acts and modes as sentences, and the verdict on an order."""
+"""The texts for staff: states, acts and modes as sentences, and the verdict on an order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import CircuitState, SwitchMode, Task
 from orderapp.services.backoffice.case_files import OrderFile
 
-# Staff give tasks up; the table's word for it is another one.
+# Staff give tasks up; the table calls that cancelled.
 TASK_STATES = {state: state.value.capitalize() for state in TaskState} | {TaskState.CANCELLED: "Given up"}
 MODES = {
     SwitchMode.ON: "In use",
@@ -75,7 +75,7 @@ TRIED = {
     "Revoked": "revoke",
     "Switched": "switch",
 }
-# How a system ended a placement. Not sent covers what reached it and certainly did nothing, such as a 401.
+# How a system ended a placement. Not sent includes calls that arrived and certainly did nothing, such as a 401.
 ENDED = {
     Outcome.DONE: "done",
     Outcome.REFUSED: "it refused",
@@ -134,7 +134,7 @@ def _placing(file: OrderFile) -> Verdict:
 
 
 def _confirmed(file: OrderFile) -> Verdict:
-    # Even a confirmed order may have something to give back: what it has twice, or what an earlier placement left.
+    # Even a confirmed order may have effects to compensate: a surplus, or what an earlier placement left.
     concerned = [task for task in file.tasks if task.kind == TaskKind.COMPENSATE.value or _present(file, task)]
     stuck, given_up, pending = _sort(concerned)
     if stuck:
@@ -148,7 +148,7 @@ def _confirmed(file: OrderFile) -> Verdict:
 
 
 def _by_word(file: OrderFile, verdict: Verdict) -> Verdict:
-    """Return the verdict on an order that has ended; it is only as good as staff's unproven word on its effects."""
+    """Return the verdict on an ended order; it may rest on manual resolutions that nothing has proved yet."""
     ended = {task.id: task for task in file.tasks if task.state == TaskState.DONE.value}
     words = [word for word in file.words if word.settled_at is None and word.task_id in ended]
     if not words:

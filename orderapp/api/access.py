@@ -1,4 +1,4 @@
-"""Who calls: the API client that the bearer token belongs to. Tokens in addresses or cookies aren't looked at."""
+"""Authenticates the API client by its bearer token. Tokens in addresses or cookies are ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/openapi.json`: the API described, from the very schemas that read and write it."""
+"""`/api/v1/openapi.json`: the API's description, made from the schemas that read and write it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ID_PARAMETER = {
 
 @api.get("/openapi.json")
 def description() -> Response:
-    """Answer with the API's description; open to everybody, as it tells nothing of anybody."""
+    """Answer with the API's description; it is public, since it contains no data."""
     mounted = {"servers": [{"url": request.script_root}]} if request.script_root else {}
     return jsonify(describe() | mounted)
 
@@ -131,7 +131,7 @@ def _operation(name: str, summary: str, responses: dict[str, Any], *parameters: 
         "operationId": name,
         "summary": summary,
         "parameters": list(parameters),
-        # What an operation says itself comes last and wins.
+        # An operation's own responses come last and win.
         "responses": everywhere | responses,
     }
 

@@ -1,4 +1,4 @@
-"""The numbers for Prometheus, read from the database at each scrape: the same whichever process answers."""
+"""The metrics for Prometheus, read from the database at each scrape, so every process answers the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OrderCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Read the numbers; without a database there is only the word that it can't be used."""
+        """Read the metrics; if the database can't be used, return only the metric that says so."""
         usable = GaugeMetricFamily("orderapp_database_usable", "Whether the database could be read for this scrape")
         try:
             numbers = read_numbers(current_settings().systems)
@@ -107,6 +107,6 @@ def _circuits(numbers: Numbers) -> Metric:
 
 registry = CollectorRegistry(auto_describe=False)
 registry.register(OrderCollector())
-# Of the one process that answers; with several, each scrape may show another.
+# These describe the process that answers; with several, each scrape may show another one.
 for kind in (ProcessCollector, PlatformCollector, GCCollector):
     kind(registry=registry)

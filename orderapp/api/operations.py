@@ -1,4 +1,4 @@
-"""For those who run the product: is the process alive, is it of use, what are the numbers."""
+"""Endpoints for operators: is the process alive, is it ready, what are its metrics."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def ready() -> tuple[Response, int]:
 
 @operations.get("/metrics")
 def metrics() -> Response:
-    """Answer with the numbers in Prometheus's format, to this machine or to who has the token."""
+    """Answer with the metrics in Prometheus's format, to this machine or to a caller with the token."""
     if not (_from_here() or _has_token()):
         return Response("Metrics are for this machine, or for who has the token.\n", 403, mimetype="text/plain")
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 def _from_here() -> bool:
-    """Whether the request comes from this machine itself: not just through a proxy on it that doesn't say for whom."""
+    """Return whether the request comes from this machine, not only from a local proxy that names no client."""
     proxies = current_settings().trusted_proxies
     if proxies and not _told_by(proxies):
         return False
@@ -57,7 +57,7 @@ def _from_here() -> bool:
 
 
 def _told_by(proxies: int) -> bool:
-    """Whether the proxies said whom they act for; without that the address is the nearest proxy's own."""
+    """Return whether the proxies named the client; otherwise the address is the nearest proxy's own."""
     addresses = request.headers.get("X-Forwarded-For", "").split(",")
     return len(addresses) >= proxies and bool(addresses[-proxies].strip())
 

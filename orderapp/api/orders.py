@@ -24,9 +24,9 @@ from orderapp.services.saga.archived_keys import refuse_archived
 from orderapp.services.saga.content_hashes import hash_retry
 from orderapp.services.saga.submissions import client_scope
 
-# What a system refused under is passed on if it is a word; anything else could be mistaken for one of ours.
+# A system's refusal code is passed on only in this form; any other could be mistaken for one of our codes.
 WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
-# Most compensations are complete after a second or two, most outages aren't: soon enough to be worth a try.
+# Most compensations are complete after a second or two, though most outages last longer.
 SYSTEM_RETRY_SECONDS = 5
 
 _products = ProductsSchema()
@@ -40,7 +40,7 @@ def list_products() -> Response:
 
 @api.post("/orders")
 def place() -> Response:
-    """Place an order, or say what became of the one that the key stands for."""
+    """Place an order, or answer with the one that the key already led to."""
     content = read_json()
     key, client, request = read_idempotency_key(), client_id(), read_order(content, current_settings().phones)
     return _answer(Placing(current_settings()).submit(request, key, submitters.client(client, request.customer)))

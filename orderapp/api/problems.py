@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): `code` is the word for programs, `detail` is for people."""
+"""Errors as `application/problem+json` (RFC 9457): `code` is for programs, `detail` for people."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ STATUS: Mapping[type[OrderappError], int] = {  # the first that fits
     Overloaded: 503,
 }
 _total_changed = TotalChangedSchema()
-# Of an HTTP error: its code, and what is said of it.
+# The code and text for each HTTP error.
 HTTP_ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("invalid_request", "The request could not be read; nothing was recorded."),
     404: ("not_found", "There is nothing here, or nothing of yours."),
@@ -89,7 +89,7 @@ def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | No
 
 @api.errorhandler(HTTPException)
 def answer_http_error(error: HTTPException) -> Response:
-    """Answer what Flask refused, and what nobody foresaw (which Flask has logged by then)."""
+    """Answer Flask's refusals and unforeseen errors, which Flask has already logged."""
     status = error.code or 500
     code, detail = HTTP_ERRORS.get(status) or (error.name.lower().replace(" ", "_"), "The request was refused.")
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
@@ -101,7 +101,7 @@ def answer_refusal(error: OrderappError) -> Response:
     """Answer what a service refused."""
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
     if status == 500:
-        raise error  # refused on purpose, but not foreseen here: logged and answered like any other surprise
+        raise error  # an error without a status here is logged and answered like any unforeseen one
     headers: dict[str, str] = {}
     members: dict[str, Any] = {}
     if isinstance(error, InvalidRequest):
@@ -116,7 +116,7 @@ def answer_refusal(error: OrderappError) -> Response:
         headers["Retry-After"] = str(error.retry_after_seconds)
     elif isinstance(error, DatabaseUnavailable):
         headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)
-    # An absent order and somebody else's get the same words.
+    # A missing order and another client's order get the same text.
     detail = HTTP_ERRORS[404][1] if status == 404 else str(error)
     return problem(status, error.code, detail, headers, **members)
 

@@ -1,4 +1,4 @@
-"""Reads what a client sent, strictly: what could be understood in two ways is refused, not guessed at."""
+"""Reads a client's request strictly: anything ambiguous is refused, not guessed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orderapp import strict_json
 from orderapp.errors import InvalidRequest, NotFound, OrderappError
 
 MAX_KEY_CHARACTERS = 64
-# No comma: servers join repeated headers with one, and two keys must never be taken for a third.
+# No comma: servers join repeated headers with one, and two keys must never look like a third.
 KEY_PATTERN = rf"[\x20-\x2b\x2d-\x7e]{{1,{MAX_KEY_CHARACTERS}}}"
 # No number in an order has more digits.
 MAX_DIGITS = 18
@@ -39,7 +39,7 @@ def read_json() -> Any:
         raise UnsupportedMediaType
     raw = request.get_data(cache=False)
     if request.max_content_length is not None and len(raw) >= request.max_content_length:
-        # Of a body that doesn't say how long it is, Werkzeug reads this much and drops the rest without a word.
+        # If a body has no length, Werkzeug reads this much and silently drops the rest.
         raise RequestEntityTooLarge
     try:
         return strict_json.parse(raw.decode(), MAX_DIGITS)
@@ -68,7 +68,7 @@ def read_idempotency_key() -> str:
 
 
 def read_order_id(text: str) -> uuid.UUID:
-    """Return the order's id from the address. Raises NotFound for what can't be one."""
+    """Return the order's id from the address. Raises NotFound if the text can't be an id."""
     try:
         order_id = uuid.UUID(text)
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""Commands whose expected errors end them with one line on standard error and exit status 1.
+"""Commands that end on an expected error with one line on standard error and exit status 1.
 
-Where a command acts and is refused, that stays in the audit as it does in the back office.
+The audit records refused acts of commands as it does those of the back office.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from orderapp.services.db.audit import COMMAND_LINE, Act, clean_reason
 
 # Control characters of a terminal, in texts that other systems wrote, and everything that begins a new line.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-# Nobody refused the act: it couldn't be begun, or not be brought to its end.
+# These are no refusals: the act couldn't begin, or couldn't end.
 NO_REFUSALS = (ConfigurationError, DatabaseUnavailable, LeaseLost)
 MAX_USER_CHARACTERS = 64  # as long as its column
-MAX_NAMED_CHARACTERS = 200  # of what an act is done to: whatever was typed there
+MAX_NAMED_CHARACTERS = 200  # of the subject's name, which may be any text that was typed
 
 
 class Command(click.Command):
     """A command of ours. Its result goes to standard output, everything else to standard error.
 
     Args:
-        act: What it does, by its name in the audit, such as `staff.create`; empty for one that only shows something.
-        on: What it is done to, as the audit names it: `staff`.
-        named_by: Which parameter says to which one, under which name that stands in the details.
+        act: Its name in the audit, such as `staff.create`; empty for a command that only shows something.
+        on: The kind of its subject in the audit, such as `staff`.
+        named_by: The parameter that names the subject, and its name in the audit's details.
 
     """
 
@@ -49,7 +49,7 @@ class Command(click.Command):
         """Run the command; turn an expected error into its one line."""
         # For the person who typed the command; the events are for processes that run unseen.
         set_up_logs(json_lines=False, level=logging.WARNING)
-        # It reports each failed connection with a traceback of its own.
+        # pika logs each failed connection with its own traceback.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         # In the log and in the audit: a command has no request, even where it runs in a process that answered some.
         structlog.contextvars.clear_contextvars()
@@ -57,7 +57,7 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            # A command that puts a refusal in words of its own.
+            # A command that words a refusal itself.
             if isinstance(error.__cause__, OrderappError):
                 self._keep(ctx, error.__cause__, error.message)
             raise
@@ -68,7 +68,7 @@ class Command(click.Command):
             raise click.ClickException(told) from error
 
     def _keep(self, ctx: click.Context, error: OrderappError, why: str) -> None:
-        """Record that the act was refused; not where a service did so, or where it lacks its reason and is no act."""
+        """Record that the act was refused, unless a service did so, or the reason is missing and it is no act."""
         lacks_reason = isinstance(error, InvalidRequest) and error.errors.keys() == {"reason"}
         if not self.act or error.in_audit or lacks_reason or isinstance(error, NO_REFUSALS):
             return
@@ -95,7 +95,7 @@ def _reason_in(ctx: click.Context) -> str:
 def os_user() -> str:
     """Return who typed the command, as the operating system says: `ada`, or `root (sudo by ada)`.
 
-    The environment is believed only where sudo has made it: whoever is root already has no need to lie.
+    The environment is trusted only if we are root, as sudo sets it: root has no need to lie.
     """
     user_id = os.getuid()
     try:

@@ -13,7 +13,7 @@ from orderapp.cli.command import Group, one_line
 from orderapp.errors import InvalidRequest
 from orderapp.services.orders.product_import import MAX_ERRORS, import_products
 
-# Below this the import is over before anybody wonders.
+# A smaller import ends before anybody needs a sign of progress.
 PROGRESS_FROM = 10_000
 
 products = Group("products", help="What is for sale.")

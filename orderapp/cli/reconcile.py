@@ -19,7 +19,7 @@ PROGRESS_SECONDS = 5.0  # a command that says nothing for longer looks dead
 
 
 class _Telling:
-    """Says on standard output what differs, and on standard error from time to time how far it is."""
+    """Prints mismatches on standard output, and from time to time the progress on standard error."""
 
     def __init__(self) -> None:
         self._told_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""What `flask` says when the application can't be made: the one line, not a traceback."""
+"""Makes `flask` print one line, not a traceback, if the application can't be made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orderapp.errors import ConfigurationError
 def configuration_in_one_line() -> Iterator[None]:
     """End a `flask` command whose application has a wrong setting with one line on standard error, exit status 1.
 
-    Outside a command the error goes on to whoever makes the application.
+    Outside a command the caller that makes the application gets the error.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""How a long command is told to stop: at the end of what it is at."""
+"""Stops a long command after its present piece of work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stopped_by_signals() -> Iterator[threading.Event]:
-    """Turn the signals that end a process into a stop in order: what was done so far is kept."""
+    """Turn the signals that end a process into an orderly stop that keeps the work done so far."""
     stop = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]

@@ -17,7 +17,7 @@ from orderapp.services.backoffice.task_list import TaskRow, failed_task_ids, lis
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.systems.base import NAME
 
-MAX_LISTED = 10_000  # what is more is looked for in the back office, not on a terminal
+MAX_LISTED = 10_000  # for longer lists there is the back office
 HEADINGS = ("TASK", "STATE", "KIND", "SYSTEM", "ORDER", "ATTEMPTS", "DUE", "WHY")
 
 DESPITE = click.option(
@@ -40,7 +40,7 @@ def list_some(state: str | None, kind: str | None, system: str | None, limit: in
     name = system if system is None or NAME.fullmatch(system) else ""
     rows = list_tasks(limit, TaskState(state) if state else None, TaskKind(kind) if kind else None, name)
     if system is not None and system not in systems and not rows:
-        # Tasks may tell of one that the running version doesn't know.
+        # Tasks may name a system that the running version doesn't know.
         raise click.ClickException(f"--system: {one_line(system)!r} is none of {', '.join(systems)}")
     table = [HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(cells[column]) for cells in table) for column in range(len(HEADINGS))]
@@ -135,13 +135,13 @@ def _risk(despite: str | None) -> Risk | None:
 
 
 def _tell(ctx: click.Context, selection: Selection) -> None:
-    """Say what became of each task; the exit status is 1 where one was refused."""
+    """Print each task's result; exit with status 1 if one was refused."""
     if not _told(selection):
         ctx.exit(1)
 
 
 def _told(selection: Selection) -> bool:
-    """Say what became of each task; return whether all of it was done."""
+    """Print each task's result; return whether all were done."""
     for item in selection.items:
         how = f" To do it all the same, name it alone, with --despite {item.risk.value}." if item.risk else ""
         click.echo(one_line(item.text + how), err=not item.done)

@@ -18,7 +18,7 @@ def timer() -> None:
     """Run the timer in the foreground: repairs, and the relay to the broker. Any number may run."""
     current_settings().require_systems()
     sys.stdout.flush()
-    # `-m` looks for the package where we stand.
+    # `-m` looks for the package in the current folder.
     os.chdir(ROOT)
     # In place of this process, not as its child: signals and the exit status are the timer's own.
     os.execv(sys.executable, [sys.executable, "-m", "tasks.timer"])  # noqa: S606 - no shell is wanted

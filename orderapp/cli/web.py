@@ -23,9 +23,9 @@ def web(options: tuple[str, ...]) -> None:
     current_settings().require_systems()
     sys.stdout.flush()
     os.chdir(ROOT)
-    # Gunicorn takes an empty one for a wrong one; the settings take it for none.
+    # gunicorn rejects an empty value; for our settings it means none.
     workers = {"WEB_CONCURRENCY": str(current_settings().web_processes)}
-    # Named, since gunicorn by itself looks where we stand; an option that comes later wins.
+    # Named, since gunicorn by default looks in the current folder; a later option wins.
     settings_file = str(FILES / "gunicorn.conf.py")
     command = [sys.executable, "-m", "gunicorn", "--config", settings_file, "wsgi:app", *options]
     # In place of this process, not as its child: signals and the exit status are the web process's own.

@@ -1,4 +1,4 @@
-"""The sandbox: stand-ins for every external system, to the letter of the contract, with faults to switch on."""
+"""The sandbox: stand-ins for every external system, exactly by the contract, with faults to switch on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from orderapp.sandbox.store import Store
 __all__ = ["KeyedDeclaration", "SandboxSettings", "create_sandbox", "state_of", "stood_in_for"]
 
 RULES = {rules.system: rules for rules in (InventoryRules, MembershipRules, SettlementRules)}
-# By no other name, so that a foreign page can't reach it through a name of its own.
+# No other name is allowed, so that a foreign page can't reach the sandbox through its own host name.
 OWN_HOSTS = ["127.0.0.1", "localhost"]
 
 
@@ -79,7 +79,7 @@ def _sms(settings: SandboxSettings, store: Store) -> StandIn:
     return SmsStandIn(store, settings.sms_account_sid, settings.sms_auth_token).stand_in()
 
 
-# The systems with a protocol of their own: how each one's stand-in is made.
+# The systems with their own protocol, and how to make each one's stand-in.
 OTHERS: dict[str, Callable[[SandboxSettings, Store], StandIn]] = {CouponStandIn.system: _coupon, SMS: _sms}
 
 

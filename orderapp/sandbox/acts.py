@@ -1,6 +1,6 @@
-"""Faults of the HTTP systems, acted out between the server and the stand-ins: the client sees the real thing.
+"""Faults of the HTTP systems, made between the server and the stand-ins, so that the client sees real ones.
 
-Raising ConnectionAbortedError makes the server close the connection where it stands, without another byte.
+Raising ConnectionAbortedError makes the server close the connection immediately, without another byte.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Call:
 
     @property
     def seconds(self) -> float:
-        """How many seconds the fault is to take."""
+        """Return how many seconds the fault takes."""
         return self.fault.seconds or 0
 
     def perform(self) -> tuple[str, list[tuple[str, str]], bytes]:
-        """Let the stand-in do it; return status, headers and body of its true answer."""
+        """Let the stand-in handle the call; return status, headers and body of its true answer."""
         parts, status, headers = run_wsgi_app(self.app, self.environ, buffered=True)
         return status, headers.to_wsgi_list(), b"".join(parts)
 
@@ -62,7 +62,7 @@ class Call:
         return [body]
 
     def say_no(self, problem: Problem, **headers: str) -> Iterable[bytes]:
-        """Answer with an error as this system words it."""
+        """Answer with an error in this system's format."""
         body = canonical(self.stand_in.error_body(problem)).encode()
         return self.say(f"{problem.status} {problem.code}", _head("application/json", body, **headers), body)
 

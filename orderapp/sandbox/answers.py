@@ -1,4 +1,4 @@
-"""Answers as the contract words them: JSON bodies, and one shape for every error."""
+"""Answers in the contract's format: JSON bodies, and one shape for every error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 class Problem(Exception):
-    """An answer that says no: `status`, a snake_case `code`, a `message`, and what else the error body has."""
+    """An error answer: `status`, a snake_case `code`, a `message`, and further members of the error body."""
 
     def __init__(self, status: int, code: str, message: str, **extra: Any) -> None:
         super().__init__(message)

@@ -47,7 +47,7 @@ class Control:
     def ledger(self) -> Response:
         """Return the ledger, of all orders or one (`order_ref`), all systems or one (`system`).
 
-        `waiting` counts what isn't in it yet: effects to come after their caller was cut off.
+        `waiting` counts effects that aren't in it yet: they come after their caller was cut off.
         """
         self._state.advance()
         with self._state.store.read() as tx:
@@ -105,7 +105,7 @@ def control_blueprint(state: State) -> Blueprint:
 
 
 def refuse_other_sites() -> None:
-    """Answer 403 to what a page of another site makes a browser send; programs send neither header and pass."""
+    """Answer 403 to requests that another site's page makes a browser send; programs send neither header and pass."""
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     origin = request.headers.get("Origin", request.host_url)
     foreign = site not in {"same-origin", "none"} or urlsplit(origin).netloc != request.host

@@ -1,4 +1,4 @@
-"""Coupon: not idempotent, every accepted request redeems once more; can be asked by reference and voided by id."""
+"""Coupon: not idempotent, every accepted request redeems again; look up by reference, void by id."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class CouponStandIn:
         return StandIn(self.system, "Coupon", SECTIONS, blueprint, latest_effect_seconds=latest)
 
     def show(self, code: str) -> Response:
-        """Tell a coupon's state and discount."""
+        """Return a coupon's state and discount."""
         with self._store.read() as tx:
             coupon = _coupon(tx, code)
         about = {"code": code, "state": _state(coupon), "discount": json.loads(coupon["discount"])}
         return json_answer(200, {"coupon": about})
 
     def redeem(self) -> Response:
-        """Redeem once more, whatever was redeemed under this reference before."""
+        """Redeem again, even if this reference already has redemptions."""
         body = incoming.json_body(("code", "order_ref", "reference", "customer_ref"))
         code, customer_ref = incoming.text(body, "code"), incoming.text(body, "customer_ref")
         order_ref, reference = incoming.reference(body, "order_ref"), incoming.reference(body, "reference")
@@ -82,7 +82,7 @@ class CouponStandIn:
         return json_answer(201, {"redemption": {"id": redemption_id, "reference": reference, "state": "redeemed"}})
 
     def find(self) -> Response:
-        """List what was redeemed under a reference, oldest first."""
+        """List the redemptions under a reference, oldest first."""
         reference = incoming.checked_reference(request.args.get("reference"), "reference")
         with self._store.read() as tx:
             rows = tx.execute(

@@ -1,4 +1,4 @@
-"""What is there to order in a fresh sandbox: the stock of the demo shop, coupons and members to try things with."""
+"""The data of a fresh sandbox: the demo shop's stock, and coupons and members to try out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Coupon:
 
 @dataclass(frozen=True)
 class Benefit:
-    """What a member may have, so many times."""
+    """A benefit that a member may use so many times."""
 
     title: str
     discount: Discount
@@ -79,7 +79,7 @@ DEMO = Catalogue(
 
 
 def seed(store: Store, catalogue: Catalogue = DEMO) -> None:
-    """Put in what is missing; what is there already keeps its numbers, so a restart changes nothing."""
+    """Add missing rows; existing rows keep their numbers, so a restart changes nothing."""
     with store.write() as tx:
         tx.executemany("INSERT OR IGNORE INTO options VALUES (?, ?)", OPTIONS.items())
         tx.executemany("INSERT OR IGNORE INTO stock VALUES (?, ?)", catalogue.stock.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orderapp.sandbox import stood_in_for
 
-# Well-formed and of no use anywhere else.
+# Well-formed, but valid nowhere else.
 ACCOUNT_SID, AUTH_TOKEN = "AC00000000000000000000000000000000", "sandbox-auth-token"
 
 

@@ -1,4 +1,4 @@
-"""Which faults there are, which one each system has at present, and whether a call gets it."""
+"""The kinds of faults, the present fault of each system, and whether a call gets it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LONGEST_SECONDS = 3600  # nothing in a test or a demonstration takes longer
 
 @dataclass(frozen=True)
 class FaultKind:
-    """What a fault does. `seconds` is its default number of them; None: it has no use for any."""
+    """What a fault does. `seconds` is its default duration; None: it has no duration."""
 
     about: str
     seconds: float | None = None
     scope: str = "all"
-    mixed: bool = False  # among those that `mixed` draws from: what comes right by itself
+    mixed: bool = False  # `mixed` draws from these: faults that need no person to end them
 
 
 HTTP_FAULTS = {
@@ -91,7 +91,7 @@ class FaultBoard:
         self._random = {system: random.Random(f"{seed}:{system}") for system in kinds}
         self._calls = dict.fromkeys(kinds, 0)
         self._disturbed = dict.fromkeys(kinds, 0)
-        self.stopping = threading.Event()  # set when the sandbox stops: whoever waits for a fault's sake stops waiting
+        self.stopping = threading.Event()  # set when the sandbox stops: ends all waits of faults
 
     def set(self, system: str, fault: Fault) -> Fault:
         """Give a system this fault from now on, and return it as it will be; ValueError says what is wrong with it."""
@@ -117,7 +117,7 @@ class FaultBoard:
             self._faults = dict.fromkeys(self._kinds, Fault())
 
     def current(self) -> dict[str, dict[str, Any]]:
-        """Return each system's fault, and how many calls it had and how many of them were disturbed since the start."""
+        """Return each system's fault, and its calls and disturbed calls since the start."""
         with self._lock:
             return {
                 system: {
@@ -133,7 +133,7 @@ class FaultBoard:
             }
 
     def draw(self, system: str, call: str) -> Fault | None:
-        """Return the fault that this call (do, undo, read) gets, with its seconds; None: it is answered properly."""
+        """Return the fault that this call (do, undo, read) gets, with its seconds; None: a proper answer."""
         with self._lock:
             self._calls[system] += 1
             fault = self._faults[system]
@@ -148,7 +148,7 @@ class FaultBoard:
         return replace(fault, seconds=(kind.seconds or 0) if fault.seconds is None else fault.seconds)
 
     def choice(self, system: str, options: tuple[str, ...]) -> str:
-        """Return one of the options by the system's random numbers."""
+        """Choose one of the options with the system's random numbers."""
         with self._lock:
             return self._random[system].choice(options)
 

@@ -1,4 +1,4 @@
-"""What comes in with a call, checked: whatever isn't as agreed is answered 400 (415 for a body of the wrong type)."""
+"""Checks the content of a call: anything against the contract is answered 400 (415 for a wrong type of body)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inventory: a reservation takes all its lines from the stock or none; a cancelled one puts them back."""
+"""Inventory: a reservation takes all its lines from the stock or none; cancelling it puts them back."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class InventoryRules(Rules):
             incoming.integer(line, "quantity", 1, LARGEST_QUANTITY)
 
     def do(self, tx: sqlite3.Connection, body: Json) -> float:
-        """Take every line from the stock, or refuse with the first SKU that there isn't enough of."""
+        """Take every line from the stock, or refuse and name the first SKU with too little stock."""
         wanted = _quantities(body)
         for sku, quantity in wanted.items():
             available = _available(tx, sku)

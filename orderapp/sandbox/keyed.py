@@ -1,6 +1,6 @@
-"""The protocol of every system that is idempotent by key: do, cancel (also before the doing), ask.
+"""The protocol of every system that is idempotent by key: do, cancel (even before it was done), ask.
 
-What a system does besides remembering its keys is in its `Rules`; a system without rules of its own works too.
+A system's `Rules` say what it does besides remembering its keys; a system without its own rules works too.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Rules:
         incoming.reference(body, "order_ref")
 
     def do(self, tx: sqlite3.Connection, body: Json) -> float:  # noqa: ARG002 - for others to use
-        """Do it, return after how many seconds it is done (0: at once). Raise a Problem before changing anything."""
+        """Do it; return in how many seconds it is done (0: now). Raise a Problem before changing anything."""
         return 0
 
     def undo(self, tx: sqlite3.Connection, body: Json) -> None:
         """Take back what was done."""
 
     def ends_well(self, tx: sqlite3.Connection) -> bool:  # noqa: ARG002 - for others to use
-        """Tell whether something pending, now due, is done rather than refused."""
+        """Return whether a pending action that is now due is done rather than refused."""
         return True
 
     def add_routes(self, blueprint: Blueprint, store: Store) -> None:
@@ -56,8 +56,8 @@ class Rules:
 class KeyedStandIn:
     """The calls of one keyed system.
 
-    A key's first accepted request is done once and answered alike ever after; a refusal is remembered, so that the same
-    request is refused again, also when an earlier copy of it turns up late; a cancelled key stays cancelled.
+    A key's first accepted request is done once, and repeats get the same answer. A refusal is remembered, so the same
+    request is refused again, even if an earlier copy of it arrives late. A cancelled key stays cancelled.
     """
 
     def __init__(self, declared: KeyedDeclaration, rules: Rules, store: Store) -> None:
@@ -81,7 +81,7 @@ class KeyedStandIn:
         )
 
     def post(self) -> Response:
-        """Do what the body asks, once per key."""
+        """Do the requested action, once per key."""
         key = incoming.idempotency_key()
         body = incoming.json_body()
         self._rules.check(body)
@@ -107,7 +107,7 @@ class KeyedStandIn:
             return self._answer(201, key, self._declared.done_state)
 
     def show(self, key: str) -> Response:
-        """Tell the state of a key; 404 where nothing exists under it."""
+        """Return the state of a key; 404 if the key is unknown."""
         incoming.checked_reference(key, "key")
         self.advance()
         with self._store.read() as tx:
@@ -117,7 +117,7 @@ class KeyedStandIn:
         return self._answer(200, key, known["state"])
 
     def cancel(self, key: str) -> Response:
-        """Cancel a key for good, whether or not it was ever seen."""
+        """Cancel a key for good, even one never seen before."""
         incoming.checked_reference(key, "key")
         self.advance()
         with self._store.write() as tx:
@@ -133,7 +133,7 @@ class KeyedStandIn:
         return self._answer(200, key, "cancelled")
 
     def advance(self) -> None:
-        """Let what is pending and due come to its end."""
+        """Finish pending actions that are due."""
         due = "SELECT * FROM keyed WHERE system = ? AND due_at <= ? ORDER BY due_at"
         now = time.time()
         with self._store.read() as tx:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class LateEffects:
-    """What is going to happen after its caller was cut off. A sandbox that stops forgets it, as a crash would."""
+    """Effects to come after their callers were cut off. A sandbox that stops forgets them, as after a crash."""
 
     def __init__(self) -> None:
         self._waiting: set[threading.Timer] = set()
@@ -29,7 +29,7 @@ class LateEffects:
         timer.start()
 
     def stop(self) -> None:
-        """Forget what hasn't begun, wait for what has."""
+        """Forget effects that haven't begun; wait for those that have."""
         for timer in list(self._waiting):
             timer.cancel()
         for timer in list(self._waiting):

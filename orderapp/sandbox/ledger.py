@@ -1,4 +1,4 @@
-"""The append-only book of every effect that a stand-in accepted, for people and tests to audit."""
+"""The append-only ledger of every effect that a stand-in accepted, for people and tests to audit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NET = """
 
 @dataclass(frozen=True)
 class Effect:
-    """Something that a system did; `effect_id` tells apart what happened under one reference."""
+    """Something that a system did; `effect_id` distinguishes effects under one reference."""
 
     system: str
     reference: str

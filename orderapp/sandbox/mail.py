@@ -1,4 +1,4 @@
-"""E-mail: a mail server that takes everything, keeps it to be looked at, and can misbehave."""
+"""E-mail: a mail server that accepts everything, keeps it for people to see, and can misbehave."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class MailServer:
             enable_SMTPUTF8=True,
             hostname="sandbox.invalid",
             ident="Sandbox",
-            authenticator=lambda *_: AuthResult(success=True),  # any login is good: there is nothing to protect
+            authenticator=lambda *_: AuthResult(success=True),  # any login is accepted: there is nothing to protect
             auth_require_tls=False,
         )
         self._conversations.add(protocol)
         return protocol
 
     def cut_connections(self) -> None:
-        """End every conversation where it stands."""
+        """Cut every conversation immediately."""
         for conversation in list(self._conversations):
             if conversation.transport is not None:
                 conversation.transport.abort()
@@ -88,7 +88,7 @@ class _Conversation:
     async def handle_RCPT(  # noqa: N802 - named by aiosmtpd
         self, _server: Any, _session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
-        """Take a recipient, or not."""
+        """Accept or refuse a recipient."""
         if self._fault.name == "refuses":
             return "550 5.1.1 The sandbox was told to refuse"
         if self._fault.name == "later":
@@ -98,7 +98,7 @@ class _Conversation:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - named by aiosmtpd
-        """Take a message."""
+        """Accept or refuse a message."""
         if self._fault.name != "cut_before":
             await asyncio.to_thread(self._keep, envelope)
         if self._fault.name in {"cut_before", "error_after"}:

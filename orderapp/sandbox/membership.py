@@ -1,4 +1,4 @@
-"""Membership: a consumption uses up one of the times a member may have a benefit; a cancelled one gives it back."""
+"""Membership: a consumption takes one of the member's uses of a benefit; cancelling it gives the use back."""
 
 from __future__ import annotations
 

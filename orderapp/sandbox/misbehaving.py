@@ -48,7 +48,7 @@ def _kind_of_call(environ: WSGIEnvironment) -> str:
 
 
 def _read_whole(environ: WSGIEnvironment) -> bool:
-    """Read the request's body into memory; False where it is larger than any stand-in takes: it answers that itself."""
+    """Read the request's body into memory; return False if it is too large, which the stand-in answers itself."""
     length = environ.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > LARGEST_BODY or environ.get("wsgi.input_terminated"):
         return False

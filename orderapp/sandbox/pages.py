@@ -1,4 +1,4 @@
-"""The sandbox's pages: one dashboard of systems and faults, and a table for everything there is to look at."""
+"""The sandbox's pages: a dashboard of systems and faults, and a table for each kind of data."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def pages_blueprint(state: State) -> Blueprint:
 
 
 def add_security_headers(response: Response) -> Response:
-    """Keep browsers from doing anything the pages don't need, and from keeping them."""
+    """Forbid browsers everything that the pages don't need, and storing the pages."""
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"

@@ -23,7 +23,7 @@ IDLE_SECONDS = 30  # after this long a caller that says nothing loses its thread
 
 
 class SandboxServer:
-    """Both servers of one sandbox. Port 0 picks a free one; OSError where a port is taken."""
+    """Both servers of one sandbox. Port 0 picks a free one; raises OSError if a port is taken."""
 
     def __init__(self, settings: SandboxSettings, port: int = 0, smtp_port: int = 0) -> None:
         self._web_socket = _listen(port)
@@ -50,7 +50,7 @@ class SandboxServer:
             thread.start()
 
     def stop(self) -> None:
-        """Stop answering: calls under way get a moment to end, faults that wait stop waiting, the file is closed."""
+        """Stop answering: give calls under way a moment, end the waits of faults, close the file."""
         self._state.board.stopping.set()
         self._loop.call_soon_threadsafe(self._mail_stops.set)
         self._web.shutdown()
@@ -111,11 +111,11 @@ class _Handler(WSGIRequestHandler):
     timeout = IDLE_SECONDS
 
     def connection_dropped(self, *_: Any) -> None:
-        """Close the connection, whoever dropped it: without an answer it would be kept open for the next request."""
+        """Close the connection, whichever side dropped it; without an answer it would wait for the next request."""
         self.close_connection = True
 
     def log(self, *_: Any) -> None:
-        """Say nothing: the ledger tells what happened; what goes wrong is logged by the application."""
+        """Log nothing: effects are in the ledger, and the application logs errors."""
 
 
 def _listen(port: int) -> socket.socket:

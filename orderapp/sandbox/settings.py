@@ -1,4 +1,4 @@
-"""What the sandbox is told when it starts."""
+"""The sandbox's settings."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class KeyedDeclaration:
 
 
 def keyed_systems() -> tuple[KeyedDeclaration, ...]:
-    """Return what the order service's connectors of keyed systems declare; a new one is stood in for without more."""
+    """Return the declarations of the order service's keyed connectors; a new one gets its stand-in from them."""
     keyed = (system for system in system_classes() if issubclass(system, KeyedSystem))
     return tuple(KeyedDeclaration(one.name, one.collection, one.noun, one.done_state) for one in keyed)
 
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """Where the state is kept, who may call, and how long things take. Without a token a system lets everybody in."""
+    """The state's file, the tokens, and durations. A system without a token accepts every caller."""
 
     data: Path
     keyed: tuple[KeyedDeclaration, ...] = field(default_factory=keyed_systems)

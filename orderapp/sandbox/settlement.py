@@ -1,4 +1,4 @@
-"""Settlement: accepted at once, settled some seconds later; amounts over the limit are refused."""
+"""Settlement: accepted immediately, settled some seconds later; amounts over the limit are refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SettlementRules(Rules):
         return _option(tx, "settlement_seconds")
 
     def ends_well(self, tx: sqlite3.Connection) -> bool:
-        """Settled, unless the option says otherwise."""
+        """Return True, unless the option says that pending settlements end refused."""
         return not _option(tx, "settlement_ends_refused")
 
 

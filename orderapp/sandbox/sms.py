@@ -31,7 +31,7 @@ SECTION = Section(
 
 
 class SmsStandIn:
-    """The one call of the SMS system. Without an account of its own it takes any, if address and login agree."""
+    """The only call of the SMS system. Without a configured account it accepts any, if address and login agree."""
 
     def __init__(self, store: Store, account_sid: str, auth_token: str) -> None:
         self._store = store
@@ -45,7 +45,7 @@ class SmsStandIn:
         return StandIn(NAME, "SMS", (SECTION,), blueprint, error_body=twilio_error_body, refusal=UNSUBSCRIBED)
 
     def send(self, account_sid: str) -> Response:
-        """Take a text message; the same one twice is two."""
+        """Accept a text message; a repeat is a second message."""
         self._check_login(account_sid)
         form = request.form
         recipient = _checked(form.get("To", ""), E164, missing=21604, wrong=21211, what="'To' number")
@@ -75,7 +75,7 @@ class SmsStandIn:
 
 
 def twilio_error_body(problem: Problem) -> Json:
-    """Return an error as Twilio words it: `{"code", "message", "more_info", "status"}`."""
+    """Return an error in Twilio's format: `{"code", "message", "more_info", "status"}`."""
     code = problem.extra.get("twilio_code") or TWILIO_CODES.get(problem.status, 20001)
     more_info = f"https://www.twilio.com/docs/errors/{code}"
     return {"code": code, "message": problem.message, "more_info": more_info, "status": problem.status}

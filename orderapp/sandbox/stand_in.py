@@ -55,7 +55,7 @@ class StandIn:
 
 
 def require_token(blueprint: Blueprint, token: str) -> None:
-    """Answer 401 to every call of the blueprint without the bearer token; an empty token lets everybody in."""
+    """Answer 401 to every call of the blueprint without the bearer token; an empty token allows every call."""
     expected = f"Bearer {token}".encode()
 
     def check() -> None:

@@ -26,6 +26,6 @@ class State:
         return {section.name: section for stand_in in self.stand_ins.values() for section in stand_in.sections}
 
     def advance(self) -> None:
-        """Let everything that has become due happen, so that what is read next is up to date."""
+        """Let all due effects happen, so that the next read is up to date."""
         for stand_in in self.stand_ins.values():
             stand_in.advance()

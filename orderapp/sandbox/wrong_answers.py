@@ -1,4 +1,4 @@
-"""Answers that nobody agreed on: each turns a true body into one kind of nonsense."""
+"""Answers against the contract: each turns a true body into one kind of nonsense."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ WRONG_ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "bad_utf8": lambda body: b'{"\xff\xfe":' + body + b"}",
     "deep": lambda _body: b"[" * 100_000,
 }
-# Drawn from where no kind is asked for: these can't be taken for the true answer, whatever that was.
+# Drawn from if no kind is requested: nobody can take these for a true answer.
 CLEARLY_WRONG = ("html", "empty", "truncated", "wrong_types", "null", "nan", "bad_utf8")

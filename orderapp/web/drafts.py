@@ -1,7 +1,7 @@
-"""Which order forms a visitor was given: their keys, in the session, so that an order whose answer was lost is found.
+"""The keys of the order forms that a visitor was given, in the session, so that an order with a lost answer is found.
 
-A key is *open* from the moment its form is shown until the visitor has been led to its order; then it is *answered*.
-Where an open key has an order, the answer was lost on its way. The session is signed: nobody else's key gets into it.
+A key is *open* from the moment its form is shown until the visitor is led to its order; then it is *answered*.
+If an open key has an order, the answer was lost on its way. The session is signed, so no foreign key gets into it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from flask.wrappers import Response
 
 from orderapp.services.orders.shop_views import Submitted, submitted_under
 
-KEPT = 8  # of each kind: more forms than anybody has open, and together a cookie of half a kilobyte
+KEPT = 8  # of each kind: more forms than a visitor has open; the cookie takes half a kilobyte
 _OPEN, _ANSWERED = "open", "answered"
 
 
@@ -24,8 +24,8 @@ class Sessions(SecureCookieSessionInterface):
     def save_session(self, app, session: SessionMixin, response: Response) -> None:  # type: ignore[no-untyped-def]
         """Send the cookie, and let Back show a private page as it was.
 
-        Such a page is kept by this browser alone. With `Vary: Cookie`, the very cookie that comes with a first visit's
-        form would make Back fetch another form, with another key, and fill in what was typed.
+        Only this browser keeps such a page. With `Vary: Cookie`, the cookie that comes with the form of a first visit
+        would make Back fetch another form with another key and fill in the typed values.
         """
         super().save_session(app, session, response)
         if response.cache_control.private:
@@ -52,13 +52,13 @@ def answer_order(order_id: uuid.UUID) -> None:
 
 
 def lost_answer() -> str | None:
-    """Return the latest key with an order to which the visitor was never led; None where there is none."""
+    """Return the latest key with an order that the visitor was never led to; None if there is none."""
     found = submitted_under(_keys(_OPEN))
     return next((key for key in reversed(_keys(_OPEN)) if key in found), None)
 
 
 def close_lost() -> None:
-    """Count what was lost as answered: the visitor was told, and begins anew."""
+    """Mark lost answers as answered: the visitor has seen the notice and starts again."""
     for key in submitted_under(_keys(_OPEN)):
         answer(key)
 
@@ -69,13 +69,13 @@ def order_of(key: str) -> Submitted | None:
 
 
 def is_ours(order_id: uuid.UUID) -> bool:
-    """Whether this visitor has placed the order: with one of the forms that the session was given."""
+    """Return whether this visitor placed the order, with one of the forms in the session."""
     found = submitted_under([*_keys(_OPEN), *_keys(_ANSWERED)])
     return any(one.order_id == order_id for one in found.values())
 
 
 def came_without_session() -> bool:
-    """Whether the browser sent no session at all: it keeps no cookies, or has lost them."""
+    """Return whether the browser sent no session: it keeps no cookies, or has lost them."""
     return not session and not request.cookies
 
 

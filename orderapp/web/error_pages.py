@@ -51,7 +51,7 @@ RETRY_SECONDS = 30  # a database that restarts is back within half a minute; Ret
 
 
 def register(app: Flask) -> None:
-    """Answer every error that no blueprint answers itself with a page."""
+    """Answer with a page every error that no blueprint handles itself."""
     app.register_error_handler(HTTPException, error_page)
     app.register_error_handler(OrderappError, error_page)
 

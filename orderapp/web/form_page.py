@@ -1,4 +1,4 @@
-"""The order form: showing it, totting it up, placing what it says."""
+"""The order form: shows it, adds up its total, places its order."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def index() -> ResponseReturnValue:
 @shop.get("/orders")
 @shop.get("/total")
 def lead_back() -> ResponseReturnValue:
-    """Lead to the form: these addresses are where a form was sent to, and are reloaded or kept as bookmarks."""
+    """Lead to the form: people reload or bookmark the addresses that a form is sent to."""
     return redirect(url_for("shop.index"), 303)
 
 
 @shop.get("/draft")
 def draft() -> ResponseReturnValue:
-    """Answer what became of the key in the header Draft-Key: the notice of its order, or nothing (204)."""
+    """Answer for the key in the header Draft-Key: the notice of its order, or nothing (204)."""
     found = drafts.order_of(request.headers.get("Draft-Key", "")[:MAX_KEY_CHARACTERS])
     if found is None:
         return "", 204
@@ -52,19 +52,19 @@ def draft() -> ResponseReturnValue:
 
 @shop.post("/total")
 def preview() -> ResponseReturnValue:
-    """Show the form again with its total, everything kept; places nothing."""
+    """Show the form again with its total and all values kept; place nothing."""
     return show_form(order_form.read(request.form), kind="typed")
 
 
 @shop.post("/orders")
 def place() -> ResponseReturnValue:
-    """Place the order and lead to its page; what can't be placed is answered in `unplaced`.
+    """Place the order and lead to its page; `unplaced` answers if that isn't possible.
 
-    Idempotent because the form's key goes with it: sent again, it leads to the same order.
+    Idempotent through the form's key: the same form sent again leads to the same order.
     """
     form = order_form.read(request.form)
     content = order_form.to_request(form, current_settings().phones)
-    # A session is known by its CSRF token: no form comes here without one.
+    # The CSRF token identifies the session: no form gets here without one.
     by = submitters.visitor(request.remote_addr, session.get("csrf_token"), content.customer)
     placed = Placing(current_settings()).submit(content, form.key, by)
     drafts.answer(form.key)
@@ -74,10 +74,10 @@ def place() -> ResponseReturnValue:
 def show_form(
     form: OrderForm, errors: Mapping[str, str] | None = None, status: int = 200, kind: str = ""
 ) -> ResponseReturnValue:
-    """Render the order form with what was typed, what is wrong with it, and the order that its key has led to.
+    """Render the order form with the typed values, the errors, and the order that its key has led to.
 
     Args:
-        form: What was typed.
+        form: The typed values.
         errors: The messages by field.
         status: The HTTP status.
         kind: For the script that keeps drafts: `typed`, `again`, `new`, or nothing for a plain visit.
@@ -113,7 +113,7 @@ def _form_of(reference: str) -> OrderForm:
     order = find_shop_order(number)
     quantities = {line.sku: str(line.quantity) for line in order.lines}
     if not drafts.is_ours(order.id):
-        # Who ordered is left out: whoever was shown the page's address shouldn't learn it.
+        # The customer is left out: others who know the page's address shouldn't learn who ordered.
         return OrderForm(quantities=quantities)
     customer = order.customer
     return OrderForm(

@@ -12,11 +12,11 @@ BYTES_PER_PRODUCT = 256
 
 
 def init_app(app: Flask) -> None:
-    """Let order forms be as large as the catalogue needs. Comes before whoever reads forms (CSRF protection does)."""
+    """Let order forms be as large as the catalogue needs. Call it before CSRF protection, which reads forms."""
     usual = int(app.config["MAX_CONTENT_LENGTH"])
 
     @app.before_request
     def grow_with_the_catalogue() -> None:
-        # Only who sends that much is worth a question to the database.
+        # Only a form this large needs a query for the catalogue's size.
         if request.endpoint in FORMS and (request.content_length or 0) > usual:
             request.max_content_length = usual + BYTES_PER_PRODUCT * count_products()

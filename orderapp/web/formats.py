@@ -12,7 +12,7 @@ NOTHING = "\N{EN DASH}"
 
 
 def sum_text(amounts: Iterable[Money]) -> str:
-    """Return the sum of amounts as text, one part per currency; a dash where there is nothing to add."""
+    """Return the sum of amounts as text, one part per currency; a dash if there are no amounts."""
     by_currency: dict[str, Money] = {}
     for amount in amounts:
         known = by_currency.get(amount.currency)

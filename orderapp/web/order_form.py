@@ -1,4 +1,4 @@
-"""What a customer typed into the order form: kept as typed, and turned into a submission's content."""
+"""The order form's values: kept as typed, and turned into a submission's content."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from orderapp.web.order_reference import names_retry
 KEY_BYTES = 24  # 192 random bits: nobody guesses another customer's key, and none comes twice
 QUANTITY_PREFIX, SHOWN_PREFIX = "quantity:", "shown:"
 TEXT_FIELDS = ("name", "email", "phone", "member_ref", "coupon", "benefit")
-# What to say of a field that was left empty; everything else is said by whoever checks it.
+# Messages for empty fields; all other messages come from the code that checks the value.
 LEFT_EMPTY = {"name": "Enter your name.", "email": "Enter your e-mail address, like name@example.com."}
-# It would use the key up, and that order could never be tried again.
+# A new order would use up the key, and the failed order could never be tried again.
 RETRY_KEY = (
     "This form came with the key by which another order is tried again. Nothing was ordered; check your order and "
     "place it as a new one."
@@ -43,8 +43,8 @@ class OrderForm:
     """The form's content as typed, right or wrong; `quantities` is by SKU, `doubled` are fields that came twice.
 
     Args:
-        shown: The price of each product on the page, by SKU: what the customer saw, compared and never believed.
-        expected_total: What the page said that the order costs, all discounts included; None where it couldn't.
+        shown: The price of each product on the page, by SKU, as the customer saw it; compared, never trusted.
+        expected_total: The total that the page showed, with all discounts; None if it couldn't show one.
 
     """
 
@@ -79,7 +79,7 @@ class OrderForm:
         }
 
     def expected_subtotal(self) -> Money | None:
-        """Return what the chosen products cost by the prices on the page; None where not all of them were on it."""
+        """Return the chosen products' cost by the prices on the page; None if not all of them were on it."""
         prices = [(self.shown.get(sku), number) for sku, number in self.chosen().items()]
         amounts = [price.times(number) for price, number in prices if price is not None]
         if not amounts or len(amounts) < len(prices) or len({amount.currency for amount in amounts}) > 1:
@@ -87,7 +87,7 @@ class OrderForm:
         return Money(sum(amount.minor for amount in amounts), amounts[0].currency)
 
     def problems(self) -> dict[str, list[str]]:
-        """Return what is wrong with the form as such: quantities, nothing chosen, fields that came twice."""
+        """Return the errors of the form itself: quantities, no choice, fields that came twice."""
         found = {
             QUANTITY_PREFIX + sku: [problem] for sku, text in self.quantities.items() if (problem := _problem(text))
         }
@@ -134,18 +134,18 @@ def read(sent: MultiDict[str, str]) -> OrderForm:
 
 
 def to_request(form: OrderForm, phones: PhoneRules) -> OrderRequest:
-    """Return what the customer asks for. Raises InvalidRequest with everything that is wrong, at once.
+    """Return the customer's order request. Raises one InvalidRequest with all errors.
 
     Args:
         form: What was typed.
-        phones: Which phone numbers are taken.
+        phones: Which phone numbers are accepted.
 
     """
     problems = form.problems()
     try:
         request = request_schema.read_order(form.content(), phones)
     except InvalidRequest as error:
-        # Whether the lines are enough can't be said while one of them isn't a number.
+        # Nobody can say whether the lines are enough while one of them isn't a number.
         others = {path: messages for path, messages in error.errors.items() if path != "lines" or not problems}
         raise InvalidRequest(others | problems) from error
     if problems:
@@ -154,12 +154,12 @@ def to_request(form: OrderForm, phones: PhoneRules) -> OrderRequest:
 
 
 def money_field(amount: Money) -> str:
-    """Return an amount as a hidden field says it: "1250 EUR"."""
+    """Return an amount as written in a hidden field: "1250 EUR"."""
     return f"{amount.minor} {amount.currency}"
 
 
 def read_money(text: str) -> Money | None:
-    """Return what a hidden field says; None for what none of ours says."""
+    """Return the amount in a hidden field; None if the text isn't one that we write."""
     read = _MONEY.fullmatch(text)
     return Money(int(read[1]), read[2]) if read else None
 
@@ -167,11 +167,11 @@ def read_money(text: str) -> Money | None:
 def messages_by_field(error: InvalidRequest, form: OrderForm, skus: Sequence[str]) -> dict[str, str]:
     """Return one message per form field, in the order of the page; "lines" is the choice of products, "" the form.
 
-    What the form itself says of a quantity stands for what else is wrong with that line.
+    The form's own message about a quantity replaces all other messages about that line.
 
     Args:
-        error: What is wrong, by dotted path.
-        form: What was sent; its lines are counted as in `content`.
+        error: The errors, by dotted path.
+        form: The form as sent; its lines are counted as in `content`.
         skus: The products on the page, in their order.
 
     """

@@ -1,4 +1,4 @@
-"""The page of an order: where it stands, followed while it changes, and the way to try again."""
+"""The page of an order: its state, followed while it changes, and the button to try again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from orderapp.web.words import story_of
 
 @shop.get("/orders/<reference>")
 def order(reference: str) -> ResponseReturnValue:
-    """Show what became of the order."""
+    """Show the order's state."""
     drafts.answer_order(_find(reference).id)
     return _render("shop/order.html", reference, now=dt.datetime.now(dt.UTC))
 
@@ -38,9 +38,9 @@ def status(reference: str) -> ResponseReturnValue:
 
 @shop.post("/orders/<reference>/retry")
 def retry(reference: str) -> ResponseReturnValue:
-    """Place a failed order again, and lead to its page, which tells what came of it; or ask first (`retry_page`)."""
+    """Place a failed order again and lead to its page, which shows the result; or ask first (`retry_page`)."""
     found = _find(reference)
-    # Our own keys only, the one of an old tab as well; any other would be a retry that nobody's double press repeats.
+    # Only our own keys, also from an old tab: a double press could not be recognised under any other key.
     key = retry_key_of(request.form.get("key", ""), found.number, found.placements)
     if key is None:
         abort(400)
@@ -48,9 +48,9 @@ def retry(reference: str) -> ResponseReturnValue:
 
 
 def ask_again(error: CSRFError | Overloaded) -> ResponseReturnValue:
-    """Ask for the button once more, on a page with a fresh token.
+    """Ask the customer to press the button again, on a page with a fresh token.
 
-    Under the key that was sent where it is one of ours: an earlier press of it may have placed the order.
+    Keeps the key that was sent if it is one of ours: an earlier press may have placed the order under it.
     """
     found = _find((request.view_args or {})["reference"])
     sent = retry_key_of(request.form.get("key", ""), found.number, found.placements)
@@ -61,7 +61,7 @@ def ask_again(error: CSRFError | Overloaded) -> ResponseReturnValue:
 
 @shop.get("/orders/<reference>/retry")
 def lead_to_order(reference: str) -> ResponseReturnValue:
-    """Lead to the order's page: this address is where its button sends, and is reloaded or kept as a bookmark."""
+    """Lead to the order's page: people reload or bookmark the address that its button sends to."""
     return redirect(url_for("shop.order", reference=reference), 303)
 
 
@@ -84,7 +84,7 @@ def _render(template: str, reference: str, **context: Any) -> Response:
         "key": retry_key(found.number, found.placements),
         "offer": without_a_code(found, code) if code else None,
         "successor": successor(found),
-        # Where codes were given and no discount is known yet, what is shown isn't the total.
+        # With a code whose discount isn't known yet, the amount shown isn't the total.
         "expected_total": None if (found.coupon or found.benefit) and not found.discounts else found.total,
     }
     page = render_template(template, order=found, reference=reference, version=_version(shown), **shown, **context)
@@ -94,5 +94,5 @@ def _render(template: str, reference: str, **context: Any) -> Response:
 
 
 def _version(shown: Mapping[str, object]) -> str:
-    """Return a short name for exactly what is shown: an open page is replaced only when it differs."""
+    """Return a hash of the page's content: an open page is replaced only if it differs."""
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]

@@ -11,14 +11,14 @@ _RETRY = "retry-"
 
 
 def reference_of(order_number: str) -> str:
-    """Return the order's page name: its number, a dot, and a token that only we can make."""
+    """Return the name of the order's page: its number, a dot, and a token that only we can make."""
     return page_reference(_secrets()[0], order_number)
 
 
 def number_in(reference: str) -> str | None:
-    """Return the order number that a page name stands for, or None where the token is wrong.
+    """Return the order number of a page name, or None if the token is wrong.
 
-    Decided before any look at the database, so a guess costs and shows the same whether or not there is such an order.
+    Doesn't read the database, so a guess gets the same answer whether or not the order exists.
     """
     number, _, _ = reference.rpartition(".")
     sent = reference.encode(errors="surrogatepass")
@@ -27,25 +27,25 @@ def number_in(reference: str) -> str | None:
 
 
 def retry_key(order_number: str, placement_number: int) -> str:
-    """Return the idempotency key of whatever takes the place of the given placement once it has failed.
+    """Return the idempotency key of what replaces the given placement after it failed.
 
-    The same for every tab, reload and double press, and the same whether the order is tried again or ordered anew
-    without a code: of all of them the database takes one. Not guessable, so nobody else can use it up.
+    The key is the same for every tab, reload and double press, and for a retry as well as a new order without a code:
+    the database accepts only one of them. Nobody can guess the key, so nobody else can use it up.
     """
     return retry_keys(order_number, placement_number)[0]
 
 
 def retry_keys(order_number: str, placement_number: int) -> list[str]:
-    """Return that key, then those of the replaced secrets."""
+    """Return the retry key, then those made with the replaced secrets."""
     subject = f"{order_number}:{placement_number}"
     return [f"{_RETRY}{placement_number}-{token(secret, 'retry', subject)}" for secret in _secrets()]
 
 
 def retry_key_of(key: str, order_number: str, placements: int) -> str | None:
-    """Return the key under which to do what a page asks for with this one; None for a key that no page has given out.
+    """Return the key to use for a page's request with this key; None for a key that no page has given out.
 
-    A key of an earlier placement stays what it is: its answer is known. One that an old secret has made is the present
-    placement's all the same, and two keys for one placement would be two orders.
+    A key of an earlier placement is returned unchanged: its answer is known. A key made with an old secret becomes the
+    present placement's key, because two keys for one placement would be two orders.
     """
     if key in retry_keys(order_number, placements):
         return retry_key(order_number, placements)
@@ -54,7 +54,7 @@ def retry_key_of(key: str, order_number: str, placements: int) -> str | None:
 
 
 def names_retry(key: str) -> bool:
-    """Return whether a key is that of some order's retry, or looks like it: forms have others."""
+    """Return whether a key is, or looks like, a retry key; forms have other keys."""
     return key.startswith(_RETRY)
 
 

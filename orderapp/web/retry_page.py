@@ -23,9 +23,9 @@ from orderapp.web.without_a_code import CODE_FIELDS, leaving_out, request_of
 
 
 def try_again(order: OrderView, key: str) -> ResponseReturnValue:
-    """Place the order again, or without the code that the form names, and lead to its page; or say what is in the way.
+    """Place the order again, or without the code that the form names, and lead to its page; or say why not.
 
-    Idempotent because both have the one key that each failed placement has: the database takes whichever comes first,
+    Idempotent because both use the failed placement's only retry key: the database accepts the first,
     and answers the other with `KeyReused`.
     """
     sent = request.form

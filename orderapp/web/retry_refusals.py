@@ -1,4 +1,4 @@
-"""Why a failed order wasn't placed again: for each refusal a page with what happened and the next step that is left."""
+"""Pages that say why a failed order wasn't placed again: what happened, and the next possible step."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def refused(order: OrderView, key: str, error: OrderappError | CSRFError, left_o
 
 
 def shown_total() -> Money | None:
-    """Return the total that the customer was shown, None where the page couldn't say it."""
+    """Return the total that the customer was shown; None if the page couldn't show it."""
     return read_money(request.form.get("expected_total", ""))
 
 
@@ -156,7 +156,7 @@ def _of_the_database(_order: OrderView, _error: DatabaseUnavailable) -> Words:
     return {"title": "We can't take orders at this moment", "text": text}
 
 
-# By kind of error, the first that fits: the status and the words.
+# Status and text by kind of error; the first match counts.
 WORDS: tuple[tuple[type[Exception], int, Callable[[OrderView, Any], Words]], ...] = (
     (ProbableDuplicate, 409, _of_duplicate),
     (TotalChanged, 409, _of_another_total),

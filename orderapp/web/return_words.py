@@ -1,4 +1,4 @@
-"""What customers read while an order is undone: what is given back, or what keeps that from happening."""
+"""The texts for customers while an order is compensated: what is given back, or what prevents it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orderapp.services.orders.views import OrderView
 
 
 class Obstacle(StrEnum):
-    """What keeps what an order holds from being given back; the worst is named first."""
+    """What prevents the compensation of an order; the worst comes first."""
 
     GIVEN_UP = "given_up"  # staff have stopped trying: it may stay where it is
     WITH_STAFF = "with_staff"
@@ -67,7 +67,7 @@ CANCELLING = {
         f"We couldn't give back all that was held or paid. {_WRITE_TO_US}",
     ),
 }
-# Of one part of the order, and of the payment: the entry's state, and its note where something is in the way.
+# For one part of the order, and for the payment: the entry's state, and its note if an obstacle prevents it.
 STEPS = {
     Obstacle.PAUSED: ("waiting", "Will be given back as soon as we can"),
     Obstacle.WITH_STAFF: ("waiting", "Takes longer than usual to give back; we look after it"),
@@ -82,13 +82,13 @@ PAYMENTS = {
 
 
 def returning(order: OrderView) -> tuple[str, ...]:
-    """Return tone, title and paragraphs of an order that is being undone."""
+    """Return tone, title and paragraphs of an order in compensation."""
     words = CANCELLING if order.ends_as is OrderState.CANCELLED else FAILING
     return words[obstacle(order)]
 
 
 def obstacle(order: OrderView, systems: Collection[str] | None = None) -> Obstacle:
-    """Return what is in the way of giving back what the order holds; with `systems`, what it holds in these."""
+    """Return what prevents the order's compensation; with `systems`, only in these."""
     tasks = [
         task
         for task in order.tasks

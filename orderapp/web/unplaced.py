@@ -1,4 +1,4 @@
-"""What a customer is told when a form wasn't placed: what happened and what to do; nothing that was typed is lost."""
+"""The answers when a form wasn't placed: what happened and what to do; all typed values are kept."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ FORM_ENDPOINTS = ("shop.place", "shop.preview")
 
 
 def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], Answer]:
-    """Make a function the answer to an error of the order form; elsewhere in the shop it gets the plain error page."""
+    """Register a function as the answer to an error of the order form; other shop pages get the plain error page."""
 
     def register(answer: Answer) -> Answer:
         def handle(error: HTTPException | OrderappError) -> ResponseReturnValue:
             try:
-                # Refused before the page's own view was reached, which answers all else.
+                # These are raised before the page's own view, which handles all other errors.
                 if request.endpoint == "shop.retry" and isinstance(error, CSRFError | Overloaded):
                     return order_page.ask_again(error)
                 return answer(error) if request.endpoint in FORM_ENDPOINTS else error_page(error)
             except (HTTPException, OrderappError) as raised:
-                # Flask has no handler for what a handler raises: an order that isn't there would be a 500.
+                # Flask doesn't handle errors of a handler: a missing order would become a 500.
                 return error_page(raised)
 
         shop.register_error_handler(kind, handle)
@@ -103,7 +103,7 @@ def too_many_orders(error: TooManyOrders) -> ResponseReturnValue:
 def stale(_: CSRFError) -> ResponseReturnValue:
     """Show the form with a fresh token: the page was open for too long, or cookies are off.
 
-    That nothing was ordered is said only where the key has no order; where that can't be known, neither is said.
+    It says that nothing was ordered only if the key has no order; if that is unknown, it says neither.
     """
     form = order_form.read(request.form)
     try:
@@ -131,7 +131,7 @@ def in_progress(error: InProgress) -> ResponseReturnValue:
 
 @_answers(ProbableDuplicate)
 def probable_duplicate(error: ProbableDuplicate) -> ResponseReturnValue:
-    """Offer to place this one all the same; show the way to the earlier order to those only who placed it."""
+    """Offer to place this order nevertheless; link to the earlier order only for the visitor who placed it."""
     ours = drafts.is_ours(error.order_id)
     return _send_again(
         order_form.read(request.form),
@@ -168,7 +168,7 @@ def total_changed(error: TotalChanged) -> ResponseReturnValue:
 def key_reused(error: KeyReused) -> ResponseReturnValue:
     """Explain that the form was changed after it was placed; show the way there, and offer to place it as a new order.
 
-    Whoever has the form's key has placed that order, or was handed the form: nobody guesses a key.
+    A visitor with the form's key placed that order or was given the form: nobody can guess a key.
     """
     return _send_again(
         order_form.read(request.form).under_new_key(),

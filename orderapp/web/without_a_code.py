@@ -1,4 +1,4 @@
-"""A failed order once more without one of its codes: whether that is the way on, and which order came of it."""
+"""Ordering a failed order again without one of its codes: whether to offer it, and which order it led to."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def without_a_code(order: OrderView, code_field: str) -> Without:
 
 
 def refused_code(order: OrderView) -> str | None:
-    """Return the field of the code by which a failed order was refused: tried again as it is, it would be again."""
+    """Return the field of the code that made the order fail: an unchanged retry would be refused again."""
     stopped = order.stopped
     if order.state is not OrderState.FAILED or stopped is None or stopped.outcome is not Outcome.REFUSED:
         return None
@@ -49,12 +49,12 @@ def refused_code(order: OrderView) -> str | None:
     asked = request_of(order)
     if system is None or not system.concerns(asked):
         return None
-    # The codes without which the system would have no part in the order.
+    # The codes that are the only reason for the system's step.
     return next((name for name in CODE_FIELDS if not system.concerns(leaving_out(name, asked))), None)
 
 
 def successor(order: OrderView) -> str | None:
-    """Return the page name of the order that was placed in this one's stead, without a code."""
+    """Return the page name of the order that replaced this one, without a code."""
     if order.state is not OrderState.FAILED:
         return None
     found = submitted_under(retry_keys(order.number, order.placements)).values()
@@ -62,11 +62,11 @@ def successor(order: OrderView) -> str | None:
 
 
 def request_of(order: OrderView) -> OrderRequest:
-    """Return what was asked for with an order."""
+    """Return an order's original request."""
     lines = tuple(LineRequest(line.sku, line.quantity) for line in order.lines)
     return OrderRequest(order.customer, lines, order.coupon, order.benefit)
 
 
 def leaving_out(code_field: str, asked: OrderRequest) -> OrderRequest:
-    """Return what is asked for, without one of its codes."""
+    """Return the request without one of its codes."""
     return replace(asked, coupon="") if code_field == "coupon" else replace(asked, benefit="")

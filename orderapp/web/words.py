@@ -35,7 +35,7 @@ FAILED = (
     "Nothing is charged and nothing is held for you.",
     "You can try again now, or change the order first.",
 )
-# Where nothing can be arranged at present, "try again now" would only lead here once more.
+# If staff have paused the system, "try again now" would only lead back here.
 FAILED_FOR_NOW = (*FAILED[:-1], "You can try again here later, or change the order first.")
 CANCELLED = ("info", "Your order is cancelled", "Nothing is held for you, and anything that was paid is returned.")
 
@@ -128,10 +128,10 @@ class Story:
 
 
 def story_of(order: OrderView, titles: Titles) -> Story:
-    """Tell the customer where the order stands; `titles` are the systems' names for people."""
+    """Return the text of the order's page; `titles` are the systems' names for people."""
     tone, title, *paragraphs = _headline(order, titles)
     progress = (Entry("done", "Order received", ""), *_steps(order, titles), *_later(order))
-    # What staff gave up stays as it is until they act again: then only a visit now and then finds news.
+    # A given-up task stays so until staff act again, so the page need not be refreshed.
     moving = not order.is_final and obstacle(order) is not Obstacle.GIVEN_UP
     return Story(
         tone=tone,
@@ -168,7 +168,7 @@ def _words_of_state(order: OrderView) -> tuple[str, ...]:
 
 
 def _reason(order: OrderView, titles: Titles) -> str:
-    """Say what stood in the way; nothing where nothing did."""
+    """Return why the order failed; an empty text if nothing prevented it."""
     if order.stopped is None:
         return ""
     if not order.stopped.system:
@@ -182,7 +182,7 @@ def _reason(order: OrderView, titles: Titles) -> str:
 
 
 def _title(name: str, titles: Titles) -> str:
-    """Return a system's name for people; its own where this process doesn't know it."""
+    """Return a system's title; its plain name if this process doesn't know it."""
     return titles.get(name) or name.capitalize()
 
 
@@ -216,7 +216,7 @@ def _step(title: str, step: StepView, order: OrderView, running_is_taken: bool) 
 
 
 def _later(order: OrderView) -> Iterator[Entry]:
-    """Tell of the payment and the messages, once there are such tasks."""
+    """Yield entries for the payment and the messages, once their tasks exist."""
     payments = _payments(order)
     if payments:
         yield from _payment(payments, order)

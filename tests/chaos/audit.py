@@ -1,4 +1,4 @@
-"""The audit after a chaos run: what the customers were told, our rows and the systems' books, against each other."""
+"""The audit after a chaos run: compares the customers' answers, our rows and the systems' ledgers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SUPPLIES = {
     ),
 }
 
-# Rows that contradict their order's end. A text message of unknown fate is in staff's hands, and may be.
+# Rows that contradict their order's final state. A text message with an unknown outcome may be in staff's hands.
 CONTRADICTIONS = {
     "its placement is": """
         SELECT o.number, p.number || ' ' || p.state AS what FROM orders o JOIN placements p ON p.order_id = o.id
@@ -65,7 +65,7 @@ def stock_up(production: Production) -> None:
 
 
 def problems(production: Production, stories: Sequence[Story]) -> list[str]:
-    """Return everything that isn't as promised; the installation is quiet."""
+    """Return all broken promises. Call it when no work is under way."""
     found = differences(production)
     ledger = production.sandbox.ledger()
     with connected(production) as connection:

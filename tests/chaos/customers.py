@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 ORDERS_PATH = "/api/v1/orders"
-# What is asked again with the same key: the moment was wrong, or nobody knows what became of it.
+# Answers after which a customer repeats with the same key: the moment was wrong, or the result is unknown.
 NO_ANSWER = "no answer"
 REPEATED = frozenset({NO_ANSWER, "in_progress", "database_unavailable", "overloaded", "compensation_in_progress"})
 FINAL_STATUSES = frozenset({200, 201, 202, 422, 503})
@@ -23,7 +23,7 @@ PATIENT_SECONDS = 8.0  # longer than a placement's calls take; a process that wa
 
 @dataclass(frozen=True)
 class Plan:
-    """What a customer is going to do, drawn before the run.
+    """What a customer will do, drawn before the run.
 
     Args:
         content: The order, as the API takes it.
@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass
 class Story:
-    """What a customer was told; the audit compares it with what is.
+    """The answers that a customer got; the audit compares them with the final state.
 
     Args:
         orders: By idempotency key, every order that an answer named.
@@ -76,7 +76,7 @@ class Story:
 
 
 class Customer:
-    """Lives one story. After `stopping` it begins nothing new, and waits for the answers to what it has begun."""
+    """Plays one story. After `stopping` it begins nothing new, and waits for the answers to its requests."""
 
     def __init__(self, base_url: str, token: str, plan: Plan, stopping: threading.Event) -> None:
         self.story = Story(plan)
@@ -87,7 +87,7 @@ class Customer:
         self._lock = threading.Lock()
 
     def live(self, ends_at: Callable[[], float]) -> Story:
-        """Do all that is planned; `ends_at` tells on the monotonic clock when to give up."""
+        """Do everything in the plan; `ends_at` returns the time on the monotonic clock to give up."""
         confirmed = self._confirmed(ORDERS_PATH, self._plan.key, ends_at)
         while confirmed is False and self.story.retried < self._plan.retries and not self._stopping.is_set():
             self.story.retried += 1
@@ -105,7 +105,7 @@ class Customer:
         return self.story
 
     def ask_again(self) -> None:
-        """Send the first key once more, long after: it leads to the same order still."""
+        """Send the first key again much later: it must still lead to the same order."""
         ends_at = time.monotonic() + PATIENT_SECONDS
         self._final(ORDERS_PATH, self._plan.key, lambda: ends_at)
 

@@ -19,9 +19,9 @@ PROCESSES = ("web", "worker-1", "worker-2", "timer-1", "timer-2")
 HTTP_SYSTEMS = ("inventory", "coupon", "membership", "settlement", "sms")
 MISBEHAVING = 1 / 3  # the share of a system's calls
 
-# Always among those that a system mixes: what happens, and nobody is told, or not yet. The most is at stake there.
+# Always in a system's mix: effects whose caller gets no answer, or that come later. These are the riskiest faults.
 ALWAYS = ("late_effect", "cut_after")
-# What else comes right by itself. A final refusal and a wrong token need a person; the sandbox's data refuses enough.
+# Other faults that end by themselves. Refusals and wrong tokens need a person; the sandbox's data refuses enough.
 OTHERS = tuple(name for name in HTTP_FAULTS if name not in (*ALWAYS, "down", "refuses", "unauthorized", MIXED))
 OTHERS_AT_A_TIME = 4  # until the next change
 
@@ -80,7 +80,7 @@ class Disturbances:
     def _track(self, act: Act, victims: Sequence[str], between: tuple[float, float]) -> None:
         chosen = random.Random(f"{self._seed}:{act.__name__}")
         while True:
-            # Each has its turn before any has its second.
+            # Each victim has its turn before any has a second one.
             for victim in chosen.sample(victims, len(victims)):
                 if self._over.wait(chosen.uniform(*between)):
                     return

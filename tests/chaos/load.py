@@ -37,7 +37,7 @@ class Load:
         self._living: list[Future[Story]] = []
 
     def begin(self, seconds: float) -> None:
-        """Let the customers come, spread over so many seconds; return when the last has come to the till."""
+        """Start the customers, spread over so many seconds; return when the last one has started."""
         started, begun = time.monotonic(), threading.Semaphore(0)
 
         def live(customer: Customer) -> Story:
@@ -51,16 +51,16 @@ class Load:
             begun.acquire()
 
     def end(self) -> None:
-        """Let nobody begin anything new. The faults are over: from now on everybody's answer must come soon."""
+        """Let no customer begin anything new. The faults are over, so all answers must come soon."""
         self._ends_at = time.monotonic() + AFTERWARDS_SECONDS
         self._stopping.set()
 
     def is_over(self) -> bool:
-        """Return whether everybody has got a final answer, or given up."""
+        """Return whether every customer has a final answer or has given up."""
         return all(living.done() for living in self._living)
 
     def stories(self) -> list[Story]:
-        """Wait for everybody, and return what they were told."""
+        """Wait for all customers, and return their stories."""
         return [living.result(AFTERWARDS_SECONDS + 3 * PATIENT_SECONDS) for living in self._living]
 
     def ask_again(self) -> None:

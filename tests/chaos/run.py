@@ -28,7 +28,7 @@ UNDECIDED = "SELECT id FROM placements WHERE state = 'placing'"
 
 @dataclass(frozen=True)
 class Chaos:
-    """What a run is to be: the seed, how many orders, over how many seconds they come."""
+    """The parameters of a run: the seed, the number of orders, the seconds over which they come."""
 
     seed: int
     orders: int

@@ -87,5 +87,5 @@ def test_a_task_that_kills_its_worker_every_time_holds_up_nothing_else(
     # The master ended with its child each time, and the supervisor brought both back.
     assert worker.restarts == LIMIT
     assert {row.state for row in rows.values()} == {"done"}
-    # Who has died beside it runs without it from then on: its further deaths cost nobody a second attempt.
+    # A task that died beside it runs without it from then on, so later deaths cost no second attempt.
     assert max(row.attempts for row in rows.values()) <= 2

@@ -1,4 +1,4 @@
-"""The last word, once the faults have stopped: an order is confirmed with all its effects, or nothing of it is held."""
+"""The final check after the faults: an order is confirmed with all its effects, or none of its effects is held."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def audit(now: Snapshot, outside: Outside) -> None:
         system = outside.all[name]
         held = system.held(key)
         if system.part.value == "notify":
-            # Each word of staff may have sent one more; before it, at most one went out.
+            # Each manual resolution may have sent one more; before it, at most one was sent.
             least = 1 if placement_id in confirmed else 0
             assert held >= least, f"{key}: the customer was never told"
         else:

@@ -1,4 +1,4 @@
-"""What the database holds, read past the product: every row, and every move of a state since the last look."""
+"""The database's content, read without the product: every row, and every change of state since the last snapshot."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Books:
         return found
 
     def story(self) -> str:
-        """Return what happened, for people: one line for each row that says something."""
+        """Return the history for people, one line for each row that matters."""
         lines = []
         for name in ("orders", "placements", "steps", "tasks", "attempts"):
             for row in self.rows(f"SELECT * FROM {name} ORDER BY rowid"):

@@ -1,4 +1,4 @@
-"""What has to hold at every call to another system. Breaches are raised in the run that calls."""
+"""Checks at every call to another system. A violation is raised in the run that calls."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Calls:
             due = self._books.one("SELECT due_at FROM tasks WHERE id = ?", run.task_id)
             assert due is None or due["due_at"] <= self._clock.text(), f"{about}: it isn't due yet"
         assert run.claim is not None
-        # Whoever is stopped may lose the lease within a call; nobody begins one without enough of it.
+        # A stopped run may lose the lease during a call; no run begins a call without enough of it.
         assert run.claim[2] >= self._clock.text(CALL_SECONDS), f"{about}: too little of the lease is left"
         if run.stops == 0:
             self._makes_sense(verb, system, key, about)
@@ -49,7 +49,7 @@ class Calls:
         run.acted.add(key)
         run.acted_late = run.acted_late or self._is_late(run, key)
         if system.guarantee is Guarantee.QUERY_FIRST and (system.held(key) or system.coming(key)):
-            # Only whoever was stopped just before may do it once more: the surplus is taken back.
+            # Only a run that was stopped just before may repeat it: the surplus is taken back.
             assert run.stops, f"act {system.name} {key}: repeated, though it is there or may still come"
 
     def _is_late(self, run: Run, key: str) -> bool:
@@ -64,7 +64,7 @@ class Calls:
             if not same or other.ended or other.claim is None or other.claim[0] != number:
                 continue
             assert other.claim[1] < fencing, f"{about}: two holders with the same fencing token"
-            # Whoever takes a task away counts the token up, and so does the next claim.
+            # Taking a task away increments the token, and so does the next claim.
             taken_away = run.task_id is not None and fencing - other.claim[1] >= 2
             assert taken_away or other.claim[2] < self._clock.text(), f"{about}: two holders at once"
 

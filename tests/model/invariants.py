@@ -1,4 +1,4 @@
-"""What has to hold between any two steps of the model, whatever happened. Numbers are those of the design."""
+"""The invariants between any two steps of the model. The numbers are those of the design."""
 
 from __future__ import annotations
 
@@ -152,11 +152,11 @@ def _effects(outside: Outside) -> Iterator[tuple[Simulated, str]]:
 
 
 def no_probable_duplicate(before: Snapshot, now: Snapshot, allowed: set[str]) -> None:
-    """An identical cart is placed again only on the customer's word, while its last order is alive and new."""
+    """An identical cart is placed again only if the customer allows it, while its last order is alive and new."""
     keys = {row["order_id"]: row["key"] for row in reversed(now.submissions)}
     cart = ("customer_email", "coupon")
     for order in now.orders:
-        # One that failed at once may have been stopped before it could reserve anything, and so took no lock.
+        # An order that failed immediately may have stopped before any reservation, and so took no lock.
         if order["id"] in before.order or keys[order["id"]] in allowed or order["state"] == "failed":
             continue
         for lock in before.cart_locks:

@@ -1,4 +1,4 @@
-"""The model: customers, workers, the timer, the relay, staff and time itself do what they like, in any order."""
+"""The model: customers, workers, the timer, the relay, staff and the clock act in any order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _pick(items: Sequence[T], which: int) -> T:
 
 
 class Orders(Playing):
-    """Every rule is something that somebody does; `_go` lets one run go on until it ends or stops."""
+    """Every rule is one act; `_go` lets one run continue until it ends or stops."""
 
     # customers
 

@@ -42,7 +42,7 @@ class Stage:
         """Make ready for another example: nothing has happened yet."""
         self.outside.empty()
         self.books.empty()
-        # Whatever a process remembers for a while is forgotten by then.
+        # After a day every cache of the processes has expired.
         self.clock.advance(86_400)
 
 

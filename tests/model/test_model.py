@@ -1,4 +1,4 @@
-"""Plays the model: thousands of steps, each checked, and the books audited at the end of each example."""
+"""Plays the model: thousands of steps, each checked, and an audit at the end of each example."""
 
 from __future__ import annotations
 

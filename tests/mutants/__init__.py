@@ -1,1 +1,1 @@
-"""Random mistakes, made by Cosmic Ray's operators and two of ours; `make mutants` says which go unnoticed."""
+"""Random mistakes, made by Cosmic Ray's operators and two of ours; `make mutants` lists those that no test notices."""

@@ -25,7 +25,7 @@ CONDITIONS = {"where": 0, "and_": 0, "or_": 0, "move": 3}
 
 
 class LeaveOutCall(Operator):
-    """Leaves out a call that is a statement of its own: a lock, an audit row, a log line, what follows from a deed."""
+    """Leaves out a call that is a statement of its own: a lock, an audit row, a follow-up."""
 
     def mutation_positions(self, node: Any) -> Iterator[Any]:
         """Yield where such a statement is."""
@@ -70,7 +70,7 @@ def _is_call(node: Any) -> bool:
         return False
     statement = node.children[0]
     if statement.type not in ("atom_expr", "power") or statement.get_first_leaf().value == "log":
-        return False  # nor is a line of the log a deed
+        return False  # a log line is no act either
     last = statement.children[-1]
     return last.type == "trailer" and last.children[0].value == "("
 

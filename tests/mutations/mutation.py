@@ -1,4 +1,4 @@
-"""A deliberate mistake: text of ours, and what somebody careless would have written in its place."""
+"""A deliberate mistake: our source text, and what a careless author would have written instead."""
 
 from __future__ import annotations
 

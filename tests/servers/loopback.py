@@ -23,7 +23,7 @@ _ours = itertools.cycle(random.sample(_PORTS[_WORKER::_MOST_WORKERS], len(_PORTS
 def free_port() -> int:
     """Return a TCP port of loopback on which nothing listens. Raises RuntimeError where none is found.
 
-    None is returned twice until all have been: who asks for two before listening gets two.
+    No port is returned twice until all have been, so two calls before listening give two ports.
     """
     for port in itertools.islice(_ours, 100):
         with socket.socket() as candidate:

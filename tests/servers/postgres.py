@@ -27,7 +27,7 @@ _SETTINGS = {
     "jit": "off",  # compiling costs more than it saves on the tests' few rows
 }
 
-# What the benchmarks measure on: every commit reaches the disk, as in production.
+# For the benchmarks: every commit reaches the disk, as in production.
 _DURABLE = {"fsync": "on", "full_page_writes": "on"}
 
 _STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -125,7 +125,7 @@ class PostgresServer:
         return f"postgresql+psycopg://{_SUPERUSER}@{HOST}:{self._port}/{database}"
 
     def _connect(self) -> psycopg.Connection:
-        # 5 s: on loopback an answer comes at once or never.
+        # 5 s: on loopback an answer comes immediately or never.
         return psycopg.connect(
             host=HOST, port=self._port, user=_SUPERUSER, dbname="postgres", autocommit=True, connect_timeout=5
         )

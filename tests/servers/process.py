@@ -103,7 +103,7 @@ class ServerProcess:
     def __init__(self, child: subprocess.Popen[bytes], log: Path) -> None:
         self._child = child
         self._log = log
-        # A shell that waits for the end of its input, which comes when we close the pipe or die, however we die.
+        # A shell that waits for the end of its input, which comes when we close the pipe or die in any way.
         self._minder = subprocess.Popen(
             ["/bin/sh", "-c", 'read nothing; kill -s KILL -- "-$1"', "minder", str(child.pid)],
             stdin=subprocess.PIPE,
@@ -143,7 +143,7 @@ class ServerProcess:
         return [self.pid, *_descendants(self.pid)] if self.running else []
 
     def kill(self) -> None:
-        """Kill the program and its children at once (SIGKILL), and wait until they are gone. Harmless when repeated."""
+        """Kill the program and its children immediately (SIGKILL), and wait until they are gone. May be repeated."""
         self._minder.kill()
         self._minder.communicate()
         doomed = self.family()

@@ -1,1 +1,1 @@
-"""The crash sweep: every order dies once at every boundary it crosses, in real processes, and the books must agree."""
+"""The crash sweep: a real process dies once at every boundary of an order, and all ledgers must agree afterwards."""

@@ -1,4 +1,4 @@
-"""The boundaries that a process crosses, hooked from outside the product; at a planned one it ends without a word.
+"""The boundaries that a process crosses, hooked from outside the product; at a planned one the process is killed.
 
 A boundary is a moment before or after something that can't be taken back: a commit, a call to another system, a
 publish, an acknowledgement. Its name says who, what and which side, and is the same in each run; `#2` is the second
@@ -31,7 +31,7 @@ from orderapp.services.db.prepared_statements import PreparedStatement, about_to
 
 DEATH = 9  # the exit status of a planned death
 DIED = "died at "
-# What all services commit with, so that it says nothing of who does.
+# All services commit through these files, so they don't identify the service.
 UNDERNEATH = ("database.py", "ready_statements.py")
 
 
@@ -195,7 +195,7 @@ class _WatchMessages(dramatiq.Middleware):
 
 
 def _watch_deliveries(cross: Cross) -> None:
-    """RabbitMQ is told of an acknowledgement by another thread, a little after the worker thinks it was."""
+    """Hook acknowledgements in the thread that sends them to RabbitMQ, a little after the worker's call."""
     acknowledge = BlockingChannel.basic_ack
 
     def watched(self: BlockingChannel, *args: Any, **kwargs: Any) -> None:

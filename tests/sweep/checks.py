@@ -1,4 +1,4 @@
-"""What must be true of one order once nothing is under way any more, whoever died."""
+"""What must be true of an order when no work is under way any more, whichever process died."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TAKEN = [2, 1, 1]
 
 @dataclass
 class Told:
-    """What the customer asked, under which key, and what each request was answered in the end."""
+    """The customer's requests, their keys, and the final answer to each."""
 
     key: str
     content: dict[str, Any]
@@ -88,14 +88,14 @@ def _inconsistent(at: Installation, state: str) -> Iterator[str]:
 
 
 def _done_twice(at: Installation) -> Iterator[str]:
-    """Nobody overtakes a living holder here, so nothing is done twice under a key, even to be taken back later."""
+    """Check that no key has two effects: here no process overtakes a living holder, so none may be done twice."""
     for row in at.sandbox.ledger()["net"]:
         if row["done"] > 1 and row["system"] not in REPEATED:
             yield f"{row['system']} did {row['reference']} {row['done']} times"
 
 
 def _takings(at: Installation, state: str) -> Iterator[str]:
-    """Compare what is gone from the systems' stores with what the order took, past keys and ledgers."""
+    """Compare the systems' stocks with what the order took, without keys and ledgers."""
     expected = TAKEN if state == CONFIRMED else [0, 0, 0]
     if at.taken() != expected:
         yield f"taken from the stores: {at.taken()}, not {expected}"
@@ -107,7 +107,7 @@ def _messages(at: Installation, state: str) -> Iterator[str]:
 
 
 def _untruths(state: str, told: Told) -> Iterator[str]:
-    """Compare the end with what the customer was told last."""
+    """Compare the final state with the customer's last answer."""
     placed = [status for address, status in told.statuses.items() if not address.endswith("/cancel")]
     was_cancelled = told.statuses.get(f"/orders/{told.order}/cancel") == 202
     expected = CANCELLED if was_cancelled else CONFIRMED if placed[-1] in (200, 201) else FAILED

@@ -44,7 +44,7 @@ ORDERS_TOO = ("order_discounts", "order_lines", "orders", "rate_counters")
 
 
 class Installation:
-    """Everything stands and runs once it is made.
+    """One running installation; the constructor starts everything.
 
     Args:
         folder: For files of its own.
@@ -57,7 +57,7 @@ class Installation:
         self.database_url = database_url
         self.sandbox = ForkedSandbox(folder / "sandbox", coupon_late_seconds=COUPON_LATE_SECONDS)
         self._sandbox_file = sqlite3.connect(self.sandbox.settings.data, isolation_level=None, timeout=5)
-        # The ledger refuses to forget; here each case begins with empty books, as a new installation does.
+        # The ledger refuses deletions; here each case begins with an empty one, like a new installation.
         self._sandbox_file.execute("DROP TRIGGER ledger_keeps_rows")
         os.environ.update(SETTINGS | self.sandbox.environ())
         os.environ.update(DATABASE_URL=database_url, RABBITMQ_URL=rabbitmq_url, INSTANCE_PATH=str(folder))
@@ -74,7 +74,7 @@ class Installation:
         return self._engine.connect()
 
     def begin_anew(self) -> None:
-        """Empty our books and the sandbox's, and fill its stores."""
+        """Delete our rows and the sandbox's, and fill its stock."""
         with self._engine.begin() as connection:
             for table in (*ORDERS, *ORDERS_TOO):
                 connection.execute(text(f"DELETE FROM {table}"))

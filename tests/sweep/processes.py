@@ -78,7 +78,7 @@ class ForkedSandbox(RunningSandbox):
 class Processes:
     """Web, worker and timer of one installation. Needs the environment of the product to be set.
 
-    Whoever dies as planned is replaced at the next `tend`; whoever ends otherwise is an error.
+    A process that dies as planned is replaced at the next `tend`; any other end is an error.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -124,7 +124,7 @@ class Processes:
         self._running.clear()
 
     def tend(self, died: Callable[[str], None]) -> list[str]:
-        """Replace the dead, whose role `died` is told of first; return a line for each that didn't die as planned."""
+        """Replace dead processes after calling `died` with their role; return a line for each unplanned end."""
         surprises = []
         for role, pid in list(self._running.items()):
             gone, status = os.waitpid(pid, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""What is swept: orders that end in each possible way, with the fault that brings it about."""
+"""The scenarios: orders that end in each possible way, with the fault that causes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scenario:
         faulty: The system with a fault until the order is answered (a blocking one) or until it was met (any other).
         fault: The fault, on what the system does, not on what it undoes.
         content: What is ordered other than usual.
-        then: What the customer does afterwards: `retry` once the order is failed, `cancel` at once, or `cancel late`,
+        then: What the customer does next: `retry` once the order is failed, `cancel` immediately, or `cancel late`,
             when everything is done.
 
     """

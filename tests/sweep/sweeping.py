@@ -101,7 +101,7 @@ class Swept:
 
 
 class Sweeper:
-    """Numbers every boundary of every scenario at once, by letting each order live; then sweeps some of them."""
+    """Finds all boundaries of all scenarios first, by runs without a death; then sweeps some of them."""
 
     def __init__(self, program: Program, where: str) -> None:
         self._program = program

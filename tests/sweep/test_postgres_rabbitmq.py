@@ -1,4 +1,4 @@
-"""An order may die at every boundary, on PostgreSQL with RabbitMQ: the books agree all the same."""
+"""A process may die at every boundary, on PostgreSQL with RabbitMQ, and all ledgers still agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An order may die at every boundary, on SQLite with the broker inside the worker: the books agree all the same."""
+"""A process may die at every boundary, on SQLite with the in-process broker, and all ledgers still agree."""
 
 from __future__ import annotations
 
