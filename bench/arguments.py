@@ -1,4 +1,4 @@
-"""The benchmarks take no arguments: what they are told, they are told by variables."""
+"""The benchmarks take no arguments, only environment variables."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import argparse
 
 
 def refuse_arguments(module: str, about: str | None) -> None:
-    """Say what the program is for where somebody asks; end it with its usage where it is given anything else."""
+    """Print the program's purpose on request (--help); end it with its usage on any other argument."""
     form = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(f"python -m {module}", description=about, formatter_class=form).parse_args()

@@ -91,7 +91,7 @@ def make_app(follow_up: Callable[[Order], None]) -> Flask:
     """Return the shop.
 
     Args:
-        follow_up: Sees to it that a confirmed order is settled and its customer told.
+        follow_up: Starts the settlement and the text message of a confirmed order.
 
     """
     app = Flask(__name__)
@@ -174,7 +174,7 @@ def settle(order: Order) -> None:
 
 
 def send_text(order: Order) -> None:
-    """Tell the customer."""
+    """Send the customer a text message."""
     account, secret = os.environ["SMS_ACCOUNT_SID"], os.environ["SMS_AUTH_TOKEN"]
     text = f"Thank you! Your order {order.number} is confirmed."
     _calls().post(

@@ -32,7 +32,7 @@ WARM_UP = {Cell(0, 16): 400, Cell(0, 64): 200}
 
 
 def orders_in(cell: Cell, orders: int) -> int:
-    """Return how many orders a cell takes, where `orders` is what many clients submit to systems that answer at once.
+    """Return a cell's number of orders; `orders` is that of many clients with systems that answer immediately.
 
     Slow systems get half of them: the wait evens out what the machine does. One client gets an eighth, which takes it
     as long.

@@ -43,7 +43,7 @@ def connect_evenly(port: int, count: int, server_pid: int) -> list[socket.socket
 
 
 def _owner(connection: socket.socket, workers: list[int]) -> int:
-    """Return the process that accepted a connection; 0 where it can't be told."""
+    """Return the process that accepted a connection; 0 if it is unknown."""
     gives_up_at = time.monotonic() + (ACCEPT_SECONDS if Path("/proc/net/tcp").exists() else 0)
     while time.monotonic() < gives_up_at:
         inode = _server_side(connection)

@@ -179,7 +179,7 @@ class Celery(Contestant):
         self._start_web("bench.celery_shop")
 
     def has_work(self) -> bool:
-        """Return whether a confirmed order is not settled or its customer not told."""
+        """Return whether a confirmed order lacks its settlement or its text message."""
         with self.reading() as connection:
             return bool(connection.execute(_ORDERS_LEFT).scalar_one())
 

@@ -32,7 +32,7 @@ class Measured:
         contestant: Who was measured.
         orders: How many were submitted.
         confirmed: How many of them were answered with "confirmed".
-        turned_away: How many were answered with what else.
+        turned_away: How many got which other answer.
         submit_ms: The 50th, 95th and 99th of a hundred submissions of confirmed orders.
         processor_ms: Processor time per order by what used it, the external systems and the load left out.
         memory_mb: What the contestant's programs held at the end, by program, what processes share counted once.
@@ -40,7 +40,7 @@ class Measured:
         other_processors: How many processors programs of others kept busy meanwhile.
         wrong: What is wrong with the effects, an order a line. Empty: each of a confirmed order's is in place exactly
             once, and nothing else is.
-        repeats: Calls that a system had had before, under the same key.
+        repeats: Calls that repeated an earlier one under the same key.
 
     """
 
@@ -104,7 +104,7 @@ def measure(contestant: Contestant, systems: Systems, cell: Cell, orders: int, s
 
 
 def wait_until_done(contestant: Contestant, systems: Systems, confirmed: int) -> bool:
-    """Wait until so many orders are settled and told and the contestant has nothing left to do; False: it never had."""
+    """Wait until so many orders have settlement and message and no work is left; return False if that never came."""
     gives_up_at = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < gives_up_at:
         totals = systems.totals()

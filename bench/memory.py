@@ -20,7 +20,7 @@ from bench.tables import table
 from tests.servers.process import ServerDiedError
 
 DEFAULT_ORDERS = 100_000
-# All the time as many clients as keep both processors busy; the external systems answer at once.
+# Enough clients to keep both processors busy all the time; the external systems answer immediately.
 LOAD = Cell(0, 32)
 FIRST_SAMPLE_ORDERS = 1_000  # by then each thread has done everything once
 SAMPLE_ORDERS = 5_000
@@ -54,7 +54,7 @@ def main() -> int:
         with product.running():
             for sample in _samples(product, around, orders):
                 samples.append(sample)
-                around.write("memory", _as_json(samples))  # half an hour is long: a run that is stopped has told this
+                around.write("memory", _as_json(samples))  # half an hour is long: keep a stopped run too
         around.keep("memory", _as_json(samples), memory_markdown(samples))
     too_much = any(value > MOST_GROWTH for value in growth(samples).values())
     return 1 if too_much or any(one.wrong for one in samples) else 0

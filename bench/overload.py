@@ -1,4 +1,4 @@
-"""Three times as many orders as can be placed, for a while: what becomes of those taken, of those refused, and then."""
+"""Three times as many orders as can be placed, for a while: the accepted ones, the refused ones, and the recovery."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STRETCHES = (
 )
 
 
-SLOW_SECONDS = 1.0  # people's thoughts wander off
+SLOW_SECONDS = 1.0  # longer waits make people lose their thought
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ def measured_in_turns(contestants: Sequence[Contestant], around: Surroundings, o
     """Prepare the contestants and measure them, in each round all.
 
     Args:
-        orders: How many many clients submit in one measurement to systems that answer at once.
+        orders: The orders of one measurement with many clients and systems that answer immediately.
 
     """
     for contestant in contestants:

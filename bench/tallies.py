@@ -1,4 +1,4 @@
-"""What came of the requests of one kind that were due in one stretch of time."""
+"""The results of the requests of one kind that were due in one stretch of time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tally:
         refused_share: How many of all were answered with 503, from 0 to 1.
         refused_ms: The same times of these.
         retry_after_share: How many of the refusals said when to come again; 1 where there are none.
-        others: How many had which other status, by it and the answer's word; 0 stands for no answer.
+        others: Counts of all other answers, by status and code; 0 stands for no answer.
 
     """
 

@@ -31,5 +31,5 @@ class Application(Flask):
         return super().handle_user_exception(e)
 
     def log_exception(self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]) -> None:
-        """Log an unforeseen error without the path: whoever knows an order's path can open its page."""
+        """Log an unforeseen error without the path: anybody who knows an order's path can open its page."""
         log.error("request.failed", method=request.method, endpoint=request.endpoint, exc_info=exc_info)

@@ -43,7 +43,7 @@ class ByActor(OneOf):
 
     @property
     def options(self) -> list[tuple[str, str]]:
-        """Return their names, read anew for each page."""
+        """Return their names, read again for each page."""
         with reading() as session:
             names = [*session.scalars(select(Staff.email).order_by(Staff.email)), COMMAND_LINE.name, UNKNOWN.name]
         return [(name, name) for name in names]

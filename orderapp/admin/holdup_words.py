@@ -28,7 +28,7 @@ def why_it_would_wait(task: Task, holdups: Mapping[str, Holdup]) -> str:
 
 
 def kept_systems(rows: Iterable[PreviewRow], holdups: Mapping[str, Holdup]) -> dict[str, str]:
-    """Return which systems keep some of these tasks, with what is the matter in a word or two, by name."""
+    """Return the systems that keep some of these tasks waiting, each with a short reason, by name."""
     words = held_systems(holdups)
     names = {row.system for row in rows if _what_keeps(TaskKind(row.kind), row.system, holdups)}
     return {name: words[name] for name in sorted(names & words.keys())}
@@ -55,7 +55,7 @@ def _switched(mode: SwitchMode) -> str:
 
 
 def held_systems(holdups: Mapping[str, Holdup], unknown: Iterable[UnknownSystem] = ()) -> dict[str, str]:
-    """Return the systems whose tasks wait for them, with what is the matter in a word or two, by name."""
+    """Return the systems whose tasks wait for them, each with a short reason, by name."""
     words = {one.name: "isn't known" for one in unknown if one.tasks.get(TaskState.WAITING)}
     for name, holdup in sorted(holdups.items()):
         if holdup.mode is not SwitchMode.ON:

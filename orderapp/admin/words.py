@@ -82,7 +82,7 @@ ENDED = {
     Outcome.UNKNOWN: "what it did is unknown",
     Outcome.NOT_SENT: "the call had no effect",
 }
-# What a task that goes forward is for, in the words before its system's title, and what it came to.
+# A forward task's purpose, as the text before its system's title, and its result.
 ERRANDS = {TaskKind.SETTLE: ("settlement with", "happened"), TaskKind.NOTIFY: ("message by", "went out")}
 
 

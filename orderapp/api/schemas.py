@@ -1,4 +1,4 @@
-"""What the API answers with; its description is made from these schemas, so the two can't differ."""
+"""Schemas of the API's answers; its description is made from them, so the two can't differ."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class UtcTime(fields.DateTime):
 
 
 class Answer(Schema):
-    """What is answered may have further members one day."""
+    """The base of all answers, which may get further members in later versions."""
 
     class Meta:
-        """Tells the description so."""
+        """Lets the description allow unknown members."""
 
         unknown = INCLUDE
 
@@ -58,7 +58,7 @@ class LineSchema(Answer):
 
 
 class DiscountSchema(Answer):
-    """What was taken off, and by which system's word."""
+    """A discount, and the system that granted it."""
 
     source = fields.String(required=True)
     code = fields.String(required=True)

@@ -114,7 +114,7 @@ def one_line(text: str) -> str:
 def _told(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
     if isinstance(cause, DBAPIError):
-        # Its first line tells what is wrong; what follows are hints and the statement.
+        # The first line says what is wrong; hints and the statement follow.
         reason = str(cause.orig).strip().partition("\n")[0]
         return one_line(f"the database can't be used: {reason}; `flask doctor` tells more")
     if isinstance(error, InvalidRequest):

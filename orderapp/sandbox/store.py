@@ -14,7 +14,7 @@ from orderapp.owners_files import keep_to_owner, make_folder
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 BUSY_SECONDS = (
-    5  # only another process (somebody with a shell in the file) can make us wait; longer is a fault worth seeing
+    5  # only another process, such as a shell on the file, can make us wait; a longer wait is an error to see
 )
 
 

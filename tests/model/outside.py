@@ -1,4 +1,4 @@
-"""The external systems of the model: they keep to the contract, and show every fault that it allows.
+"""The external systems of the model: they follow the contract, and show every fault that it allows.
 
 Each call takes the next of its run's ways, and goes well when there are no more.
 """
@@ -59,7 +59,7 @@ class Outside:
 
     Attributes:
         run: The run that goes on at this moment.
-        called: Told of each call before it happens: verb, system, effect.
+        called: Called before each call with verb, system and effect.
         late: What was cut off and still comes: when, and what comes then.
 
     """

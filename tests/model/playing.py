@@ -32,7 +32,7 @@ from tests.tasks.conftest import relay_once
 
 
 class Broker:
-    """Takes messages, until they tell of as many tasks as it is told to; then it is down. `taken` are the tasks."""
+    """Accepts messages for a given number of tasks; then it is down. `taken` are the tasks."""
 
     def __init__(self, takes: int) -> None:
         self.takes = takes
@@ -87,7 +87,7 @@ class Playing(RuleBasedStateMachine):
             self._submit(key, self.carts[key], ways)
 
     def _unfinished(self) -> list[str]:
-        """Return the keys of submissions that are held, by somebody alive or not."""
+        """Return the keys of submissions with a holder, alive or dead."""
         return [row["key"] for row in self.before.submissions if row["lease_until"] is not None]
 
     def _waiting(self) -> list[int]:

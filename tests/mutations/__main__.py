@@ -1,4 +1,4 @@
-"""Makes each deliberate mistake in a copy of the tree, runs the model there, and says who caught it.
+"""Makes each deliberate mistake in a copy of the tree, runs the model there, and says which test caught it.
 
 `python -m tests.mutations [WORD ...]`: all of them, or those with one of the words in their names. Exit status 1 if one
 survives. The working tree is never touched.
@@ -33,7 +33,7 @@ MOST_SECONDS = 3600  # far beyond what a survivor takes on a busy machine
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one mutation: what caught it, in the words of the failure; empty where nothing did."""
+    """The result of one mutation: the failure that caught it; empty if nothing did."""
 
     mutation: Mutation
     caught_by: str

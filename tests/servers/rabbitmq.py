@@ -92,7 +92,7 @@ class RabbitmqServer:
         return self._directory.run([str(self._programs / "rabbitmqctl"), "--quiet", *arguments], self._environment)
 
     def reset_vhost(self) -> None:
-        """Delete everything in the virtual host `/`, close the connections to it, and make it anew."""
+        """Delete the virtual host `/` with its contents and connections, and make it again."""
         self.ctl("delete_vhost", "/")
         self.ctl("add_vhost", "/")
         self.ctl("set_permissions", "--vhost", "/", "guest", ".*", ".*", ".*")

@@ -1,4 +1,4 @@
-"""A mail server that keeps what it is sent, or answers as it is told to."""
+"""A mail server that keeps its mails, or gives the reply that a test sets."""
 
 import email.policy
 from dataclasses import dataclass

@@ -56,7 +56,7 @@ def _running(folder: Path, places: list[str], where: str) -> Iterator[Sweeper]:
 def assert_nothing_is_wrong(
     sweeper: Sweeper, group: str, capsys: pytest.CaptureFixture[str], *, singles: int | None, pairs: int
 ) -> None:
-    """Sweep a group of scenarios, tell the count, and fail with every violation."""
+    """Sweep a group of scenarios, print the count, and fail with every violation."""
     names = [scenario.name for scenario in GROUPS[group]]
     swept = sweeper.sweep(names, None if FULL else singles, PAIRS_IN_FULL if FULL else pairs)
     with capsys.disabled():
