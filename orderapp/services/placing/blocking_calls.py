@@ -91,7 +91,7 @@ def _look_for_dead_key(held: Held, step: PlannedStep, system: System, result: St
     """Continue only if the system still shows the effect of a dead holder's call: a repeat could double the effect."""
 
     def look() -> Answer:
-        if not system.can("ask") or held.seconds_left() < system.call_seconds:
+        if not system.can(Verb.ASK) or held.seconds_left() < system.call_seconds:
             return KEY_DEAD
         report = system.ask(held.effect(step))
         in_place = report.finding is Finding.IN_PLACE

@@ -1,11 +1,11 @@
 """Places orders, from a submission to its answer. Start reading here.
 
-submit ─► look up: the key, products, the systems' status, guesses               (looking_up)
+submit ─► look up: the key, products, the systems' status, guesses               (preflight)
    ├─► known key: take over, replay, wait or refuse                              (submissions)
    ├─► prices; may its systems be called now?; discounts                         (prepare, pricing, load_shedding)
-   ├─► TX1: order, placement, steps, submission with its lease                   (opening)
-   ├─► the blocking systems, one after the other, no transaction open            (calling)
-   └─► TX2: confirmed, with its tasks, or TX3: compensating, with its tasks      (confirming, deciding)
+   ├─► TX1: order, placement, steps, submission with its lease                   (tx1)
+   ├─► the blocking systems, one after the other, no transaction open            (blocking_calls)
+   └─► TX2: confirmed, with its tasks, or TX3: compensating, with its tasks      (tx2, saga.abort)
 """
 
 from __future__ import annotations

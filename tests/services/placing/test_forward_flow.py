@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert
 
+from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskState
 from orderapp.models import SwitchMode, SystemSwitch, db_now
 from orderapp.services.db.transactions import writing
 from orderapp.services.placing.place import Placed, Result
+from orderapp.systems.base import Repeats
 from orderapp.systems.settings import Environment
 from tests.sandbox.running import RunningSandbox
 from tests.servers.loopback import poll_until
+from tests.services.scripted import Scripted, answers
 from tests.services.shop import Shop, names
 
 EVERYTHING = {"coupon": "WELCOME10", "benefit": "VIP5"}
@@ -201,3 +204,17 @@ def test_a_pending_settlement_is_asked_for_again_without_using_up_attempts(shop:
     [settle] = shop.tasks(placed.order.id, kind="settle")
     assert (settle.state, settle.attempts, settle.claims) == ("done", 1, 2)
     assert sandbox.held(placed.order.number)["settlement"] == 1
+
+
+@pytest.mark.parametrize(
+    ("repeatable", "result", "tries"), [(True, Result.CONFIRMED, 2), (False, Result.UNAVAILABLE, 1)]
+)
+def test_a_call_is_repeated_in_the_request_only_if_its_answer_says_that_it_may(
+    empty_shop: Shop, repeatable: bool, result: Result, tries: int
+) -> None:
+    stock = Scripted("stock", repeats=Repeats(not_sent=1, unknown=0, pause_seconds=0.01))
+    stock.acts.append(answers(Outcome.NOT_SENT, "no_connection", repeatable=repeatable))
+    shop = empty_shop.with_systems(stock)
+    placed = shop.submit()
+    assert placed.result is result
+    assert len([one for one in shop.attempts() if one.verb == "act"]) == tries
