@@ -26,7 +26,7 @@ help: ## Say what each command does
 run: $(RUNTIME) ## Run the whole product on http://127.0.0.1:8000 until Ctrl-C (elsewhere: PORT=9000 make run)
 	@exec .venv/bin/python -m orderapp.development
 
-check: lint ## Run before each commit: lint and the quick tests, under a minute, without other programs
+check: lint ## Run before each commit: lint and the quick tests, about a minute, without other programs
 	@.venv/bin/pytest --quiet -n $(TESTS_AT_A_TIME) --dist loadfile --no-loadscope-reorder $(QUICK)
 
 test: $(DEVELOPMENT) ## Run the tests (some of them: make test TESTARGS="tests/domain -k money"; REQUIRE_ALL=1 skips none)
