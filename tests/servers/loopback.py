@@ -16,8 +16,14 @@ _PORTS = range(20_000, 32_000)
 _MOST_WORKERS = 8
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _MOST_WORKERS
 
+_share = random.sample(_PORTS[_WORKER::_MOST_WORKERS], len(_PORTS) // _MOST_WORKERS)
+_ours = itertools.cycle(_share)
 
-_ours = itertools.cycle(random.sample(_PORTS[_WORKER::_MOST_WORKERS], len(_PORTS) // _MOST_WORKERS))
+
+def keep_share(number: int, of: int) -> None:
+    """Restrict a fork, the `number`th (from 0) `of` several of one process, to ports that no other fork is given."""
+    global _ours  # noqa: PLW0603 - each process has one sequence of ports
+    _ours = itertools.cycle(_share[number::of])
 
 
 def free_port() -> int:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import traceback
 from dataclasses import asdict
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import orderapp.admin
 import orderapp.api
 import orderapp.cli
 import orderapp.web  # noqa: F401 - with the three before, what an application loads when it is made
+from tests.servers.loopback import keep_share
 from tests.sweep.case import Case, Job, Ran
 from tests.sweep.installation import Installation
 from tests.sweep.processes import forked
@@ -32,7 +35,8 @@ def main() -> None:
     context = get_context("fork")
     jobs, results = context.SimpleQueue(), context.SimpleQueue()
     for number, place in enumerate(places):
-        forked(lambda number=number, place=place: _install(Path(folder) / str(number), place, jobs, results))  # type: ignore[misc]
+        installation = partial(_install, Path(folder) / str(number), place, jobs, results, share=(number, len(places)))
+        threading.Thread(target=_end_with, args=(forked(installation),), daemon=True).start()
     for line in sys.stdin:
         waiting = [Job(job["scenario"], tuple(job["plan"]), job["customer"]) for job in json.loads(line)]
         busy = 0
@@ -47,7 +51,15 @@ def main() -> None:
             answers.flush()
 
 
-def _install(folder: Path, place: str, jobs: Any, results: Any) -> None:
+def _end_with(pid: int) -> None:
+    """End the zygote when an installation has ended: none does by itself, and the sweep would wait for its results."""
+    os.waitpid(pid, 0)
+    os.write(2, f"installation {pid} has ended; its log says why\n".encode())
+    os._exit(1)
+
+
+def _install(folder: Path, place: str, jobs: Any, results: Any, *, share: tuple[int, int]) -> None:
+    keep_share(*share)
     folder.mkdir(parents=True)
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)

@@ -32,7 +32,7 @@ def effect_of(name: str, system: str = "inventory") -> Effect:
 def test_an_answer_that_did_not_come_is_told_in_our_words() -> None:
     with serving(stalls) as silent, serving(cuts) as cutting:
         for name in NAMES:
-            answer = inventory(silent.url, "0.02,0.02").act(effect_of(name))
+            answer = inventory(silent.url, "3,0.05").act(effect_of(name))
             assert answer.message == "gave no answer in time"
             assert answer.exchanges[0].request.startswith("POST /v1/reservations\n")
             assert inventory(cutting.url).act(effect_of(name)).message.startswith("the answer broke off (")
