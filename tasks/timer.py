@@ -1,6 +1,6 @@
 """The timer process (`flask timer`): recovery, probes of failing systems, relay, daily reconciliation.
 
-Any number of timers may run on any hosts, because every repair is a claim.
+Any number of timers may run on any hosts, because every recovery is a claim.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
 from orderapp.services.engine.backlog import pull_forward
 from orderapp.services.engine.probes import probe_the_failing
-from orderapp.services.engine.recovery import repair, tidy
+from orderapp.services.engine.recovery import recover, tidy
 from orderapp.services.resilience.skipped_items import Kind, skipping
 from orderapp.services.saga.closing import close_left_open
 from tasks import app, broker, settings
@@ -42,7 +42,7 @@ def main() -> None:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
     works: list[Callable[[], None]] = [
-        partial(repair_until, stop, app, settings),
+        partial(recover_until, stop, app, settings),
         partial(look_after_systems_until, stop, app, settings),
     ]
     if settings.rabbitmq_urls:
@@ -62,13 +62,13 @@ def main() -> None:
     log.info("timer.stopped")
 
 
-def repair_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
+def recover_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
     """Run recovery at each interval until stopped. Survive the loss of the database."""
     closed_at = tidied_at = float("-inf")
 
-    def repairs() -> bool:
+    def recover_once() -> bool:
         nonlocal closed_at, tidied_at
-        more = repair(with_settings).more
+        more = recover(with_settings).more
         if time.monotonic() - closed_at > CLOSE_SECONDS:
             close_left_open()
             closed_at = time.monotonic()
@@ -77,7 +77,7 @@ def repair_until(stop: threading.Event, application: Flask, with_settings: Setti
             tidied_at = time.monotonic()
         return more
 
-    _work_until(stop, application, with_settings, repairs)
+    _work_until(stop, application, with_settings, recover_once)
 
 
 def look_after_systems_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:

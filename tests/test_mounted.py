@@ -86,7 +86,7 @@ def test_a_customer_orders(client: Client) -> None:
 def test_staff_log_in_and_come_where_they_wanted_to(client: Client) -> None:
     assert led_to(client.get("/shop/tea/admin")) == "/shop/tea/admin/"
     assert logged_in(client, "/shop/tea/admin/orders/?search=ada") == "/shop/tea/admin/orders/?search=ada"
-    for path in ("", "orders/", "tasks/?state=failed", "drifts/", "audit/", "staff/", "tokens/"):
+    for path in ("", "orders/", "tasks/?state=failed", "mismatches/", "audit/", "staff/", "tokens/"):
         page(client, f"/shop/tea/admin/{path}")
 
 

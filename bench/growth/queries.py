@@ -10,7 +10,7 @@ from typing import Any
 from bench.growth.sized import Sized
 from orderapp.services.backoffice.case_files import find_order_file
 from orderapp.services.engine.outbox import due_hints
-from orderapp.services.engine.recovery import repair, tidy
+from orderapp.services.engine.recovery import recover, tidy
 from orderapp.services.engine.run import run_task
 from orderapp.services.operations.metrics import read_numbers
 from orderapp.services.orders.shop_views import find_shop_order
@@ -45,7 +45,7 @@ QUERIES: dict[str, Deed] = {
     "relay's look, 100 tasks due": lambda sized: due_hints(sized.shop.settings),
     "relay's look, and a task claimed and run": _run_task,
     "relay's look, nothing due": lambda sized: due_hints(sized.shop.settings),
-    "timer's repair, nothing to do": lambda sized: repair(sized.shop.settings),
+    "timer's recover, nothing to do": lambda sized: recover(sized.shop.settings),
     "timer's tidying": lambda _: tidy(),
     "submission by its key": lambda sized: submissions.find(submissions.SHOP, sized.some().key),
     "customer's order": lambda sized: find_shop_order(sized.some().number),
@@ -63,7 +63,7 @@ QUERIES: dict[str, Deed] = {
     "page: failed compensations": _page("/admin/tasks/?kind=compensate&state=failed"),
     "page: one system's tasks": _page("/admin/tasks/?system=coupon"),
     "page: kind and system that never go together": _page("/admin/tasks/?kind=notify&system=settlement"),
-    "page: drifts": _page("/admin/drifts/"),
+    "page: mismatches": _page("/admin/mismatches/"),
     "page: audit": _page("/admin/audit/"),
 }
 NOTHING_DUE_FROM = "relay's look, nothing due"

@@ -11,7 +11,7 @@ SELECT n, at,
     substr(code, 1, 5) || '-' || substr(code, 6, 5) AS number,
     1 + abs(hashint8(n)) % (1 + :orders / 5) AS customer,
     1 + n % 3 AS lines, n % 4 = 1 AS coupon, n % 3 = 0 AS benefit, n % 2 = 0 AS phone,
-    CASE WHEN n > :orders THEN (ARRAY['stuck', 'later', 'held', 'drifted'])[1 + n % 4]
+    CASE WHEN n > :orders THEN (ARRAY['stuck', 'later', 'held', 'mismatched'])[1 + n % 4]
         WHEN n % 50 = 7 THEN 'given back' WHEN n % 50 = 8 THEN 'refused' WHEN n % 50 = 9 THEN 'cancelled'
         ELSE 'confirmed' END AS fate
 FROM (
@@ -134,16 +134,16 @@ SELECT at + make_interval(days => 1), NULL, 'staff@example.com', 'order.cancel',
     'the customer called', '{"before": "confirmed", "after": "compensating"}'
 FROM seeded WHERE fate = 'cancelled' ORDER BY n
 """
-_DRIFTS = """
-INSERT INTO drifts (order_id, placement_id, system, key, kind, ours, theirs, repair, state, seen, found_at,
+_MISMATCHES = """
+INSERT INTO mismatches (order_id, placement_id, system, key, kind, ours, theirs, correction, state, seen, found_at,
     last_seen_at, settled_at)
 SELECT id, n, 'inventory', number || ':1:inventory', 'missing effect', 'step done', 'undone', 'do',
-    CASE WHEN fate = 'drifted' THEN 'open' ELSE 'gone' END, 1, at + make_interval(days => 1),
-    at + make_interval(days => 1), CASE WHEN fate <> 'drifted' THEN at + make_interval(days => 2) END
-FROM seeded WHERE fate = 'drifted' OR (fate = 'confirmed' AND n % 1000 = 1) ORDER BY n
+    CASE WHEN fate = 'mismatched' THEN 'open' ELSE 'gone' END, 1, at + make_interval(days => 1),
+    at + make_interval(days => 1), CASE WHEN fate <> 'mismatched' THEN at + make_interval(days => 2) END
+FROM seeded WHERE fate = 'mismatched' OR (fate = 'confirmed' AND n % 1000 = 1) ORDER BY n
 """
 _WORDS = """
-INSERT INTO overrides (order_id, task_id, system, key, word, reason, actor, said_at, settled_at, settled_by)
+INSERT INTO manual_resolutions (order_id, task_id, system, key, word, reason, actor, made_at, settled_at, settled_by)
 SELECT id, 8 * n, 'settlement', number || ':1:settlement', 'happened', 'seen in their books', 'staff@example.com',
     at + make_interval(days => 1), at + make_interval(days => 2), 'the system answered: done'
 FROM seeded WHERE fate = 'confirmed' AND n % 1000 = 2 ORDER BY n
@@ -157,5 +157,5 @@ SELECT setval('placements_id_seq', (SELECT max(id) FROM placements)),
 
 ROWS = (
     _ORDERS, _PRODUCTS, _DOCUMENTS, _LINES, _DISCOUNTS, _PLACEMENTS, _STEPS, _SUBMISSIONS, _TASKS, _ATTEMPTS,
-    _AUDIT_ENTRIES, _DRIFTS, _WORDS, _NUMBERS,
+    _AUDIT_ENTRIES, _MISMATCHES, _WORDS, _NUMBERS,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from bench.growth.rows import ROWS
 
-OPEN_ORDERS = 40  # a quarter each: failed task, task due later, placement held by somebody, drift
+OPEN_ORDERS = 40  # a quarter each: failed task, task due later, placement held by somebody, mismatch
 SPREAD_DAYS = 400  # thirteen months: more than anybody keeps at hand
 # Inserting into an index row by row takes three times as long as building it.
 _DROPPABLE = """

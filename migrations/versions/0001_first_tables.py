@@ -17,8 +17,8 @@ depends_on = None
 
 # In the order in which they can be dropped.
 TABLES = (
-    "overrides",
-    "drifts",
+    "manual_resolutions",
+    "mismatches",
     "attempts",
     "tasks",
     "submissions",
@@ -39,7 +39,7 @@ TABLES = (
     "reconciliations",
     "rate_counters",
     "products",
-    "paces",
+    "rate_slots",
     "circuits",
     "archives",
     "api_tokens",
@@ -123,11 +123,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("system", name=op.f("pk_circuits")),
     )
     op.create_table(
-        "paces",
+        "rate_slots",
         sa.Column("system", sa.String(length=32), nullable=False),
         sa.Column("next_call_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tasks_held_until", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("system", name=op.f("pk_paces")),
+        sa.PrimaryKeyConstraint("system", name=op.f("pk_rate_slots")),
     )
     op.create_table(
         "products",
@@ -544,7 +544,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("task_id IS NOT NULL"),
     )
     op.create_table(
-        "drifts",
+        "mismatches",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("order_id", sa.Uuid(), nullable=False),
         sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -553,66 +553,69 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("ours", sa.String(length=200), nullable=False),
         sa.Column("theirs", sa.String(length=200), nullable=False),
-        sa.Column("repair", sa.String(length=20), nullable=False),
-        sa.Column("state", sa.String(length=9), nullable=False),
+        sa.Column("correction", sa.String(length=20), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("seen", sa.Integer(), nullable=False),
         sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("state IN ('open', 'repairing', 'gone')", name=op.f("ck_drifts_state_known")),
-        sa.CheckConstraint("seen >= 1", name=op.f("ck_drifts_seen_once")),
-        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_drifts_order_id")),
-        sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_drifts_placement_id")),
-        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_drifts_task_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_drifts")),
+        sa.Column("gone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("state IN ('open', 'correcting', 'gone')", name=op.f("ck_mismatches_state_known")),
+        sa.CheckConstraint("seen >= 1", name=op.f("ck_mismatches_seen_once")),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_mismatches_order_id")),
+        sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_mismatches_placement_id")),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_mismatches_task_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mismatches")),
     )
-    op.create_index("ix_drifts_order_id", "drifts", ["order_id"], unique=False)
-    op.create_index("ix_drifts_placement_id", "drifts", ["placement_id"], unique=False)
-    op.create_index("ix_drifts_state_newest", "drifts", ["state", "id"], unique=False)
+    op.create_index("ix_mismatches_order_id", "mismatches", ["order_id"], unique=False)
+    op.create_index("ix_mismatches_placement_id", "mismatches", ["placement_id"], unique=False)
+    op.create_index("ix_mismatches_state_newest", "mismatches", ["state", "id"], unique=False)
     op.create_index(
-        "ix_drifts_task_id",
-        "drifts",
+        "ix_mismatches_task_id",
+        "mismatches",
         ["task_id"],
         unique=False,
         postgresql_where=sa.text("task_id IS NOT NULL"),
         sqlite_where=sa.text("task_id IS NOT NULL"),
     )
     op.create_index(
-        "uq_drifts_key_unsettled",
-        "drifts",
+        "uq_mismatches_key_unresolved",
+        "mismatches",
         ["key"],
         unique=True,
         postgresql_where=sa.text("state <> 'gone'"),
         sqlite_where=sa.text("state <> 'gone'"),
     )
     op.create_table(
-        "overrides",
+        "manual_resolutions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("order_id", sa.Uuid(), nullable=False),
         sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("system", sa.String(length=32), nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("word", sa.String(length=12), nullable=False),
+        sa.Column("resolution", sa.String(length=12), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("actor", sa.String(length=254), nullable=False),
-        sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("settled_by", sa.String(length=200), nullable=True),
-        sa.CheckConstraint("word IN ('happened', 'not_happened', 'given_up')", name=op.f("ck_overrides_word_known")),
-        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_overrides_order_id")),
-        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_overrides_task_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_overrides")),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.CheckConstraint(
+            "resolution IN ('happened', 'not_happened', 'given_up')",
+            name=op.f("ck_manual_resolutions_resolution_known"),
+        ),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_manual_resolutions_order_id")),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_manual_resolutions_task_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_manual_resolutions")),
     )
-    op.create_index("ix_overrides_order_id", "overrides", ["order_id"], unique=False)
-    op.create_index("ix_overrides_task_id", "overrides", ["task_id"], unique=False)
+    op.create_index("ix_manual_resolutions_order_id", "manual_resolutions", ["order_id"], unique=False)
+    op.create_index("ix_manual_resolutions_task_id", "manual_resolutions", ["task_id"], unique=False)
     op.create_index(
-        "ix_overrides_unproven",
-        "overrides",
+        "ix_manual_resolutions_unproven",
+        "manual_resolutions",
         ["id"],
         unique=False,
-        postgresql_where=sa.text("settled_at IS NULL"),
-        sqlite_where=sa.text("settled_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+        sqlite_where=sa.text("ended_at IS NULL"),
     )
     op.create_index("ix_orders_customer_email", "orders", [sa.text("lower(customer_email)")], unique=False)
 

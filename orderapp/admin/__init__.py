@@ -8,13 +8,13 @@ from flask_admin.theme import Theme
 
 from orderapp.admin import login, who
 from orderapp.admin.audit import AuditView
-from orderapp.admin.drifts import DriftsView
+from orderapp.admin.mismatches import MismatchesView
 from orderapp.admin.orders import OrdersView
 from orderapp.admin.overview import OverviewView
 from orderapp.admin.people import StaffView, TokensView
 from orderapp.admin.tasks import TasksView
 from orderapp.extensions import db
-from orderapp.models import ApiToken, AuditEntry, Drift, Order, Staff, Task
+from orderapp.models import ApiToken, AuditEntry, Mismatch, Order, Staff, Task
 
 
 def init_app(app: Flask) -> None:
@@ -30,7 +30,7 @@ def init_app(app: Flask) -> None:
     admin.add_views(
         OrdersView(Order, db, name="Orders", endpoint="orders"),
         TasksView(Task, db, name="Tasks", endpoint="tasks"),
-        DriftsView(Drift, db, name="Drifts", endpoint="drifts"),
+        MismatchesView(Mismatch, db, name="Mismatches", endpoint="mismatches"),
         AuditView(AuditEntry, db, name="Audit", endpoint="audit"),
         StaffView(Staff, db, name="Staff", endpoint="staff"),
         TokensView(ApiToken, db, name="API clients", endpoint="tokens"),

@@ -13,10 +13,10 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells
-from orderapp.admin.audit_words import subject_of, value_of
+from orderapp.admin.audit_texts import subject_of, value_of
 from orderapp.admin.guard import page_at
+from orderapp.admin.labels import ACTS, act_in_words
 from orderapp.admin.listing import Listing, OneOf
-from orderapp.admin.words import ACTS, act_in_words
 from orderapp.models import AuditEntry, Order, Staff
 from orderapp.services.db.audit import COMMAND_LINE, UNKNOWN
 from orderapp.services.db.transactions import reading

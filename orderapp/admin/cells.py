@@ -10,8 +10,8 @@ from flask import current_app, url_for
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
+from orderapp.admin.labels import TASK_STATES
 from orderapp.admin.titles import system_title
-from orderapp.admin.words import TASK_STATES
 from orderapp.domain.money import Money
 from orderapp.domain.states import TaskState
 

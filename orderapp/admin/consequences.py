@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskKind
 from orderapp.domain.verbs import Verb
-from orderapp.models import Task, Word
+from orderapp.models import Resolution, Task
 from orderapp.services.backoffice.circumstances import Circumstances
-from orderapp.services.backoffice.resolutions import objection_to_mark
+from orderapp.services.backoffice.manual_resolutions import objection_to_mark
 from orderapp.services.backoffice.risks import Objection
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
 
-BUTTONS = {Word.HAPPENED: "Mark as happened", Word.NOT_HAPPENED: "Mark as not happened"}
+BUTTONS = {Resolution.HAPPENED: "Mark as happened", Resolution.NOT_HAPPENED: "Mark as not happened"}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A manual resolution that staff may choose: the button, its consequence, the objection to it."""
 
-    word: Word
+    resolution: Resolution
     button: str
     consequence: str
     objection: Objection | None
@@ -36,20 +36,20 @@ def choices_of(task: Task, systems: Systems, title: str, seen: Circumstances) ->
     """Return both choices for a task's effect: it happened, or it didn't."""
     return tuple(
         Choice(
-            word,
+            resolution,
             button,
-            consequence_of(task, word, systems.get(task.system), title),
-            objection_to_mark(task, word, seen, systems),
+            consequence_of(task, resolution, systems.get(task.system), title),
+            objection_to_mark(task, resolution, seen, systems),
         )
-        for word, button in BUTTONS.items()
+        for resolution, button in BUTTONS.items()
     )
 
 
-def consequence_of(task: Task, word: Word, system: System | None, title: str) -> str:
+def consequence_of(task: Task, resolution: Resolution, system: System | None, title: str) -> str:
     """Return what follows from a manual resolution, and if it is wrong. A system that is gone can't be asked."""
     look = " Reconciliation will look." if system is not None and system.can(Verb.ASK) else " Nobody can look that up."
     if TaskKind(task.kind) is TaskKind.COMPENSATE:
-        if word is Word.HAPPENED:
+        if resolution is Resolution.HAPPENED:
             return f"It is in place: {title} is asked to undo it, at once and with fresh attempts."
         if task.keep:
             return f"Nothing is there twice: the task is closed. If it is after all, {title} keeps it twice.{look}"
@@ -58,7 +58,7 @@ def consequence_of(task: Task, word: Word, system: System | None, title: str) ->
             f"order ends. If something is there after all, {title} keeps holding it for an order that is over.{look}"
         )
     message = TaskKind(task.kind) is TaskKind.NOTIFY
-    if word is Word.HAPPENED:
+    if resolution is Resolution.HAPPENED:
         then = "no further message is sent" if message else f"{title} isn't called again"
         if_not = "the customer never gets the message" if message else "the order stays unpaid"
         return f"The task is closed as done; {then}. If it did not happen after all, {if_not}.{look}"
@@ -70,9 +70,10 @@ def what_giving_up_means(task: Task) -> str:
     """Return what follows from giving a task up."""
     stays_open = "" if task.keep else ", and the order stays open"
     return {
-        TaskKind.COMPENSATE: f"Nobody tries it any more. What may be held stays on the books as a debt{stays_open}.",
-        TaskKind.SETTLE: "Nobody tries it any more. The money stays owed, on the books, until it is settled or the "
-        "order is cancelled. It can be requeued later.",
+        TaskKind.COMPENSATE: f"Nobody tries it any more. What may be held stays counted as an "
+        f"unresolved effect{stays_open}.",
+        TaskKind.SETTLE: "Nobody tries it any more. The money stays owed, counted as an unresolved effect, until it is "
+        "settled or the order is cancelled. It can be requeued later.",
         TaskKind.NOTIFY: "Nobody tries it any more; the customer may never get the message. It can be requeued later.",
     }[TaskKind(task.kind)]
 

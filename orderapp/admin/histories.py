@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from orderapp.admin.labels import act_in_words
 from orderapp.admin.titles import system_title
-from orderapp.admin.words import act_in_words
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import PlacementState
 from orderapp.domain.verbs import Verb

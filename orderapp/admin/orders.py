@@ -13,21 +13,21 @@ from sqlalchemy import ColumnElement, func
 
 from orderapp.admin import cells, who
 from orderapp.admin.acting import act
-from orderapp.admin.books import books_of
-from orderapp.admin.drift_words import REPAIRS, beside, consequence_of
+from orderapp.admin.effect_ledger import ledger_of
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import history_of
-from orderapp.admin.holdup_words import why_it_waits
+from orderapp.admin.holdup_texts import why_it_waits
 from orderapp.admin.listing import Listing, OneOf, choices
+from orderapp.admin.mismatch_texts import CORRECTIONS, beside, consequence_of
 from orderapp.admin.titles import system_title
-from orderapp.admin.words import verdict_of
+from orderapp.admin.verdicts import verdict_of
 from orderapp.config import current_settings
 from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
 from orderapp.models import Order, Role
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.case_files import OrderFile, find_order_file
-from orderapp.services.backoffice.corrections import objection_to_repair
+from orderapp.services.backoffice.corrections import objection_to_correction
 
 NUMBER = re.compile(r"[0-9A-Za-z-]{1,32}")
 
@@ -84,12 +84,12 @@ class OrdersView(Listing):
             "office/order.html",
             file=file,
             order=file.view,
-            books=books_of(file),
-            verdict=beside(verdict_of(file), file.drifts),
+            ledger=ledger_of(file),
+            verdict=beside(verdict_of(file), file.mismatches),
             why_it_waits=lambda task: why_it_waits(task, file.holdups),
-            repairs=REPAIRS,
+            corrections=CORRECTIONS,
             consequence_of=consequence_of,
-            objection_to_repair=lambda drift: objection_to_repair(drift, current_settings().systems),
+            objection_to_correction=lambda mismatch: objection_to_correction(mismatch, current_settings().systems),
             entries=history_of(file),
             may_act=who.member().may(Role.OPERATOR),
             title_of=system_title,

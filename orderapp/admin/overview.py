@@ -8,11 +8,11 @@ from flask.typing import ResponseReturnValue
 from orderapp.admin import who
 from orderapp.admin.acting import act
 from orderapp.admin.guard import Guarded, act_at, page_at
-from orderapp.admin.holdup_words import held_systems
+from orderapp.admin.holdup_texts import held_systems
+from orderapp.admin.labels import CIRCUITS, GUARANTEES, MODES, duration
 from orderapp.admin.listing import NO_CODE
-from orderapp.admin.switch_words import switch_choices, while_it_fails
+from orderapp.admin.switch_texts import switch_choices, while_it_fails
 from orderapp.admin.titles import system_title
-from orderapp.admin.words import CIRCUITS, GUARANTEES, MODES, duration
 from orderapp.config import current_settings
 from orderapp.models import Role, SwitchMode
 from orderapp.services.backoffice import overview

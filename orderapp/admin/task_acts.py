@@ -8,7 +8,7 @@ from flask import abort
 
 from orderapp.admin.selecting import BulkAct
 from orderapp.config import current_settings
-from orderapp.models import Word
+from orderapp.models import Resolution
 from orderapp.services.backoffice import previews
 from orderapp.services.backoffice.previews import Preview
 
@@ -18,11 +18,11 @@ def _requeue(ids: Sequence[int]) -> Preview:
 
 
 def _happened(ids: Sequence[int]) -> Preview:
-    return previews.preview_mark(ids, Word.HAPPENED, current_settings())
+    return previews.preview_mark(ids, Resolution.HAPPENED, current_settings())
 
 
 def _not_happened(ids: Sequence[int]) -> Preview:
-    return previews.preview_mark(ids, Word.NOT_HAPPENED, current_settings())
+    return previews.preview_mark(ids, Resolution.NOT_HAPPENED, current_settings())
 
 
 ACTS = {
@@ -34,23 +34,23 @@ ACTS = {
         _requeue,
         calls=True,
     ),
-    Word.HAPPENED.value: BulkAct(
+    Resolution.HAPPENED.value: BulkAct(
         "Mark as happened:",
         "task",
         "tasks.mark",
         "Mark only what you have found out elsewhere. What was to be done isn't done again; what was to be given back "
-        "is given back now. Your word stays with the order until something proves otherwise.",
+        "is given back now. Your mark stays with the order until something proves or disproves it.",
         _happened,
-        {"word": Word.HAPPENED.value},
+        {"resolution": Resolution.HAPPENED.value},
     ),
-    Word.NOT_HAPPENED.value: BulkAct(
+    Resolution.NOT_HAPPENED.value: BulkAct(
         "Mark as not happened:",
         "task",
         "tasks.mark",
         "Mark only what you have found out elsewhere. What was to be done is tried again at once; what was to be given "
-        "back counts as given back. Your word stays with the order until something proves otherwise.",
+        "back counts as given back. Your mark stays with the order until something proves or disproves it.",
         _not_happened,
-        {"word": Word.NOT_HAPPENED.value},
+        {"resolution": Resolution.NOT_HAPPENED.value},
     ),
     "cancel": BulkAct(
         "Give up",

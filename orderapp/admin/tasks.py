@@ -16,16 +16,16 @@ from orderapp.admin import cells, selecting, who
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries, doubts_of, repeat_entries
-from orderapp.admin.holdup_words import kept_systems, why_it_waits, why_it_would_wait
+from orderapp.admin.holdup_texts import kept_systems, why_it_waits, why_it_would_wait
+from orderapp.admin.labels import TASK_STATES, act_in_words
 from orderapp.admin.listing import Code, Listing, OneOf, OneSystem, choices
 from orderapp.admin.selecting import BulkAct
 from orderapp.admin.task_acts import bulk_act
 from orderapp.admin.titles import system_title
-from orderapp.admin.words import TASK_STATES, act_in_words
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Order, Role, Task, holds
-from orderapp.services.backoffice import resolutions, task_actions
+from orderapp.services.backoffice import manual_resolutions, task_actions
 from orderapp.services.backoffice.bulk import MAX_SELECTION
 from orderapp.services.backoffice.case_files import find_task_file
 from orderapp.services.db.capped_counts import Count, capped
@@ -155,12 +155,14 @@ class TasksView(Listing):
     @act_at("/mark", Role.OPERATOR, "task.mark")
     def mark(self) -> ResponseReturnValue:
         """Record that the effects of the tasks shown happened, or that they didn't."""
-        word = {word.value: word for word in BUTTONS}.get(request.form.get("word", "")) or abort(400)
+        resolution = {resolution.value: resolution for resolution in BUTTONS}.get(
+            request.form.get("resolution", "")
+        ) or abort(400)
         reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
         return selecting.done(
             self._render,
-            bulk_act(word.value),
-            lambda ids: resolutions.mark(ids, word, actor, reason, current_settings(), despite),
+            bulk_act(resolution.value),
+            lambda ids: manual_resolutions.mark(ids, resolution, actor, reason, current_settings(), despite),
         )
 
     @act_at("/cancel", Role.OPERATOR, "task.cancel")

@@ -66,12 +66,12 @@ def _families(numbers: Numbers) -> Iterator[Metric]:
     for system, outcome, tally in numbers.attempts:
         attempts.add_metric([system, outcome], tally)
     yield attempts
-    drifts = GaugeMetricFamily(
-        "orderapp_open_drifts", "Effects that aren't as our rows say, and await staff", labels=["system", "kind"]
+    mismatches = GaugeMetricFamily(
+        "orderapp_open_mismatches", "Effects that aren't as our rows say, and await staff", labels=["system", "kind"]
     )
-    for system, kind, tally in numbers.open_drifts:
-        drifts.add_metric([system, kind.replace(" ", "_")], tally)
-    yield drifts
+    for system, kind, tally in numbers.open_mismatches:
+        mismatches.add_metric([system, kind.replace(" ", "_")], tally)
+    yield mismatches
     skipped = GaugeMetricFamily(
         "orderapp_skipped_items", "Items that raise, so that the rest goes on without them", labels=["kind"]
     )

@@ -31,21 +31,21 @@ class _Telling:
 
 
 @click.command("archive", cls=Command, act="orders.archive", on="orders", named_by=("file", "file"))
-@click.option("--older-than", "age_seconds", type=Period(), required=True, help="Unchanged for so long: m, h, d.")
-@click.option("--to", "file", metavar="FILE", required=True, help="Where they go: made, or added to.")
+@click.option("--older-than", "age_seconds", type=Period(), required=True, help="Unchanged for this long: 12h, 90d.")
+@click.option("--to", "file", metavar="FILE", required=True, help="The file to append to; created if missing.")
 @with_appcontext
 def archive_orders(age_seconds: float, file: str) -> None:
-    """Move orders that have ended, and about which nothing is open, out of the database to the end of a file.
+    """Move ended orders with nothing open out of the database to the end of a file.
 
-    Each is a line of JSON with everything that is known of it, and is deleted once that is on the disk. The file is
-    readable by its owner alone: it holds names and addresses. An archived order can't be shown, cancelled or tried
-    again any more, so it has to be 31 days old at least. Hashes of its idempotency keys stay: they lead to no other.
+    Each order becomes a line of JSON with all its rows, and is deleted once the line is on the disk. Only the file's
+    owner may read it: it holds names and addresses. An archived order can't be shown, cancelled or retried any more,
+    so it must be at least 31 days old. Hashes of its idempotency keys stay, so that no key is used again.
 
-    Run again, it goes on; a run that died may leave orders that are in the file twice. The exit status is 1 where it
-    didn't come to its end.
+    If a run was stopped, the next one continues it; if it died, some orders may be in the file twice. The exit status
+    is 1 if it didn't reach its end.
     """
     with stopped_by_signals() as stop:
         moved = archive(age_seconds, Path(file), COMMAND_LINE, current_settings(), _Telling().moved, stop)
     click.echo(one_line(f"orders moved to {file}: {moved.orders}"))
     if not moved.finished:
-        raise click.ClickException("stopped before the end; run again, it goes on from here")
+        raise click.ClickException("stopped before the end; run it again to continue")

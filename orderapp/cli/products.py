@@ -1,4 +1,4 @@
-"""`flask products`: what is for sale."""
+"""`flask products`: the products for sale."""
 
 from __future__ import annotations
 

@@ -52,24 +52,24 @@ class _Telling:
 def reconcile_orders(ctx: click.Context, since_seconds: float) -> None:
     """Compare each order of the period with what the systems say is there.
 
-    Prints one line for each difference: order, system, key, what is the matter, what we believe, what the system says.
-    Keeps it for the back office, where staff order its repair; orders that differed before, or of which staff have said
-    what nobody could prove, are looked at however old they are. Orders that are still under way are passed over.
+    Prints one line for each mismatch: order, system, key, kind, what our ledger says, what the system says. Staff order
+    its correction in the back office. Orders with an open mismatch or an unproven manual resolution are compared
+    whatever their age. Orders that are still in progress are left out.
 
-    A run that was stopped, or died, is gone on with by the next one over the same or a shorter period. While one is
-    under way, another refuses to begin. The exit status is 1 where there is a difference, where something could not be
-    checked, and where the run didn't come to its end.
+    If a run was stopped or died, the next one over the same or a shorter period continues it. While one is running,
+    another one refuses to start. The exit status is 1 if there is a mismatch, if something could not be checked, or if
+    the run didn't reach its end.
     """
     with stopped_by_signals() as stop:
         run = reconcile(current_settings(), since_seconds, _Telling(), stop)
     counts = run.counts
     click.echo(
-        f"orders compared: {counts.orders}, effects: {counts.effects}, differences: {counts.differences}, "
-        f"could not be checked: {counts.not_checked}; passed over, still under way: {counts.unsettled}"
+        f"orders compared: {counts.orders}, effects: {counts.effects}, mismatches: {counts.differences}, "
+        f"could not be checked: {counts.not_checked}; left out, still in progress: {counts.in_progress}"
     )
     if counts.unaskable:
         click.echo(f"effects of systems that can't be asked: {counts.unaskable}")
     if not run.finished:
-        raise click.ClickException("stopped before the end; the next `flask reconcile` goes on from here")
+        raise click.ClickException("stopped before the end; the next `flask reconcile` continues from here")
     if counts.differences or counts.not_checked:
         ctx.exit(1)

@@ -22,7 +22,7 @@ staff = Group("staff", help="Who may use the back office.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
 def create(email: str, role: str, password_stdin: bool) -> None:
-    """Create an account. Each role may do all that the one before it may: viewer, operator, admin."""
+    """Create an account. Roles: viewer; operator, who may also act; admin, who may also manage accounts."""
     create_staff(email, Role(role), _read_password(password_stdin))
     click.echo(f"Created {email} as {role}.")
 
@@ -41,7 +41,7 @@ def enable(email: str, reason: str) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the new password from standard input, one line.")
 @click.option("--reason", required=True, help="Why; it is kept with your act.")
 def password(email: str, password_stdin: bool, reason: str) -> None:
-    """Give an account a new password, in place of a lost one; it is logged out everywhere."""
+    """Set a new password for an account, and log it out everywhere."""
     set_password(find_staff(email), _read_password(password_stdin), COMMAND_LINE, reason)
     click.echo(f"{one_line(email)} has its new password, and is logged out everywhere.")
 

@@ -1,4 +1,4 @@
-"""`flask tasks`: what is still to be done, and what staff can do about it."""
+"""`flask tasks`: lists tasks, and what staff can do with them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 from orderapp.cli.command import Group, one_line
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.models import Word
-from orderapp.services.backoffice import resolutions, task_actions
+from orderapp.models import Resolution
+from orderapp.services.backoffice import manual_resolutions, task_actions
 from orderapp.services.backoffice.bulk import MAX_SELECTION, Selection
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.backoffice.task_list import TaskRow, failed_task_ids, list_tasks
@@ -23,7 +23,7 @@ HEADINGS = ("TASK", "STATE", "KIND", "SYSTEM", "ORDER", "ATTEMPTS", "DUE", "WHY"
 DESPITE = click.option(
     "--despite",
     type=click.Choice([risk.value for risk in Risk]),
-    help="The risk that you have looked into and take, of one task alone.",
+    help="The risk that you accept, for one task.",
 )
 
 tasks = Group("tasks", help="Work that must happen: settle, compensate, notify.")
@@ -35,7 +35,7 @@ tasks = Group("tasks", help="Work that must happen: settle, compensate, notify."
 @click.option("--system", help="A system's name, as `flask doctor` shows it.")
 @click.option("--limit", type=click.IntRange(1, MAX_LISTED), default=50, show_default=True)
 def list_some(state: str | None, kind: str | None, system: str | None, limit: int) -> None:
-    """List the newest tasks, newest first. `failed` ones are in staff's hands."""
+    """List tasks, newest first. `failed` ones need staff."""
     systems = current_settings().systems
     name = system if system is None or NAME.fullmatch(system) else ""
     rows = list_tasks(limit, TaskState(state) if state else None, TaskKind(kind) if kind else None, name)
@@ -50,7 +50,7 @@ def list_some(state: str | None, kind: str | None, system: str | None, limit: in
 
 @tasks.command("requeue", act="tasks.requeue", on="tasks", named_by=("tasks", "ids"))
 @click.argument("ids", metavar="[ID...]", type=int, nargs=-1)
-@click.option("--failed", is_flag=True, help="All failed tasks in place of some, narrowed by what follows.")
+@click.option("--failed", is_flag=True, help="All failed tasks, narrowed by the next options.")
 @click.option("--kind", type=click.Choice([kind.value for kind in TaskKind]), help="With --failed: of this kind.")
 @click.option("--system", help="With --failed: of this system.")
 @click.option("--code", help="With --failed: with this cause, as the overview shows it; '-' for none.")
@@ -67,22 +67,22 @@ def requeue(  # noqa: PLR0913 - one parameter for each option
     reason: str,
     despite: str | None,
 ) -> None:
-    """Make tasks due now, with new attempts. What was tried before stays in the history.
+    """Make tasks due now, with new attempts. Their earlier attempts stay in the history.
 
-    What may happen twice, or end an order, is left out and said so; it is decided one by one, with --despite.
+    A task that could do something twice or end an order is left out and reported; requeue it alone, with --despite.
     """
     if failed is bool(ids):
         raise click.UsageError("Missing argument: either IDs or --failed.")
     if not failed and (kind or system is not None or code is not None):
-        raise click.UsageError("--kind, --system and --code narrow --failed; they say nothing of IDs.")
+        raise click.UsageError("--kind, --system and --code narrow --failed; they can't be used with IDs.")
     if failed and despite:
-        raise click.UsageError("A risk is decided about one task at a time: name it, without --failed.")
+        raise click.UsageError("A risk is accepted for one task: give its ID, without --failed.")
     told = [
         _told(task_actions.requeue(batch, COMMAND_LINE, reason, current_settings(), _risk(despite)))
         for batch in (_failed(kind, system, code) if failed else [ids])
     ]
     if not told:
-        click.echo("No failed task is like that.", err=True)
+        click.echo("No failed task matches.", err=True)
     if not all(told):
         ctx.exit(1)
 
@@ -97,16 +97,16 @@ def requeue(  # noqa: PLR0913 - one parameter for each option
 def mark(  # noqa: PLR0913 - one parameter for each option
     ctx: click.Context, ids: tuple[int, ...], happened: bool, not_happened: bool, reason: str, despite: str | None
 ) -> None:
-    """Say whether something happened that nobody could prove. Your word stays on the order's books until it is proven.
+    """Say whether an effect happened that nobody could prove. This stays with the order until something proves it.
 
-    What is to be settled or sent is done once it happened, and is tried again once it didn't. What is to be given back
-    is given back now where it happened; where it didn't, nothing is left to do. Where a wrong word could do something
-    twice, or end an order, it is given of one task at a time, with --despite.
+    A payment or message that happened is done; one that didn't happen is tried again. A return of something that
+    happened is tried now; of something that didn't happen, it is done. If a wrong answer could do something twice or
+    end an order, mark one task at a time, with --despite.
     """
     if happened is not_happened:
         raise click.UsageError("Missing option: either --happened or --not-happened.")
-    word = Word.HAPPENED if happened else Word.NOT_HAPPENED
-    _tell(ctx, resolutions.mark(ids, word, COMMAND_LINE, reason, current_settings(), _risk(despite)))
+    resolution = Resolution.HAPPENED if happened else Resolution.NOT_HAPPENED
+    _tell(ctx, manual_resolutions.mark(ids, resolution, COMMAND_LINE, reason, current_settings(), _risk(despite)))
 
 
 @tasks.command("cancel", act="tasks.cancel", on="tasks", named_by=("tasks", "ids"))
@@ -114,7 +114,7 @@ def mark(  # noqa: PLR0913 - one parameter for each option
 @click.option("--reason", required=True, help="Why; it is kept with your act.")
 @click.pass_context
 def cancel(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
-    """Give tasks up. This closes the task, never the debt: what is held somewhere stays on the books."""
+    """Give tasks up. This closes the tasks only: what they owe or hold stays counted as unresolved effects."""
     _tell(ctx, task_actions.cancel(ids, COMMAND_LINE, reason))
 
 

@@ -15,7 +15,7 @@ from orderapp.config import ROOT, current_settings
 @click.command("timer", cls=Command)
 @with_appcontext
 def timer() -> None:
-    """Run the timer in the foreground: repairs, and the relay to the broker. Any number may run."""
+    """Run the timer in the foreground: recovery, and the relay to the broker. Run as many as you need."""
     current_settings().require_systems()
     sys.stdout.flush()
     # `-m` looks for the package in the current folder.

@@ -14,13 +14,13 @@ tokens = Group("tokens", help="Who may use the API.")
 @tokens.command("create", act="token.create", on="API token", named_by=("client", "name"))
 @click.argument("name")
 def create(name: str) -> None:
-    """Make a token for an API client, and print it: it can't be shown again.
+    """Create a token for an API client and print it. It can't be shown again.
 
     A client whose token was revoked keeps its name and its orders under the new one.
     """
     token = api_tokens.create(name)
     click.echo(token)
-    click.echo("Keep it now: it is stored nowhere and can't be shown again.", err=True)
+    click.echo("Keep it now: only its hash is stored, so it can't be shown again.", err=True)
 
 
 @tokens.command("list")
@@ -34,6 +34,6 @@ def list_all() -> None:
 @tokens.command("revoke", act="token.revoke", on="API token", named_by=("client", "name"))
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Take a client's token away, at once."""
+    """Revoke a client's token, with immediate effect."""
     api_tokens.revoke(name)
-    click.echo(f"The token of {one_line(name)} opens nothing any more.")
+    click.echo(f"The token of {one_line(name)} is revoked.")

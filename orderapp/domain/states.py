@@ -56,15 +56,15 @@ class TaskState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class DriftState(StrEnum):
+class MismatchState(StrEnum):
     """The state of a mismatch."""
 
     OPEN = "open"
-    REPAIRING = "repairing"  # staff have ordered the correction; a task does it
+    CORRECTING = "correcting"  # staff have ordered the correction; a task does it
     GONE = "gone"  # a later comparison found no mismatch
 
 
-State = OrderState | PlacementState | StepState | TaskState | DriftState
+State = OrderState | PlacementState | StepState | TaskState | MismatchState
 
 # For each kind of state, and each state of that kind, the states it may be reached from. By kind first, because several
 # kinds have a state such as `failed`, and as text these are equal.
@@ -103,10 +103,10 @@ EDGES: Mapping[type[State], Mapping[State, frozenset[State]]] = {
         TaskState.FAILED: frozenset({TaskState.RUNNING}),
         TaskState.CANCELLED: frozenset({TaskState.WAITING, TaskState.RUNNING, TaskState.FAILED}),
     },
-    DriftState: {
-        DriftState.OPEN: frozenset({DriftState.REPAIRING}),  # seen again after its correction, which didn't help
-        DriftState.REPAIRING: frozenset({DriftState.OPEN}),
-        DriftState.GONE: frozenset({DriftState.OPEN, DriftState.REPAIRING}),
+    MismatchState: {
+        MismatchState.OPEN: frozenset({MismatchState.CORRECTING}),  # seen again after its correction, which didn't help
+        MismatchState.CORRECTING: frozenset({MismatchState.OPEN}),
+        MismatchState.GONE: frozenset({MismatchState.OPEN, MismatchState.CORRECTING}),
     },
 }
 

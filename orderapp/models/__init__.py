@@ -3,10 +3,10 @@
 from orderapp.models.access import ApiToken, RateCounter, Refusal, Role, Staff, StaffSession
 from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
-from orderapp.models.books import Drift, Override, Reconciliation, Word
 from orderapp.models.catalogue import Product
-from orderapp.models.health import Circuit, CircuitState, Pace, SkippedItem
+from orderapp.models.health import Circuit, CircuitState, RateSlot, SkippedItem
 from orderapp.models.orders import Order, OrderDiscount, OrderLine
+from orderapp.models.reconciliation import ManualResolution, Mismatch, Reconciliation, Resolution
 from orderapp.models.records import AuditEntry, SwitchMode, SystemSwitch
 from orderapp.models.submissions import CartLock, Submission
 from orderapp.models.work import Attempt, Placement, Step, Task
@@ -22,12 +22,12 @@ __all__ = [
     "CartLock",
     "Circuit",
     "CircuitState",
-    "Drift",
+    "Mismatch",
     "Order",
     "OrderDiscount",
     "OrderLine",
-    "Override",
-    "Pace",
+    "ManualResolution",
+    "RateSlot",
     "Placement",
     "Product",
     "RateCounter",
@@ -42,7 +42,7 @@ __all__ = [
     "SwitchMode",
     "SystemSwitch",
     "Task",
-    "Word",
+    "Resolution",
     "db_now",
     "holds",
     "seconds_until",

@@ -1,4 +1,4 @@
-"""The health of each system, shared by all processes: its circuit and its pace."""
+"""The health of each system, shared by all processes: its circuit breaker and its rate slot."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Circuit(Base):
     pulled_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
 
-class Pace(Base):
+class RateSlot(Base):
     """When a system may be called next; no row means now."""
 
-    __tablename__ = "paces"
+    __tablename__ = "rate_slots"
 
     system: Mapped[str] = mapped_column(String(32), primary_key=True)
     # By its agreed rate.

@@ -44,7 +44,7 @@ class Limits:
         return 1.0 / (USED_SHARE * self.rate_per_second) if self.rate_per_second else 0.0
 
     @property
-    def tasks_told_of(self) -> int:
+    def published_tasks(self) -> int:
         """How many unclaimed tasks of a system with a rate are sent to the broker; 0 without a rate.
 
         It is the number for one second: workers always have one, and few get it too early for its slot.

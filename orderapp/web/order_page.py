@@ -18,9 +18,9 @@ from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, retry_page
 from orderapp.web.blueprint import shop
 from orderapp.web.order_reference import number_in, retry_key, retry_key_of
+from orderapp.web.order_texts import story_of
 from orderapp.web.retry_refusals import refused
 from orderapp.web.without_a_code import CODE_FIELDS, refused_code, successor, without_a_code
-from orderapp.web.words import story_of
 
 
 @shop.get("/orders/<reference>")

@@ -99,12 +99,12 @@ def test_giving_up_a_compensation_closes_the_task_and_not_the_debt(rows, setting
     with writing() as session:
         assert not close_if_complete(session, task.order_id, task.placement_id)
     assert rows.read(Order, task.order_id).state == "compensating"
-    debts = look(settings.systems).words
-    assert (debts.debt_count.number, debts.debts[0].task_id) == (1, task_id)
+    unresolved = look(settings.systems).resolutions
+    assert (unresolved.unresolved_count.number, unresolved.unresolved[0].task_id) == (1, task_id)
     assert task.key in browser.get("/admin/").text
     assert "nobody works on it" in browser.get(f"/admin/orders/{rows.number(task.order_id)}").text
     browser.post("/admin/tasks/requeue", task=task_id, reason="it wasn't gone")
-    assert not look(settings.systems).words.debt_count
+    assert not look(settings.systems).resolutions.unresolved_count
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501, "two\nlines", "\x00", "red\x1b[31mred", "\u200b\u2060"])

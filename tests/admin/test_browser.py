@@ -12,9 +12,9 @@ from werkzeug.serving import make_server
 
 from orderapp.config import Settings
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.models import ApiToken, Drift, Role, SwitchMode, SystemSwitch, Task, Word, db_now
+from orderapp.models import ApiToken, Mismatch, Resolution, Role, SwitchMode, SystemSwitch, Task, db_now
 from orderapp.services.access.accounts import create_staff, disable_staff
-from orderapp.services.backoffice import resolutions, task_actions
+from orderapp.services.backoffice import manual_resolutions, task_actions
 from orderapp.services.db.audit import Actor
 from orderapp.services.db.transactions import writing
 from orderapp.services.resilience.switches import switch_system
@@ -116,16 +116,16 @@ def crowded(rows: Rows, settings: Settings) -> list[str]:
     create_staff(f"{'s' * 60}@{'x' * 100}.example", Role.OPERATOR, PASSWORD)
     disable_staff(1, admin, long)
     task_actions.cancel([*tasks[:2], back], admin, long)
-    resolutions.mark([tasks[2]], Word.HAPPENED, admin, "They have it in their list.", settings)
+    manual_resolutions.mark([tasks[2]], Resolution.HAPPENED, admin, "They have it in their list.", settings)
     switch_system("coupon", SwitchMode.PAUSED, admin, long, settings)
     moments = {"found_at": db_now(-90), "last_seen_at": db_now()}
     with writing() as session:
         session.add(ApiToken(name="t" * 100, token_hash="0" * 64, created_at=db_now()))
         for task in [rows.read(Task, task_id) for task_id in tasks[:3]]:
             about = {name: getattr(task, name) for name in ("order_id", "placement_id", "system", "key")}
-            told = {"kind": "missing effect", "ours": "task done", "theirs": "absent " + "y" * 60, "repair": "do"}
-            session.add(Drift(**about, **told, **moments, state="open", seen=2))
-    lists = ["", *(f"{name}/" for name in ("orders", "tasks", "drifts", "audit", "staff", "tokens"))]
+            told = {"kind": "missing effect", "ours": "task done", "theirs": "absent " + "y" * 60, "correction": "do"}
+            session.add(Mismatch(**about, **told, **moments, state="open", seen=2))
+    lists = ["", *(f"{name}/" for name in ("orders", "tasks", "mismatches", "audit", "staff", "tokens"))]
     entry = rows.audit("tasks.cancel")[0].id
     return [*lists, f"orders/{rows.number(orders[0])}", f"tasks/{tasks[0]}", f"audit/{entry}"]
 

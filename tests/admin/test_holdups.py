@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
-from orderapp.models import Attempt, Circuit, CircuitState, Pace, Role, SkippedItem, Step, SwitchMode, Task, db_now
+from orderapp.models import Attempt, Circuit, CircuitState, RateSlot, Role, SkippedItem, Step, SwitchMode, Task, db_now
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from orderapp.services.resilience import switches
@@ -53,7 +53,7 @@ def fail(system: str, state: CircuitState = CircuitState.OPEN, **values: Any) ->
 
 def ask_to_wait(system: str) -> None:
     with writing() as session:
-        session.add(Pace(system=system, next_call_at=db_now(), tasks_held_until=db_now(125)))
+        session.add(RateSlot(system=system, next_call_at=db_now(), tasks_held_until=db_now(125)))
 
 
 def forget(task_id: int) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from orderapp.admin.words import duration
+from orderapp.admin.labels import duration
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import Role, Task, db_now
 from orderapp.services.backoffice.case_files import ATTEMPTS_PER_PAGE
@@ -192,7 +192,7 @@ def test_an_order_says_where_its_older_attempts_are_once_there_are_some(rows, br
         (OrderState.COMPENSATING, (TaskState.CANCELLED, TaskKind.COMPENSATE), "nobody works on it"),
         (OrderState.FAILED, (TaskState.DONE, TaskKind.COMPENSATE), "nothing is held anywhere"),
         (OrderState.CANCELLED, (TaskState.DONE, TaskKind.COMPENSATE), "nothing is held any more"),
-        (OrderState.PLACING, None, "about to be repaired"),
+        (OrderState.PLACING, None, "about to be corrected"),
     ],
 )
 def test_an_orders_page_says_in_words_how_it_stands(rows, browser, order_state, task, verdict):

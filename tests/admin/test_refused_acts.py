@@ -36,7 +36,7 @@ def test_in_a_wrong_state(rows, logged_in):
         ("tasks/requeue", "task.requeue", "2 tasks"),
         ("tasks/cancel", "task.cancel", "2 tasks"),
         ("tasks/mark", "task.mark", "2 tasks"),
-        ("drifts/repair", "drift.repair", "drift"),
+        ("mismatches/correct", "mismatch.correct", "mismatch"),
         ("systems/coupon/switch", "system.switch", "system coupon"),
         ("staff/1/role", "staff.role", "staff 1"),
         ("tokens/1/revoke", "token.revoke", "API token 1"),

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from orderapp.domain.states import OrderState, TaskKind, TaskState
-from orderapp.models import Drift, Placement, Role, Step, Task, db_now
+from orderapp.models import Mismatch, Placement, Role, Step, Task, db_now
 from orderapp.services.db.transactions import writing
 from orderapp.services.orders.views import find_order
 from orderapp.web.order_reference import reference_of
@@ -21,16 +21,16 @@ NAME = "bygone"
 
 @pytest.fixture
 def order_id(rows: Rows) -> object:
-    """A confirmed order whose step, tasks, attempts and drift are of a system that is gone."""
+    """A confirmed order whose step, tasks, attempts and mismatch are of a system that is gone."""
     order_id = rows.order(OrderState.CONFIRMED)
     task_id = rows.task(TaskState.WAITING, TaskKind.SETTLE, order_id)
     rows.task(TaskState.FAILED, TaskKind.COMPENSATE, order_id)
     rows.attempt(task_id)
     with writing() as session:
         step = session.query(Step).filter_by(order_id=order_id).one()
-        drift = {"order_id": order_id, "placement_id": step.placement_id, "system": NAME, "key": "K", "seen": 1}
-        words = {"kind": "orphan effect", "ours": "nothing", "theirs": "something", "repair": "", "state": "open"}
-        session.add(Drift(**drift, **words, found_at=db_now(), last_seen_at=db_now()))
+        mismatch = {"order_id": order_id, "placement_id": step.placement_id, "system": NAME, "key": "K", "seen": 1}
+        words = {"kind": "orphan effect", "ours": "nothing", "theirs": "something", "correction": "", "state": "open"}
+        session.add(Mismatch(**mismatch, **words, found_at=db_now(), last_seen_at=db_now()))
         for model in (Step, Task):
             session.execute(update(model).values(system=NAME))
     return order_id
@@ -47,8 +47,8 @@ def test_every_page_shows_it(order_id: object, logged_in: Callable[[Role], Brows
         "tasks/",
         f"tasks/?system={NAME}&state=failed",
         *(f"tasks/{task}" for task in tasks),
-        "drifts/",
-        f"drifts/?system={NAME}",
+        "mismatches/",
+        f"mismatches/?system={NAME}",
         "audit/",
     ):
         page = staff.get(f"/admin/{path}")

@@ -103,7 +103,7 @@ def test_the_numbers_tell_of_effects_that_are_not_as_our_rows_say(
     INVENTORY.cancel(sandbox, f"{number}:1:inventory").raise_for_status()
     reconciled(Shop(app, settings))
 
-    assert value(samples(client), "orderapp_open_drifts", system="inventory", kind="missing_effect") == 1
+    assert value(samples(client), "orderapp_open_mismatches", system="inventory", kind="missing_effect") == 1
 
 
 def test_the_numbers_are_for_this_machine_alone(anonymous: ApiClient) -> None:

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from orderapp.services.access import api_tokens
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.placing.cart_locks import Cart
 from orderapp.services.placing.preflight import look_up
@@ -324,7 +324,7 @@ def test_a_submission_that_died_half_way_goes_on_with_the_same_key(
 def test_after_the_check_back_its_answer_is_that_of_the_failed_order(
     client: ApiClient, app: Flask, sandbox: RunningSandbox, run_tasks: RunTasks, died_half_way: str
 ) -> None:
-    assert repair(app.extensions["orderapp.settings"]).placements == 1
+    assert recover(app.extensions["orderapp.settings"]).placements == 1
 
     answer = client.place(died_half_way)
 

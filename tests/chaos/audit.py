@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from tests.chaos.customers import Story
-from tests.flow.books import connected, differences
+from tests.flow.effect_ledger import connected, differences
 from tests.flow.production import Production
 
 # By section of the sandbox: the column that counts, how much there is of what (beyond what any run can order; there

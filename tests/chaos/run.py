@@ -15,7 +15,7 @@ from tests.chaos.customers import PATIENT_SECONDS, Story
 from tests.chaos.disturbances import PROCESSES, Disturbances
 from tests.chaos.figures import DONE_LIMIT_SECONDS, Figures, machine
 from tests.chaos.load import Load
-from tests.flow.books import connected, unfinished
+from tests.flow.effect_ledger import connected, unfinished
 from tests.flow.production import Production
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitmqServer
@@ -74,7 +74,7 @@ def _disturbed(
     consistent_seconds, done_seconds = _times_to_quiet(production, load, ended)
     stories = load.stories()
     problems = [*disturbances.ended, *(f"still under way: {what}" for what in unfinished(production))]
-    say("Asking again with every key, and comparing the books ...")
+    say("Asking again with every key, and comparing the ledgers ...")
     load.ask_again()
     problems += audit.problems(production, stories)
     faults = production.sandbox.faults()

@@ -232,7 +232,7 @@ def test_ctrl_c_ends_it_after_the_batch_it_is_at_and_nothing_is_lost(
     told, why = program.communicate(timeout=60)
     moved = len(file.read_text().splitlines())
     assert (told, program.returncode) == (f"orders moved to {file}: {moved}\n", 1)
-    assert why == "Error: stopped before the end; run again, it goes on from here\n"
+    assert why == "Error: stopped before the end; run it again to continue\n"
     assert 0 < moved < ENOUGH
     rest = run("archive", "--older-than", "90d", "--to", str(file))
     assert rest.stdout == f"orders moved to {file}: {ENOUGH - moved}\n"

@@ -55,7 +55,7 @@ def test_orders_are_compared_with_the_systems(
     result = run("reconcile")
     assert result.exit_code == 1
     assert f"{orders[1].number}:1:inventory  missing effect" in result.stdout
-    assert "orders compared: 3, effects: 6, differences: 1," in result.stdout
+    assert "orders compared: 3, effects: 6, mismatches: 1," in result.stdout
 
 
 def test_tasks_are_listed_and_made_due(run: Run, place: Callable[..., OrderView]) -> None:

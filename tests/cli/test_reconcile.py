@@ -45,7 +45,7 @@ def test_orders_whose_effects_are_as_recorded_show_no_difference(
 
     assert result.exit_code == 0, result.output
     assert result.stdout == (
-        "orders compared: 4, effects: 9, differences: 0, could not be checked: 0; passed over, still under way: 0\n"
+        "orders compared: 4, effects: 9, mismatches: 0, could not be checked: 0; left out, still in progress: 0\n"
     )
 
 
@@ -66,7 +66,7 @@ def test_an_effect_that_is_gone_is_missing(
         f"{order.number}  settlement  {order.number}:1:settlement  missing effect: "
         "we believe: task done; the system says: undone",
     ]
-    assert "differences: 2, could not be checked: 0;" in result.stdout
+    assert "mismatches: 2, could not be checked: 0;" in result.stdout
 
 
 def test_an_effect_that_nobody_recorded_is_an_orphan(run: Run, place: Place, sandbox: RunningSandbox) -> None:
@@ -128,7 +128,7 @@ def test_what_a_system_does_not_say_clearly_could_not_be_checked(
     assert len(lines) == 5
     assert "step done; the system says: answered 500" in lines[0]
     assert lines[-1].endswith("the system says: not asked any more, after several unclear answers")
-    assert "orders compared: 5, effects: 5, differences: 0, could not be checked: 5;" in result.stdout
+    assert "orders compared: 5, effects: 5, mismatches: 0, could not be checked: 5;" in result.stdout
     assert sandbox.faults()["inventory"]["disturbed"] == 3
 
 
@@ -149,7 +149,7 @@ def test_a_notification_that_waits_does_not_keep_an_order_from_being_compared(
     place("order-1", phone="+4930901820")
     run_tasks()
 
-    assert "orders compared: 1, effects: 2, differences: 0" in run("reconcile").stdout
+    assert "orders compared: 1, effects: 2, mismatches: 0" in run("reconcile").stdout
 
 
 def test_orders_before_the_period_are_left_alone(
@@ -176,7 +176,7 @@ def test_more_orders_than_are_read_at_a_time_are_all_compared_once(
         # All in one moment: the order of their numbers decides.
         session.execute(update(Order).values(created_at=db_now(-60)))
 
-    assert run("reconcile").stdout.startswith("orders compared: 110, effects: 220, differences: 0")
+    assert run("reconcile").stdout.startswith("orders compared: 110, effects: 220, mismatches: 0")
 
 
 def test_a_run_that_another_process_holds_is_told_in_one_line_and_one_that_died_is_gone_on_with(
@@ -205,7 +205,7 @@ def test_a_run_that_another_process_holds_is_told_in_one_line_and_one_that_died_
     assert resumed.stderr.startswith("going on with the run begun at 20")
     assert "of which 1 are compared" in resumed.stderr
     assert f"{order.number}:1:inventory  missing effect" in resumed.stdout, "what was found before is told again"
-    assert "orders compared: 1, effects: 2, differences: 1," in resumed.stdout
+    assert "orders compared: 1, effects: 2, mismatches: 1," in resumed.stdout
 
 
 @pytest.mark.parametrize("period", ["0h", "-1h", "1", "1w", "h", "1.5h", "99999d", "24h\n", "٣h", "", "1e3h"])

@@ -127,7 +127,7 @@ def test_failed_tasks_are_requeued_by_what_they_have_in_common(
     ids = sorted((task_id for system in requeued for task_id in failed[system]), key=int)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [f"Task {task_id} is requeued." for task_id in ids]
-    assert result.stderr == ("" if ids else "No failed task is like that.\n")
+    assert result.stderr == ("" if ids else "No failed task matches.\n")
     for system, task_ids in failed.items():
         states = {state_of(app, task_id) for task_id in task_ids}
         assert states == {"waiting" if system in requeued else "failed"}, system

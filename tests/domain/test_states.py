@@ -12,7 +12,7 @@ from orderapp.domain.states import (
     FINAL_ORDER_STATES,
     HOLDING_STEP_STATES,
     OPEN_TASK_STATES,
-    DriftState,
+    MismatchState,
     OrderState,
     PlacementState,
     State,
@@ -40,7 +40,7 @@ DRAWN: dict[type[StrEnum], str] = {
         failed->waiting failed->cancelled done->waiting cancelled->waiting
         waiting->done failed->done cancelled->done
     """,
-    DriftState: "open->repairing repairing->open open->gone repairing->gone",
+    MismatchState: "open->correcting correcting->open open->gone correcting->gone",
 }
 PAIRS = [(kind, source, to) for kind in DRAWN for source, to in itertools.product(kind, kind)]
 

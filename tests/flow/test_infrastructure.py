@@ -19,8 +19,8 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from tests.flow.books import connected, differences, wait_until_quiet
 from tests.flow.clients import Answered, Clients
+from tests.flow.effect_ledger import connected, differences, wait_until_quiet
 from tests.flow.production import Production
 from tests.servers.loopback import poll_until
 from tests.servers.postgres import PostgresServer

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.books import differences, wait_until_quiet
 from tests.flow.clients import Clients
+from tests.flow.effect_ledger import differences, wait_until_quiet
 from tests.flow.production import Production
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitmqServer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.model.books import Snapshot
 from tests.model.outside import Outside
+from tests.model.tables import Snapshot
 
 # Leases, late windows, pending settlements, attempts of three at a time: all of them end within a few rounds of a
 # minute each; what is still open after these never ends.

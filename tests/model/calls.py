@@ -6,18 +6,18 @@ from orderapp.domain.orders import Effect
 from orderapp.domain.retry import Guarantee
 from orderapp.extensions import db
 from orderapp.systems.base import Part
-from tests.model.books import Books
 from tests.model.clock import Clock
 from tests.model.outside import CALL_SECONDS, Outside, Simulated
 from tests.model.runs import Run
+from tests.model.tables import Tables
 
 
 class Calls:
     """Watches the calls of all runs; `runs` are those that have not ended."""
 
-    def __init__(self, outside: Outside, books: Books, clock: Clock, runs: list[Run]) -> None:
+    def __init__(self, outside: Outside, tables: Tables, clock: Clock, runs: list[Run]) -> None:
         self._outside = outside
-        self._books = books
+        self._tables = tables
         self._clock = clock
         self._runs = runs
 
@@ -27,11 +27,11 @@ class Calls:
         assert run is not None
         about = f"{verb} {system.name} {key}"
         assert db.engine.pool.checkedout() == 0, f"{about}: a transaction is open"  # type: ignore[attr-defined]
-        assert self._books.knows(key), f"{about}: its intent isn't committed"
+        assert self._tables.knows(key), f"{about}: its intent isn't committed"
         if run.claim is None:
-            run.key, run.claim = key, self._books.claim(run.task_id, key)
+            run.key, run.claim = key, self._tables.claim(run.task_id, key)
             self._is_alone(run, about)
-            due = self._books.one("SELECT due_at FROM tasks WHERE id = ?", run.task_id)
+            due = self._tables.one("SELECT due_at FROM tasks WHERE id = ?", run.task_id)
             assert due is None or due["due_at"] <= self._clock.text(), f"{about}: it isn't due yet"
         assert run.claim is not None
         # A stopped run may lose the lease during a call; no run begins a call without enough of it.
@@ -53,7 +53,7 @@ class Calls:
             assert run.stops, f"act {system.name} {key}: repeated, though it is there or may still come"
 
     def _is_late(self, run: Run, key: str) -> bool:
-        now = self._books.claim(run.task_id, key)
+        now = self._tables.claim(run.task_id, key)
         return now != run.claim or now is None or now[2] < self._clock.text()
 
     def _is_alone(self, run: Run, about: str) -> None:
@@ -69,13 +69,13 @@ class Calls:
             assert taken_away or other.claim[2] < self._clock.text(), f"{about}: two holders at once"
 
     def _makes_sense(self, verb: str, system: Simulated, key: str, about: str) -> None:
-        row = self._books.one("SELECT state FROM orders WHERE number = ?", key.split(":")[0])
+        row = self._tables.one("SELECT state FROM orders WHERE number = ?", key.split(":")[0])
         assert row is not None
         if verb == "act":
             wanted = "placing" if system.part is Part.BLOCKING else "confirmed"
             assert row["state"] == wanted, f"{about}: its order is {row['state']}"
         if verb == "undo":
-            row = self._books.one(
+            row = self._tables.one(
                 "SELECT p.state, t.keep FROM placements p JOIN tasks t ON t.placement_id = p.id WHERE t.id = ?",
                 self._outside.run.task_id if self._outside.run else None,
             )

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import EDGES, OrderState, PlacementState, State, StepState, TaskState
-from tests.model.books import Row, Snapshot
 from tests.model.clock import Clock
 from tests.model.outside import Outside, Simulated
 from tests.model.runs import Run
+from tests.model.tables import Row, Snapshot
 
 KINDS: dict[str, type[State]] = {
     "orders": OrderState,

@@ -169,7 +169,7 @@ class Orders(Playing):
             self._lapse(61.0)
 
     def _lapse(self, seconds: float) -> None:
-        """Let time pass, let the timer repair what has lapsed, and let that be due again."""
+        """Let time pass, let the timer recover what has lapsed, and let that be due again."""
         self.stage.clock.advance(seconds)
         self._timer()
         self.stage.clock.advance(0.001)  # longer than the backoff
@@ -219,7 +219,7 @@ class Orders(Playing):
         run = _pick(self.runs, which)
         for seconds in (31.0, 61.0, 61.0):
             self.pass_time_with_timer_and_workers(seconds, [])
-        order = self.stage.books.one("SELECT id FROM orders WHERE number = ?", run.key.split(":")[0])
+        order = self.stage.tables.one("SELECT id FROM orders WHERE number = ?", run.key.split(":")[0])
         if again and order is not None:
             self._retry(self._new_key(), order["id"], ways_again)
         self._go(run, ways)
@@ -246,11 +246,11 @@ class Orders(Playing):
 
     @invariant()
     def everything_holds(self) -> None:
-        stage, now = self.stage, self.stage.books.snapshot()
+        stage, now = self.stage, self.stage.tables.snapshot()
         try:
             invariants.states_moved_along_the_edges(now)
             invariants.counts_only_grow(now)
-            invariants.history_tells_of_every_claim(now, stage.books.attempts())
+            invariants.history_tells_of_every_claim(now, stage.tables.attempts())
             invariants.nothing_waits_for_ever(now)
             invariants.states_fit_each_other(now)
             invariants.forward_tasks_are_those_of_confirmed_placements(now, stage.outside)
@@ -259,7 +259,7 @@ class Orders(Playing):
             invariants.no_probable_duplicate(self.before, now, self.allowed)
         except BaseException:
             self.broken = True
-            note(self.stage.books.story())
+            note(self.stage.tables.story())
             raise
         self.before = now
 

@@ -20,14 +20,14 @@ from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.engine.backlog import pull_forward
 from orderapp.services.engine.outbox import due_hints
 from orderapp.services.engine.probes import probe_the_failing
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from orderapp.services.placing.place import Placed, Placing, Result
 from orderapp.services.resilience.switches import switch_system
-from tests.model.books import Snapshot
 from tests.model.calls import Calls
 from tests.model.runs import Run
 from tests.model.stage import Stage
+from tests.model.tables import Snapshot
 from tests.tasks.conftest import relay_once
 
 
@@ -58,8 +58,8 @@ class Playing(RuleBasedStateMachine):
         self.allowed: set[str] = set()  # keys that may place a duplicate
         self.messages: list[int] = []
         self.broken = False
-        self.before: Snapshot = self.stage.books.snapshot()
-        calls = Calls(self.stage.outside, self.stage.books, self.stage.clock, self.runs)
+        self.before: Snapshot = self.stage.tables.snapshot()
+        calls = Calls(self.stage.outside, self.stage.tables, self.stage.clock, self.runs)
         self.stage.outside.called, self.stage.outside.posts = calls.begins, calls.posts
 
     def _new_key(self) -> str:
@@ -80,7 +80,7 @@ class Playing(RuleBasedStateMachine):
         self._place(key, ("retry", order_id), lambda placing: placing.retry(uuid.UUID(order_id), key), ways)
 
     def _repeat(self, key: str, ways: list[str]) -> None:
-        content = self.stage.books.content(key)
+        content = self.stage.tables.content(key)
         if content is not None and content[0] == "retry":
             self._retry(key, content[1], ways)
         else:
@@ -98,20 +98,20 @@ class Playing(RuleBasedStateMachine):
         return [task["id"] for task in due]
 
     def _place(self, key: str, content: tuple[str, str], deed: Callable[[Placing], Placed], ways: list[str]) -> None:
-        books = self.stage.books
+        tables = self.stage.tables
 
         def place() -> None:
-            known = books.content(key)
+            known = tables.content(key)
             try:
                 placed = deed(Placing(self.stage.settings))
             except KeyReused:
-                assert books.content(key) not in (None, content), "the content is the same"
+                assert tables.content(key) not in (None, content), "the content is the same"
             except InProgress:
                 assert known in (None, content), "other content is never told to ask again later"
             except (ProbableDuplicate, CompensationInProgress, WrongState):
                 assert known is None, "a key that is known has its answer"
             else:
-                assert books.content(key) == content, f"answered as {books.content(key)}, not as {content}"
+                assert tables.content(key) == content, f"answered as {tables.content(key)}, not as {content}"
                 if placed.result is Result.CONFIRMED:
                     assert placed.order.state is OrderState.CONFIRMED
 
@@ -127,21 +127,21 @@ class Playing(RuleBasedStateMachine):
         self._go(run, ways)
 
     def _go(self, run: Run, ways: Sequence[str]) -> None:
-        outside, books = self.stage.outside, self.stage.books
+        outside, tables = self.stage.outside, self.stage.tables
         outside.run = run
-        stands = books.claim(run.task_id, run.key) if run.claim else None
+        stands = tables.claim(run.task_id, run.key) if run.claim else None
         try:
             run.go_on(ways)
         except BaseException:
             self.broken = True
-            note(self.stage.books.story())
+            note(self.stage.tables.story())
             raise
         finally:
             outside.run = None
             if run.ended:
                 self.runs.remove(run)
         if stands is not None and run.claim is not None and stands[1] != run.claim[1]:
-            assert books.claim(run.task_id, run.key) == stands, "somebody who had lost the lease changed something"
+            assert tables.claim(run.task_id, run.key) == stands, "somebody who had lost the lease changed something"
 
     def _relay(self, takes: int, *, dies: bool = False) -> None:
         if dies:
@@ -158,11 +158,11 @@ class Playing(RuleBasedStateMachine):
         self.messages += broker.taken
 
     def _due(self) -> set[int]:
-        rows = self.stage.books.rows("SELECT id FROM tasks WHERE publish_at <= ?", self.stage.clock.text())
+        rows = self.stage.tables.rows("SELECT id FROM tasks WHERE publish_at <= ?", self.stage.clock.text())
         return {row["id"] for row in rows}
 
     def _timer(self) -> None:
-        repair(self.stage.settings)
+        recover(self.stage.settings)
         probe_the_failing(self.stage.settings)
         pull_forward(self.stage.settings)
 

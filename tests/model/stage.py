@@ -16,9 +16,9 @@ from orderapp import create_app
 from orderapp.config import Settings
 from orderapp.extensions import db
 from orderapp.systems.registry import Systems
-from tests.model.books import Books
 from tests.model.clock import Clock
 from tests.model.outside import Outside
+from tests.model.tables import Tables
 from tests.servers.tables import create_tables
 from tests.services.conftest import SETTINGS
 from tests.services.shop import Shop
@@ -36,12 +36,12 @@ class Stage:
     settings: Settings
     clock: Clock
     outside: Outside
-    books: Books
+    tables: Tables
 
     def clear(self) -> None:
         """Make ready for another example: nothing has happened yet."""
         self.outside.empty()
-        self.books.empty()
+        self.tables.empty()
         # After a day every cache of the processes has expired.
         self.clock.advance(86_400)
 
@@ -60,8 +60,8 @@ def set_up(folder: Path) -> Iterator[Stage]:
     with app.app_context(), mock.patch("time.monotonic", clock.monotonic):
         event.listen(db.engine, "connect", connected)
         create_tables(db.engine)
-        outside, books = Outside(clock), Books(path)
-        books.watch()
+        outside, tables = Outside(clock), Tables(path)
+        tables.watch()
         settings = dataclasses.replace(
             app.extensions["orderapp.settings"],
             systems=Systems({system.name: system for system in outside.all.values()}),
@@ -72,5 +72,5 @@ def set_up(folder: Path) -> Iterator[Stage]:
         for system in outside.all.values():
             system.refuse_impossible_declaration()
         Shop(app, settings).stocked()
-        yield Stage(app, settings, clock, outside, books)
+        yield Stage(app, settings, clock, outside, tables)
         db.engine.dispose()

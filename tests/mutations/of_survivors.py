@@ -7,7 +7,7 @@ from tests.mutations.mutation import Mutation
 ADMISSION, MASKING = "orderapp/services/resilience/load_shedding.py", "orderapp/domain/masking.py"
 OF_ADMISSION = ("tests/services/resilience/test_load_shedding.py", "-k", "sqlite")
 OF_MASKING = ("tests/domain/test_masking.py",)
-BOOKS = ("tests/admin/test_overriding.py", "-k", "books_of")
+LEDGER = ("tests/admin/test_manual_resolutions.py", "-k", "ledger_of")
 RUNS = "tests/services/reconciliation/test_runs.py"
 RECOVERED = "tests/services/resilience/test_recovered_systems.py"
 CIRCUITS, ATTEMPTS = "orderapp/services/resilience/circuit_breakers.py", "orderapp/services/saga/attempts.py"
@@ -53,8 +53,13 @@ MUTATIONS = (
     Mutation(
         "requeueing a task takes back what was given up of others",
         "orderapp/services/backoffice/task_actions.py",
-        (("(Override.task_id == task.id) & (Override", "(Override.task_id == task.id) | (Override"),),
-        ("tests/services/backoffice/test_resolutions.py", "-k", "requeued and sqlite"),
+        (
+            (
+                "(ManualResolution.task_id == task.id) & (ManualResolution",
+                "(ManualResolution.task_id == task.id) | (ManualResolution",
+            ),
+        ),
+        ("tests/services/backoffice/test_manual_resolutions.py", "-k", "requeued and sqlite"),
     ),
     Mutation(
         "a row of a selection is told as done though its transaction was lost",
@@ -63,10 +68,10 @@ MUTATIONS = (
         ("tests/services/backoffice/test_bulk.py", "-k", "sqlite"),
     ),
     Mutation(
-        "an order's books tell what other orders' tasks may have done",
+        "an order's effect ledger tells what other orders' tasks may have done",
         "orderapp/services/backoffice/case_files.py",
         (("Task.order_id == order_id, left_in_doubt()", "Task.order_id != order_id, left_in_doubt()"),),
-        BOOKS,
+        LEDGER,
     ),
     Mutation(
         "one task's answer ends the run of equal answers of others",

@@ -1,4 +1,4 @@
-"""Mistakes in claiming, running, recording, repairing and relaying tasks."""
+"""Mistakes in claiming, running, recording, recovering and relaying tasks."""
 
 from __future__ import annotations
 
@@ -235,11 +235,11 @@ MUTATIONS = (
         tests=("tests/services/engine/test_run_query_first.py",),
     ),
     Mutation(
-        "the timer repairs no submissions",
+        "the timer recovers no submissions",
         RECOVERING,
         (
             (
-                "            placements += _repair_placement(submission_id, settings)\n",
+                "            placements += _recover_placement(submission_id, settings)\n",
                 "            pass\n",
             ),
         ),

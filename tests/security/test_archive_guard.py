@@ -17,7 +17,7 @@ from orderapp.services.archive import archive
 from orderapp.services.db import audit
 from orderapp.services.db.audit import COMMAND_LINE, Act
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.orders.views import OrderView
 from orderapp.services.placing.place import Placing
 
@@ -32,7 +32,7 @@ def orders(app: Flask) -> list[OrderView]:
             session.add(Product(sku="TEA", name="Tea", price_minor=790, currency="EUR", updated_at=db_now()))
         request = OrderRequest(Customer("Ada", "ada@example.com"), (LineRequest("TEA", 1),), allow_duplicate=True)
         placed = [Placing(current_settings()).submit(request, key).order for key in ("old", "new")]
-        repair(current_settings())
+        recover(current_settings())
         with writing() as session:
             for order in placed:
                 audit.write(session, COMMAND_LINE, Act("task.requeue", "task 1", "why", order.id))

@@ -32,7 +32,7 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.backlog import pull_forward
 from orderapp.services.engine.outbox import Hint, due_hints
 from orderapp.services.engine.probes import probe_the_failing
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from orderapp.services.orders.cancel import cancel_order
 from orderapp.services.orders.request_schema import read_order
@@ -111,7 +111,7 @@ class Shop:
 
     def work(self) -> int:
         """Do what the timer, the relay and the workers do in one round; return how many tasks were run."""
-        repair(self.settings)
+        recover(self.settings)
         probe_the_failing(self.settings)
         pull_forward(self.settings)
         return sum(run_task(hint.task_id, self.settings) is not None for hint in due_hints(self.settings))

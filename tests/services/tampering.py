@@ -1,4 +1,4 @@
-"""What tests of drift share: an order's keys, what is in place under them, the drifts, and ordering their repair."""
+"""What tests of mismatches share: an order's keys, what is in place under them, and ordering corrections."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from orderapp.config import Settings
 from orderapp.errors import WrongState
-from orderapp.models import AuditEntry, Drift
-from orderapp.services.backoffice.corrections import repair_drifts
+from orderapp.models import AuditEntry, Mismatch
+from orderapp.services.backoffice.corrections import order_corrections
 from orderapp.services.db.audit import COMMAND_LINE, Actor
 from orderapp.services.db.transactions import reading
 from orderapp.services.orders.views import OrderView
@@ -25,9 +25,9 @@ def key(order: OrderView, system: str, placement: int = 1) -> str:
     return f"{order.number}:{placement}:{system}"
 
 
-def drifts(**wanted: str) -> list[Drift]:
+def mismatches(**wanted: str) -> list[Mismatch]:
     with reading() as session:
-        return list(session.scalars(select(Drift).filter_by(**wanted).order_by(Drift.id)))
+        return list(session.scalars(select(Mismatch).filter_by(**wanted).order_by(Mismatch.id)))
 
 
 def acts() -> list[str]:
@@ -36,23 +36,23 @@ def acts() -> list[str]:
         return list(session.scalars(select(AuditEntry.act).where(AuditEntry.refused.is_(None)).order_by(AuditEntry.id)))
 
 
-def repair_drift(drift_id: int, actor: Actor, reason: str, settings: Settings) -> None:
-    """Order one drift's repair, whatever its risk. Raises WrongState with what is said where it isn't done."""
-    [item] = repair_drifts([drift_id], actor, reason, settings).items
+def correct_mismatch(mismatch_id: int, actor: Actor, reason: str, settings: Settings) -> None:
+    """Order one mismatch's correction, whatever its risk. Raises WrongState with what is said where it isn't done."""
+    [item] = order_corrections([mismatch_id], actor, reason, settings).items
     if item.risk is not None:
-        [item] = repair_drifts([drift_id], actor, reason, settings, item.risk).items
+        [item] = order_corrections([mismatch_id], actor, reason, settings, item.risk).items
     if not item.done:
         raise WrongState(item.text)
 
 
-def repair(shop: Shop, drift: Drift) -> None:
-    """Order a repair, twice: the second press finds it ordered."""
-    repair_drift(drift.id, COMMAND_LINE, "found by the night", shop.settings)
+def correct(shop: Shop, mismatch: Mismatch) -> None:
+    """Order a correction, twice: the second press finds it ordered."""
+    correct_mismatch(mismatch.id, COMMAND_LINE, "found by the night", shop.settings)
     tasks = len(shop.tasks())
-    with pytest.raises(WrongState, match="its repair is under way"):
-        repair_drift(drift.id, COMMAND_LINE, "once more", shop.settings)
+    with pytest.raises(WrongState, match="its correction is under way"):
+        correct_mismatch(mismatch.id, COMMAND_LINE, "once more", shop.settings)
     assert len(shop.tasks()) == tasks
-    assert acts() == ["drift.repair"]
+    assert acts() == ["mismatch.correct"]
 
 
 def let_it_happen(shop: Shop) -> None:
@@ -60,10 +60,10 @@ def let_it_happen(shop: Shop) -> None:
     shop.work_until_quiet()
 
 
-def assert_gone(shop: Shop, drift: Drift) -> None:
-    """The next look finds nothing, and settles the drift."""
+def assert_gone(shop: Shop, mismatch: Mismatch) -> None:
+    """The next look finds nothing, and settles the mismatch."""
     assert reconciled(shop).told == []
-    [now] = drifts(id=drift.id)  # type: ignore[arg-type]
+    [now] = mismatches(id=mismatch.id)  # type: ignore[arg-type]
     assert (now.state, now.settled_at is not None) == ("gone", True)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, answers, dies, does_it_then
@@ -68,7 +68,7 @@ def dying_everywhere(shop: Shop, prepare: Callable[[], Deed], check: Callable[[]
                 lived = True
         shop.let_submission_leases_lapse(seconds_ago=0.01)
         shop.let_task_leases_lapse()
-        repair(shop.settings)
+        recover(shop.settings)
         shop.let_late_windows_pass()
         shop.work_until_quiet()
         check()
@@ -193,7 +193,7 @@ def test_checking_back(everything: Everything) -> None:
         with pytest.raises(Killed):
             shop.submit()
         shop.let_submission_leases_lapse()
-        return lambda: repair(shop.settings)
+        return lambda: recover(shop.settings)
 
     dying_everywhere(shop, prepare, everything.check)
 
@@ -207,6 +207,6 @@ def test_repairing_a_task(everything: Everything) -> None:
         with pytest.raises(Killed):
             run_task(task.id, shop.settings)
         shop.let_task_leases_lapse()
-        return lambda: repair(shop.settings)
+        return lambda: recover(shop.settings)
 
     dying_everywhere(shop, prepare, everything.check)

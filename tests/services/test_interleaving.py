@@ -18,7 +18,7 @@ from orderapp.domain.states import OrderState
 from orderapp.errors import InProgress, OrderappError, ProbableDuplicate
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from orderapp.services.placing.place import Placed
 from orderapp.systems.base import Part
@@ -202,7 +202,7 @@ def test_going_on_with_a_submission_while_the_timer_turns_it_round(empty_shop: S
         with pytest.raises(Killed):
             shop.submit(key, content)
         shop.let_submission_leases_lapse()
-        return lambda: _either_way(lambda: shop.submit(key, content)), lambda: repair(shop.settings)
+        return lambda: _either_way(lambda: shop.submit(key, content)), lambda: recover(shop.settings)
 
     def check() -> None:
         assert shop.orders_in(OrderState.CONFIRMED) == stock.held
@@ -217,7 +217,7 @@ def test_reporting_a_late_success_while_its_compensation_runs(empty_shop: Shop, 
 
     def late(effect: Any) -> Answer:
         shop.let_submission_leases_lapse()
-        repair(shop.settings)
+        recover(shop.settings)
         [task] = shop.tasks(key=effect.key, kind="compensate")
         found.append(task.id)
         return voucher.do(effect)

@@ -12,7 +12,7 @@ from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import OrderState, StepState, TaskState
 from orderapp.models import Order, Step, Task
 from orderapp.services.db.transactions import reading
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from orderapp.services.placing.place import Result
 from tests.services.scripted import Killed, OneOfEach, answers, dies, does_it_and_dies, does_it_then
@@ -52,7 +52,7 @@ def test_invariant_1_what_to_compensate_comes_from_the_rows(shop: Shop, systems:
     with pytest.raises(Killed):
         shop.submit()
     shop.let_submission_leases_lapse()
-    repair(shop.settings)
+    recover(shop.settings)
     shop.let_late_windows_pass()
     shop.work_until_quiet()
     assert (shop.the_order().state, systems.held) == (OrderState.FAILED, [0, 0, 0])
@@ -90,7 +90,7 @@ def test_invariant_3_compensation_covers_what_is_unknown(shop: Shop, systems: On
 def test_invariant_3_a_late_success_is_recorded_and_compensated(shop: Shop, systems: OneOfEach) -> None:
     def late(effect: Effect) -> Answer:
         shop.let_submission_leases_lapse()
-        repair(shop.settings)
+        recover(shop.settings)
         shop.let_late_windows_pass()
         shop.work_until_quiet()
         return systems.voucher.do(effect)

@@ -21,7 +21,7 @@ from orderapp.domain.states import EDGES, OrderState, PlacementState, StepState,
 from orderapp.models import Order, Placement, Step, Submission, Task
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from orderapp.services.placing.place import Result
 from tests.services.scripted import Killed, OneOfEach, answers, dies, does_it_then
@@ -72,7 +72,7 @@ def test_invariant_6_states_are_written_in_one_place() -> None:
 def test_invariant_6_confirming_and_compensating_exclude_each_other(shop: Shop, systems: OneOfEach) -> None:
     def turned_round(effect: Effect) -> Answer:
         shop.let_submission_leases_lapse()
-        repair(shop.settings)
+        recover(shop.settings)
         return systems.voucher.do(effect)
 
     systems.voucher.acts.append(turned_round)
@@ -153,7 +153,7 @@ def test_invariant_9_nothing_waits_for_ever(shop: Shop, systems: OneOfEach, seed
         system.acts.clear()
     shop.let_submission_leases_lapse()
     shop.let_task_leases_lapse()
-    repair(shop.settings)
+    recover(shop.settings)
     shop.let_late_windows_pass()
     shop.work_until_quiet()
     with reading() as session:
@@ -170,7 +170,7 @@ def test_invariant_10_the_databases_clock_is_the_only_one(
     monkeypatch.setattr(time, "time_ns", lambda: nanoseconds() + hours * 3600 * 10**9)
     systems.bank.acts.append(answers(Outcome.NOT_SENT, retry_after_seconds=60))
     order = shop.submit().order
-    assert repair(shop.settings).placements == 0
+    assert recover(shop.settings).placements == 0
     shop.work()
     due = shop.seconds_until_due(shop.task(kind="settle").id)
     assert due is not None

@@ -9,11 +9,11 @@ import pytest
 from orderapp.admin import guard
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, TaskState
-from orderapp.models import Archive, AuditEntry, Circuit, Override
+from orderapp.models import Archive, AuditEntry, Circuit, ManualResolution
 from orderapp.services.archive import archive
 from orderapp.services.db import audit
 from orderapp.services.resilience import circuit_breakers
-from orderapp.services.saga import resolutions
+from orderapp.services.saga import manual_resolutions
 from tests.services.scripted import OneOfEach, answers
 from tests.services.shop import Shop
 
@@ -23,7 +23,7 @@ LENGTHS = [
     (guard.MAX_SUBJECT_CHARACTERS, AuditEntry.subject),
     (archive.MAX_FILE_CHARACTERS, Archive.file),
     (circuit_breakers.MAX_REASON, Circuit.reason),
-    (resolutions.MAX_SETTLED_BY_CHARACTERS, Override.settled_by),
+    (manual_resolutions.MAX_ENDED_BY_CHARACTERS, ManualResolution.ended_by),
 ]
 
 

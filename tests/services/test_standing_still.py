@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from orderapp.domain.retry import Guarantee
-from orderapp.models import Word
-from orderapp.services.backoffice.resolutions import mark
+from orderapp.models import Resolution
+from orderapp.services.backoffice.manual_resolutions import mark
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.engine.claim import claim
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import make_run, record_runs, run_task
 from orderapp.systems.base import Part
 from tests.servers.loopback import poll_until
@@ -34,9 +34,9 @@ def test_what_staff_have_decided_meanwhile_is_not_done_once_more(empty_shop: Sho
     assert held is not None
     assert poll_until(lambda: held.seconds_left() < 0, within_seconds=5)
     shop.let_task_leases_lapse()
-    repair(shop.settings)
+    recover(shop.settings)
     assert shop.task(kind="notify").state == "failed"
-    mark([task_id], Word.NOT_HAPPENED, COMMAND_LINE, "not in the provider's log", shop.settings, Risk.TWICE)
+    mark([task_id], Resolution.NOT_HAPPENED, COMMAND_LINE, "not in the provider's log", shop.settings, Risk.TWICE)
     assert run_task(task_id, shop.settings) == "done"
     record_runs([make_run(held, still)])
     assert (texts.verbs(), texts.held) == (["act"], 1)

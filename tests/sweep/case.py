@@ -12,14 +12,14 @@ from typing import Any
 import requests
 from sqlalchemy import text
 
-from tests.flow.books import UNFINISHED
+from tests.flow.effect_ledger import UNFINISHED
 from tests.sweep.boundaries import DIED
 from tests.sweep.checks import Told, wrongs
 from tests.sweep.installation import COUPON_LATE_SECONDS, Installation
 from tests.sweep.scenarios import BLOCKING, BY_NAME, LATE_SECONDS
 
 NUMBERS = itertools.count(1)
-# A repair waits for a lease, a lost hint, a late window and a few tasks; after this long nothing is going to happen.
+# A recover waits for a lease, a lost hint, a late window and a few tasks; after this long nothing is going to happen.
 PATIENCE_SECONDS = 25.0
 PAUSE_SECONDS = 0.05
 STILL_SECONDS = 0.08  # without a further boundary, once everything is done: acknowledgements come last
@@ -34,7 +34,7 @@ class Job:
     Args:
         scenario: Its name.
         plan: The boundaries to die at, one after the other.
-        customer: When the customer's program repeats what got no answer: `patient`, when the timer has repaired
+        customer: When the customer's program repeats what got no answer: `patient`, when the timer has recovered
             everything; `soon` or `late`, before the timer may look, inside the late window or after it.
 
     """

@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from sqlalchemy import text
 
-from tests.flow.books import differences
+from tests.flow.effect_ledger import differences
 from tests.sweep.installation import Installation
 
 CONFIRMED, FAILED, CANCELLED = "confirmed", "failed", "cancelled"

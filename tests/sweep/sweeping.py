@@ -121,7 +121,7 @@ class Sweeper:
         Args:
             names: Of the scenarios.
             singles: How many cases of one death to draw; None for all there are.
-            pairs: How many cases of two deaths to draw: the second one somewhere in the repair of the first.
+            pairs: How many cases of two deaths to draw: the second one somewhere in the recover of the first.
 
         """
         chance = random.Random(SEED)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sqlalchemy import create_engine, select, text
 
-from orderapp.models import Drift, Reconciliation
+from orderapp.models import Mismatch, Reconciliation
 from orderapp.services.db.transactions import reading
 from tasks.nightly import reconcile_until
 from tests.servers.loopback import poll_until
@@ -46,8 +46,8 @@ def test_what_the_night_finds_is_kept(shop: Shop, systems: dict[str, Scripted]) 
     with in_thread(reconcile_until, shop.app, shop.settings):
         assert poll_until(finished, within_seconds=20)
     with reading() as session:
-        [drift] = session.scalars(select(Drift)).all()
-    assert (drift.key, drift.kind, drift.repair) == (lost, "missing effect", "do")
+        [mismatch] = session.scalars(select(Mismatch)).all()
+    assert (mismatch.key, mismatch.kind, mismatch.correction) == (lost, "missing effect", "do")
 
 
 def test_a_night_that_is_told_to_stop_ends_at_once_and_another_timer_goes_on(

@@ -32,7 +32,7 @@ from tasks.actors import declare_actor
 from tasks.broker import make_broker
 from tasks.heartbeat import BEAT_SECONDS
 from tasks.relay import relay_until
-from tasks.timer import look_after_systems_until, repair_until
+from tasks.timer import look_after_systems_until, recover_until
 from tests.servers.loopback import free_port, poll_until
 from tests.servers.postgres import PostgresServer
 from tests.services.scripted import Killed, Scripted, answers, dies
@@ -93,7 +93,7 @@ def test_it_closes_an_order_that_was_left_open_and_holds_nothing(
     with writing() as session:
         session.execute(update(Step).values(state="compensated"))
         session.execute(update(Task).values(state="done", lease_until=None, due_at=None, publish_at=None))
-    with in_thread(repair_until, shop.app, shop.settings):
+    with in_thread(recover_until, shop.app, shop.settings):
         assert poll_until(lambda: shop.the_order().state is OrderState.CANCELLED, within_seconds=10)
 
 
@@ -103,8 +103,8 @@ def test_timer_and_relay_go_on_after_the_database_was_away(
     shop = postgres_shop
     broker = make_broker(shop.settings, shop.app)
     declare_actor(broker, shop.app, shop.settings)
-    repairing, relaying = (repair_until, shop.app, shop.settings), (relay_until, broker, shop.app, shop.settings)
-    with capture_logs() as lines, in_thread(*repairing) as timer, in_thread(*relaying) as relay:
+    recovering, relaying = (recover_until, shop.app, shop.settings), (relay_until, broker, shop.app, shop.settings)
+    with capture_logs() as lines, in_thread(*recovering) as timer, in_thread(*relaying) as relay:
         killed_worker(shop, systems["bank"])
         assert poll_until(lambda: shop.task(kind="settle").state == "waiting", within_seconds=10)
         postgres_server.stop("immediate")
@@ -200,7 +200,7 @@ def migrated(url: str, *changes: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "column"), [("cart_locks", "expires_at"), ("tasks", "publish_at")], ids=["repair", "relay"]
+    ("table", "column"), [("cart_locks", "expires_at"), ("tasks", "publish_at")], ids=["recover", "relay"]
 )
 def test_a_timer_goes_on_after_a_round_that_raised_and_says_so(
     postgres_server: PostgresServer, start_timer: StartTimer, table: str, column: str

@@ -11,13 +11,13 @@ from orderapp.domain.states import (
     FINAL_ORDER_STATES,
     HOLDING_STEP_STATES,
     OPEN_TASK_STATES,
-    DriftState,
+    MismatchState,
     OrderState,
     PlacementState,
 )
-from orderapp.models import Drift, Order, Override, Placement, Step, Submission, Task, db_now
+from orderapp.models import ManualResolution, Mismatch, Order, Placement, Step, Submission, Task, db_now
 from orderapp.services.reconciliation.runs import MAX_NIGHTLY, OVERLAP
-from orderapp.services.saga.resolutions import UNPROVEN
+from orderapp.services.saga.manual_resolutions import UNPROVEN
 from orderapp.systems.registry import Systems
 
 DECIDED = (PlacementState.CONFIRMED.value, PlacementState.COMPENSATED.value)
@@ -61,6 +61,6 @@ def _open(long_ago: ColumnElement[dt.datetime]) -> Sequence[ColumnElement[bool]]
         exists().where(Submission.order_id == Order.id, submissions),
         exists().where(Placement.order_id == Order.id, Placement.state.not_in(DECIDED)),
         exists().where(still_held),
-        exists().where(Override.order_id == Order.id, UNPROVEN),
-        exists().where(Drift.order_id == Order.id, Drift.state != DriftState.GONE.value),
+        exists().where(ManualResolution.order_id == Order.id, UNPROVEN),
+        exists().where(Mismatch.order_id == Order.id, Mismatch.state != MismatchState.GONE.value),
     )

@@ -17,11 +17,11 @@ from orderapp.models import (
     Attempt,
     AuditEntry,
     CartLock,
-    Drift,
+    ManualResolution,
+    Mismatch,
     Order,
     OrderDiscount,
     OrderLine,
-    Override,
     Placement,
     Step,
     Submission,
@@ -42,15 +42,15 @@ PARTS = {
     "tasks": table_of(Task),
     "attempts": table_of(Attempt),
     "audit_entries": table_of(AuditEntry),
-    "overrides": table_of(Override),
-    "drifts": table_of(Drift),
+    "manual_resolutions": table_of(ManualResolution),
+    "mismatches": table_of(Mismatch),
 }
 
 
 def lines_of(session: Session, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, bytes]:
     """Return each order with all of its rows as a line of JSON, with the line break.
 
-    `{"format", "order": {<column>: <value>}, "lines": [{...}], ..., "drifts": [{...}]}`; times in UTC as in RFC 3339,
+    `{"format", "order": {<column>: <value>}, "lines": [{...}], ..., "mismatches": [{...}]}`; times in UTC (RFC 3339),
     amounts in minor units. The line is ASCII, so that no reader sees another line break in it.
 
     Transaction: within the caller's, which has locked the orders; one query for each table.

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orderapp.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotFound
-from orderapp.models import Drift, Order, Task
+from orderapp.models import Mismatch, Order, Task
 from orderapp.services.access.refused_acts import record_refusal
 from orderapp.services.backoffice.risks import NeedsDecision, Risk
 from orderapp.services.db import audit
@@ -39,13 +39,13 @@ class RowAct:
 
     """
 
-    model: type[Task] | type[Drift]
+    model: type[Task] | type[Mismatch]
     name: str
     told: str
 
     @property
     def noun(self) -> str:
-        """Return the noun for one row: task or drift."""
+        """Return the noun for one row: task or mismatch."""
         return self.model.__name__.lower()
 
 

@@ -11,7 +11,17 @@ from sqlalchemy.orm import Session, selectinload
 
 from orderapp.domain.states import OrderState
 from orderapp.errors import NotFound
-from orderapp.models import Attempt, AuditEntry, Drift, Order, Override, Placement, Submission, Task, seconds_until
+from orderapp.models import (
+    Attempt,
+    AuditEntry,
+    ManualResolution,
+    Mismatch,
+    Order,
+    Placement,
+    Submission,
+    Task,
+    seconds_until,
+)
 from orderapp.services.archive.archive import refuse_archived
 from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
 from orderapp.services.db.transactions import reading
@@ -32,9 +42,9 @@ class OrderFile:
     Args:
         older_attempts: Whether there are older attempts than those in `attempts`.
         lease_left_seconds: How long a submission still holds the order; None if none does.
-        words: The manual resolutions of its effects, newest first.
+        resolutions: The manual resolutions of its effects, newest first.
         doubtful_task_ids: The tasks with an unknown outcome, which may have caused their effect.
-        drifts: The mismatches that reconciliation found, newest first.
+        mismatches: The mismatches that reconciliation found, newest first.
         holdups: What holds up the tasks of systems now, by name.
 
     """
@@ -46,9 +56,9 @@ class OrderFile:
     older_attempts: bool
     audit_entries: Sequence[AuditEntry]
     lease_left_seconds: float | None
-    words: Sequence[Override]
+    resolutions: Sequence[ManualResolution]
     doubtful_task_ids: frozenset[int]
-    drifts: Sequence[Drift]
+    mismatches: Sequence[Mismatch]
     holdups: Mapping[str, Holdup]
 
 
@@ -58,7 +68,7 @@ class TaskFile:
 
     Args:
         circumstances: What decides which acts staff may do on the task.
-        words: The manual resolutions of its effect, newest first.
+        resolutions: The manual resolutions of its effect, newest first.
         holdups: What holds up the tasks of systems now, by name.
 
     """
@@ -70,7 +80,7 @@ class TaskFile:
     older_than: int | None
     audit_entries: Sequence[AuditEntry]
     circumstances: Circumstances
-    words: Sequence[Override]
+    resolutions: Sequence[ManualResolution]
     holdups: Mapping[str, Holdup]
 
 
@@ -94,7 +104,7 @@ def find_order_file(number: str) -> OrderFile:
             attempts=attempts[:ATTEMPTS_PER_PAGE],
             older_attempts=len(attempts) > ATTEMPTS_PER_PAGE,
             audit_entries=_audit_entries(session, order_id),
-            drifts=of_order(session, order_id),
+            mismatches=of_order(session, order_id),
             lease_left_seconds=session.scalar(
                 select(seconds_until(Submission.lease_until))
                 .where(Submission.order_id == order_id, Submission.lease_until.is_not(None))
@@ -102,7 +112,7 @@ def find_order_file(number: str) -> OrderFile:
                 .limit(1)
             ),
             holdups=holdups(session),
-            words=_words(session, Override.order_id == order_id),
+            resolutions=_resolutions(session, ManualResolution.order_id == order_id),
             doubtful_task_ids=frozenset(
                 session.scalars(select(Task.id).where(Task.order_id == order_id, left_in_doubt()))
             ),
@@ -131,7 +141,7 @@ def find_task_file(task_id: int, before: int | None = None) -> TaskFile:
                 entry for entry in _audit_entries(session, task.order_id) if entry.subject == f"task {task_id}"
             ],
             circumstances=circumstances_of(session, [task_id])[task_id],
-            words=_words(session, Override.task_id == task_id),
+            resolutions=_resolutions(session, ManualResolution.task_id == task_id),
             holdups=holdups(session),
         )
 
@@ -141,8 +151,8 @@ def _attempts(session: Session, *where: ColumnElement[bool]) -> Sequence[Attempt
     return session.scalars(statement).all()
 
 
-def _words(session: Session, which: ColumnElement[bool]) -> Sequence[Override]:
-    return session.scalars(select(Override).where(which).order_by(Override.id.desc())).all()
+def _resolutions(session: Session, which: ColumnElement[bool]) -> Sequence[ManualResolution]:
+    return session.scalars(select(ManualResolution).where(which).order_by(ManualResolution.id.desc())).all()
 
 
 def _audit_entries(session: Session, order_id: uuid.UUID) -> Sequence[AuditEntry]:

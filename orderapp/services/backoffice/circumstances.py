@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import OrderState, StepState
-from orderapp.models import Order, Override, Step, Task, Word, seconds_until
+from orderapp.models import ManualResolution, Order, Resolution, Step, Task, seconds_until
+from orderapp.services.saga.manual_resolutions import UNPROVEN
 from orderapp.services.saga.prior_attempts import left_in_doubt, was_accepted
-from orderapp.services.saga.resolutions import UNPROVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Circumstances:
 def circumstances_of(session: Session, task_ids: Collection[int]) -> dict[int, Circumstances]:
     """Return the circumstances of these tasks, by id. Transaction: reads only, within the caller's."""
     given_up_because = (
-        select(Override.reason)
-        .where(Override.task_id == Task.id, Override.word == Word.GIVEN_UP.value, UNPROVEN)
-        .order_by(Override.id.desc())
+        select(ManualResolution.reason)
+        .where(ManualResolution.task_id == Task.id, ManualResolution.resolution == Resolution.GIVEN_UP.value, UNPROVEN)
+        .order_by(ManualResolution.id.desc())
         .limit(1)
         .scalar_subquery()
     )

@@ -1,4 +1,4 @@
-"""Corrections: staff order the repair of a mismatch, which becomes a task like any other."""
+"""Corrections: what staff order for a mismatch. Each becomes a task like any other."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from sqlalchemy.orm import Session
 from orderapp.config import Settings
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee
-from orderapp.domain.states import DriftState, OrderState, TaskKind, TaskState
+from orderapp.domain.states import MismatchState, OrderState, TaskKind, TaskState
 from orderapp.domain.verbs import Verb
 from orderapp.errors import WrongState
-from orderapp.models import Drift, Override, Task, Word, db_now
+from orderapp.models import ManualResolution, Mismatch, Resolution, Task, db_now
 from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
-from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_repairing
+from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_correcting
 from orderapp.services.backoffice.task_actions import make_due
 from orderapp.services.db.audit import Actor
 from orderapp.services.db.transitions import move
 from orderapp.services.orders.cancel import turn_to_cancelled
-from orderapp.services.reconciliation.compare import Repair
-from orderapp.services.reconciliation.expected import Belief, Settled, settled_orders
+from orderapp.services.reconciliation.compare import Correction
+from orderapp.services.reconciliation.expected import Belief, EndedOrder, ended_orders
 from orderapp.services.saga.attempts import record_attempt
 from orderapp.services.saga.compensation import lock_order, plan_surplus, take_back
+from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.new_tasks import new_task
 from orderapp.services.saga.prior_attempts import CORRECTION
-from orderapp.services.saga.resolutions import settle
 from orderapp.services.saga.values import Try
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
@@ -43,8 +43,8 @@ SHOWED_NOTHING = Answer(
 FOUND_NOTHING = "reconciliation found nothing there"
 
 
-def repair_drifts(
-    drift_ids: Iterable[int], actor: Actor, reason: str, settings: Settings, despite: Risk | None = None
+def order_corrections(
+    mismatch_ids: Iterable[int], actor: Actor, reason: str, settings: Settings, despite: Risk | None = None
 ) -> Selection:
     """Order the corrections that reconciliation proposed, for each mismatch whose order hasn't changed since.
 
@@ -55,7 +55,7 @@ def repair_drifts(
     If we die here: ordered corrections are recorded, the other mismatches are unchanged; the relay finds the tasks.
 
     Args:
-        drift_ids: The mismatches, in any sequence.
+        mismatch_ids: The mismatches, in any sequence.
         actor: Who orders the corrections.
         reason: Why.
         settings: The systems.
@@ -70,81 +70,92 @@ def repair_drifts(
             accepted for several.
 
     """
-    ids = decided_alone(drift_ids, despite)
-    act = RowAct(Drift, "repair", "The repair of drift {} is ordered.")
-    return each(act, ids, actor, reason, lambda session, drift, _: _repair(session, drift, actor, settings, despite))
+    ids = decided_alone(mismatch_ids, despite)
+    act = RowAct(Mismatch, "correct", "The correction of mismatch {} is ordered.")
+    return each(
+        act, ids, actor, reason, lambda session, mismatch, _: _correct(session, mismatch, actor, settings, despite)
+    )
 
 
-def objection_to_repair(drift: Drift, systems: Systems) -> Objection | None:
+def objection_to_correction(mismatch: Mismatch, systems: Systems) -> Objection | None:
     """Return why a mismatch can't be corrected, or needs its own decision, as far as its row says."""
-    if drift.state == DriftState.REPAIRING.value:
-        return Objection("its repair is under way")
-    if drift.state == DriftState.GONE.value:
+    if mismatch.state == MismatchState.CORRECTING.value:
+        return Objection("its correction is under way")
+    if mismatch.state == MismatchState.GONE.value:
         return Objection("it is gone")
-    if not drift.repair:
+    if not mismatch.correction:
         return Objection("there is nothing to do but to look again")
-    return risk_of_repairing(drift, systems.get(drift.system))
+    return risk_of_correcting(mismatch, systems.get(mismatch.system))
 
 
-def _repair(
-    session: Session, drift: Drift, actor: Actor, settings: Settings, despite: Risk | None
+def _correct(
+    session: Session, mismatch: Mismatch, actor: Actor, settings: Settings, despite: Risk | None
 ) -> Mapping[str, Any]:
     # Lock the order first: a transaction that cancels or compensates it does so too, before it changes tasks.
-    lock_order(session, drift.order_id)
-    session.refresh(drift)
-    refuse(f"Drift {drift.id} can't be repaired", objection_to_repair(drift, settings.systems), despite)
-    order, belief = _as_found(session, drift)
-    task_id = REPAIRS[Repair(drift.repair)](session, order, belief, settings)
-    if not move(session, Drift, DriftState.REPAIRING, Drift.id == drift.id, task_id=task_id):
-        raise WrongState(f"Drift {drift.id} was changed at this very moment. Nothing was changed.")
-    given_up = (Override.task_id == task_id) & (Override.word == Word.GIVEN_UP.value)
-    settle(session, given_up, f"taken back by {actor.name}: repaired")
-    log.info("drift.repair", drift=drift.id, order=order.number, repair=drift.repair, task=task_id, by=actor.staff_id)
-    about = {"repair": drift.repair, "system": drift.system, "key": drift.key, "task": task_id}
+    lock_order(session, mismatch.order_id)
+    session.refresh(mismatch)
+    refuse(f"Mismatch {mismatch.id} can't be corrected", objection_to_correction(mismatch, settings.systems), despite)
+    order, belief = _as_found(session, mismatch)
+    task_id = CORRECTIONS[Correction(mismatch.correction)](session, order, belief, settings)
+    if not move(session, Mismatch, MismatchState.CORRECTING, Mismatch.id == mismatch.id, task_id=task_id):
+        raise WrongState(f"Mismatch {mismatch.id} was changed at this very moment. Nothing was changed.")
+    given_up = (ManualResolution.task_id == task_id) & (ManualResolution.resolution == Resolution.GIVEN_UP.value)
+    end_resolutions(session, given_up, f"taken back by {actor.name}: corrected")
+    log.info(
+        "mismatch.correct",
+        mismatch=mismatch.id,
+        order=order.number,
+        correction=mismatch.correction,
+        task=task_id,
+        by=actor.staff_id,
+    )
+    about = {"correction": mismatch.correction, "system": mismatch.system, "key": mismatch.key, "task": task_id}
     return {**about, **({"despite": despite.value} if despite else {})}
 
 
-def _as_found(session: Session, drift: Drift) -> tuple[Settled, Belief]:
+def _as_found(session: Session, mismatch: Mismatch) -> tuple[EndedOrder, Belief]:
     """Return the order and what our rows say about the mismatch's key, if they are still the same.
 
     Running corrections of the order's other mismatches don't count as a change: each concerns another effect.
     """
     gone_on = WrongState(
-        f"Drift {drift.id} can't be repaired: its order has gone on since it was found. Nothing was changed; "
+        f"Mismatch {mismatch.id} can't be corrected: its order has gone on since it was found. Nothing was changed; "
         "the next reconciliation sees where it arrived."
     )
-    under_way = select(Drift.task_id).where(
-        Drift.order_id == drift.order_id, Drift.state == DriftState.REPAIRING.value, Drift.task_id.is_not(None)
+    under_way = select(Mismatch.task_id).where(
+        Mismatch.order_id == mismatch.order_id,
+        Mismatch.state == MismatchState.CORRECTING.value,
+        Mismatch.task_id.is_not(None),
     )
-    repairing = [task_id for task_id in session.scalars(under_way) if task_id is not None]
-    order = next(iter(settled_orders(session, [drift.order_id], repairing)), None)
+    correcting = [task_id for task_id in session.scalars(under_way) if task_id is not None]
+    order = next(iter(ended_orders(session, [mismatch.order_id], correcting)), None)
     if order is None:
         raise gone_on
-    belief = next((one for one in order.beliefs if one.key == drift.key), None)
-    forward = drift.repair != Repair.UNDO.value
-    if belief is None or belief.ours != drift.ours or belief.held != forward:
+    belief = next((one for one in order.beliefs if one.key == mismatch.key), None)
+    forward = mismatch.correction != Correction.UNDO.value
+    if belief is None or belief.ours != mismatch.ours or belief.held != forward:
         raise gone_on
     if forward and order.state != OrderState.CONFIRMED.value:
         raise gone_on
     return order, belief
 
 
-def _undo(session: Session, order: Settled, belief: Belief, settings: Settings) -> int:
+def _undo(session: Session, order: EndedOrder, belief: Belief, settings: Settings) -> int:
     system = _system(belief, settings)
     take_back(session, order.id, belief.placement_id, system, belief.key, belief.step_id)
     return _task(session, belief, TaskKind.COMPENSATE).id
 
 
-def _undo_surplus(session: Session, order: Settled, belief: Belief, settings: Settings) -> int:
+def _undo_surplus(session: Session, order: EndedOrder, belief: Belief, settings: Settings) -> int:
     plan_surplus(session, order.id, belief.placement_id, _system(belief, settings))
     return _task(session, belief, TaskKind.COMPENSATE).id
 
 
-def _cancel(session: Session, order: Settled, _belief: Belief, settings: Settings) -> None:
+def _cancel(session: Session, order: EndedOrder, _belief: Belief, settings: Settings) -> None:
     turn_to_cancelled(session, order.id, settings)
 
 
-def _do(session: Session, order: Settled, belief: Belief, settings: Settings) -> int:
+def _do(session: Session, order: EndedOrder, belief: Belief, settings: Settings) -> int:
     """Make a task due that causes the effect under its key: its settle task, or a new one that repeats the step's call.
 
     A later cancellation compensates it once, under the same key.
@@ -165,7 +176,7 @@ def _do(session: Session, order: Settled, belief: Belief, settings: Settings) ->
     return task.id
 
 
-def _write_settle_task(session: Session, order: Settled, belief: Belief, system: System) -> Task:
+def _write_settle_task(session: Session, order: EndedOrder, belief: Belief, system: System) -> Task:
     """Write the task as cancelled, so that nothing runs it before it is made due."""
     task_id = session.execute(
         insert(Task)
@@ -204,9 +215,9 @@ def _find_task(session: Session, belief: Belief, kind: TaskKind) -> Task | None:
     ).one_or_none()
 
 
-REPAIRS: Mapping[Repair, Callable[[Session, Settled, Belief, Settings], int | None]] = {
-    Repair.DO: _do,
-    Repair.UNDO: _undo,
-    Repair.UNDO_SURPLUS: _undo_surplus,
-    Repair.CANCEL: _cancel,
+CORRECTIONS: Mapping[Correction, Callable[[Session, EndedOrder, Belief, Settings], int | None]] = {
+    Correction.DO: _do,
+    Correction.UNDO: _undo,
+    Correction.UNDO_SURPLUS: _undo_surplus,
+    Correction.CANCEL: _cancel,
 }

@@ -24,12 +24,12 @@ from orderapp.models import (
     seconds_until,
 )
 from orderapp.services.backoffice import unresolved
-from orderapp.services.backoffice.unresolved import UnprovenWords
+from orderapp.services.backoffice.unresolved import UnprovenResolutions
 from orderapp.services.db.capped_counts import CAP, Count, capped
 from orderapp.services.db.transactions import reading
 from orderapp.services.operations.metrics import oldest_due
 from orderapp.services.placing import call_order
-from orderapp.services.reconciliation.mismatches import OPEN_DRIFTS
+from orderapp.services.reconciliation.mismatches import OPEN_MISMATCHES
 from orderapp.services.reconciliation.runs import Counts, last_reconciliation
 from orderapp.services.resilience.holdups import Holdup, holdups
 from orderapp.services.resilience.skipped_items import SkippedView, skipped
@@ -104,9 +104,9 @@ class Overview:
     overdue_seconds: float | None
     overdue_task_id: int | None
     holdups: Mapping[str, Holdup]
-    words: UnprovenWords
+    resolutions: UnprovenResolutions
     systems: tuple[SystemState, ...]
-    drift_count: Count
+    mismatch_count: Count
     skipped: Sequence[SkippedView]
     skipped_count: int
     last_reconciliation: tuple[Reconciliation, Counts] | None
@@ -128,9 +128,9 @@ def look(systems: Systems) -> Overview:
             overdue_seconds=overdue_seconds,
             overdue_task_id=due_task_id,
             holdups=holdups(session),
-            words=unresolved.look(session, systems),
+            resolutions=unresolved.look(session, systems),
             systems=_system_states(session, systems, rates),
-            drift_count=capped(session, {"open": OPEN_DRIFTS})["open"],
+            mismatch_count=capped(session, {"open": OPEN_MISMATCHES})["open"],
             skipped=skipped_items,
             skipped_count=skipped_count,
             last_reconciliation=last_reconciliation(session),

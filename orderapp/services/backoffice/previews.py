@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from orderapp.config import Settings
-from orderapp.models import Drift, Order, Task, Word
-from orderapp.services.backoffice import corrections, resolutions, task_actions
+from orderapp.models import Mismatch, Order, Resolution, Task
+from orderapp.services.backoffice import corrections, manual_resolutions, task_actions
 from orderapp.services.backoffice.bulk import checked_ids
 from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
 from orderapp.services.backoffice.risks import Objection
@@ -66,35 +66,37 @@ def preview_cancel(task_ids: Iterable[int]) -> Preview:
     return _of_tasks(task_ids, lambda task, _: task_actions.objection_to_cancel(task))
 
 
-def preview_mark(task_ids: Iterable[int], word: Word, settings: Settings) -> Preview:
+def preview_mark(task_ids: Iterable[int], resolution: Resolution, settings: Settings) -> Preview:
     """Preview this manual resolution of these tasks' effects. Transaction, Raises: as for `preview_requeue`."""
-    return _of_tasks(task_ids, lambda task, seen: resolutions.objection_to_mark(task, word, seen, settings.systems))
+    return _of_tasks(
+        task_ids, lambda task, seen: manual_resolutions.objection_to_mark(task, resolution, seen, settings.systems)
+    )
 
 
-def preview_repair(drift_ids: Iterable[int], settings: Settings) -> Preview:
+def preview_corrections(mismatch_ids: Iterable[int], settings: Settings) -> Preview:
     """Preview correcting these mismatches. Orders that changed meanwhile are refused only by the act itself.
 
     Transaction, Raises: as for `preview_requeue`.
     """
-    ids = checked_ids("drift", drift_ids)
+    ids = checked_ids("mismatch", mismatch_ids)
     with reading() as session:
-        drifts = session.execute(
-            select(Drift, Order.number)
-            .join(Order, Order.id == Drift.order_id)
-            .where(Drift.id.in_(ids))
-            .order_by(Drift.id.desc())
+        mismatches = session.execute(
+            select(Mismatch, Order.number)
+            .join(Order, Order.id == Mismatch.order_id)
+            .where(Mismatch.id.in_(ids))
+            .order_by(Mismatch.id.desc())
         ).all()
     return Preview(
         tuple(
             PreviewRow(
-                drift.id,
+                mismatch.id,
                 number,
-                drift.kind,
-                drift.system,
-                drift.theirs,
-                corrections.objection_to_repair(drift, settings.systems),
+                mismatch.kind,
+                mismatch.system,
+                mismatch.theirs,
+                corrections.objection_to_correction(mismatch, settings.systems),
             )
-            for drift, number in drifts
+            for mismatch, number in mismatches
         )
     )
 

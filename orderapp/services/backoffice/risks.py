@@ -11,9 +11,9 @@ from enum import StrEnum
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskKind
 from orderapp.errors import WrongState
-from orderapp.models import Drift, Task, Word
+from orderapp.models import Mismatch, Resolution, Task
 from orderapp.services.backoffice.circumstances import Circumstances
-from orderapp.services.reconciliation.compare import Repair
+from orderapp.services.reconciliation.compare import Correction
 from orderapp.services.saga.key_ages import may_be_forgotten
 from orderapp.systems.base import System
 
@@ -79,9 +79,9 @@ def risk_of_requeueing(task: Task, seen: Circumstances, system: System) -> Objec
     return None
 
 
-def risk_of_marking(task: Task, word: Word, seen: Circumstances, system: System | None) -> Objection | None:
+def risk_of_marking(task: Task, resolution: Resolution, seen: Circumstances, system: System | None) -> Objection | None:
     """Return the risk of a wrong manual resolution of a task's effect, or None if it is harmless."""
-    if word is not Word.NOT_HAPPENED:
+    if resolution is not Resolution.NOT_HAPPENED:
         return None
     title = system.title if system is not None else task.system
     if TaskKind(task.kind) is TaskKind.COMPENSATE:
@@ -93,10 +93,10 @@ def risk_of_marking(task: Task, word: Word, seen: Circumstances, system: System 
     return Objection("it is done again without asking: if it did happen after all, it happens twice", Risk.TWICE)
 
 
-def risk_of_repairing(drift: Drift, system: System | None) -> Objection | None:
+def risk_of_correcting(mismatch: Mismatch, system: System | None) -> Objection | None:
     """Return the risk of a mismatch's correction, or None if it is harmless."""
-    if drift.repair == Repair.CANCEL.value:
+    if mismatch.correction == Correction.CANCEL.value:
         return Objection("it would cancel the whole order", Risk.ENDS_ORDER)
-    if drift.repair == Repair.DO.value and system is not None and system.guarantee is Guarantee.UNSAFE:
+    if mismatch.correction == Correction.DO.value and system is not None and system.guarantee is Guarantee.UNSAFE:
         return Objection(f"{system.title} would do it a second time if it did happen", Risk.TWICE)
     return None

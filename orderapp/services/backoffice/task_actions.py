@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from orderapp.config import Settings
 from orderapp.domain.states import OPEN_TASK_STATES, OrderState, TaskKind, TaskState
 from orderapp.errors import NotFound, WrongState
-from orderapp.models import Order, Override, Task, Word, db_now
+from orderapp.models import ManualResolution, Order, Resolution, Task, db_now
 from orderapp.services.access.refused_acts import refusals_recorded
 from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
 from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
@@ -28,7 +28,7 @@ from orderapp.services.engine.poison import LEASE_LAPSED
 from orderapp.services.orders.cancel import turn_to_cancelled
 from orderapp.services.saga.attempts import record_taken_away
 from orderapp.services.saga.compensation import lock_order
-from orderapp.services.saga.resolutions import say, settle
+from orderapp.services.saga.manual_resolutions import end_resolutions, say
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
 
@@ -181,8 +181,8 @@ def _requeue(session: Session, task: Task, actor: Actor, settings: Settings, des
     }
     if not make_due(session, task, system, **more, **said):
         raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
-    given_up = (Override.task_id == task.id) & (Override.word == Word.GIVEN_UP.value)
-    settle(session, given_up, f"taken back by {actor.name}: requeued")
+    given_up = (ManualResolution.task_id == task.id) & (ManualResolution.resolution == Resolution.GIVEN_UP.value)
+    end_resolutions(session, given_up, f"taken back by {actor.name}: requeued")
     return {
         "before": {"state": task.state, "attempts": task.attempts, "attempt_limit": task.attempt_limit},
         "after": {"state": TaskState.WAITING.value, "attempt_limit": task.attempts + system.backoff.attempts},
@@ -211,5 +211,5 @@ def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str
         refuse(what, objection_to_cancel(task), None)
         raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
     if TaskKind(task.kind) in OWING:
-        say(session, task, Word.GIVEN_UP, actor, why)
+        say(session, task, Resolution.GIVEN_UP, actor, why)
     return {"before": {"state": task.state, "attempts": task.attempts}, "after": {"state": TaskState.CANCELLED.value}}

@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Update, literal, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import State, sources_of
-from orderapp.models import Drift, Order, Placement, Step, Task, table_of
+from orderapp.models import Mismatch, Order, Placement, Step, Task, table_of
 
-Movable = type[Order | Placement | Step | Task | Drift]
+Movable = type[Order | Placement | Step | Task | Mismatch]
 
 
 def move(

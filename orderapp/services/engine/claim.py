@@ -83,7 +83,7 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
         with writing() as session:
             return _claim_looking_round(session, task_id, settings, lease_ends_at)
     except _NotBeside:
-        poison.tell_soon(task_id)
+        poison.publish_soon(task_id)
         return None
     except _NotInTurn as refused:
         rate_limiter.tell_in_time(task_id, refused.system)

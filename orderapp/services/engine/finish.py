@@ -14,7 +14,7 @@ from orderapp.services.db.transitions import moving
 from orderapp.services.db.write_plan import Before, Write, WritePlan
 from orderapp.services.engine.runs import Ran
 from orderapp.services.saga.attempts import recording_runs, task_attempt
-from orderapp.services.saga.resolutions import has_unproven_word
+from orderapp.services.saga.manual_resolutions import has_unproven_resolution
 
 _TASKS = table_of(Task).c
 
@@ -39,7 +39,7 @@ def _done(before: Before) -> ReturningUpdate[Any]:
     ours = (_TASKS.id == run.c.task_id, _TASKS.fencing == run.c.fencing, _TASKS.state == TaskState.RUNNING.value)
     return (
         moving(Task, TaskState.DONE)
-        .where(*ours, ~has_unproven_word(_TASKS.id))
+        .where(*ours, ~has_unproven_resolution(_TASKS.id))
         .values(
             lease_until=None,
             due_at=None,

@@ -111,7 +111,7 @@ def _allowed(session: Session, system: System, standing: Standing) -> int:
     if not system.limits.rate_per_second:
         return BATCH
     under_way = select(func.count()).where(*_told_of(system.name))
-    return max(0, min(BATCH, system.limits.tasks_told_of - session.execute(under_way).scalar_one()))
+    return max(0, min(BATCH, system.limits.published_tasks - session.execute(under_way).scalar_one()))
 
 
 def _told_of(system: str) -> tuple[ColumnElement[bool], ...]:

@@ -42,7 +42,7 @@ def another_runs(session: Session, task: Task) -> bool:
     return bool(session.execute(_ANOTHER, {"task": task.id}).scalar_one())
 
 
-def tell_soon(task_id: int) -> None:
+def publish_soon(task_id: int) -> None:
     """Make the relay send a suspect to the broker again within AGAIN_WITHIN_SECONDS.
 
     Transaction: one, committed here, after the claim was rolled back.

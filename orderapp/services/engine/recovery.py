@@ -1,6 +1,6 @@
 """Recovery, run by the timer: finds placements and tasks whose process died, and decides them.
 
-Any number of timers may run: each repair is a claim, so if two timers find the same work, only one repairs it.
+Any number of timers may run: each recovery is a claim, so if two timers find the same work, only one recovers it.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ WORKER_DIED = Answer(
 
 
 @dataclass(frozen=True, slots=True)
-class Repaired:
-    """What one pass of the timer repaired."""
+class Recovered:
+    """What one pass of the timer recovered."""
 
     placements: int
     tasks: int
@@ -54,13 +54,13 @@ class Repaired:
         return self.placements >= BATCH or self.tasks >= BATCH
 
 
-def repair(settings: Settings) -> Repaired:
-    """Repair placements whose holder died and tasks whose worker died.
+def recover(settings: Settings) -> Recovered:
+    """Recover placements whose holder died and tasks whose worker died.
 
-    If a repair raises, it is skipped and the others go on.
+    If a recovery raises, it is skipped and the others go on.
 
-    Transaction: one per repair, committed here.
-    Idempotent because: each repair is conditional on the lapsed lease that it found.
+    Transaction: one per recovery, committed here.
+    Idempotent because: each recovery is conditional on the lapsed lease that it found.
     If we die here: the next pass, of this timer or another, finds the rest.
     """
     # A timer of an older release leaves the rows of a new system to a timer that knows it.
@@ -79,14 +79,14 @@ def repair(settings: Settings) -> Repaired:
             .order_by(Task.lease_until)
             .limit(BATCH)
         ).all()
-    placements = repaired_tasks = 0
+    placements = recovered_tasks = 0
     for submission_id in submissions:
         with skipping(Kind.PLACEMENT, submission_id):
-            placements += _repair_placement(submission_id, settings)
+            placements += _recover_placement(submission_id, settings)
     for task_id in tasks:
         with skipping(Kind.TASK, task_id):
-            repaired_tasks += _repair_task(task_id, settings)
-    return Repaired(placements, repaired_tasks)
+            recovered_tasks += _recover_task(task_id, settings)
+    return Recovered(placements, recovered_tasks)
 
 
 def tidy() -> None:
@@ -100,7 +100,7 @@ def tidy() -> None:
         forget_old(session)
 
 
-def _repair_placement(submission_id: int, settings: Settings) -> bool:
+def _recover_placement(submission_id: int, settings: Settings) -> bool:
     """Check back: take over a placement whose holder died and decide to compensate it, in one transaction."""
     with writing() as session:
         claimed = session.execute(
@@ -117,7 +117,7 @@ def _repair_placement(submission_id: int, settings: Settings) -> bool:
     return True
 
 
-def _repair_task(task_id: int, settings: Settings) -> bool:
+def _recover_task(task_id: int, settings: Settings) -> bool:
     """Make a task whose worker died due again, or hand it to staff. The claim has already counted its attempt."""
     with writing() as session:
         task = session.get(Task, task_id)

@@ -25,7 +25,7 @@ from orderapp.domain.retry import Used, Verdict, decide
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.domain.verbs import Verb
 from orderapp.errors import DatabaseUnavailable
-from orderapp.models import Attempt, Override, Step, Task, db_now, table_of
+from orderapp.models import Attempt, ManualResolution, Step, Task, db_now, table_of
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move, moving
 from orderapp.services.engine.claim import Claim, claim
@@ -37,8 +37,8 @@ from orderapp.services.resilience.skipped_items import Kind, skipping
 from orderapp.services.saga.attempts import record_attempt, says_the_same, worker_name
 from orderapp.services.saga.circuit_feedback import learn_from_run
 from orderapp.services.saga.compensation import close_if_complete, lock_order, plan_surplus, reopen
+from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.prior_attempts import others_get_through
-from orderapp.services.saga.resolutions import settle
 from orderapp.services.saga.values import Try
 from orderapp.systems.base import System
 
@@ -167,13 +167,14 @@ def _record(run: Ran) -> TaskState | None:
         if state is None:
             _record_too_late(session, task, one, system)
             if one.verb == Verb.ACT and one.answer.outcome is Outcome.DONE:
-                settle(session, Override.task_id == task.id, "the system answered late: done")
+                end_resolutions(session, ManualResolution.task_id == task.id, "the system answered late: done")
             return None
         if one.answer.code == KEY_BARRED and task.step_id is not None:
             # An effect has one key: undo and ask use the step's, so it must change too.
             session.execute(update(Step).where(Step.id == task.step_id).values(key=next_key(task.key)))
         if state is TaskState.DONE:
-            settle(session, Override.task_id == task.id, f"the system answered: {one.answer.message or 'done'}")
+            answered = f"the system answered: {one.answer.message or 'done'}"
+            end_resolutions(session, ManualResolution.task_id == task.id, answered)
         # With `keep`, one effect stays in place on purpose.
         if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:
             if task.step_id is not None:

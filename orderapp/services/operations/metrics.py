@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from orderapp.domain.states import FINAL_ORDER_STATES, OPEN_TASK_STATES, DriftState, OrderState
-from orderapp.models import Attempt, Circuit, CircuitState, Drift, Order, Task, db_now, seconds_until
+from orderapp.domain.states import FINAL_ORDER_STATES, OPEN_TASK_STATES, MismatchState, OrderState
+from orderapp.models import Attempt, Circuit, CircuitState, Mismatch, Order, Task, db_now, seconds_until
 from orderapp.services.access.refused_requests import read_refusals
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.claim_plan import claimable
@@ -32,7 +32,7 @@ class Numbers:
             hasn't changed.
         attempts: (system, outcome, count) of the last WINDOW_SECONDS.
         circuits: The state of each system's circuit.
-        open_drifts: (system, kind, count) of the mismatches that wait for staff.
+        open_mismatches: (system, kind, count) of the mismatches that wait for staff.
         refusals: (area, status, code, count) of all requests that were refused or throttled so far.
         skipped: The count of items of each kind that raise now and are skipped.
 
@@ -43,7 +43,7 @@ class Numbers:
     open_orders: dict[str, tuple[int, float]]
     attempts: tuple[tuple[str, str, int], ...]
     circuits: dict[str, str]
-    open_drifts: tuple[tuple[str, str, int], ...]
+    open_mismatches: tuple[tuple[str, str, int], ...]
     refusals: tuple[tuple[str, int, str, int], ...]
     skipped: dict[str, int]
 
@@ -67,7 +67,7 @@ def read_numbers(systems: Iterable[str]) -> Numbers:
             open_orders=_open_orders(session),
             attempts=_attempts(session, names),
             circuits=_circuits(session, names),
-            open_drifts=_open_drifts(session),
+            open_mismatches=_open_mismatches(session),
             refusals=read_refusals(session),
             skipped=skipped_by_kind(session),
         )
@@ -117,11 +117,11 @@ def _attempts(session: Session, systems: Iterable[str]) -> tuple[tuple[str, str,
     return tuple((system, outcome, tally) for system, outcome, tally in rows)
 
 
-def _open_drifts(session: Session) -> tuple[tuple[str, str, int], ...]:
+def _open_mismatches(session: Session) -> tuple[tuple[str, str, int], ...]:
     rows = session.execute(
-        select(Drift.system, Drift.kind, func.count())
-        .where(Drift.state == DriftState.OPEN.value)
-        .group_by(Drift.system, Drift.kind)
+        select(Mismatch.system, Mismatch.kind, func.count())
+        .where(Mismatch.state == MismatchState.OPEN.value)
+        .group_by(Mismatch.system, Mismatch.kind)
     )
     return tuple((system, kind, tally) for system, kind, tally in rows)
 

@@ -41,7 +41,7 @@ from orderapp.services.placing.submitters import UNCOUNTED, Submitter
 from orderapp.services.placing.tx1 import open_order, open_retry
 from orderapp.services.placing.tx1_rows import Opening
 from orderapp.services.placing.tx2 import confirm
-from orderapp.services.saga.abort import record_too_late, turn_round
+from orderapp.services.saga.abort import abort_placement, record_too_late
 from orderapp.services.saga.archived_keys import refuse_archived
 from orderapp.services.saga.content_hashes import ContentHash, hash_order, hash_retry
 from orderapp.services.saga.order_documents import load_document
@@ -202,7 +202,7 @@ class Placing:
         complete = len(results) == len(held.steps) and all(one.answer.outcome is Outcome.DONE for one in results)
         try:
             if not complete:
-                stopped = turn_round(held, results, self._systems)
+                stopped = abort_placement(held, results, self._systems)
                 wake_relay()
                 return find_order(held.order_id), stopped
             confirmed = confirm(held, results, self._systems)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from orderapp.domain.identity import new_id
 from orderapp.domain.keys import new_order_number
 from orderapp.domain.orders import OrderDocument
-from orderapp.errors import WrongState
+from orderapp.errors import InProgress, WrongState
 from orderapp.services.db.json_rows import as_json
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.write_plan import Rows
@@ -36,6 +36,10 @@ from orderapp.services.saga.attempts import record_steps
 from orderapp.services.saga.circuit_feedback import learn_from_steps
 from orderapp.services.saga.values import Held, PlannedStep, StepResult
 
+# How often the lock of a cart is tried: each further try means that a holder has ended within these milliseconds.
+LOCK_TRIES = 10
+LOCK_RETRY_SECONDS = 1
+
 
 def open_order(opening: Opening, cart: Cart) -> Held:
     """Record a new order with its first placement.
@@ -47,6 +51,7 @@ def open_order(opening: Opening, cart: Cart) -> Held:
     Raises:
         ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
         TooManyOrders: an allowance is used up; nothing is recorded.
+        InProgress: identical carts take and release the lock so fast that we never held it; nothing is recorded.
         sqlalchemy.exc.IntegrityError: the key (or, once in 10^8, the order number) already exists.
 
     """
@@ -72,10 +77,12 @@ def open_order(opening: Opening, cart: Cart) -> Held:
                 held = _held(order_id, 1, document, opening, started, plan.run_within(session, parameters))
                 _record_stop(session, held, opening, cart)
             return held
-        while (written := plan.run(parameters)) is None:
+        for _ in range(LOCK_TRIES):
+            if (written := plan.run(parameters)) is not None:
+                return _held(order_id, 1, document, opening, started, written)
             # Returns if the lock was released just now: then we try again to take it.
             refuse_holder(cart)
-    return _held(order_id, 1, document, opening, started, written)
+    raise InProgress(LOCK_RETRY_SECONDS)
 
 
 def open_retry(

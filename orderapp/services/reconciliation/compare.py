@@ -16,7 +16,7 @@ from orderapp.domain.orders import Effect, OrderDocument
 from orderapp.domain.outcome import Finding, Report
 from orderapp.domain.verbs import Verb
 from orderapp.models import Circuit, CircuitState, SwitchMode, SystemSwitch
-from orderapp.services.reconciliation.expected import Belief, Settled
+from orderapp.services.reconciliation.expected import Belief, EndedOrder
 from orderapp.services.saga.key_ages import may_be_forgotten
 from orderapp.systems.base import System
 
@@ -35,7 +35,7 @@ class Kind(StrEnum):
     NOT_CHECKED = "could not be checked"
 
 
-class Repair(StrEnum):
+class Correction(StrEnum):
     """The correction that would resolve a mismatch."""
 
     DO = "do"  # cause the effect (again), under its key
@@ -55,7 +55,7 @@ class Look:
         belief: What our rows say.
         finding: What the system said; None without a clear answer.
         kind: The kind of the mismatch; None if the system says the same as our rows.
-        repair: The correction that would resolve it.
+        correction: The correction that would resolve it.
         theirs: What the system said, as text.
 
     """
@@ -65,7 +65,7 @@ class Look:
     belief: Belief
     finding: Finding | None
     kind: Kind | None
-    repair: Repair
+    correction: Correction
     theirs: str
 
     @property
@@ -78,7 +78,7 @@ class Look:
 class Compared:
     """An order whose keys were compared; `unaskable` is how many keys belong to systems that can't be asked."""
 
-    order: Settled
+    order: EndedOrder
     looks: tuple[Look, ...]
     unaskable: int
 
@@ -105,7 +105,7 @@ class Comparing:
         self._before_each = before_each
         self._unclear_in_a_row: Counter[str] = Counter()
 
-    def compare(self, order: Settled, document: OrderDocument) -> Compared:
+    def compare(self, order: EndedOrder, document: OrderDocument) -> Compared:
         """Ask about each key of an order. Change nothing, here or elsewhere."""
         askable = [belief for belief in order.beliefs if self._can_be_asked(belief.system)]
         looks = tuple(self._look(order, belief, document) for belief in askable)
@@ -115,7 +115,7 @@ class Comparing:
         # A system that was removed may have been able to answer, so its keys count as not checked.
         return name not in self._systems or self._systems[name].can(Verb.ASK)
 
-    def _look(self, order: Settled, belief: Belief, document: OrderDocument) -> Look:
+    def _look(self, order: EndedOrder, belief: Belief, document: OrderDocument) -> Look:
         if why := self._not_to_be_asked(belief.system):
             return _not_checked(order, belief, why)
         self._before_each()
@@ -126,8 +126,8 @@ class Comparing:
         self._unclear_in_a_row[belief.system] = 0
         if report.finding is Finding.ABSENT and self._may_be_forgotten(belief):
             return _not_checked(order, belief, "nothing; it may have forgotten the key by now")
-        kind, repair = judge(belief, report)
-        return Look(order.id, order.number, belief, report.finding, kind, repair, _in_words(report))
+        kind, correction = judge(belief, report)
+        return Look(order.id, order.number, belief, report.finding, kind, correction, _in_words(report))
 
     def _may_be_forgotten(self, belief: Belief) -> bool:
         return may_be_forgotten(self._systems[belief.system], (self._now - belief.used_at).total_seconds())
@@ -140,20 +140,20 @@ class Comparing:
         return self._out_of_use.get(name, "")
 
 
-def judge(belief: Belief, report: Report) -> tuple[Kind | None, Repair]:
+def judge(belief: Belief, report: Report) -> tuple[Kind | None, Correction]:
     """Return the kind of the mismatch, None if there is none, and its correction. The report must be a clear one."""
     if not belief.held:
         if report.finding in (Finding.IN_PLACE, Finding.PENDING):
-            return Kind.ORPHAN, Repair.UNDO
+            return Kind.ORPHAN, Correction.UNDO
         # Nothing is held, but the order still waits for this compensation.
-        return (Kind.WRONG_STATE, Repair.UNDO) if belief.given_up else (None, Repair.NONE)
+        return (Kind.WRONG_STATE, Correction.UNDO) if belief.given_up else (None, Correction.NONE)
     if report.finding is Finding.ABSENT:
-        return Kind.MISSING, Repair.DO
+        return Kind.MISSING, Correction.DO
     if report.finding is Finding.UNDONE:
-        return Kind.MISSING, Repair.CANCEL
+        return Kind.MISSING, Correction.CANCEL
     if len(report.effects) > 1:
-        return Kind.WRONG_STATE, Repair.UNDO_SURPLUS
-    return (Kind.WRONG_STATE if report.finding is Finding.PENDING else None), Repair.NONE
+        return Kind.WRONG_STATE, Correction.UNDO_SURPLUS
+    return (Kind.WRONG_STATE if report.finding is Finding.PENDING else None), Correction.NONE
 
 
 def systems_out_of_use(session: Session) -> dict[str, str]:
@@ -166,8 +166,8 @@ def systems_out_of_use(session: Session) -> dict[str, str]:
     }
 
 
-def _not_checked(order: Settled, belief: Belief, why: str) -> Look:
-    return Look(order.id, order.number, belief, None, Kind.NOT_CHECKED, Repair.NONE, why[:MAX_WORDS])
+def _not_checked(order: EndedOrder, belief: Belief, why: str) -> Look:
+    return Look(order.id, order.number, belief, None, Kind.NOT_CHECKED, Correction.NONE, why[:MAX_WORDS])
 
 
 def _in_words(report: Report) -> str:

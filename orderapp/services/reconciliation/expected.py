@@ -54,7 +54,7 @@ class Belief:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class EndedOrder:
     """An order that nobody works on any more, with what our rows say about each of its keys."""
 
     id: uuid.UUID
@@ -73,7 +73,9 @@ class _Work:
     open: bool
 
 
-def settled_orders(session: Session, order_ids: Sequence[uuid.UUID], apart_from: Collection[int] = ()) -> list[Settled]:
+def ended_orders(
+    session: Session, order_ids: Sequence[uuid.UUID], apart_from: Collection[int] = ()
+) -> list[EndedOrder]:
     """Return those of the orders that nobody works on any more, in the given sequence.
 
     This includes a compensating order whose compensation was given up: its task is closed, but the effect is
@@ -100,7 +102,7 @@ def settled_orders(session: Session, order_ids: Sequence[uuid.UUID], apart_from:
         tasks[task.order_id].append(task)
     began = select(Placement.id, Placement.started_at).where(Placement.order_id.in_(order_ids))
     used_at = {row.id: row.started_at for row in session.execute(began)}
-    settled = []
+    ended = []
     for order_id in order_ids:
         rows: list[Step | Task] = [*steps[order_id], *tasks[order_id]]
         # An order that is archived between these statements is missing in the later ones.
@@ -109,8 +111,8 @@ def settled_orders(session: Session, order_ids: Sequence[uuid.UUID], apart_from:
         work = _sort(tasks[order_id], apart_from)
         if not work.open and (order.state in FINAL or _owes(order.state, work, apart_from)):
             beliefs = _beliefs(order.state, steps[order_id], work, used_at)
-            settled.append(Settled(order_id, order.number, order.state, beliefs))
-    return settled
+            ended.append(EndedOrder(order_id, order.number, order.state, beliefs))
+    return ended
 
 
 def _sort(tasks: Sequence[Task], apart_from: Collection[int]) -> _Work:
@@ -156,8 +158,8 @@ def _judge(one: Step | Task, confirmed: bool, back: Task | None) -> tuple[bool, 
     """Return whether the effect must be in place, the same as text, whether it is given up, and its step."""
     if isinstance(one, Step):
         held = confirmed and one.state == StepState.DONE.value and back is None
-        debt = _given_up(back) and one.state in HOLDING
-        return held, "compensation given up" if debt else f"step {one.state}", debt, one.id
+        unresolved = _given_up(back) and one.state in HOLDING
+        return held, "compensation given up" if unresolved else f"step {one.state}", unresolved, one.id
     # Giving up a task doesn't resolve its effect: a confirmed order must still be settled.
     held = confirmed and back is None
     if _given_up(back):

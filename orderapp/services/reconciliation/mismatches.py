@@ -10,23 +10,25 @@ from dataclasses import dataclass
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from orderapp.domain.states import DriftState
-from orderapp.models import Drift, Order, Task, db_now
+from orderapp.domain.states import MismatchState
+from orderapp.models import Mismatch, Order, Task, db_now
 from orderapp.services.db.transitions import move
 from orderapp.services.db.upserts import upsert
 from orderapp.services.reconciliation.compare import Compared, Kind, Look
 from orderapp.services.reconciliation.expected import OPEN as OPEN_TASKS
-from orderapp.services.reconciliation.proofs import settle_overrides
+from orderapp.services.reconciliation.proofs import end_proven
 from orderapp.systems.registry import Systems
 
-UNSETTLED = Drift.state != DriftState.GONE.value
-OPEN_DRIFTS = select(Drift.id).where(Drift.state == DriftState.OPEN.value)  # mismatches without a correction
+UNRESOLVED = Mismatch.state != MismatchState.GONE.value
+OPEN_MISMATCHES = select(Mismatch.id).where(
+    Mismatch.state == MismatchState.OPEN.value
+)  # mismatches without a correction
 SHOWN_OF_AN_ORDER = 20
 
 
-def of_order(session: Session, order_id: uuid.UUID) -> Sequence[Drift]:
+def of_order(session: Session, order_id: uuid.UUID) -> Sequence[Mismatch]:
     """Return an order's newest mismatches, newest first. Transaction: within the caller's."""
-    newest = select(Drift).where(Drift.order_id == order_id).order_by(Drift.id.desc()).limit(SHOWN_OF_AN_ORDER)
+    newest = select(Mismatch).where(Mismatch.order_id == order_id).order_by(Mismatch.id.desc()).limit(SHOWN_OF_AN_ORDER)
     return session.scalars(newest).all()
 
 
@@ -55,10 +57,10 @@ def differences(compared: Iterable[Compared]) -> list[Difference]:
 def seen_since(session: Session, moment: dt.datetime) -> list[Difference]:
     """Return the unresolved mismatches seen since a moment, oldest first. Transaction: within the caller's."""
     rows = session.execute(
-        select(Order.number, Drift.system, Drift.key, Drift.kind, Drift.ours, Drift.theirs)
-        .join(Order, Order.id == Drift.order_id)
-        .where(UNSETTLED, Drift.last_seen_at >= moment)
-        .order_by(Drift.id)
+        select(Order.number, Mismatch.system, Mismatch.key, Mismatch.kind, Mismatch.ours, Mismatch.theirs)
+        .join(Order, Order.id == Mismatch.order_id)
+        .where(UNRESOLVED, Mismatch.last_seen_at >= moment)
+        .order_by(Mismatch.id)
     )
     return [Difference(number, system, key, Kind(kind), *words) for number, system, key, kind, *words in rows]
 
@@ -76,23 +78,23 @@ def record(session: Session, compared: Sequence[Compared], systems: Systems) -> 
             _see(session, look)
     clean = [look.belief.key for look in looks if look.kind is None]
     if clean:
-        move(session, Drift, DriftState.GONE, Drift.key.in_(clean), settled_at=db_now())
+        move(session, Mismatch, MismatchState.GONE, Mismatch.key.in_(clean), ended_at=db_now())
     # A settlement whose key was barred continues under a new one; the old key can't have an effect any more.
     used = [belief.key for one in compared for belief in one.order.beliefs]
-    barred = (Drift.order_id.in_([one.order.id for one in compared]), Drift.key.not_in(used))
-    move(session, Drift, DriftState.GONE, *barred, settled_at=db_now())
-    settle_overrides(session, [look for look in looks if look.finding is not None], systems)
+    barred = (Mismatch.order_id.in_([one.order.id for one in compared]), Mismatch.key.not_in(used))
+    move(session, Mismatch, MismatchState.GONE, *barred, ended_at=db_now())
+    end_proven(session, [look for look in looks if look.finding is not None], systems)
 
 
 def _see(session: Session, look: Look) -> None:
     # A correction that has ended didn't help, so the mismatch is open again; a running correction continues.
-    repaired = exists().where(Task.id == Drift.task_id, Task.state.in_(OPEN_TASKS))
-    move(session, Drift, DriftState.OPEN, Drift.key == look.belief.key, ~repaired)
+    corrected = exists().where(Task.id == Mismatch.task_id, Task.state.in_(OPEN_TASKS))
+    move(session, Mismatch, MismatchState.OPEN, Mismatch.key == look.belief.key, ~corrected)
     seen = {
         "kind": look.kind,
         "ours": look.belief.ours,
         "theirs": look.theirs,
-        "repair": look.repair.value,
+        "correction": look.correction.value,
         "last_seen_at": db_now(),
     }
     first = {
@@ -101,9 +103,9 @@ def _see(session: Session, look: Look) -> None:
         "placement_id": look.belief.placement_id,
         "system": look.belief.system,
         "key": look.belief.key,
-        "state": DriftState.OPEN.value,
+        "state": MismatchState.OPEN.value,
         "seen": 1,
         "found_at": db_now(),
     }
-    counted = {**seen, "seen": Drift.seen + 1}
-    session.execute(upsert(session, Drift, first, counted, unique="uq_drifts_key_unsettled"))
+    counted = {**seen, "seen": Mismatch.seen + 1}
+    session.execute(upsert(session, Mismatch, first, counted, unique="uq_mismatches_key_unresolved"))

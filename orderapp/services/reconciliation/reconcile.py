@@ -1,6 +1,6 @@
 """Reconciliation: asks the systems what is in place under our keys, and compares it with our rows.
 
-A settled order must have each effect in place exactly once, or none at all. This checks it.
+An ended order must have each effect in place exactly once, or none at all. This checks it.
 
 runs                 the run's row: claimed, resumed, finished
 expected             what our rows say
@@ -28,17 +28,17 @@ from sqlalchemy.orm import Session
 from orderapp.config import Settings
 from orderapp.domain.verbs import Verb
 from orderapp.errors import NotFound
-from orderapp.models import Drift, Order, Override, db_now
+from orderapp.models import ManualResolution, Mismatch, Order, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.reconciliation.compare import Compared, Comparing, systems_out_of_use
-from orderapp.services.reconciliation.expected import settled_orders
-from orderapp.services.reconciliation.mismatches import UNSETTLED, Difference, differences, record, seen_since
+from orderapp.services.reconciliation.expected import ended_orders
+from orderapp.services.reconciliation.mismatches import UNRESOLVED, Difference, differences, record, seen_since
 from orderapp.services.reconciliation.runs import Run, advance, take, take_nightly
 from orderapp.services.resilience.rate_limiter import at_its_rate
 from orderapp.services.resilience.skipped_items import Kind, skipping
 from orderapp.services.saga.compensation import lock_order
+from orderapp.services.saga.manual_resolutions import UNPROVEN
 from orderapp.services.saga.order_documents import load_documents
-from orderapp.services.saga.resolutions import UNPROVEN
 from orderapp.systems.registry import Systems
 
 log = structlog.get_logger()
@@ -130,7 +130,7 @@ class _Going:
         # When the run was last saved.
         self._saved_at = time.monotonic()
         self._compared: list[Compared] = []
-        self._unsettled = 0
+        self._in_progress = 0
 
     def on(self) -> Run:
         while not self._stop.is_set():
@@ -147,24 +147,24 @@ class _Going:
     def _compare(self, batch: Sequence[Place]) -> None:
         order_ids = [order_id for _, order_id in batch]
         with reading() as session:
-            settled = {order.id: order for order in settled_orders(session, order_ids)}
-            documents = load_documents(session, list(settled))
+            ended = {order.id: order for order in ended_orders(session, order_ids)}
+            documents = load_documents(session, list(ended))
             out_of_use = systems_out_of_use(session)
             now = session.execute(select(db_now())).scalar_one()
         # Questions count towards an agreed rate like all other calls.
         paced = {name: at_its_rate(system) for name, system in self._settings.systems.items()}
         comparing = Comparing(paced, out_of_use, now, self._before_each)
         for place in batch:
-            order, document = settled.get(place[1]), documents.get(place[1])
+            order, document = ended.get(place[1]), documents.get(place[1])
             # An order without a document was archived just now.
             if order is None or document is None:
-                self._unsettled += 1
+                self._in_progress += 1
             else:
                 compared = None
                 with skipping(Kind.ORDER, order.number):
                     compared = comparing.compare(order, document)
                 if compared is None:
-                    self._unsettled += 1
+                    self._in_progress += 1
                 else:
                     self._compared.append(compared)
             self._run.reached = place
@@ -198,21 +198,21 @@ class _Going:
             with skipping(Kind.ORDER, one.order.number):
                 self._save_some([one], hold=True, finished=False)
                 saved = True
-            self._unsettled += not saved
+            self._in_progress += not saved
         self._save_some([], hold=hold, finished=finished)
 
     def _save_some(self, compared: list[Compared], *, hold: bool, finished: bool) -> None:
         with writing() as session:
             same = _unchanged(session, compared)
             counts = replace(self._run.counts)
-            counts.add(same, self._unsettled + len(compared) - len(same))
+            counts.add(same, self._in_progress + len(compared) - len(same))
             run = replace(self._run, counts=counts, finished=finished)
             lease_seconds = _lease_seconds(self._settings) if hold and not finished else None
             advance(session, run, lease_seconds, finished=finished)
             record(session, same, self._settings.systems)
         self._run = run
         self._saved_at = time.monotonic()
-        self._unsettled = 0
+        self._in_progress = 0
         for difference in differences(same):
             self._listener.found(difference)
         self._listener.reached(run)
@@ -229,7 +229,7 @@ def _unchanged(session: Session, compared: Sequence[Compared]) -> list[Compared]
     for order_id in differing:
         with suppress(NotFound):
             lock_order(session, order_id)
-    now = {order.id: order for order in settled_orders(session, differing)} if differing else {}
+    now = {order.id: order for order in ended_orders(session, differing)} if differing else {}
     return [one for one in compared if not one.differs or now.get(one.order.id) == one.order]
 
 
@@ -250,5 +250,5 @@ def _page(session: Session, run: Run, *where: ColumnElement[bool]) -> list[Place
 def _unproven(systems: Systems) -> CompoundSelect[uuid.UUID]:
     """Select the orders with an unresolved mismatch, or with a manual resolution that an answer may prove."""
     askable = [name for name, system in systems.items() if system.can(Verb.ASK)]
-    said = select(Override.order_id).where(UNPROVEN, Override.system.in_(askable))
-    return union(select(Drift.order_id).where(UNSETTLED), said)
+    said = select(ManualResolution.order_id).where(UNPROVEN, ManualResolution.system.in_(askable))
+    return union(select(Mismatch.order_id).where(UNRESOLVED), said)

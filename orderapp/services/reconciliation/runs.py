@@ -33,8 +33,8 @@ class Counts:
     """The result of a reconciliation so far.
 
     Args:
-        orders: Settled orders that were compared.
-        unsettled: Orders that were left out, because they or their tasks are still in progress.
+        orders: Ended orders that were compared.
+        in_progress: Orders that were left out, because they or their tasks are still in progress.
         effects: Keys with a clear answer.
         unaskable: Keys of systems that can never be asked.
         not_checked: Keys without a clear answer.
@@ -43,18 +43,18 @@ class Counts:
     """
 
     orders: int = 0
-    unsettled: int = 0
+    in_progress: int = 0
     effects: int = 0
     unaskable: int = 0
     not_checked: int = 0
     differences: int = 0
 
-    def add(self, compared: Sequence[Compared], unsettled: int) -> None:
+    def add(self, compared: Sequence[Compared], in_progress: int) -> None:
         """Count compared orders, and orders that were left out."""
         looks = [look for one in compared for look in one.looks]
         not_checked = sum(look.kind is Kind.NOT_CHECKED for look in looks)
         self.orders += len(compared)
-        self.unsettled += unsettled
+        self.in_progress += in_progress
         self.effects += len(looks) - not_checked
         self.unaskable += sum(one.unaskable for one in compared)
         self.not_checked += not_checked

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Outcome
-from orderapp.models import Attempt, Circuit, CircuitState, Pace, Task, db_now
+from orderapp.models import Attempt, Circuit, CircuitState, RateSlot, Task, db_now
 from orderapp.services.db.upserts import upsert
 from orderapp.systems.base import System
 
@@ -114,7 +114,7 @@ def _failed_of_the_newest(session: Session, system: str, calls: int) -> int | No
 def lock(session: Session, systems: Collection[str]) -> None:
     """Lock the circuits of these systems in sorted order, so that transactions that change several can't deadlock.
 
-    Transaction: within the caller's, before it changes any of the circuits and paces.
+    Transaction: within the caller's, before it changes any of the circuits and rate slots.
     """
     which = select(Circuit.system).where(Circuit.system.in_(systems)).order_by(Circuit.system)
     session.execute(which.with_for_update(key_share=True)).all()
@@ -147,7 +147,7 @@ def use_again(session: Session, system: str) -> None:
 
 def _forget_hold(session: Session, system: str) -> None:
     """Delete the pause that the system asked for when it failed (Retry-After), because it works again."""
-    session.execute(update(Pace).where(Pace.system == system).values(tasks_held_until=None))
+    session.execute(update(RateSlot).where(RateSlot.system == system).values(tasks_held_until=None))
 
 
 def note_check(session: Session, system: str, *, answers: bool) -> None:

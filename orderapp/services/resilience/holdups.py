@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import TaskKind
-from orderapp.models import Circuit, CircuitState, Pace, SwitchMode, SystemSwitch, seconds_until
+from orderapp.models import Circuit, CircuitState, RateSlot, SwitchMode, SystemSwitch, seconds_until
 from orderapp.services.resilience.circuit_breakers import NOT_CLOSED
 
 
@@ -43,8 +43,8 @@ def holdups(session: Session) -> Mapping[str, Holdup]:
         row.system: row.reason or CircuitState(row.state).value
         for row in session.execute(select(Circuit.system, Circuit.state, Circuit.reason).where(NOT_CLOSED))
     }
-    left = seconds_until(Pace.tasks_held_until)
-    held = {row.system: float(row[1]) for row in session.execute(select(Pace.system, left).where(left > 0))}
+    left = seconds_until(RateSlot.tasks_held_until)
+    held = {row.system: float(row[1]) for row in session.execute(select(RateSlot.system, left).where(left > 0))}
     return {
         name: Holdup(
             mode=SwitchMode(switches[name].mode) if name in switches else SwitchMode.ON,

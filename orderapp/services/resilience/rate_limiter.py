@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.domain.states import TaskState
 from orderapp.domain.verbs import Verb
-from orderapp.models import Pace, Task, db_now, seconds_until
+from orderapp.models import RateSlot, Task, db_now, seconds_until
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.upserts import upsert
 from orderapp.systems.base import System
@@ -90,7 +90,7 @@ def take_turns(session: Session, system: System, calls: int, ahead_seconds: floa
 
     """
     spacing = system.limits.spacing_seconds
-    left: ColumnElement[Any] = seconds_until(Pace.next_call_at)
+    left: ColumnElement[Any] = seconds_until(RateSlot.next_call_at)
     taken = {"next_call_at": db_now(case((left > 0, left), else_=0.0) + calls * spacing)}
     asked_at = time.monotonic()
     after_seconds = _upsert(session, system, {"next_call_at": db_now(calls * spacing)}, taken, left <= ahead_seconds)
@@ -107,9 +107,9 @@ def tell_in_time(task_id: int, system: System) -> None:
     Transaction: one, committed here, after the claim was rolled back.
     If we die here: the relay sends the task again anyway, some seconds later.
     """
-    others = system.limits.tasks_told_of - 1
+    others = system.limits.published_tasks - 1
     spread_seconds = random.uniform(0, others * system.limits.spacing_seconds)
-    left = select(seconds_until(Pace.next_call_at)).where(Pace.system == system.name).scalar_subquery()
+    left = select(seconds_until(RateSlot.next_call_at)).where(RateSlot.system == system.name).scalar_subquery()
     within_reach = left - TASK_AHEAD_SECONDS
     pause = case((within_reach > AGAIN_AFTER_SECONDS, within_reach), else_=AGAIN_AFTER_SECONDS)
     with writing() as session:
@@ -124,7 +124,7 @@ def too_many_run(session: Session, system: System) -> bool:
     """
     if not system.limits.concurrency:
         return False
-    _upsert(session, system, {"next_call_at": db_now()}, {"next_call_at": Pace.next_call_at}, None)
+    _upsert(session, system, {"next_call_at": db_now()}, {"next_call_at": RateSlot.next_call_at}, None)
     running = select(func.count()).where(Task.system == system.name, Task.state == TaskState.RUNNING.value)
     return session.execute(running).scalar_one() > system.limits.concurrency
 
@@ -135,13 +135,13 @@ def hold(session: Session, system: System, seconds: float) -> None:
     Transaction: within the caller's, after everything else.
     """
     until = db_now(min(seconds, LONGEST_HOLD_SECONDS))
-    later = case((Pace.tasks_held_until > until, Pace.tasks_held_until), else_=until)
+    later = case((RateSlot.tasks_held_until > until, RateSlot.tasks_held_until), else_=until)
     _upsert(session, system, {"next_call_at": db_now(), "tasks_held_until": until}, {"tasks_held_until": later}, None)
 
 
 def not_held() -> ColumnElement[bool]:
     """Return the condition that a task's system hasn't asked to wait."""
-    return ~select(Pace.system).where(Pace.system == Task.system, Pace.tasks_held_until > db_now()).exists()
+    return ~select(RateSlot.system).where(RateSlot.system == Task.system, RateSlot.tasks_held_until > db_now()).exists()
 
 
 def at_its_rate(system: System) -> System:
@@ -177,5 +177,5 @@ def _upsert(
     session: Session, system: System, new: dict[str, Any], changed: dict[str, Any], where: ColumnElement[bool] | None
 ) -> float | None:
     """Write the system's row; return the seconds until its next slot, None if the condition prevented the change."""
-    statement = upsert(session, Pace, {"system": system.name, **new}, changed, unique="system", where=where)
-    return session.execute(statement.returning(seconds_until(Pace.next_call_at))).scalar_one_or_none()
+    statement = upsert(session, RateSlot, {"system": system.name, **new}, changed, unique="system", where=where)
+    return session.execute(statement.returning(seconds_until(RateSlot.next_call_at))).scalar_one_or_none()

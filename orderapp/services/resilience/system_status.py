@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from orderapp.models import Circuit, CircuitState, Pace, SwitchMode, SystemSwitch, db_now, seconds_until, table_of
+from orderapp.models import Circuit, CircuitState, RateSlot, SwitchMode, SystemSwitch, db_now, seconds_until, table_of
 
 HELD = "held"
 
@@ -49,7 +49,7 @@ def standing_of(rows: Iterable[Sequence[Any]]) -> Standing:
 
 
 def _everything() -> Select[str, str, float]:
-    switches, circuits, paces = table_of(SystemSwitch).c, table_of(Circuit).c, table_of(Pace).c
+    switches, circuits, rate_slots = table_of(SystemSwitch).c, table_of(Circuit).c, table_of(RateSlot).c
     parts = (
         select(switches.system, switches.mode.label("word"), literal(0.0).label("left_seconds")).where(
             switches.mode != SwitchMode.ON.value
@@ -57,8 +57,8 @@ def _everything() -> Select[str, str, float]:
         select(circuits.system, circuits.state, seconds_until(circuits.probe_at)).where(
             circuits.state != CircuitState.CLOSED.value
         ),
-        select(paces.system, literal(HELD), seconds_until(paces.tasks_held_until)).where(
-            paces.tasks_held_until > db_now()
+        select(rate_slots.system, literal(HELD), seconds_until(rate_slots.tasks_held_until)).where(
+            rate_slots.tasks_held_until > db_now()
         ),
     )
     found = union_all(*parts).subquery()

@@ -21,7 +21,7 @@ from orderapp.services.saga.values import Held, StepResult, Stopped
 from orderapp.systems.registry import Systems
 
 
-def turn_round(held: Held, results: list[StepResult], systems: Systems) -> Stopped:
+def abort_placement(held: Held, results: list[StepResult], systems: Systems) -> Stopped:
     """Abort the placement after a step that wasn't done.
 
     Transaction: one (TX3), committed here: the state of each step, the history, and a compensate task for each step

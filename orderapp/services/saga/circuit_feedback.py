@@ -1,4 +1,4 @@
-"""Updates a system's circuit and pace from an answer, as the last step of the transaction that records the answer."""
+"""Updates a system's circuit and rate slot from an answer, last in the transaction that records the answer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def learn_from_steps(
         return
     answers = {result.step.system: result.answer for result in results}
     worked = {name for name, answer in answers.items() if answer.worked}
-    # The lock order is the same everywhere: circuits before paces, each sorted by name.
+    # The lock order is the same everywhere: circuits before rate slots, each sorted by name.
     lock(session, {*answers, *admission.probes})
     if admission.probes - worked:
         give_back_order_probes(session, admission.probes - worked)

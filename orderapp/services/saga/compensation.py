@@ -18,11 +18,11 @@ from orderapp.domain.states import (
     TaskState,
 )
 from orderapp.errors import NotFound
-from orderapp.models import Order, Override, Placement, Step, Task, db_now
+from orderapp.models import ManualResolution, Order, Placement, Step, Task, db_now
 from orderapp.services.db.transitions import move
 from orderapp.services.saga.attempts import record_taken_away
+from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.new_tasks import new_task
-from orderapp.services.saga.resolutions import settle
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
 
@@ -92,7 +92,7 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
     record_taken_away(session, *forward)
     # The next fencing token takes the task away from a worker that may be running it.
     move(session, Task, TaskState.CANCELLED, *forward, fencing=Task.fencing + 1, **values)
-    settle(session, Override.task_id.in_(select(Task.id).where(*forward)), "the order was cancelled")
+    end_resolutions(session, ManualResolution.task_id.in_(select(Task.id).where(*forward)), "the order was cancelled")
     # Read this only now, because nobody can claim these tasks any more. A claim is counted before its call, so a task
     # that was never claimed has had no effect.
     touched = session.execute(
@@ -158,7 +158,7 @@ def reopen(session: Session, order_id: uuid.UUID, placement_id: int, system: Sys
     # The late window starts again here.
     window = {"absent_from": db_now(system.late_window_seconds), "last_message": "an effect came late"}
     _take_up_again(session, task, system.backoff.attempts, {**window, "due_at": db_now(), "publish_at": db_now()})
-    settle(session, Override.task_id.in_(select(Task.id).where(*task)), "an effect came late")
+    end_resolutions(session, ManualResolution.task_id.in_(select(Task.id).where(*task)), "an effect came late")
     move(session, Step, StepState.UNKNOWN, Step.placement_id == placement_id, Step.system == system.name)
     move(session, Placement, PlacementState.COMPENSATING, Placement.id == placement_id)
     ended = Order.state.in_((OrderState.FAILED.value, OrderState.CANCELLED.value))

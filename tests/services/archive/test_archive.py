@@ -17,9 +17,9 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
 from orderapp.errors import Archived, ArchiveUnusable, InvalidRequest, OrderArchived
 from orderapp.extensions import db
-from orderapp.models import AuditEntry, Drift, Order, Override, Submission, Task, db_now
+from orderapp.models import AuditEntry, ManualResolution, Mismatch, Order, Submission, Task, db_now
 from orderapp.services.archive.archive import BATCH
-from orderapp.services.backoffice import resolutions, task_actions
+from orderapp.services.backoffice import manual_resolutions, task_actions
 from orderapp.services.backoffice.case_files import find_order_file
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading, writing
@@ -114,18 +114,22 @@ def _give_up(shop: Shop) -> None:
 def _mark(shop: Shop) -> None:
     with writing() as session:
         session.execute(update(Task).where(Task.kind == "settle").values(state="failed", finished_at=None))
-    resolutions.mark(
-        [shop.tasks(kind="settle")[0].id], resolutions.Word.HAPPENED, COMMAND_LINE, "they say so", shop.settings
+    manual_resolutions.mark(
+        [shop.tasks(kind="settle")[0].id],
+        manual_resolutions.Resolution.HAPPENED,
+        COMMAND_LINE,
+        "they say so",
+        shop.settings,
     )
     let_days_pass()
 
 
-def _drift(shop: Shop) -> None:
+def _mismatch(shop: Shop) -> None:
     order, placement = shop.the_order(), shop.placements(shop.the_order().id)[0]
-    values = {"key": "K", "kind": "missing effect", "ours": "", "theirs": "", "repair": "", "state": "open"}
+    values = {"key": "K", "kind": "missing effect", "ours": "", "theirs": "", "correction": "", "state": "open"}
     with writing() as session:
         session.execute(
-            insert(Drift).values(order_id=order.id, placement_id=placement.id, system="stock", found_at=db_now(),
+            insert(Mismatch).values(order_id=order.id, placement_id=placement.id, system="stock", found_at=db_now(),
                                  last_seen_at=db_now(), **values)
         )  # fmt: skip
 
@@ -143,7 +147,7 @@ OPEN: dict[str, Callable[[Shop], None]] = {
     "a task failed": _set(Task, state="failed"),
     "a settlement was given up": _give_up,
     "staff's word is unproven": _mark,
-    "a drift is open": _drift,
+    "a mismatch is open": _mismatch,
     "it is compensating": _set(Order, state="compensating", ends_as="failed"),
     "it failed, and something is held": _set(Order, state="failed"),
     "somebody holds it": _set(Submission, lease_until=db_now(60)),
@@ -165,17 +169,17 @@ def test_an_order_stays_while(busy_shop: Shop, file: Path, what: str) -> None:
     assert file.read_bytes() == b""
 
 
-def test_an_order_leaves_once_staffs_word_and_drift_are_settled(busy_shop: Shop, file: Path) -> None:
+def test_an_order_leaves_once_staffs_word_and_mismatch_are_settled(busy_shop: Shop, file: Path) -> None:
     busy_shop.submit()
     busy_shop.work_until_quiet_but_for_staff()
-    _drift(busy_shop)
+    _mismatch(busy_shop)
     _give_up(busy_shop)
     with writing() as session:
-        session.execute(update(Drift).values(state="gone", settled_at=db_now()))
-        session.execute(update(Override).values(settled_at=db_now(), settled_by="the bank"))
+        session.execute(update(Mismatch).values(state="gone", ended_at=db_now()))
+        session.execute(update(ManualResolution).values(ended_at=db_now(), ended_by="the bank"))
     assert archived(busy_shop, file).orders == 1
     [line] = orders_in(file)
-    assert (len(line["overrides"]), len(line["drifts"])) == (1, 1)
+    assert (len(line["manual_resolutions"]), len(line["mismatches"])) == (1, 1)
 
 
 def test_an_age_at_which_orders_are_still_compared_is_refused(busy_shop: Shop, file: Path) -> None:

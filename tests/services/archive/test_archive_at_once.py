@@ -23,7 +23,7 @@ from tests.services.archives import DAY, archived, let_days_pass, numbers_in, ro
 from tests.services.listening import reconciled
 from tests.services.scripted import OneOfEach, answers
 from tests.services.shop import Shop
-from tests.services.tampering import drifts
+from tests.services.tampering import mismatches
 from tests.services.test_interleaving import MOST_STATEMENTS, Interleaving
 
 Deed = Callable[[OrderView], object]
@@ -138,14 +138,14 @@ def test_a_reconciliation_passes_over_an_order_that_leaves(busy_shop: Shop, syst
         busy_shop.submit()
         busy_shop.work_until_quiet_but_for_staff()
         let_days_pass()
-        systems.stock.in_place.clear()  # it differs: where it stays, a drift is found
+        systems.stock.in_place.clear()  # it differs: where it stays, a mismatch is found
         file = tmp_path / f"{statement}.jsonl"
         archive = partial(archived, busy_shop, file)
         reached = Interleaving(busy_shop, archive, statement).run(partial(reconciled, busy_shop, 400 * DAY))
-        if not file.read_bytes():  # the drift was written down before
-            assert [one.state for one in drifts()] == ["open"]
+        if not file.read_bytes():  # the mismatch was written down before
+            assert [one.state for one in mismatches()] == ["open"]
             assert statement > 10
             return
         assert reached
         assert rows_left().keys() == {"reconciliations"}
-    raise AssertionError("no drift was ever found")
+    raise AssertionError("no mismatch was ever found")

@@ -8,12 +8,12 @@ import pytest
 
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
-from orderapp.models import Drift
-from orderapp.services.backoffice.corrections import repair_drifts
-from orderapp.services.backoffice.risks import Risk, risk_of_repairing
+from orderapp.models import Mismatch
+from orderapp.services.backoffice.corrections import order_corrections
+from orderapp.services.backoffice.risks import Risk, risk_of_correcting
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.orders.views import OrderView
-from orderapp.services.reconciliation.compare import Repair
+from orderapp.services.reconciliation.compare import Correction
 from orderapp.systems.base import Part
 from tests.sandbox.calls import SETTLEMENT, redeem, redemptions
 from tests.sandbox.running import RunningSandbox
@@ -25,11 +25,11 @@ from tests.services.tampering import (
     EVERYTHING,
     assert_gone,
     cancel_by_hand,
-    drifts,
+    correct,
     in_place,
     key,
     let_it_happen,
-    repair,
+    mismatches,
 )
 
 
@@ -38,27 +38,32 @@ def test_an_effect_that_was_undone_there_is_missing_and_its_order_can_only_be_ca
 ) -> None:
     cancel_by_hand(sandbox, confirmed)
     assert reconciled(shop).kinds == [("inventory", "missing effect")]
-    [drift] = drifts()
-    assert (drift.key, drift.repair, drift.state, drift.seen) == (key(confirmed, "inventory"), "cancel", "open", 1)
-    assert (drift.ours, drift.theirs) == ("step done", "undone")
-    repair(shop, drift)
+    [mismatch] = mismatches()
+    assert (mismatch.key, mismatch.correction, mismatch.state, mismatch.seen) == (
+        key(confirmed, "inventory"),
+        "cancel",
+        "open",
+        1,
+    )
+    assert (mismatch.ours, mismatch.theirs) == ("step done", "undone")
+    correct(shop, mismatch)
     let_it_happen(shop)
     assert shop.view(confirmed.id).state is OrderState.CANCELLED
     assert sandbox.held(confirmed.number) == {}
-    assert_gone(shop, drift)
+    assert_gone(shop, mismatch)
 
 
 @pytest.mark.parametrize(
     ("ordered", "guarantee", "risk"),
     [
-        (Repair.DO, Guarantee.UNSAFE, Risk.TWICE),
-        (Repair.DO, Guarantee.IDEMPOTENT, None),
-        (Repair.UNDO, Guarantee.UNSAFE, None),
-        (Repair.CANCEL, Guarantee.IDEMPOTENT, Risk.ENDS_ORDER),
+        (Correction.DO, Guarantee.UNSAFE, Risk.TWICE),
+        (Correction.DO, Guarantee.IDEMPOTENT, None),
+        (Correction.UNDO, Guarantee.UNSAFE, None),
+        (Correction.CANCEL, Guarantee.IDEMPOTENT, Risk.ENDS_ORDER),
     ],
 )
-def test_only_what_nobody_can_take_back_is_a_risk(ordered: Repair, guarantee: Guarantee, risk: Risk | None) -> None:
-    objection = risk_of_repairing(Drift(repair=ordered.value), Scripted("system", Part.NOTIFY, guarantee))
+def test_only_what_nobody_can_take_back_is_a_risk(ordered: Correction, guarantee: Guarantee, risk: Risk | None) -> None:
+    objection = risk_of_correcting(Mismatch(correction=ordered.value), Scripted("system", Part.NOTIFY, guarantee))
     assert (objection.risk if objection else None) is risk
 
 
@@ -68,9 +73,9 @@ def test_an_effect_that_the_system_knows_nothing_of_is_done_again_under_its_key(
 ) -> None:
     forget(system, key(confirmed, system))
     assert reconciled(shop).kinds == [(system, "missing effect")]
-    [drift] = drifts()
-    assert (drift.repair, drift.theirs) == ("do", "absent")
-    repair(shop, drift)
+    [mismatch] = mismatches()
+    assert (mismatch.correction, mismatch.theirs) == ("do", "absent")
+    correct(shop, mismatch)
     ordered = shop.task(kind="settle", system=system, state="waiting")
     # As many attempts as any task of the system has.
     assert ordered.attempt_limit - ordered.attempts == shop.settings.systems[system].backoff.attempts
@@ -78,7 +83,7 @@ def test_an_effect_that_the_system_knows_nothing_of_is_done_again_under_its_key(
     let_it_happen(shop)
     assert shop.view(confirmed.id).state is OrderState.CONFIRMED
     assert in_place(sandbox, confirmed) == EVERYTHING
-    assert_gone(shop, drift)
+    assert_gone(shop, mismatch)
 
     shop.cancel(confirmed.id)
     let_it_happen(shop)
@@ -89,23 +94,23 @@ def test_an_effect_that_the_system_knows_nothing_of_is_done_again_under_its_key(
     assert reconciled(shop).told == []
 
 
-def test_a_redemption_that_came_back_before_the_repair_is_not_done_once_more(
+def test_a_redemption_that_came_back_before_the_correction_is_not_done_once_more(
     shop: Shop, sandbox: RunningSandbox, confirmed: OrderView, forget: Callable[[str, str], None]
 ) -> None:
     forget("coupon", key(confirmed, "coupon"))
     reconciled(shop)
     redeem(sandbox, key(confirmed, "coupon"), COUPON).raise_for_status()
-    repair(shop, drifts()[0])
+    correct(shop, mismatches()[0])
     let_it_happen(shop)
     assert in_place(sandbox, confirmed) == EVERYTHING
 
 
-def test_an_order_that_is_cancelled_while_its_repair_waits_holds_nothing(
+def test_an_order_that_is_cancelled_while_its_correction_waits_holds_nothing(
     shop: Shop, sandbox: RunningSandbox, confirmed: OrderView, forget: Callable[[str, str], None]
 ) -> None:
     forget("inventory", key(confirmed, "inventory"))
     reconciled(shop)
-    repair(shop, drifts()[0])
+    correct(shop, mismatches()[0])
     shop.cancel(confirmed.id)
     let_it_happen(shop)
     assert shop.view(confirmed.id).state is OrderState.CANCELLED
@@ -118,14 +123,14 @@ def test_an_effect_of_a_failed_order_is_an_orphan_and_is_undone(
     for _ in range(2):
         redeem(sandbox, key(failed, "coupon"), COUPON).raise_for_status()
     assert reconciled(shop).kinds == [("coupon", "orphan effect")]
-    [drift] = drifts()
-    assert (drift.repair, drift.theirs) == ("undo", "in place, 2 times")
-    repair(shop, drift)
+    [mismatch] = mismatches()
+    assert (mismatch.correction, mismatch.theirs) == ("undo", "in place, 2 times")
+    correct(shop, mismatch)
     assert shop.view(failed.id).state is OrderState.COMPENSATING
     let_it_happen(shop)
     assert shop.view(failed.id).state is OrderState.FAILED
     assert [one["state"] for one in redemptions(sandbox, key(failed, "coupon"))] == ["voided", "voided"]
-    assert_gone(shop, drift)
+    assert_gone(shop, mismatch)
 
 
 def test_an_effect_of_an_earlier_placement_is_undone_and_the_later_one_stays(
@@ -135,13 +140,13 @@ def test_an_effect_of_an_earlier_placement_is_undone_and_the_later_one_stays(
     shop.retry(failed.id)
     shop.work_until_quiet()
     assert reconciled(shop).kinds == [("coupon", "orphan effect")]
-    [drift] = drifts()
-    repair(shop, drift)
+    [mismatch] = mismatches()
+    correct(shop, mismatch)
     let_it_happen(shop)
     assert shop.view(failed.id).state is OrderState.CONFIRMED
     assert [one["state"] for one in redemptions(sandbox, key(failed, "coupon"))] == ["voided"]
     assert [one["state"] for one in redemptions(sandbox, key(failed, "coupon", 2))] == ["redeemed"]
-    assert_gone(shop, drift)
+    assert_gone(shop, mismatch)
 
 
 def test_a_settlement_that_somebody_made_by_hand_is_an_orphan_and_is_reversed(
@@ -154,25 +159,25 @@ def test_a_settlement_that_somebody_made_by_hand_is_an_orphan_and_is_reversed(
     body = {"order_ref": order.number, "customer_ref": "C-1", "amount": amount}
     SETTLEMENT.post(sandbox, key(order, "settlement"), body).raise_for_status()
     assert reconciled(shop).kinds == [("settlement", "orphan effect")]
-    [drift] = drifts()
-    repair(shop, drift)
+    [mismatch] = mismatches()
+    correct(shop, mismatch)
     let_it_happen(shop)
     assert shop.view(order.id).state is OrderState.CANCELLED
     assert sandbox.held(order.number) == {}
-    assert_gone(shop, drift)
+    assert_gone(shop, mismatch)
 
 
 def test_of_what_is_there_twice_one_stays(shop: Shop, sandbox: RunningSandbox, confirmed: OrderView) -> None:
     redeem(sandbox, key(confirmed, "coupon"), COUPON).raise_for_status()
     assert reconciled(shop).kinds == [("coupon", "wrong state")]
-    [drift] = drifts()
-    assert (drift.repair, drift.theirs) == ("undo_surplus", "in place, 2 times")
-    repair(shop, drift)
+    [mismatch] = mismatches()
+    assert (mismatch.correction, mismatch.theirs) == ("undo_surplus", "in place, 2 times")
+    correct(shop, mismatch)
     let_it_happen(shop)
     states = [one["state"] for one in redemptions(sandbox, key(confirmed, "coupon"))]
     assert sorted(states) == ["redeemed", "voided"]
     assert shop.view(confirmed.id).state is OrderState.CONFIRMED
-    assert_gone(shop, drift)
+    assert_gone(shop, mismatch)
 
     shop.cancel(confirmed.id)
     let_it_happen(shop)
@@ -185,14 +190,14 @@ def test_two_differences_of_one_order_are_put_right_at_once(
     for system in ("inventory", "coupon"):
         forget(system, key(confirmed, system))
     reconciled(shop)
-    found = drifts()
+    found = mismatches()
     assert len(found) == 2
-    done = repair_drifts([drift.id for drift in found], COMMAND_LINE, "both", shop.settings)
+    done = order_corrections([mismatch.id for mismatch in found], COMMAND_LINE, "both", shop.settings)
     assert [item.done for item in done.items] == [True, True]
     let_it_happen(shop)
     assert in_place(sandbox, confirmed) == EVERYTHING
-    for drift in found:
-        assert_gone(shop, drift)
+    for mismatch in found:
+        assert_gone(shop, mismatch)
 
 
 def test_two_orphans_of_one_order_are_undone_at_once(shop: Shop, sandbox: RunningSandbox, failed: OrderView) -> None:
@@ -202,10 +207,10 @@ def test_two_orphans_of_one_order_are_undone_at_once(shop: Shop, sandbox: Runnin
     let_it_happen(shop)
     redeem(sandbox, key(failed, "coupon", 2), COUPON).raise_for_status()
     reconciled(shop)
-    found = drifts()
-    assert [drift.repair for drift in found] == ["undo", "undo"]
-    for drift in found:
-        [item] = repair_drifts([drift.id], COMMAND_LINE, "one after the other", shop.settings).items
+    found = mismatches()
+    assert [mismatch.correction for mismatch in found] == ["undo", "undo"]
+    for mismatch in found:
+        [item] = order_corrections([mismatch.id], COMMAND_LINE, "one after the other", shop.settings).items
         assert item.done, item.text
     let_it_happen(shop)
     assert shop.view(failed.id).state is OrderState.CANCELLED

@@ -16,7 +16,7 @@ from orderapp.models import Order, Placement, Step, Submission, Task
 from orderapp.services.backoffice.case_files import find_order_file
 from orderapp.services.backoffice.task_list import list_tasks
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.engine.recovery import repair, tidy
+from orderapp.services.engine.recovery import recover, tidy
 from orderapp.services.engine.run import run_task
 from orderapp.services.orders.shop_views import find_shop_order
 from tests.services.plans import Plans
@@ -131,7 +131,7 @@ def test_the_relays_question_is_answered_by_its_index(many_orders: Shop) -> None
 
 
 def test_the_timers_questions_are_answered_by_their_indexes(many_orders: Shop) -> None:
-    plans = plans_of(lambda: repair(many_orders.settings))
+    plans = plans_of(lambda: recover(many_orders.settings))
     together = "\n".join(plans.values())
     assert "ix_submissions_lease_until" in together
     assert "ix_tasks_lease_until" in together

@@ -28,7 +28,7 @@ from orderapp.services.db.capped_counts import CAP
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.batch import Together
 from orderapp.services.engine.outbox import due_hints, mark_published
-from orderapp.services.engine.recovery import repair, tidy
+from orderapp.services.engine.recovery import recover, tidy
 from orderapp.services.engine.run import run_task
 from orderapp.services.operations.metrics import read_numbers
 from orderapp.services.orders.shop_views import find_shop_order
@@ -138,20 +138,20 @@ def test_the_relay_finds_nothing_due(large: Large) -> None:
     assert plan.rows_read == 0
 
 
-def test_the_timer_finds_nothing_to_repair(large: Large) -> None:
-    plans = large.plans.of(lambda: (repair(large.shop.settings), tidy()))
+def test_the_timer_finds_nothing_to_recover(large: Large) -> None:
+    plans = large.plans.of(lambda: (recover(large.shop.settings), tidy()))
     assert too_dear(plans, FEW) == []
 
 
-def test_the_timer_repairs_an_order_that_was_left(large: Large) -> None:
+def test_the_timer_recover_an_order_that_was_left(large: Large) -> None:
     one = select(Submission.id).where(Submission.lease_until.is_not(None)).limit(1).scalar_subquery()
 
-    def leave_and_repair() -> None:
+    def leave_and_recover() -> None:
         with writing() as session:
             session.execute(update(Submission).where(Submission.id == one).values(lease_until=db_now(-1)))
-        assert repair(large.shop.settings).placements == 1
+        assert recover(large.shop.settings).placements == 1
 
-    assert too_dear(large.plans.of(leave_and_repair), FEW) == []
+    assert too_dear(large.plans.of(leave_and_recover), FEW) == []
 
 
 SERVICES: dict[str, tuple[int, Callable[[Large], Any]]] = {
@@ -185,8 +185,8 @@ PAGES = {
     "/admin/orders/?state=cancelled&before={order_id}": FEW,
     "/admin/orders/{number}": FEW,
     "/admin/audit/": FEW,
-    "/admin/drifts/": FEW,
-    "/admin/drifts/?state=open": FEW,
+    "/admin/mismatches/": FEW,
+    "/admin/mismatches/?state=open": FEW,
     # Those that count.
     "/admin/": AS_MANY_AS_ARE_COUNTED,
     "/admin/tasks/": AS_MANY_AS_ARE_COUNTED,

@@ -7,8 +7,8 @@ import pytest
 from orderapp.domain.outcome import Finding, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
-from orderapp.models import Word
-from orderapp.services.backoffice.resolutions import mark
+from orderapp.models import Resolution
+from orderapp.services.backoffice.manual_resolutions import mark
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.backoffice.task_actions import requeue
 from orderapp.services.db.audit import COMMAND_LINE
@@ -17,7 +17,7 @@ from orderapp.systems.limits import Limits
 from tests.services.listening import reconciled
 from tests.services.scripted import Scripted, answers
 from tests.services.shop import Shop
-from tests.services.tampering import repair_drift
+from tests.services.tampering import correct_mismatch
 
 
 @pytest.fixture(params=[Part.BLOCKING, Part.SETTLE])
@@ -68,7 +68,7 @@ def test_staff_may_say_that_it_is_no_longer_there(shop1: Shop, ledger: Scripted)
     ledger.findings.extend([Finding.ABSENT] * 3)
     shop1.work_until_quiet_but_for_staff()
     task = shop1.task(kind="compensate", state="failed")
-    mark([task.id], Word.NOT_HAPPENED, COMMAND_LINE, "they have lost it", shop1.settings, Risk.ENDS_ORDER)
+    mark([task.id], Resolution.NOT_HAPPENED, COMMAND_LINE, "they have lost it", shop1.settings, Risk.ENDS_ORDER)
     assert shop1.view(order.id).state is OrderState.CANCELLED
 
 
@@ -111,7 +111,7 @@ def test_a_correction_asks_only_when_the_query_can_no_longer_lag_behind(shop1: S
     shop1.work_until_quiet()
     ledger.findings.extend([Finding.ABSENT] * 2)
     reconciled(shop1)
-    repair_drift(1, COMMAND_LINE, "it shows nothing", shop1.settings)
+    correct_mismatch(1, COMMAND_LINE, "it shows nothing", shop1.settings)
     shop1.work()
     task = shop1.task(kind="settle")
     assert (task.state, task.last_code) == ("waiting", "late_window")

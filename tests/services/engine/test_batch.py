@@ -74,7 +74,7 @@ def test_tasks_are_claimed_in_one_statement_and_recorded_in_one(shop2: Shop, ban
         assert len(statements) == 2
 
 
-def test_of_tasks_told_of_twice_each_runs_once(shop2: Shop, bank: Scripted) -> None:
+def test_of_published_tasks_twice_each_runs_once(shop2: Shop, bank: Scripted) -> None:
     made, task_ids = together(shop2, bank), waiting_tasks(shop2)
     made.run([*task_ids, *task_ids], always)
     made.run(task_ids, always)

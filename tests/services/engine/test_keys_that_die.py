@@ -7,18 +7,18 @@ import pytest
 from orderapp.domain.orders import Effect
 from orderapp.domain.outcome import Answer, Finding, Outcome
 from orderapp.domain.states import OrderState
-from orderapp.models import Word
-from orderapp.services.backoffice.resolutions import mark
+from orderapp.models import Resolution
+from orderapp.services.backoffice.manual_resolutions import mark
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.backoffice.task_actions import requeue
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading
-from orderapp.services.reconciliation.mismatches import OPEN_DRIFTS
+from orderapp.services.reconciliation.mismatches import OPEN_MISMATCHES
 from orderapp.systems.base import Part
 from tests.services import listening
 from tests.services.scripted import Killed, Scripted, answers, dies, does_it_and_dies, does_it_then
 from tests.services.shop import Shop
-from tests.services.tampering import repair_drift
+from tests.services.tampering import correct_mismatch
 
 WINDOW_SECONDS = 3600.0
 
@@ -95,9 +95,16 @@ def test_staff_who_say_that_it_did_not_happen_have_it_called_for_once_more(shop1
     for _ in range(2):
         shop1.make_due()
         shop1.work()
-        unseen = mark([shop1.task().id], Word.NOT_HAPPENED, COMMAND_LINE, "with others", shop1.settings)
+        unseen = mark([shop1.task().id], Resolution.NOT_HAPPENED, COMMAND_LINE, "with others", shop1.settings)
         assert [(item.done, item.risk) for item in unseen.items] == [(False, Risk.TWICE)]
-        mark([shop1.task().id], Word.NOT_HAPPENED, COMMAND_LINE, "the bank never had it", shop1.settings, Risk.TWICE)
+        mark(
+            [shop1.task().id],
+            Resolution.NOT_HAPPENED,
+            COMMAND_LINE,
+            "the bank never had it",
+            shop1.settings,
+            Risk.TWICE,
+        )
         shop1.work()
     # The second time in doubt the key is as old as it was, so they were asked again.
     assert (shop1.task().state, bank.held) == ("done", 1)
@@ -134,8 +141,8 @@ def test_a_correction_is_as_old_as_the_step_that_it_does_again(empty_shop: Shop)
     order = shop.submit().order
     stock.in_place.clear()
     stock.ever_done.clear()
-    drift_id = open_drift(shop)
-    repair_drift(drift_id, COMMAND_LINE, "gone", shop.settings)
+    mismatch_id = open_mismatch(shop)
+    correct_mismatch(mismatch_id, COMMAND_LINE, "gone", shop.settings)
     shop.age_keys(WINDOW_SECONDS)
     shop.let_late_windows_pass()
     shop.work()
@@ -149,23 +156,23 @@ def test_a_correction_that_had_to_take_a_new_key_is_undone_and_compared_by_it(em
     order = shop.submit().order
     stock.in_place.clear()
     stock.ever_done.clear()
-    repair_drift(open_drift(shop), COMMAND_LINE, "gone", shop.settings)
+    correct_mismatch(open_mismatch(shop), COMMAND_LINE, "gone", shop.settings)
     stock.acts.append(answers(Outcome.UNKNOWN))
     shop.work_until_quiet()
     [held] = [key for key, number in stock.in_place.items() if number]
     assert held.endswith(":2")
-    assert open_drift(shop) is None, "what is in place under the new key is what our rows say"
+    assert open_mismatch(shop) is None, "what is in place under the new key is what our rows say"
     shop.cancel(order.id)
     shop.work_until_quiet()
     assert (shop.view(order.id).state, stock.held) == (OrderState.CANCELLED, 0)
-    assert open_drift(shop) is None
+    assert open_mismatch(shop) is None
 
 
-def open_drift(shop: Shop) -> int | None:
+def open_mismatch(shop: Shop) -> int | None:
     """Reconcile; return the only difference that nobody has done anything about."""
     listening.reconciled(shop)
     with reading() as session:
-        return session.scalar(OPEN_DRIFTS)
+        return session.scalar(OPEN_MISMATCHES)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from orderapp.services.engine import run as engine_run
 from orderapp.services.engine.claim import Claim, claim
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import make_run, record_runs, run_task
 from orderapp.services.engine.runs import Ran
 from orderapp.systems.base import Part
@@ -141,7 +141,7 @@ def test_a_worker_that_dies_ends_the_run(shop2: Shop, bank: Scripted, task: Task
     run(shop2, task, 3)
     claimed(shop2, task)
     shop2.let_task_leases_lapse()
-    repair(shop2.settings)
+    recover(shop2.settings)
     assert rows(shop2, task) == [(1, "done", 0), (4, "unknown", 2)]
     assert shop2.task(kind="settle").repeats == 0
 
@@ -171,7 +171,7 @@ def test_an_equal_answer_that_came_too_late_has_its_row(shop2: Shop, bank: Scrip
     held = claimed(shop2, task)
     made = make_run(held, shop2.settings)
     shop2.let_task_leases_lapse()
-    repair(shop2.settings)
+    recover(shop2.settings)
     assert record_runs([made]) == {task.id: None}
     assert [number for number, _, _ in rows(shop2, task)] == [1, 3, 3]
 

@@ -10,7 +10,7 @@ import pytest
 from orderapp.domain.outcome import Answer
 from orderapp.domain.states import TaskState
 from orderapp.services.engine.poison import AGAIN_WITHIN_SECONDS, LEASE_LAPSED
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from orderapp.systems.base import Effect, Part
 from tests.services.scripted import Killed, Scripted, dies
@@ -37,7 +37,7 @@ def died_together(shop: Shop, bank: Scripted, tasks: int) -> list[int]:
         with pytest.raises(Killed):
             run_task(task_id, shop.settings)
     shop.let_task_leases_lapse()
-    repair(shop.settings)
+    recover(shop.settings)
     shop.make_due()
     return ids
 
@@ -69,7 +69,7 @@ def test_a_killer_holds_up_the_others_for_a_lease_and_nobody_who_has_not_died(sh
     assert run_task(innocent, shop2.settings) is None
     assert run_task(fresh, shop2.settings) is TaskState.DONE
     shop2.let_task_leases_lapse()
-    repair(shop2.settings)
+    recover(shop2.settings)
     assert run_task(innocent, shop2.settings) is TaskState.DONE
 
 

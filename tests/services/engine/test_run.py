@@ -15,7 +15,7 @@ from orderapp.models import SwitchMode, SystemSwitch, Task, db_now
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, answers, dies, does_it_and_dies, does_it_then
@@ -151,10 +151,10 @@ def test_a_dead_worker_leaves_an_attempt_and_the_task_is_due_again(shop2: Shop, 
     task = settle_task(shop2)
     with pytest.raises(Killed):
         run(shop2, task)
-    assert repair(shop2.settings).tasks == 0
+    assert recover(shop2.settings).tasks == 0
     assert run_task(task.id, shop2.settings) is None
     shop2.let_task_leases_lapse()
-    assert repair(shop2.settings).tasks == 1
+    assert recover(shop2.settings).tasks == 1
     [waiting] = shop2.tasks(kind="settle")
     assert (waiting.state, waiting.attempts, waiting.last_code) == ("waiting", 1, "lease_lapsed")
     [attempt] = shop2.attempts(task_id=task.id)
@@ -170,7 +170,7 @@ def test_a_task_that_kills_its_worker_each_time_stops_at_the_limit(shop2: Shop, 
         with pytest.raises(Killed):
             run(shop2, task)
         shop2.let_task_leases_lapse()
-        repair(shop2.settings)
+        recover(shop2.settings)
     assert run(shop2, task) is None
     assert shop2.task(kind="settle").state == TaskState.FAILED.value
     assert [attempt.number for attempt in shop2.attempts(task_id=task.id)] == [1, 2, 3]
@@ -185,7 +185,7 @@ def test_an_unsafe_task_whose_worker_died_goes_to_staff_at_once(empty_shop: Shop
     with pytest.raises(Killed):
         run(shop, task)
     shop.let_task_leases_lapse()
-    repair(shop.settings)
+    recover(shop.settings)
     assert shop.task(kind="notify").state == TaskState.FAILED.value
     shop.work_until_quiet()
     assert texts.ever_done.total() == 1
@@ -201,19 +201,19 @@ def test_an_unsafe_task_is_repeated_only_where_nothing_was_sent(empty_shop: Shop
     assert texts.ever_done.total() == 1
 
 
-def test_five_timers_repair_a_task_once(shop2: Shop, bank: Scripted) -> None:
+def test_five_timers_recover_a_task_once(shop2: Shop, bank: Scripted) -> None:
     bank.acts.append(dies)
     task = settle_task(shop2)
     with pytest.raises(Killed):
         run(shop2, task)
     shop2.let_task_leases_lapse()
 
-    def repair_once(_number: int) -> int:
+    def recover_once(_number: int) -> int:
         with shop2.app.app_context():
-            return repair(shop2.settings).tasks
+            return recover(shop2.settings).tasks
 
     with ThreadPoolExecutor(5) as pool:
-        assert sum(pool.map(repair_once, range(5))) == 1
+        assert sum(pool.map(recover_once, range(5))) == 1
     assert len(shop2.attempts(task_id=task.id)) == 1
 
 
@@ -222,7 +222,7 @@ def test_whoever_lost_a_task_changes_nothing_of_it(shop2: Shop, bank: Scripted) 
 
     def outlive_the_lease(effect: object) -> object:
         shop2.let_task_leases_lapse()
-        repair(shop2.settings)
+        recover(shop2.settings)
         return answers(Outcome.REFUSED, "no", repeatable=False)(effect)  # type: ignore[arg-type]
 
     bank.acts.append(outlive_the_lease)  # type: ignore[arg-type]
@@ -279,8 +279,8 @@ def test_a_task_of_a_system_that_this_process_does_not_know_waits_for_one_that_d
     with pytest.raises(Killed):
         run(shop2, task)
     shop2.let_task_leases_lapse()
-    assert repair(older.settings).tasks == 0
-    assert repair(shop2.settings).tasks == 1
+    assert recover(older.settings).tasks == 0
+    assert recover(shop2.settings).tasks == 1
 
 
 def test_a_system_that_answers_slowly_holds_its_own_call_only(shop2: Shop, bank: Scripted) -> None:

@@ -11,7 +11,7 @@ from orderapp.models import Task
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import COMMAND_LINE
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, answers, dies, does_it_then
@@ -62,7 +62,7 @@ def test_inside_the_late_window_not_there_is_waited_for_without_using_up_attempt
         with pytest.raises(Killed):
             run(shop2)
         shop2.let_task_leases_lapse()
-        repair(shop2.settings)
+        recover(shop2.settings)
     else:
         run(shop2)
     assert [run(shop2), run(shop2)] == [TaskState.WAITING, TaskState.WAITING]

@@ -160,7 +160,7 @@ class TestRetry:
         assert shop2.retry(failed.id).order.placements == 3
         assert points.held == 1
 
-    def test_a_retry_whose_process_died_is_repaired_like_any_other(
+    def test_a_retry_whose_process_died_is_corrected_like_any_other(
         self, shop2: Shop, failed: Any, stock: Scripted, points: Scripted
     ) -> None:
         stock.acts.append(dies)

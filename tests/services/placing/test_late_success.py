@@ -15,7 +15,7 @@ from orderapp.domain.states import OrderState, PlacementState, StepState
 from orderapp.errors import InProgress
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.placing.place import Result
 from tests.services.scripted import Scripted, answers, does_it_then
 from tests.services.shop import Shop
@@ -41,7 +41,7 @@ def lose_the_lease(shop: Shop, *then: Callable[[], Any]) -> Callable[[Any], Answ
 
     def act(_effect: Any) -> Answer:
         shop.let_submission_leases_lapse()
-        assert repair(shop.settings).placements == 1
+        assert recover(shop.settings).placements == 1
         for step in then:
             step()
         return Answer(Outcome.DONE)
@@ -60,7 +60,7 @@ def test_who_lost_the_lease_cannot_confirm_and_is_told_of_the_failure(
     assert (shop2.the_order().state, stock.held, points.held) == (OrderState.FAILED, 0, 0)
 
 
-def test_who_lost_the_lease_cannot_turn_round_either(shop2: Shop, stock: Scripted, points: Scripted) -> None:
+def test_who_lost_the_lease_cannot_abort_placement_either(shop2: Shop, stock: Scripted, points: Scripted) -> None:
     act = lose_the_lease(shop2)
     points.acts.append(lambda effect: answers(Outcome.REFUSED, "no", repeatable=False)(act(effect)))  # type: ignore[arg-type]
     placed = shop2.submit()

@@ -12,7 +12,7 @@ from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState, StepState
 from orderapp.errors import InProgress
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.placing.place import Result
 from orderapp.systems.base import System
 from tests.sandbox.running import RunningSandbox
@@ -156,10 +156,10 @@ def test_the_timer_turns_round_what_nobody_holds(
     system.acts.append(act)
     content = shop2.content()
     dying(shop2, content)
-    assert repair(shop2.settings).placements == 0
+    assert recover(shop2.settings).placements == 0
     shop2.let_submission_leases_lapse()
-    assert repair(shop2.settings).placements == 1
-    assert repair(shop2.settings).placements == 0
+    assert recover(shop2.settings).placements == 1
+    assert recover(shop2.settings).placements == 0
 
     order = shop2.the_order()
     assert order.state is OrderState.COMPENSATING
@@ -177,20 +177,20 @@ def test_five_timers_turn_a_placement_round_once(shop2: Shop, stock: Scripted) -
     dying(shop2, shop2.content())
     shop2.let_submission_leases_lapse()
 
-    def repair_once(_number: int) -> int:
+    def recover_once(_number: int) -> int:
         with shop2.app.app_context():
-            return repair(shop2.settings).placements
+            return recover(shop2.settings).placements
 
     with ThreadPoolExecutor(5) as pool:
-        assert sum(pool.map(repair_once, range(5))) == 1
+        assert sum(pool.map(recover_once, range(5))) == 1
     assert len(shop2.tasks(kind="compensate")) == 2
 
 
 def test_a_live_submission_is_left_alone_by_the_timer(shop2: Shop, stock: Scripted) -> None:
-    repaired = []
-    stock.before = lambda _verb, _effect: repaired.append(repair(shop2.settings).placements)
+    recovered = []
+    stock.before = lambda _verb, _effect: recovered.append(recover(shop2.settings).placements)
     assert shop2.submit().result is Result.CONFIRMED
-    assert repaired == [0]
+    assert recovered == [0]
 
 
 @pytest.mark.parametrize("late", [True, False])

@@ -1,4 +1,4 @@
-"""Reconciliation proves or disproves what staff said, and keeps debts on the books until they are none."""
+"""Reconciliation proves or disproves what staff said, and keeps unresolved effects counted until they are resolved."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from sqlalchemy import select, update
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
-from orderapp.models import Drift, Override, Word, db_now
+from orderapp.models import ManualResolution, Mismatch, Resolution, db_now
 from orderapp.services.backoffice import task_actions
-from orderapp.services.backoffice.resolutions import mark
+from orderapp.services.backoffice.manual_resolutions import mark
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading, writing
@@ -18,7 +18,7 @@ from tests.servers.loopback import poll_until
 from tests.services.listening import reconciled
 from tests.services.scripted import OneOfEach, answers, does_it_then
 from tests.services.shop import Shop
-from tests.services.tampering import repair_drift
+from tests.services.tampering import correct_mismatch
 
 HOUR = 3600.0
 UNPROVEN: list[str | None] = [None]
@@ -26,20 +26,20 @@ UNPROVEN: list[str | None] = [None]
 
 def settled_by() -> list[str | None]:
     with reading() as session:
-        return list(session.scalars(select(Override.settled_by).order_by(Override.id)))
+        return list(session.scalars(select(ManualResolution.ended_by).order_by(ManualResolution.id)))
 
 
-def drift() -> Drift:
+def mismatch() -> Mismatch:
     with reading() as session:
-        return session.scalars(select(Drift)).one()
+        return session.scalars(select(Mismatch)).one()
 
 
 def let_words_grow_old() -> None:
     with writing() as session:
-        session.execute(update(Override).values(said_at=db_now(-HOUR)))
+        session.execute(update(ManualResolution).values(made_at=db_now(-HOUR)))
 
 
-def unsettled(shop: Shop, systems: OneOfEach, happened: bool) -> OrderView:
+def in_progress(shop: Shop, systems: OneOfEach, happened: bool) -> OrderView:
     """A confirmed order whose settlement is in staff's hands, in place or not; nobody knows."""
     unknown = does_it_then(systems.bank) if happened else answers(Outcome.UNKNOWN, "timeout")
     systems.bank.acts.extend([unknown] + [answers(Outcome.UNKNOWN, "timeout")] * 2)
@@ -63,24 +63,24 @@ def held(shop: Shop, systems: OneOfEach, in_place: bool) -> OrderView:
 
 
 @pytest.mark.parametrize(
-    ("happened", "word", "settled"),
+    ("happened", "resolution", "settled"),
     [
-        (True, Word.HAPPENED, "reconciliation: the system shows in place, as said"),
-        (False, Word.HAPPENED, "reconciliation: the system shows nothing, not what was said"),
+        (True, Resolution.HAPPENED, "reconciliation: the system shows in place, as said"),
+        (False, Resolution.HAPPENED, "reconciliation: the system shows nothing, not what was said"),
     ],
 )
 def test_a_word_on_a_settlement_is_proven_or_disproven(
-    busy_shop: Shop, systems: OneOfEach, happened: bool, word: Word, settled: str
+    busy_shop: Shop, systems: OneOfEach, happened: bool, resolution: Resolution, settled: str
 ) -> None:
-    unsettled(busy_shop, systems, happened)
-    mark([busy_shop.task(kind="settle").id], word, COMMAND_LINE, "they said so", busy_shop.settings)
+    in_progress(busy_shop, systems, happened)
+    mark([busy_shop.task(kind="settle").id], resolution, COMMAND_LINE, "they said so", busy_shop.settings)
     if not happened:
         reconciled(busy_shop)
         assert settled_by() == UNPROVEN, "what was called for may still appear"
         let_words_grow_old()
     busy_shop.age_orders(2 * HOUR)
     told = reconciled(busy_shop, HOUR).kinds
-    assert told == ([] if happened else [("bank", "missing effect")]), "a disproof is a drift"
+    assert told == ([] if happened else [("bank", "missing effect")]), "a disproof is a mismatch"
     assert settled_by() == [settled]
 
 
@@ -96,18 +96,18 @@ def test_a_word_on_a_compensation_is_proven_or_disproven(
 ) -> None:
     order = held(busy_shop, systems, in_place)
     [task] = busy_shop.tasks(kind="compensate", state="failed")
-    mark([task.id], Word.NOT_HAPPENED, COMMAND_LINE, "they said so", busy_shop.settings, Risk.ENDS_ORDER)
+    mark([task.id], Resolution.NOT_HAPPENED, COMMAND_LINE, "they said so", busy_shop.settings, Risk.ENDS_ORDER)
     assert busy_shop.view(order.id).state is OrderState.CANCELLED
     assert reconciled(busy_shop).kinds == ([("stock", "orphan effect")] if in_place else [])
     assert settled_by() == [settled]
     if in_place:
-        repair_drift(drift().id, COMMAND_LINE, "it is there after all", busy_shop.settings)
+        correct_mismatch(mismatch().id, COMMAND_LINE, "it is there after all", busy_shop.settings)
         busy_shop.work_until_quiet()
         assert (busy_shop.view(order.id).state, systems.stock.held) == (OrderState.CANCELLED, 0)
 
 
 @pytest.mark.parametrize("in_place", [True, False])
-def test_a_compensation_that_was_given_up_stays_on_the_books_until_it_is_repaired(
+def test_a_compensation_that_was_given_up_stays_on_the_books_until_it_is_corrected(
     busy_shop: Shop, systems: OneOfEach, in_place: bool
 ) -> None:
     order = held(busy_shop, systems, in_place)
@@ -117,25 +117,25 @@ def test_a_compensation_that_was_given_up_stays_on_the_books_until_it_is_repaire
     kind = "orphan effect" if in_place else "wrong state"
     for _ in range(2):
         assert reconciled(busy_shop).kinds == [("stock", kind)]
-    assert (drift().ours, drift().repair, drift().seen) == ("compensation given up", "undo", 2)
+    assert (mismatch().ours, mismatch().correction, mismatch().seen) == ("compensation given up", "undo", 2)
     assert settled_by() == UNPROVEN
-    repair_drift(drift().id, COMMAND_LINE, "take it up again", busy_shop.settings)
+    correct_mismatch(mismatch().id, COMMAND_LINE, "take it up again", busy_shop.settings)
     busy_shop.let_late_windows_pass()
     busy_shop.work_until_quiet()
     assert (busy_shop.view(order.id).state, systems.stock.held) == (OrderState.CANCELLED, 0)
     assert reconciled(busy_shop).told == []
     assert settled_by() != UNPROVEN
-    assert drift().state == "gone"
+    assert mismatch().state == "gone"
 
 
 def test_a_settlement_that_was_given_up_is_settled_once_it_is_there(busy_shop: Shop, systems: OneOfEach) -> None:
-    order = unsettled(busy_shop, systems, happened=False)
+    order = in_progress(busy_shop, systems, happened=False)
     task = busy_shop.task(kind="settle")
     task_actions.cancel([task.id], COMMAND_LINE, "they pay by hand")
     assert reconciled(busy_shop).kinds == [("bank", "missing effect")]
     assert settled_by() == UNPROVEN
     with reading() as session:
-        key = session.scalars(select(Drift.key)).one()
+        key = session.scalars(select(Mismatch.key)).one()
     assert key == task.key
     systems.bank.in_place[key] = 1
     assert reconciled(busy_shop).told == []

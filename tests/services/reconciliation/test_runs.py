@@ -90,9 +90,9 @@ def test_an_order_whose_difference_cannot_be_written_down_is_passed_over_and_cou
         systems.stock.take_back(busy_shop.effect(step))
     refusing = f"WHEN NEW.key = '{refused.key}' BEGIN SELECT RAISE(ABORT, 'not this one'); END"
     with writing() as session:
-        session.execute(text(f"CREATE TRIGGER refusing BEFORE INSERT ON drifts {refusing}"))
+        session.execute(text(f"CREATE TRIGGER refusing BEFORE INSERT ON mismatches {refusing}"))
     assert reconciled(busy_shop).kinds == [("stock", "missing effect")]
-    assert json.loads(runs()[0].counts) | {"orders": 1, "unsettled": 1, "differences": 1} == json.loads(
+    assert json.loads(runs()[0].counts) | {"orders": 1, "in_progress": 1, "differences": 1} == json.loads(
         runs()[0].counts
     )
 
@@ -114,7 +114,7 @@ def test_an_order_whose_comparison_raises_is_passed_over_and_counted(empty_shop:
     stock.about = shop.steps(rambled_about.id)[0].key
     assert reconciled(shop).kinds == []
     counts = json.loads(runs()[0].counts)
-    assert (counts["orders"], counts["unsettled"], counts["effects"]) == (1, 1, 1)
+    assert (counts["orders"], counts["in_progress"], counts["effects"]) == (1, 1, 1)
 
 
 def test_a_run_that_is_told_to_stop_is_given_up_at_once(

@@ -246,7 +246,7 @@ def test_an_order_that_may_not_call_one_system_calls_none(ailing_shop: Shop, sto
 def test_staff_close_a_circuit_by_hand(ailing_shop: Shop, bank: Ailing) -> None:
     fail_until_open(ailing_shop, bank)
     bank.down = False
-    switch_system("bank", SwitchMode.ON, COMMAND_LINE, "they say it is repaired", ailing_shop.settings)
+    switch_system("bank", SwitchMode.ON, COMMAND_LINE, "they say it is corrected", ailing_shop.settings)
     assert state(ailing_shop, "bank") == "closed"
     ailing_shop.work_until_quiet()
     assert bank.held == 3

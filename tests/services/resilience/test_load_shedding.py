@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from orderapp.domain.orders import OrderRequest
-from orderapp.models import Circuit, CircuitState, Pace, SwitchMode, SystemSwitch, db_now, seconds_until
+from orderapp.models import Circuit, CircuitState, RateSlot, SwitchMode, SystemSwitch, db_now, seconds_until
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.resilience.circuit_breakers import CIRCUIT_OPEN
 from orderapp.services.resilience.load_shedding import PAUSED, Admission, admit
@@ -68,7 +68,7 @@ def fail(name: str, probe_in_seconds: float = -1.0) -> None:
 def slots_taken(name: str) -> float:
     """Return how far away the next slot is, in slots."""
     with reading() as session:
-        left = session.scalar(select(seconds_until(Pace.next_call_at)).where(Pace.system == name))
+        left = session.scalar(select(seconds_until(RateSlot.next_call_at)).where(RateSlot.system == name))
     return 0.0 if left is None else left / PACED.spacing_seconds
 
 
@@ -116,6 +116,6 @@ def test_where_one_has_no_slot_none_is_taken_of_those_after_it(stock: Scripted, 
     points.limits = stock.limits = PACED
     asked(points)
     with writing() as session:
-        session.execute(update(Pace).values(next_call_at=db_now(60)))
+        session.execute(update(RateSlot).values(next_call_at=db_now(60)))
     assert asked(stock, points).refusals == {"points": RATE_LIMITED}
     assert slots_taken("stock") == 0.0

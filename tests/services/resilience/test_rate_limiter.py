@@ -14,7 +14,7 @@ from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskState
 from orderapp.errors import ConfigurationError
-from orderapp.models import Pace
+from orderapp.models import RateSlot
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.claim import claim
 from orderapp.services.engine.outbox import HINT_AGAIN_SECONDS, mark_published
@@ -122,7 +122,7 @@ def test_a_system_without_limits_has_no_row(paced_shop: Shop) -> None:
     paced_shop.submit()
     paced_shop.work_until_quiet()
     with reading() as session:
-        assert session.query(Pace).all() == []
+        assert session.query(RateSlot).all() == []
 
 
 def test_a_task_that_comes_too_early_is_left_as_it_is(paced_shop: Shop, bank: Timed) -> None:

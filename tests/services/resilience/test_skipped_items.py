@@ -13,7 +13,7 @@ from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
 from orderapp.services.backoffice.overview import look
 from orderapp.services.engine.batch import Together
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.operations.metrics import read_numbers
 from orderapp.services.placing.place import Result
 from tests.services.listening import reconciled
@@ -98,7 +98,7 @@ class Choosy(Scripted):
         return bool(order.coupon)
 
 
-def test_a_placement_that_cannot_be_repaired_does_not_keep_the_others_from_it(empty_shop: Shop) -> None:
+def test_a_placement_that_cannot_be_recovered_does_not_keep_the_others_from_it(empty_shop: Shop) -> None:
     stock, choosy = Scripted("stock", position=1), Choosy("choosy", position=2)
     shop = empty_shop.with_systems(stock, choosy)
     for coupon in ("", "ODD", ""):
@@ -107,13 +107,13 @@ def test_a_placement_that_cannot_be_repaired_does_not_keep_the_others_from_it(em
             shop.submit(coupon=coupon)
     choosy.nonsense = True
     shop.let_submission_leases_lapse()
-    repair(shop.settings)
+    recover(shop.settings)
     states = sorted(shop.orders_in(state) for state in (OrderState.PLACING, OrderState.COMPENSATING))
     assert states == [1, 2]
     [(kind, submission)] = shown(shop)
     assert kind == "placement"
     assert int(submission) > 0
-    assert repair(shop.settings).placements == 0, "it isn't tried again at once"
+    assert recover(shop.settings).placements == 0, "it isn't tried again at once"
 
     choosy.nonsense = False
     shop.let_skipped_items_be_tried_again()

@@ -16,7 +16,7 @@ from orderapp.models import Task
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
-from orderapp.services.engine.recovery import repair
+from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run import run_task
 from tests.sandbox.running import RunningSandbox
 from tests.servers.loopback import poll_until
@@ -121,7 +121,7 @@ def test_undoing_twice_is_undoing_once(empty_shop: Shop, stock: Scripted) -> Non
     with pytest.raises(Killed):
         run_task(task.id, shop.settings)
     shop.let_task_leases_lapse()
-    repair(shop.settings)
+    recover(shop.settings)
     shop.work_until_quiet()
     assert stock.verbs(task.key) == ["act", "undo", "undo"]
     assert (shop.the_order().state, stock.held) == (OrderState.FAILED, 0)

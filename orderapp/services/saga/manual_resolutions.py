@@ -5,36 +5,36 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, exists, insert, update
 from sqlalchemy.orm import Session
 
-from orderapp.models import Override, Task, Word, db_now
+from orderapp.models import ManualResolution, Resolution, Task, db_now
 from orderapp.services.db.audit import Actor
 
-MAX_SETTLED_BY_CHARACTERS = 200  # as long as its column
-UNPROVEN = Override.settled_at.is_(None)
+MAX_ENDED_BY_CHARACTERS = 200  # as long as its column
+UNPROVEN = ManualResolution.ended_at.is_(None)
 PAST = {
-    Word.HAPPENED: "marked as happened",
-    Word.NOT_HAPPENED: "marked as not happened",
-    Word.GIVEN_UP: "given up",
+    Resolution.HAPPENED: "marked as happened",
+    Resolution.NOT_HAPPENED: "marked as not happened",
+    Resolution.GIVEN_UP: "given up",
 }
 
 
-def say(session: Session, task: Task, word: Word, actor: Actor, reason: str) -> None:
+def say(session: Session, task: Task, resolution: Resolution, actor: Actor, reason: str) -> None:
     """Write a manual resolution of a task's effect; it replaces an earlier one. Transaction: within the caller's."""
-    settle(session, Override.task_id == task.id, f"taken back by {actor.name}: {PAST[word]}")
+    end_resolutions(session, ManualResolution.task_id == task.id, f"taken back by {actor.name}: {PAST[resolution]}")
     session.execute(
-        insert(Override).values(
+        insert(ManualResolution).values(
             order_id=task.order_id,
             task_id=task.id,
             system=task.system,
             key=task.key,
-            word=word.value,
+            resolution=resolution.value,
             reason=reason,
             actor=actor.name,
-            said_at=db_now(),
+            made_at=db_now(),
         )
     )
 
 
-def settle(session: Session, which: ColumnElement[bool], by: str) -> int:
+def end_resolutions(session: Session, which: ColumnElement[bool], by: str) -> int:
     """Close manual resolutions that were proved, disproved or withdrawn, and record by what.
 
     Transaction: within the caller's. A caller that also locks the order or the task must do so first.
@@ -44,11 +44,11 @@ def settle(session: Session, which: ColumnElement[bool], by: str) -> int:
         How many were closed.
 
     """
-    statement = update(Override).where(which, UNPROVEN)
-    settled = statement.values(settled_at=db_now(), settled_by=by[:MAX_SETTLED_BY_CHARACTERS])
+    statement = update(ManualResolution).where(which, UNPROVEN)
+    settled = statement.values(ended_at=db_now(), ended_by=by[:MAX_ENDED_BY_CHARACTERS])
     return session.connection().execute(settled).rowcount
 
 
-def has_unproven_word(task_id: ColumnElement[int]) -> ColumnElement[bool]:
+def has_unproven_resolution(task_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Return the condition that a task's effect has an unproven manual resolution."""
-    return exists().where(Override.task_id == task_id, UNPROVEN)
+    return exists().where(ManualResolution.task_id == task_id, UNPROVEN)

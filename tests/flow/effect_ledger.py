@@ -59,7 +59,7 @@ def wait_until_quiet(production: Installed, within_seconds: float) -> None:
 
 
 def differences(production: Installed) -> list[str]:
-    """Return every way in which the books don't agree; the installation is quiet."""
+    """Return every way in which the ledgers don't agree; the installation is quiet."""
     ledger = production.sandbox.ledger()
     with connected(production) as connection:
         return [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from orderapp.admin.labels import duration
 from orderapp.admin.titles import system_title
-from orderapp.admin.words import duration
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import SwitchMode, Task

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from orderapp.domain.states import DriftState, PlacementState, StepState, TaskKind, TaskState
-from orderapp.models import Override, Placement, Step, Task, Word
+from orderapp.domain.states import MismatchState, PlacementState, StepState, TaskKind, TaskState
+from orderapp.models import ManualResolution, Placement, Resolution, Step, Task
 from orderapp.services.backoffice.case_files import OrderFile
 
 # What is intended: True for in place, False for nothing, None while it is undecided.
@@ -36,10 +36,10 @@ class Effect:
     ours: str
     theirs: str
     tone: str
-    words: Sequence[Override]
+    resolutions: Sequence[ManualResolution]
 
 
-def books_of(file: OrderFile) -> list[Effect]:
+def ledger_of(file: OrderFile) -> list[Effect]:
     """Return a line for each effect that an order has or had, the newest placement's first."""
     return [effect for placement in file.placements for effect in _of_placement(file, placement)]
 
@@ -72,8 +72,8 @@ def _line(
     file: OrderFile, placement: Placement, row: Step | Task, by_rows: tuple[bool | None, str], tasks: Sequence[Task]
 ) -> Effect:
     ids = {task.id for task in tasks}
-    words = [word for word in file.words if word.task_id in ids]
-    unproven = [word for word in words if word.settled_at is None]
+    resolutions = [resolution for resolution in file.resolutions if resolution.task_id in ids]
+    unproven = [resolution for resolution in resolutions if resolution.ended_at is None]
     is_there, ours = by_rows if placement.state != PlacementState.PLACING.value else (None, "Not known yet")
     if is_there and any(task.keep and task.state != TaskState.DONE.value for task in tasks):
         is_there, ours = None, "In place, perhaps twice"
@@ -82,19 +82,25 @@ def _line(
     # A message can't be taken back, so it doesn't matter whether one of a cancelled order was sent.
     agrees = (is_there is not None and is_there == should_be) or (message and should_be is False)
     # Only a closed effect rests on the manual resolution alone; for others our own calls will bring proof.
-    by_word = any(word.word != Word.GIVEN_UP.value for word in unproven) and is_there is not None and agrees
-    if by_word:
-        ours = f"{ours.partition(';')[0]}, by staff's word"
-    drift = next((one for one in file.drifts if one.key == row.key and one.state != DriftState.GONE.value), None)
+    by_resolution = (
+        any(resolution.resolution != Resolution.GIVEN_UP.value for resolution in unproven)
+        and is_there is not None
+        and agrees
+    )
+    if by_resolution:
+        ours = f"{ours.partition(';')[0]}, as marked by staff"
+    mismatch = next(
+        (one for one in file.mismatches if one.key == row.key and one.state != MismatchState.GONE.value), None
+    )
     return Effect(
         system=row.system,
         key=row.key,
         placement=placement.number,
         intended=_should_be(should_be, message),
         ours=ours,
-        theirs=drift.theirs if drift else "",
-        tone="bad" if drift else _tone(agrees, by_word, tasks),
-        words=words,
+        theirs=mismatch.theirs if mismatch else "",
+        tone="bad" if mismatch else _tone(agrees, by_resolution, tasks),
+        resolutions=resolutions,
     )
 
 
@@ -106,8 +112,8 @@ def _should_be(should_be: bool | None, message: bool) -> str:
     return "In place, once" if should_be else "Nothing"
 
 
-def _tone(agrees: bool, by_word: bool, tasks: Sequence[Task]) -> str:
+def _tone(agrees: bool, by_resolution: bool, tasks: Sequence[Task]) -> str:
     if agrees:
-        return "warn" if by_word else "ok"
+        return "warn" if by_resolution else "ok"
     under_way = any(task.state in (TaskState.WAITING.value, TaskState.RUNNING.value) for task in tasks)
     return "info" if under_way or not tasks else "bad"

@@ -21,10 +21,10 @@ def switch_choices(system: System, mode: SwitchMode, circuit: CircuitState) -> t
     """Return the modes that a system can be switched to from the one it is in."""
     choices = []
     if mode is not SwitchMode.ON:
-        text = "It is called again at once, and what waits for it is done at its pace."
+        text = "It is called again immediately, and its waiting tasks run at its rate."
         choices.append(SwitchChoice(SwitchMode.ON, "Resume", text))
     elif circuit is not CircuitState.CLOSED:
-        text = "It gets no further rest: it is called again at once, and what waits for it is done at its pace."
+        text = "Its circuit breaker closes: it is called again immediately, and its waiting tasks run at its rate."
         choices.append(SwitchChoice(SwitchMode.ON, "Use again now", text))
     if mode is not SwitchMode.COMPENSATE_ONLY:
         choices.append(SwitchChoice(SwitchMode.COMPENSATE_ONLY, "Only compensate", _only_compensating(system)))

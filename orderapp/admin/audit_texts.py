@@ -10,8 +10,8 @@ from flask import url_for
 from markupsafe import Markup, escape
 
 from orderapp.admin import cells
+from orderapp.admin.labels import CIRCUITS, MODES, TASK_STATES
 from orderapp.admin.titles import system_title
-from orderapp.admin.words import CIRCUITS, MODES, TASK_STATES
 from orderapp.models import AuditEntry, CircuitState
 
 # Values of details that staff see under another name, by the part of an act's name before the dot.
@@ -37,9 +37,9 @@ def subject_of(entry: AuditEntry, order_number: str | None) -> Markup:
     kind, _, name = entry.subject.rpartition(" ")
     if kind == "task" and name.isdecimal():
         return cells.task_link(int(name))
-    if kind == "drift" and order_number:
-        page = url_for("orders.page", number=order_number, _anchor=f"drift-{name}")
-        return Markup('<a href="{}">Drift {}</a>').format(page, name)
+    if kind == "mismatch" and order_number:
+        page = url_for("orders.page", number=order_number, _anchor=f"mismatch-{name}")
+        return Markup('<a href="{}">Mismatch {}</a>').format(page, name)
     if kind == "order":
         return Markup("Order ") + cells.order_link(name)
     if kind == "system":

@@ -9,9 +9,9 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.services.orders.views import OrderView, StepView, TaskView
 from orderapp.services.resilience.load_shedding import PAUSED
-from orderapp.web.return_words import PAYMENTS as RETURNING_PAYMENTS
-from orderapp.web.return_words import STEPS as RETURNING_STEPS
-from orderapp.web.return_words import Obstacle, obstacle, returning
+from orderapp.web.return_texts import PAYMENTS as RETURNING_PAYMENTS
+from orderapp.web.return_texts import STEPS as RETURNING_STEPS
+from orderapp.web.return_texts import Obstacle, obstacle, returning
 
 # Tone, title, paragraphs.
 PLACING = ("info", "We are placing your order", "This usually takes a few seconds. There is no need to order again.")

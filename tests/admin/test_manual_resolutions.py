@@ -1,4 +1,4 @@
-"""Staff's word on effects in the back office: what they are told before, what the books show after."""
+"""Manual resolutions in the back office: what staff are told before, what the effect ledger shows after."""
 
 import json
 import re
@@ -29,12 +29,14 @@ def doubtful(rows):
     return make
 
 
-def mark(browser, word, *task_ids, reason="they looked for us"):
+def mark(browser, resolution, *task_ids, reason="they looked for us"):
     back = f"/admin/tasks/{task_ids[0]}"
     page = browser.get(f"/admin/tasks/{task_ids[0]}").text if len(task_ids) == 1 else ""
     shown = re.search(r'id="mark".*?name="despite" value="([a-z-]+)".*?reason-mark', page, re.DOTALL)
     more = {"despite": shown[1]} if shown else {}
-    return browser.post("/admin/tasks/mark", task=list(task_ids), word=word, reason=reason, back=back, **more)
+    return browser.post(
+        "/admin/tasks/mark", task=list(task_ids), resolution=resolution, reason=reason, back=back, **more
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,9 +64,9 @@ def test_before_the_word_the_page_tells_what_follows(rows, browser, doubtful, ki
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        (TaskKind.SETTLE, "The money stays owed, on the books"),
+        (TaskKind.SETTLE, "The money stays owed, counted as an unresolved effect"),
         (TaskKind.NOTIFY, "the customer may never get the message"),
-        (TaskKind.COMPENSATE, "stays on the books as a debt"),
+        (TaskKind.COMPENSATE, "stays counted as an unresolved effect"),
     ],
 )
 def test_before_giving_up_the_page_tells_what_follows(rows, browser, kind, told):
@@ -78,7 +80,7 @@ def test_where_nothing_is_in_doubt_the_page_says_why_and_offers_nothing(rows, br
     assert "Mark as happened" not in page
 
 
-def test_a_word_is_recorded_and_on_the_books_of_its_order(rows, browser, doubtful):
+def test_a_word_is_recorded_and_on_the_ledger_of_its_order(rows, browser, doubtful):
     task_id = doubtful()
     assert mark(browser, "happened", task_id, reason="on our <account>").location == f"/admin/tasks/{task_id}"
     page = browser.get(f"/admin/tasks/{task_id}").text
@@ -89,10 +91,10 @@ def test_a_word_is_recorded_and_on_the_books_of_its_order(rows, browser, doubtfu
     (entry,) = rows.audit("task.happened")
     assert (entry.actor, entry.staff_id, entry.order_id) == ("operator@example.com", 2, task.order_id)
     order = browser.get(f"/admin/orders/{rows.number(task.order_id)}").text
-    assert "In place, by staff&#39;s word" in order
+    assert "In place, by staff&#39;s resolution" in order
     assert "on our &lt;account&gt;" in order
-    assert "Confirmed and complete, by staff&#39;s word" in order
-    assert "happened, by the word of operator@example.com alone." in order
+    assert "Confirmed and complete, by staff&#39;s resolution" in order
+    assert "happened, by the resolution of operator@example.com alone." in order
     assert "Marked a task as happened" in browser.get("/admin/audit/").text
 
 
@@ -101,12 +103,16 @@ def test_the_first_page_counts_what_is_unproven_with_its_age_and_the_way_there(r
     browser.post("/admin/tasks/cancel", task=given_up, reason="they closed down")
     mark(browser, "happened", happened)
     mark(browser, "happened", text)
-    words = look(settings.systems).words
-    assert [str(count) for count in (words.debt_count, words.mark_count, words.unprovable)] == ["1", "1", "1"]
-    assert 0 <= words.debts[0].age_seconds < 60
+    resolutions = look(settings.systems).resolutions
+    assert [str(count) for count in (resolutions.unresolved_count, resolutions.mark_count, resolutions.unprovable)] == [
+        "1",
+        "1",
+        "1",
+    ]
+    assert 0 <= resolutions.unresolved[0].age_seconds < 60
     page = browser.get("/admin/").text
-    debts, marks = page.index('id="debts"'), page.index('id="marks"')
-    assert debts < page.index(f'/admin/tasks/{given_up}"') < page.index("they closed down") < marks
+    unresolved, marks = page.index('id="unresolved"'), page.index('id="marks"')
+    assert unresolved < page.index(f'/admin/tasks/{given_up}"') < page.index("they closed down") < marks
     assert marks < page.index(f'/admin/tasks/{happened}"')
     assert f'/admin/tasks/{text}"' not in page
     assert "1 more about systems that can't be asked" in page
@@ -120,15 +126,15 @@ def test_a_compensation_with_nothing_to_undo_ends_its_order_and_the_verdict_says
     mark(browser, "not_happened", task_id)
     assert rows.read(Order, order_id).state == "cancelled"
     page = browser.get(f"/admin/orders/{rows.number(order_id)}").text
-    assert "Cancelled; nothing is held any more, by staff&#39;s word" in page
-    assert "Nothing, by staff&#39;s word" in page
+    assert "Cancelled; nothing is held any more, by staff&#39;s resolution" in page
+    assert "Nothing, by staff&#39;s resolution" in page
 
 
-def test_the_books_of_an_order_say_what_may_be_in_place_and_nothing_of_other_orders(rows, browser, doubtful):
-    def books(task_id):
+def test_the_ledger_of_an_order_say_what_may_be_in_place_and_nothing_of_other_orders(rows, browser, doubtful):
+    def ledger(task_id):
         return browser.get(f"/admin/orders/{rows.number(rows.read(Task, task_id).order_id)}").text
 
-    unclear, never_tried = books(doubtful()), books(rows.task())
+    unclear, never_tried = ledger(doubtful()), ledger(rows.task())
     assert ("May be in place" in unclear, "Nothing yet" in unclear) == (True, False)
     assert ("May be in place" in never_tried, "Nothing yet" in never_tried) == (False, True)
 
@@ -143,11 +149,11 @@ def test_of_a_marked_selection_each_is_done_or_refused_by_itself(rows, browser, 
     assert "2 of 3 done" in browser.get(answer.location).text
 
 
-@pytest.mark.parametrize("word", ["", "given_up", "maybe", "happened\x00"])
-def test_what_is_no_word_is_refused(browser, everything, doubtful, word):
+@pytest.mark.parametrize("resolution", ["", "given_up", "maybe", "happened\x00"])
+def test_what_is_no_word_is_refused(browser, everything, doubtful, resolution):
     task_id = doubtful()
     before = everything()
-    assert mark(browser, word, task_id).status_code == 400
+    assert mark(browser, resolution, task_id).status_code == 400
     assert everything() == before
 
 
@@ -182,5 +188,5 @@ def test_who_sees_an_order_from_outside_sees_nothing_of_the_word(rows, browser, 
 def test_every_order_has_its_books(rows, browser, state):
     order_id = rows.order(state)
     page = browser.get(f"/admin/orders/{rows.number(order_id)}").text
-    assert 'id="books"' in page
+    assert 'id="effects"' in page
     assert f"{rows.number(order_id)}:1:inventory" in page

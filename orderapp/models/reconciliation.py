@@ -9,11 +9,11 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orderapp.domain.states import DriftState
+from orderapp.domain.states import MismatchState
 from orderapp.models.base import Base, BigId, UtcDateTime, one_of, partial_index, state_column
 
 
-class Word(StrEnum):
+class Resolution(StrEnum):
     """What staff say about an effect that nobody could prove."""
 
     HAPPENED = "happened"
@@ -21,20 +21,20 @@ class Word(StrEnum):
     GIVEN_UP = "given_up"  # nobody works on it any more; it may be in place
 
 
-class Override(Base):
+class ManualResolution(Base):
     """A manual resolution of an effect. It counts as unproven until something proves or disproves it."""
 
-    __tablename__ = "overrides"
+    __tablename__ = "manual_resolutions"
     __table_args__ = (
-        one_of("word", Word),
-        Index("ix_overrides_order_id", "order_id"),
-        Index("ix_overrides_task_id", "task_id"),
+        one_of("resolution", Resolution),
+        Index("ix_manual_resolutions_order_id", "order_id"),
+        Index("ix_manual_resolutions_task_id", "task_id"),
         # For unproven ones: the first page shows them, and each reconciliation checks them.
         Index(
-            "ix_overrides_unproven",
+            "ix_manual_resolutions_unproven",
             "id",
-            postgresql_where=text("settled_at IS NULL"),
-            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+            sqlite_where=text("ended_at IS NULL"),
         ),
     )
 
@@ -43,14 +43,14 @@ class Override(Base):
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
     system: Mapped[str] = mapped_column(String(32))
     key: Mapped[str] = mapped_column(String(64))
-    word: Mapped[str] = mapped_column(state_column(Word))
+    resolution: Mapped[str] = mapped_column(state_column(Resolution))
     reason: Mapped[str] = mapped_column(String(500))
     # E-mail address of the member of staff, or `command line`.
     actor: Mapped[str] = mapped_column(String(254))
-    said_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    made_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     # When it was proved, disproved or withdrawn, and by what.
-    settled_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    settled_by: Mapped[str | None] = mapped_column(String(200))
+    ended_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    ended_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class Reconciliation(Base):
@@ -73,25 +73,25 @@ class Reconciliation(Base):
     counts: Mapped[str] = mapped_column(Text)
 
 
-class Drift(Base):
+class Mismatch(Base):
     """A mismatch: a system says otherwise than our rows."""
 
-    __tablename__ = "drifts"
+    __tablename__ = "mismatches"
     __table_args__ = (
-        one_of("state", DriftState),
+        one_of("state", MismatchState),
         # An effect has at most one unresolved mismatch: a second run that sees it again increases its count.
         Index(
-            "uq_drifts_key_unsettled",
+            "uq_mismatches_key_unresolved",
             "key",
             unique=True,
             postgresql_where=text("state <> 'gone'"),
             sqlite_where=text("state <> 'gone'"),
         ),
-        Index("ix_drifts_state_newest", "state", "id"),
-        Index("ix_drifts_order_id", "order_id"),
+        Index("ix_mismatches_state_newest", "state", "id"),
+        Index("ix_mismatches_order_id", "order_id"),
         # For the foreign keys: the database checks them for each placement and task that is deleted with its order.
-        Index("ix_drifts_placement_id", "placement_id"),
-        partial_index("ix_drifts_task_id", "task_id"),
+        Index("ix_mismatches_placement_id", "placement_id"),
+        partial_index("ix_mismatches_task_id", "task_id"),
         CheckConstraint("seen >= 1", name="seen_once"),
     )
 
@@ -105,13 +105,13 @@ class Drift(Base):
     # What our rows say, and what the system says, as text.
     ours: Mapped[str] = mapped_column(String(200))
     theirs: Mapped[str] = mapped_column(String(200))
-    # The proposed correction, a value of `compare.Repair`; empty if there is none.
-    repair: Mapped[str] = mapped_column(String(20))
-    state: Mapped[str] = mapped_column(state_column(DriftState))
+    # The proposed correction, a value of `compare.Correction`; empty if there is none.
+    correction: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(state_column(MismatchState))
     # How often it was seen, first and last.
     seen: Mapped[int] = mapped_column(Integer, default=1)
     found_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     # The task of the correction, once staff have ordered it.
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
-    settled_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    gone_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)

@@ -10,7 +10,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.services.orders.views import OrderView, StepView, TaskView
 from orderapp.services.saga.values import Stopped
-from orderapp.web.words import story_of
+from orderapp.web.order_texts import story_of
 
 TITLES = {"stock": "Stock", "loyalty": "Loyalty points"}
 

@@ -1,80 +1,17 @@
-"""The texts for staff: states, acts and modes as sentences, and the verdict on an order."""
+"""The verdict on an order: is it consistent, on its way there, or does it need staff, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orderapp.admin.labels import duration
 from orderapp.admin.titles import system_title
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState, TaskKind, TaskState
-from orderapp.models import CircuitState, SwitchMode, Task
+from orderapp.models import Task
 from orderapp.services.backoffice.case_files import OrderFile
 
-# Staff give tasks up; the table calls that cancelled.
-TASK_STATES = {state: state.value.capitalize() for state in TaskState} | {TaskState.CANCELLED: "Given up"}
-MODES = {
-    SwitchMode.ON: "In use",
-    SwitchMode.COMPENSATE_ONLY: "Only compensates",
-    SwitchMode.PAUSED: "Paused",
-}
-CIRCUITS = {
-    CircuitState.OPEN: "Fails: given a rest",
-    CircuitState.HALF_OPEN: "Answers again: being tried",
-}
-GUARANTEES = {
-    Guarantee.IDEMPOTENT: "Repeats are harmless",
-    Guarantee.QUERY_FIRST: "Asked before repeats",
-    Guarantee.UNSAFE: "Repeats do it twice",
-}
-ACTS = {
-    "drift.repair": "Ordered a repair",
-    "drifts.repair": "Ordered the repair of a selection",
-    "order.cancel": "Cancelled an order",
-    "orders.archive": "Archived orders",
-    "orders.reconcile": "Compared orders with the systems",
-    "products.import": "Imported products",
-    "staff.create": "Created an account",
-    "staff.disable": "Disabled an account",
-    "staff.enable": "Enabled an account",
-    "staff.login": "Logged in",
-    "staff.logout": "Logged out",
-    "staff.password": "Replaced a password",
-    "staff.refuse": "Was refused at the login",
-    "staff.role": "Changed a role",
-    "system.switch": "Switched a system",
-    "task.cancel": "Gave a task up",
-    "task.mark": "Marked a task",
-    "task.happened": "Marked a task as happened",
-    "task.not_happened": "Marked a task as not happened",
-    "task.requeue": "Requeued a task",
-    "tasks.cancel": "Gave a selection up",
-    "tasks.happened": "Marked a selection as happened",
-    "tasks.not_happened": "Marked a selection as not happened",
-    "tasks.requeue": "Requeued a selection",
-    "token.create": "Made an API token",
-    "token.revoke": "Revoked an API token",
-}
-# The verbs of acts as they stand after "Tried to".
-TRIED = {
-    "Archived": "archive",
-    "Cancelled": "cancel",
-    "Changed": "change",
-    "Compared": "compare",
-    "Created": "create",
-    "Disabled": "disable",
-    "Enabled": "enable",
-    "Gave": "give",
-    "Imported": "import",
-    "Made": "make",
-    "Marked": "mark",
-    "Ordered": "order",
-    "Replaced": "replace",
-    "Requeued": "requeue",
-    "Revoked": "revoke",
-    "Switched": "switch",
-}
 # How a system ended a placement. Not sent includes calls that arrived and certainly did nothing, such as a 401.
 ENDED = {
     Outcome.DONE: "done",
@@ -88,26 +25,11 @@ ERRANDS = {TaskKind.SETTLE: ("settlement with", "happened"), TaskKind.NOTIFY: ("
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether an order is consistent, in words; `tone` is good, info, warn or bad."""
+    """Whether an order is consistent, in sentences; `tone` is good, info, warn or bad."""
 
     tone: str
     title: str
     sentences: tuple[str, ...]
-
-
-def act_in_words(name: str, *, refused: bool = False) -> str:
-    """Return what was done, or tried and refused, as people say it."""
-    words = ACTS.get(name, name.replace(".", " ").replace("_", " ").capitalize())
-    first, _, rest = words.partition(" ")
-    return f"Tried to {TRIED[first]} {rest}" if refused and first in TRIED else words
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units: "45 s", "3 min 20 s", "2 h 5 min", "4 d 1 h"."""
-    whole = max(0, round(seconds))
-    units = (("d", whole // 86_400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60), ("s", whole % 60))
-    first = next((index for index, (_, number) in enumerate(units) if number), len(units) - 1)
-    return " ".join(f"{number} {unit}" for unit, number in units[first : first + 2] if number) or "0 s"
 
 
 def verdict_of(file: OrderFile) -> Verdict:
@@ -117,10 +39,10 @@ def verdict_of(file: OrderFile) -> Verdict:
         return _placing(file)
     if state is OrderState.FAILED:
         again = "The customer can try again on the order's page."
-        return _by_word(file, Verdict("info", "Failed; nothing is held anywhere", (_stopped(file), again)))
+        return _with_unproven(file, Verdict("info", "Failed; nothing is held anywhere", (_stopped(file), again)))
     if state is OrderState.CANCELLED:
         given_back = ("Every effect was given back.",)
-        return _by_word(file, Verdict("info", "Cancelled; nothing is held any more", given_back))
+        return _with_unproven(file, Verdict("info", "Cancelled; nothing is held any more", given_back))
     return _confirmed(file) if state is OrderState.CONFIRMED else _compensating(file)
 
 
@@ -130,7 +52,7 @@ def _placing(file: OrderFile) -> Verdict:
         text = f"A process is calling the systems; it has {duration(left)} left before the timer takes over."
         return Verdict("info", "Being placed right now", (text,))
     text = "The process that placed it is gone. The timer checks back and gives back whatever may have happened."
-    return Verdict("warn", "Interrupted; about to be repaired", (text,))
+    return Verdict("warn", "Interrupted; about to be recovered", (text,))
 
 
 def _confirmed(file: OrderFile) -> Verdict:
@@ -144,17 +66,22 @@ def _confirmed(file: OrderFile) -> Verdict:
     if pending:
         return Verdict("info", "Confirmed; the rest is on its way", _waits(pending))
     notes = _each(given_up, "Given up by staff: ") or ("Every effect is in place, once.",)
-    return _by_word(file, Verdict("good", "Confirmed and complete", notes))
+    return _with_unproven(file, Verdict("good", "Confirmed and complete", notes))
 
 
-def _by_word(file: OrderFile, verdict: Verdict) -> Verdict:
+def _with_unproven(file: OrderFile, verdict: Verdict) -> Verdict:
     """Return the verdict on an ended order; it may rest on manual resolutions that nothing has proved yet."""
     ended = {task.id: task for task in file.tasks if task.state == TaskState.DONE.value}
-    words = [word for word in file.words if word.settled_at is None and word.task_id in ended]
-    if not words:
+    resolutions = [
+        resolution for resolution in file.resolutions if resolution.ended_at is None and resolution.task_id in ended
+    ]
+    if not resolutions:
         return verdict
-    said = tuple(f"{_ended(ended[word.task_id])}, by the word of {word.actor} alone." for word in words)
-    return Verdict("warn", f"{verdict.title}, by staff's word", (*verdict.sentences, *said))
+    said = tuple(
+        f"{_ended(ended[resolution.task_id])}, as {resolution.actor} marked it; nothing has proven it yet."
+        for resolution in resolutions
+    )
+    return Verdict("warn", f"{verdict.title}, as marked by staff", (*verdict.sentences, *said))
 
 
 def _compensating(file: OrderFile) -> Verdict:

@@ -1,4 +1,4 @@
-"""Staff give their word while others act on the same task: whoever comes second sees what the first did."""
+"""Staff give their resolution while others act on the same task: whoever comes second sees what the first did."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import pytest
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
-from orderapp.models import Word
+from orderapp.models import Resolution
 from orderapp.services.backoffice import task_actions
-from orderapp.services.backoffice.resolutions import mark
+from orderapp.services.backoffice.manual_resolutions import mark
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.engine.run import run_task
 from orderapp.services.orders.cancel import cancel_order
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits
-from tests.services.backoffice.test_resolutions import ADA, say, words
+from tests.services.backoffice.test_resolutions import ADA, resolutions, say
 from tests.services.scripted import Scripted, answers, does_it_then
 from tests.services.shop import Shop
 from tests.services.test_interleaving import Deed, every_interleaving
@@ -69,14 +69,14 @@ def test_of_two_members_of_staff_who_say_opposite_things_one_is_heard(shop: Shop
         said.clear()
         task_id = doubtful_settlement(shop, bank)
         return (
-            lambda: said.extend(say(shop, Word.HAPPENED, task_id)),
-            lambda: said.extend(say(shop, Word.NOT_HAPPENED, task_id)),
+            lambda: said.extend(say(shop, Resolution.HAPPENED, task_id)),
+            lambda: said.extend(say(shop, Resolution.NOT_HAPPENED, task_id)),
         )
 
     def check() -> None:
         assert sum("is marked as" in text for text in said) == 1, said
         assert bank.held == shop.order_count() == len(shop.tasks(kind="settle", state="done"))
-        assert len(words()) == shop.order_count()
+        assert len(resolutions()) == shop.order_count()
 
     every_interleaving(shop, prepare, check)
 
@@ -91,7 +91,7 @@ def test_a_worker_and_a_word_at_the_same_moment(shop: Shop, bank: Scripted) -> N
         shop.make_due()
         return (
             lambda: run_task(task_id, shop.settings),
-            lambda: said.extend(say(shop, Word.HAPPENED, task_id)),
+            lambda: said.extend(say(shop, Resolution.HAPPENED, task_id)),
         )
 
     def check() -> None:
@@ -118,7 +118,7 @@ def test_a_worker_and_giving_up_at_the_same_moment(shop: Shop, bank: Scripted) -
 
     def check() -> None:
         given_up = len(shop.tasks(kind="settle", state="cancelled"))
-        assert given_up == sum(said) == len(words())
+        assert given_up == sum(said) == len(resolutions())
         assert given_up + len(shop.tasks(kind="settle", state="done")) == shop.order_count()
 
     every_interleaving(shop, prepare, check)
@@ -129,14 +129,16 @@ def test_requeueing_and_a_word_at_the_same_moment(shop: Shop, stock: Scripted) -
         task_id = held_stock(shop, stock)
         task_actions.cancel([task_id], ADA, "nobody answers")
         return (
-            lambda: mark([task_id], Word.NOT_HAPPENED, ADA, "they looked", shop.settings, Risk.ENDS_ORDER),
+            lambda: mark([task_id], Resolution.NOT_HAPPENED, ADA, "they looked", shop.settings, Risk.ENDS_ORDER),
             lambda: task_actions.requeue([task_id], ADA, "somebody answers", shop.settings),
         )
 
     def check() -> None:
         assert shop.orders_in(OrderState.FAILED) == shop.order_count()
         assert {task.state for task in shop.tasks(kind="compensate")} == {"done"}
-        assert all(word.settled_at for word in words() if word.word == Word.GIVEN_UP.value)
+        assert all(
+            resolution.ended_at for resolution in resolutions() if resolution.resolution == Resolution.GIVEN_UP.value
+        )
 
     every_interleaving(shop, prepare, check)
 
@@ -146,13 +148,13 @@ def test_cancelling_the_order_and_a_word_at_the_same_moment(shop: Shop, stock: S
         task_id = doubtful_settlement(shop, bank)
         [task] = shop.tasks(id=task_id)  # type: ignore[arg-type]
         return (
-            lambda: mark([task_id], Word.HAPPENED, ADA, "they looked", shop.settings),
+            lambda: mark([task_id], Resolution.HAPPENED, ADA, "they looked", shop.settings),
             lambda: cancel_order(task.order_id, shop.settings),
         )
 
     def check() -> None:
         shop.work_until_quiet_but_for_staff()
         assert shop.orders_in(OrderState.CANCELLED) == shop.order_count()
-        assert (stock.held, bank.held, words(unproven=True)) == (0, 0, [])
+        assert (stock.held, bank.held, resolutions(unproven=True)) == (0, 0, [])
 
     every_interleaving(shop, prepare, check)

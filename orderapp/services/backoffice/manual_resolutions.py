@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from orderapp.config import Settings
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import WrongState
-from orderapp.models import Step, Task, Word, db_now
+from orderapp.models import Resolution, Step, Task, db_now
 from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
 from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_marking
@@ -19,7 +19,7 @@ from orderapp.services.backoffice.task_actions import make_due
 from orderapp.services.db.audit import Actor
 from orderapp.services.db.transitions import move
 from orderapp.services.saga.compensation import close_if_complete, lock_order
-from orderapp.services.saga.resolutions import PAST, say
+from orderapp.services.saga.manual_resolutions import PAST, say
 from orderapp.systems.registry import Systems
 
 
@@ -27,14 +27,14 @@ from orderapp.systems.registry import Systems
 class Said:
     """A manual resolution, who makes it, and which risk they accept."""
 
-    word: Word
+    resolution: Resolution
     actor: Actor
     despite: Risk | None
 
 
 def mark(
     task_ids: Iterable[int],
-    word: Word,
+    resolution: Resolution,
     actor: Actor,
     reason: str,
     settings: Settings,
@@ -52,7 +52,7 @@ def mark(
 
     Args:
         task_ids: The tasks, in any sequence.
-        word: HAPPENED or NOT_HAPPENED; for GIVEN_UP use `task_actions.cancel`.
+        resolution: HAPPENED or NOT_HAPPENED; for GIVEN_UP use `task_actions.cancel`.
         actor: Who says so.
         reason: How they know.
         settings: The systems.
@@ -68,28 +68,28 @@ def mark(
 
     """
     ids = decided_alone(task_ids, despite)
-    act = RowAct(Task, word.value, f"Task {{}} is {PAST[word]}.")
-    said = Said(word, actor, despite)
+    act = RowAct(Task, resolution.value, f"Task {{}} is {PAST[resolution]}.")
+    said = Said(resolution, actor, despite)
     return each(act, ids, actor, reason, lambda session, task, why: _mark(session, task, said, why, settings))
 
 
-def objection_to_mark(task: Task, word: Word, seen: Circumstances, systems: Systems) -> Objection | None:
+def objection_to_mark(task: Task, resolution: Resolution, seen: Circumstances, systems: Systems) -> Objection | None:
     """Return why staff can't resolve a task's effect like this, or why it needs its own decision."""
-    if refusal := _refusal(task, word, seen):
+    if refusal := _refusal(task, resolution, seen):
         return Objection(refusal)
-    if _acts_again(task, word) and task.system not in systems:
+    if _acts_again(task, resolution) and task.system not in systems:
         return Objection(f"there is no system {task.system} any more that could be called")
-    return risk_of_marking(task, word, seen, systems.get(task.system))
+    return risk_of_marking(task, resolution, seen, systems.get(task.system))
 
 
-def _refusal(task: Task, word: Word, seen: Circumstances) -> str | None:
+def _refusal(task: Task, resolution: Resolution, seen: Circumstances) -> str | None:
     state = TaskState(task.state)
     if state is TaskState.RUNNING:
         return "a worker has it right now"
     if state is TaskState.DONE:
         return "it is done"
     if TaskKind(task.kind) is TaskKind.COMPENSATE:
-        known = word is Word.HAPPENED and seen.step is StepState.DONE
+        known = resolution is Resolution.HAPPENED and seen.step is StepState.DONE
         return "it is known that it happened; requeue it to have it undone" if known else None
     if seen.order is not OrderState.CONFIRMED:
         return f"its order is {seen.order.value}, so there is nothing to {task.kind}"
@@ -100,25 +100,25 @@ def _refusal(task: Task, word: Word, seen: Circumstances) -> str | None:
     return None
 
 
-def _acts_again(task: Task, word: Word) -> bool:
+def _acts_again(task: Task, resolution: Resolution) -> bool:
     """Return whether a resolution leads to a call: an effect that happened is undone, one that didn't is caused."""
-    return (word is Word.HAPPENED) is (TaskKind(task.kind) is TaskKind.COMPENSATE)
+    return (resolution is Resolution.HAPPENED) is (TaskKind(task.kind) is TaskKind.COMPENSATE)
 
 
 def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings) -> Mapping[str, Any]:
-    word, actor = said.word, said.actor
+    resolution, actor = said.resolution, said.actor
     # Lock the order first: a transaction that cancels or compensates it does so too, before it changes tasks.
     lock_order(session, task.order_id)
     session.refresh(task)
     seen = circumstances_of(session, [task.id])[task.id]
-    what = f"Task {task.id} can't be {PAST[word]}"
-    refuse(what, objection_to_mark(task, word, seen, settings.systems), said.despite)
-    ends = not _acts_again(task, word)
-    values = {"last_code": None, "last_message": f"{PAST[word]} by {actor.name}"[:500]}
+    what = f"Task {task.id} can't be {PAST[resolution]}"
+    refuse(what, objection_to_mark(task, resolution, seen, settings.systems), said.despite)
+    ends = not _acts_again(task, resolution)
+    values = {"last_code": None, "last_message": f"{PAST[resolution]} by {actor.name}"[:500]}
     moved = _end(session, task, **values) if ends else _act_again(session, task, settings.systems, **values)
     if not moved:
         raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
-    say(session, task, word, actor, why)
+    say(session, task, resolution, actor, why)
     before = {"state": task.state, "attempts": task.attempts}
     after = {"state": (TaskState.DONE if ends else TaskState.WAITING).value}
     if seen.step is not None:

@@ -78,7 +78,7 @@ class Snapshot:
         return {row["key"]: self.placement[row["placement_id"]] for row in (*self.tasks, *self.steps)}
 
 
-class Books:
+class Tables:
     """A connection of the model's own."""
 
     def __init__(self, path: Path) -> None:

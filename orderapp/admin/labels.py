@@ -1,0 +1,86 @@
+"""What states, modes and acts are called in the back office."""
+
+from __future__ import annotations
+
+from orderapp.domain.retry import Guarantee
+from orderapp.domain.states import TaskState
+from orderapp.models import CircuitState, SwitchMode
+
+# Staff give tasks up; the table calls that cancelled.
+TASK_STATES = {state: state.value.capitalize() for state in TaskState} | {TaskState.CANCELLED: "Given up"}
+MODES = {
+    SwitchMode.ON: "In use",
+    SwitchMode.COMPENSATE_ONLY: "Only compensates",
+    SwitchMode.PAUSED: "Paused",
+}
+CIRCUITS = {
+    CircuitState.OPEN: "Fails: given a rest",
+    CircuitState.HALF_OPEN: "Answers again: being tried",
+}
+GUARANTEES = {
+    Guarantee.IDEMPOTENT: "Repeats are harmless",
+    Guarantee.QUERY_FIRST: "Asked before repeats",
+    Guarantee.UNSAFE: "Repeats do it twice",
+}
+ACTS = {
+    "mismatch.correct": "Ordered a correction",
+    "mismatches.correct": "Ordered the correction of a selection",
+    "order.cancel": "Cancelled an order",
+    "orders.archive": "Archived orders",
+    "orders.reconcile": "Compared orders with the systems",
+    "products.import": "Imported products",
+    "staff.create": "Created an account",
+    "staff.disable": "Disabled an account",
+    "staff.enable": "Enabled an account",
+    "staff.login": "Logged in",
+    "staff.logout": "Logged out",
+    "staff.password": "Replaced a password",
+    "staff.refuse": "Was refused at the login",
+    "staff.role": "Changed a role",
+    "system.switch": "Switched a system",
+    "task.cancel": "Gave a task up",
+    "task.mark": "Marked a task",
+    "task.happened": "Marked a task as happened",
+    "task.not_happened": "Marked a task as not happened",
+    "task.requeue": "Requeued a task",
+    "tasks.cancel": "Gave a selection up",
+    "tasks.happened": "Marked a selection as happened",
+    "tasks.not_happened": "Marked a selection as not happened",
+    "tasks.requeue": "Requeued a selection",
+    "token.create": "Made an API token",
+    "token.revoke": "Revoked an API token",
+}
+# The verbs of acts as they stand after "Tried to".
+TRIED = {
+    "Archived": "archive",
+    "Cancelled": "cancel",
+    "Changed": "change",
+    "Compared": "compare",
+    "Created": "create",
+    "Disabled": "disable",
+    "Enabled": "enable",
+    "Gave": "give",
+    "Imported": "import",
+    "Made": "make",
+    "Marked": "mark",
+    "Ordered": "order",
+    "Replaced": "replace",
+    "Requeued": "requeue",
+    "Revoked": "revoke",
+    "Switched": "switch",
+}
+
+
+def act_in_words(name: str, *, refused: bool = False) -> str:
+    """Return what was done, or tried and refused, as people say it."""
+    text = ACTS.get(name, name.replace(".", " ").replace("_", " ").capitalize())
+    first, _, rest = text.partition(" ")
+    return f"Tried to {TRIED[first]} {rest}" if refused and first in TRIED else text
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its two largest units: "45 s", "3 min 20 s", "2 h 5 min", "4 d 1 h"."""
+    whole = max(0, round(seconds))
+    units = (("d", whole // 86_400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60), ("s", whole % 60))
+    first = next((index for index, (_, number) in enumerate(units) if number), len(units) - 1)
+    return " ".join(f"{number} {unit}" for unit, number in units[first : first + 2] if number) or "0 s"
