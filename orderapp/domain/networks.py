@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -16,6 +17,7 @@ _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}", re.ASCII)
 UNKNOWN = "unknown"
 
 
+@lru_cache(maxsize=1024)  # as for `region_of`
 def address_in(text: str | None) -> Address | None:
     """Return the address in a text, without port, brackets and zone; None if there is none.
 
@@ -57,6 +59,7 @@ def household_of(address: str | None) -> str:
     return str(parsed) if parsed.version == 4 else _network(parsed, IPV6_SUBSCRIBER_PREFIX)
 
 
+@lru_cache(maxsize=1024)  # a visitor or an API client sends several requests, and each is logged
 def region_of(address: str | None) -> str:
     """Return what logs and the audit may keep of an address: its /24, or its /48 in IPv6; UNKNOWN without one."""
     parsed = address_in(address)

@@ -24,6 +24,8 @@ _INNER_DOT = re.compile(r"(?<=\w)([.\u3002\uff0e\uff61])(?=\w)")
 
 def trimmed(text: str) -> str:
     """Return a text without blanks and invisible characters at its ends; surrogates stay."""
+    if _is_plain(text):
+        return text.strip(" ")
     start, end = 0, len(text)
     while start < end and _goes(text[start]):
         start += 1
@@ -34,6 +36,8 @@ def trimmed(text: str) -> str:
 
 def hidden_in(text: str) -> str | None:
     """Return a sentence that names the first invisible character of a text and its place; None if there is none."""
+    if _is_plain(text):
+        return None
     for place, character in enumerate(text):
         if _is_hidden(character) and character != " " and not _joins(text, place):
             before = text[max(0, place - _QUOTED_CHARACTERS) : place]
@@ -59,6 +63,11 @@ def has_link(text: str) -> bool:
 def without_links(text: str) -> str:
     """Return a text in which no program finds a host name: "Dr.Smith" becomes "Dr. Smith"."""
     return _INNER_DOT.sub(r"\1 ", text)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether all characters are visible ASCII or blanks, as in most texts; the others are looked at one by one."""
+    return text.isascii() and text.isprintable()
 
 
 def _goes(character: str) -> bool:

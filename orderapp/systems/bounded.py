@@ -8,6 +8,7 @@ connection is never used again.
 
 from __future__ import annotations
 
+import errno
 import io
 import socket
 import ssl
@@ -70,27 +71,27 @@ class _Answers(io.BufferedReader):
         self._source = source
 
     def close(self) -> None:
-        """Check for unread bytes, in this buffer or in the socket, and close."""
+        """Note whether bytes are unread in this buffer, and close.
+
+        Bytes that are still in the socket are seen by whoever is about to use the connection again.
+        """
         if not self.closed:
             self._source.unread = self._source.unread or self._is_left()
         super().close()
 
     def _is_left(self) -> bool:
-        waits_seconds = self._source.gettimeout()
+        self._source.is_read = True
         try:
-            self._source.settimeout(0)
             return bool(self.peek(1))
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return False
         except OSError:
-            return True  # timed out or cut off: later bytes belong to a call that has ended
+            return True  # it has timed out: later bytes belong to a call that has ended
         finally:
-            if self._source.fileno() >= 0:
-                self._source.settimeout(waits_seconds)
+            self._source.is_read = False
 
 
 class _Bounded(socket.socket):
     unread = False  # whether more came on it than was asked for
+    is_read = False  # whether the answer is read to its end, so that nothing more is taken from the network
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **kwargs: Any) -> Any:
         """Return a file around the socket; one for reading bytes notes what it leaves unread."""
@@ -99,6 +100,8 @@ class _Bounded(socket.socket):
         return _Answers(super().makefile("rb", buffering=0), self)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        if self.is_read:
+            raise BlockingIOError(errno.EAGAIN, "the answer is read to its end")
         self._bound()
         if _call.received_bytes > MAX_RECEIVED_BYTES:
             raise OSError(f"more than {MAX_RECEIVED_BYTES} bytes in one call")

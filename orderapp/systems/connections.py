@@ -47,7 +47,9 @@ class _Bounded(HTTPConnection):
     @property
     def is_connected(self) -> bool:
         """Whether it can be used again: open, and with nothing on it that an earlier answer left."""
-        return super().is_connected and not getattr(self.sock, "unread", False)
+        if not super().is_connected or getattr(self.sock, "unread", False):
+            return False
+        return not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending())
 
     def _new_conn(self) -> Any:
         return _connected(self)

@@ -123,7 +123,8 @@ class HttpClient:
         # Mask before cutting, so that no half of a value stays at the end.
         message = received.answer.message[:MAX_MESSAGE_CHARACTERS]
         recent_exchanges.note(exchange)
-        return replace(received, answer=replace(received.answer, message=message, exchanges=(exchange,)))
+        answer = replace(received.answer, message=message, exchanges=(exchange,))
+        return Received(answer, received.status, received.body)
 
     def _prepared(
         self,

@@ -90,10 +90,11 @@ def _problem_of(typed: str, number: PhoneNumber, rules: PhoneRules) -> str | Non
     length = phonenumbers.is_possible_number_with_reason(number)
     if length is not ValidationResult.IS_POSSIBLE:
         return LENGTHS.get(length, "This number has too few or too many digits.")
-    if not phonenumbers.is_valid_number(number):
+    kind = phonenumbers.number_type(number)
+    if kind == PhoneNumberType.UNKNOWN:
         return NOT_ASSIGNED
     country = phonenumbers.region_code_for_number(number)
-    if country == NO_COUNTRY or phonenumbers.number_type(number) not in ORDINARY:
+    if country == NO_COUNTRY or kind not in ORDINARY:
         return NOT_ORDINARY
     if rules.countries and country not in rules.countries:
         return f"We take numbers of these countries only: {', '.join(sorted(rules.countries))}."
