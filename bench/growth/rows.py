@@ -136,14 +136,14 @@ FROM seeded WHERE fate = 'cancelled' ORDER BY n
 """
 _MISMATCHES = """
 INSERT INTO mismatches (order_id, placement_id, system, key, kind, ours, theirs, correction, state, seen, found_at,
-    last_seen_at, settled_at)
+    last_seen_at, gone_at)
 SELECT id, n, 'inventory', number || ':1:inventory', 'missing effect', 'step done', 'undone', 'do',
     CASE WHEN fate = 'mismatched' THEN 'open' ELSE 'gone' END, 1, at + make_interval(days => 1),
     at + make_interval(days => 1), CASE WHEN fate <> 'mismatched' THEN at + make_interval(days => 2) END
 FROM seeded WHERE fate = 'mismatched' OR (fate = 'confirmed' AND n % 1000 = 1) ORDER BY n
 """
 _WORDS = """
-INSERT INTO manual_resolutions (order_id, task_id, system, key, word, reason, actor, made_at, settled_at, settled_by)
+INSERT INTO manual_resolutions (order_id, task_id, system, key, resolution, reason, actor, made_at, ended_at, ended_by)
 SELECT id, 8 * n, 'settlement', number || ':1:settlement', 'happened', 'seen in their books', 'staff@example.com',
     at + make_interval(days => 1), at + make_interval(days => 2), 'the system answered: done'
 FROM seeded WHERE fate = 'confirmed' AND n % 1000 = 2 ORDER BY n

@@ -41,7 +41,7 @@ def _what(_view: Any, _context: Context | None, row: Mismatch, _name: str) -> An
 
 
 def _words(_view: Any, _context: Context | None, row: Mismatch, _name: str) -> Any:
-    return Markup('<span class="prose">We believe: {}<br>It says: {}</span>').format(row.ours, row.theirs)
+    return Markup('<span class="prose">Our ledger: {}<br>It says: {}</span>').format(row.ours, row.theirs)
 
 
 def _state(_view: Any, _context: Context | None, row: Mismatch, _name: str) -> Any:

@@ -74,7 +74,9 @@ def test_without_a_login_nothing_answers(app, address_of, everything):
             continue
         for method in rule.methods - {"OPTIONS"}:
             answer = (
-                browser.post(address_of(rule), reason="because", task="1", mode="paused", role="admin", word="happened")
+                browser.post(
+                    address_of(rule), reason="because", task="1", mode="paused", role="admin", resolution="happened"
+                )
                 if method == "POST"
                 else browser.request(address_of(rule), method=method)
             )
@@ -93,7 +95,7 @@ def test_each_role_gets_what_is_its_own_and_nothing_more(app, address_of, logged
         method = "POST" if "POST" in rule.methods else "GET"
         # Without a reason, so that whoever may changes nothing either.
         answer = (
-            browser.post(address_of(rule), mode="paused", role="viewer", word="happened", act="requeue")
+            browser.post(address_of(rule), mode="paused", role="viewer", resolution="happened", act="requeue")
             if method == "POST"
             else browser.get(address_of(rule))
         )
@@ -120,7 +122,7 @@ def test_without_the_token_nothing_is_done(app, address_of, logged_in, everythin
     before = everything()
     for rule in rules(app):
         if "POST" in rule.methods:
-            form = {"reason": "because", "task": "1", "mode": "paused", "role": "viewer", "word": "happened"}
+            form = {"reason": "because", "task": "1", "mode": "paused", "role": "viewer", "resolution": "happened"}
             assert browser.send(address_of(rule), form).status_code == 400, rule
             assert browser.send(address_of(rule), {**form, "csrf_token": "forged"}).status_code == 400, rule
     assert everything() == before

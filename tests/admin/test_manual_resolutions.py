@@ -80,7 +80,7 @@ def test_where_nothing_is_in_doubt_the_page_says_why_and_offers_nothing(rows, br
     assert "Mark as happened" not in page
 
 
-def test_a_word_is_recorded_and_on_the_ledger_of_its_order(rows, browser, doubtful):
+def test_a_mark_is_recorded_and_in_the_ledger_of_its_order(rows, browser, doubtful):
     task_id = doubtful()
     assert mark(browser, "happened", task_id, reason="on our <account>").location == f"/admin/tasks/{task_id}"
     page = browser.get(f"/admin/tasks/{task_id}").text
@@ -91,10 +91,10 @@ def test_a_word_is_recorded_and_on_the_ledger_of_its_order(rows, browser, doubtf
     (entry,) = rows.audit("task.happened")
     assert (entry.actor, entry.staff_id, entry.order_id) == ("operator@example.com", 2, task.order_id)
     order = browser.get(f"/admin/orders/{rows.number(task.order_id)}").text
-    assert "In place, by staff&#39;s resolution" in order
+    assert "In place, as marked by staff" in order
     assert "on our &lt;account&gt;" in order
-    assert "Confirmed and complete, by staff&#39;s resolution" in order
-    assert "happened, by the resolution of operator@example.com alone." in order
+    assert "Confirmed and complete, as marked by staff" in order
+    assert "happened, as operator@example.com marked it; nothing has proven it yet." in order
     assert "Marked a task as happened" in browser.get("/admin/audit/").text
 
 
@@ -120,17 +120,17 @@ def test_the_first_page_counts_what_is_unproven_with_its_age_and_the_way_there(r
     assert "None: nothing that is owed or held was given up." in browser.get("/admin/").text
 
 
-def test_a_compensation_with_nothing_to_undo_ends_its_order_and_the_verdict_says_by_whose_word(rows, browser, doubtful):
+def test_a_compensation_with_nothing_to_undo_ends_its_order_and_the_verdict_says_who_marked_it(rows, browser, doubtful):
     task_id = doubtful(TaskKind.COMPENSATE)
     order_id = rows.read(Task, task_id).order_id
     mark(browser, "not_happened", task_id)
     assert rows.read(Order, order_id).state == "cancelled"
     page = browser.get(f"/admin/orders/{rows.number(order_id)}").text
-    assert "Cancelled; nothing is held any more, by staff&#39;s resolution" in page
-    assert "Nothing, by staff&#39;s resolution" in page
+    assert "Cancelled; nothing is held any more, as marked by staff" in page
+    assert "Nothing, as marked by staff" in page
 
 
-def test_the_ledger_of_an_order_say_what_may_be_in_place_and_nothing_of_other_orders(rows, browser, doubtful):
+def test_the_ledger_of_an_order_says_what_may_be_in_place_and_nothing_of_other_orders(rows, browser, doubtful):
     def ledger(task_id):
         return browser.get(f"/admin/orders/{rows.number(rows.read(Task, task_id).order_id)}").text
 

@@ -69,14 +69,14 @@ def test_a_mismatch_is_shown_in_the_list_on_its_orders_page_and_on_the_first_pag
     for words in (
         number,
         "missing effect",
-        "We believe: task done<br>It says: absent &lt;b&gt;",
+        "Our ledger: task done<br>It says: absent &lt;b&gt;",
         "Do it again under its key",
     ):
         assert words in listed
-    assert "Correction selected" not in listed, "a viewer only looks"
+    assert "Correct selected" not in listed, "a viewer only looks"
     page = browser.get(f"/admin/orders/{number}").text
     assert "By our rows: Confirmed and complete. A system says otherwise." in page
-    assert "Settlement: missing effect. We believe: task done; it says: absent &lt;b&gt;." in page
+    assert "Settlement: missing effect. Our ledger says: task done; it says: absent &lt;b&gt;." in page
     assert "The system says: absent &lt;b&gt;" in page[page.index('id="effects"') :], "the ledger shows it as well"
     assert browser.get("/admin/mismatches/?state=lost").status_code == 400
 

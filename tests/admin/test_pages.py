@@ -192,7 +192,7 @@ def test_an_order_says_where_its_older_attempts_are_once_there_are_some(rows, br
         (OrderState.COMPENSATING, (TaskState.CANCELLED, TaskKind.COMPENSATE), "nobody works on it"),
         (OrderState.FAILED, (TaskState.DONE, TaskKind.COMPENSATE), "nothing is held anywhere"),
         (OrderState.CANCELLED, (TaskState.DONE, TaskKind.COMPENSATE), "nothing is held any more"),
-        (OrderState.PLACING, None, "about to be corrected"),
+        (OrderState.PLACING, None, "about to be recovered"),
     ],
 )
 def test_an_orders_page_says_in_words_how_it_stands(rows, browser, order_state, task, verdict):

@@ -44,7 +44,7 @@ def test_in_a_wrong_state(rows, logged_in):
 )
 def test_without_the_role(rows, logged_in, path, act, subject):
     browser = logged_in(Role.VIEWER)
-    answer = browser.post(f"/admin/{path}", task=[1, 2], mode="paused", word="happened", reason="let me")
+    answer = browser.post(f"/admin/{path}", task=[1, 2], mode="paused", resolution="happened", reason="let me")
     assert answer.status_code == 403
     [entry] = rows.audit(act)
     assert (entry.actor, entry.subject, entry.reason) == ("viewer@example.com", subject, "let me")

@@ -134,7 +134,7 @@ def test_the_page_and_the_act_leave_out_the_same(rows, logged_in, what, act, lef
     assert (task_id in shown_in(page)) is not left_out
     before = rows.read(Task, task_id)
     path = {"requeue": "requeue", "cancel": "cancel"}.get(act, "mark")
-    browser.post(f"/admin/tasks/{path}", task=[task_id, other], word=act, reason="all")
+    browser.post(f"/admin/tasks/{path}", task=[task_id, other], resolution=act, reason="all")
     assert (rows.read(Task, task_id).fencing == before.fencing) is left_out
 
 
@@ -184,7 +184,7 @@ def test_a_refused_form_comes_back_as_it_was_entered(rows, logged_in, everything
     chosen = [rows.task(), rows.task()]
     browser = logged_in(Role.OPERATOR)
     before = everything()
-    form = {"task": chosen, "word": "happened", "back": "/admin/tasks/?state=failed", "previewed": "1"}
+    form = {"task": chosen, "resolution": "happened", "back": "/admin/tasks/?state=failed", "previewed": "1"}
     answer = browser.post(f"/admin/tasks/{act}", reason='"' + "x" * 500, **form)
     assert answer.status_code == 400
     assert "Use at most 500 characters" in answer.text

@@ -7,7 +7,7 @@ from tests.mutations.mutation import Mutation
 ADMISSION, MASKING = "orderapp/services/resilience/load_shedding.py", "orderapp/domain/masking.py"
 OF_ADMISSION = ("tests/services/resilience/test_load_shedding.py", "-k", "sqlite")
 OF_MASKING = ("tests/domain/test_masking.py",)
-LEDGER = ("tests/admin/test_manual_resolutions.py", "-k", "ledger_of")
+LEDGER = ("tests/admin/test_manual_resolutions.py", "-k", "the_ledger_of")
 RUNS = "tests/services/reconciliation/test_runs.py"
 RECOVERED = "tests/services/resilience/test_recovered_systems.py"
 CIRCUITS, ATTEMPTS = "orderapp/services/resilience/circuit_breakers.py", "orderapp/services/saga/attempts.py"

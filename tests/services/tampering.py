@@ -64,7 +64,7 @@ def assert_gone(shop: Shop, mismatch: Mismatch) -> None:
     """The next look finds nothing, and settles the mismatch."""
     assert reconciled(shop).told == []
     [now] = mismatches(id=mismatch.id)  # type: ignore[arg-type]
-    assert (now.state, now.settled_at is not None) == ("gone", True)
+    assert (now.state, now.gone_at is not None) == ("gone", True)
 
 
 def cancel_by_hand(sandbox: RunningSandbox, order: OrderView, keyed: object = INVENTORY) -> None:

@@ -78,11 +78,11 @@ def record(session: Session, compared: Sequence[Compared], systems: Systems) -> 
             _see(session, look)
     clean = [look.belief.key for look in looks if look.kind is None]
     if clean:
-        move(session, Mismatch, MismatchState.GONE, Mismatch.key.in_(clean), ended_at=db_now())
+        move(session, Mismatch, MismatchState.GONE, Mismatch.key.in_(clean), gone_at=db_now())
     # A settlement whose key was barred continues under a new one; the old key can't have an effect any more.
     used = [belief.key for one in compared for belief in one.order.beliefs]
     barred = (Mismatch.order_id.in_([one.order.id for one in compared]), Mismatch.key.not_in(used))
-    move(session, Mismatch, MismatchState.GONE, *barred, ended_at=db_now())
+    move(session, Mismatch, MismatchState.GONE, *barred, gone_at=db_now())
     end_proven(session, [look for look in looks if look.finding is not None], systems)
 
 

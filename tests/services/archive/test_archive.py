@@ -175,7 +175,7 @@ def test_an_order_leaves_once_staffs_word_and_mismatch_are_settled(busy_shop: Sh
     _mismatch(busy_shop)
     _give_up(busy_shop)
     with writing() as session:
-        session.execute(update(Mismatch).values(state="gone", ended_at=db_now()))
+        session.execute(update(Mismatch).values(state="gone", gone_at=db_now()))
         session.execute(update(ManualResolution).values(ended_at=db_now(), ended_by="the bank"))
     assert archived(busy_shop, file).orders == 1
     [line] = orders_in(file)

@@ -293,8 +293,8 @@ def test_a_later_word_takes_the_place_of_the_earlier(busy_shop: Shop, held: int)
     task_actions.cancel([held], ADA, "nobody answers")
     say(busy_shop, Resolution.NOT_HAPPENED, held)
     given_up, not_happened = resolutions()
-    assert given_up.settled_by == "taken back by ada@example.com: marked as not happened"
-    assert not_happened.settled_at is None
+    assert given_up.ended_by == "taken back by ada@example.com: marked as not happened"
+    assert not_happened.ended_at is None
     assert busy_shop.the_order().state is OrderState.FAILED
 
 

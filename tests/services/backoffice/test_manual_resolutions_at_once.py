@@ -14,7 +14,7 @@ from orderapp.services.engine.run import run_task
 from orderapp.services.orders.cancel import cancel_order
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits
-from tests.services.backoffice.test_resolutions import ADA, resolutions, say
+from tests.services.backoffice.test_manual_resolutions import ADA, resolutions, say
 from tests.services.scripted import Scripted, answers, does_it_then
 from tests.services.shop import Shop
 from tests.services.test_interleaving import Deed, every_interleaving

@@ -24,7 +24,7 @@ HOUR = 3600.0
 UNPROVEN: list[str | None] = [None]
 
 
-def settled_by() -> list[str | None]:
+def ended_by() -> list[str | None]:
     with reading() as session:
         return list(session.scalars(select(ManualResolution.ended_by).order_by(ManualResolution.id)))
 
@@ -34,12 +34,12 @@ def mismatch() -> Mismatch:
         return session.scalars(select(Mismatch)).one()
 
 
-def let_words_grow_old() -> None:
+def let_resolutions_grow_old() -> None:
     with writing() as session:
         session.execute(update(ManualResolution).values(made_at=db_now(-HOUR)))
 
 
-def in_progress(shop: Shop, systems: OneOfEach, happened: bool) -> OrderView:
+def marked(shop: Shop, systems: OneOfEach, happened: bool) -> OrderView:
     """A confirmed order whose settlement is in staff's hands, in place or not; nobody knows."""
     unknown = does_it_then(systems.bank) if happened else answers(Outcome.UNKNOWN, "timeout")
     systems.bank.acts.extend([unknown] + [answers(Outcome.UNKNOWN, "timeout")] * 2)
@@ -72,16 +72,16 @@ def held(shop: Shop, systems: OneOfEach, in_place: bool) -> OrderView:
 def test_a_word_on_a_settlement_is_proven_or_disproven(
     busy_shop: Shop, systems: OneOfEach, happened: bool, resolution: Resolution, settled: str
 ) -> None:
-    in_progress(busy_shop, systems, happened)
+    marked(busy_shop, systems, happened)
     mark([busy_shop.task(kind="settle").id], resolution, COMMAND_LINE, "they said so", busy_shop.settings)
     if not happened:
         reconciled(busy_shop)
-        assert settled_by() == UNPROVEN, "what was called for may still appear"
-        let_words_grow_old()
+        assert ended_by() == UNPROVEN, "what was called for may still appear"
+        let_resolutions_grow_old()
     busy_shop.age_orders(2 * HOUR)
     told = reconciled(busy_shop, HOUR).kinds
     assert told == ([] if happened else [("bank", "missing effect")]), "a disproof is a mismatch"
-    assert settled_by() == [settled]
+    assert ended_by() == [settled]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_word_on_a_compensation_is_proven_or_disproven(
     mark([task.id], Resolution.NOT_HAPPENED, COMMAND_LINE, "they said so", busy_shop.settings, Risk.ENDS_ORDER)
     assert busy_shop.view(order.id).state is OrderState.CANCELLED
     assert reconciled(busy_shop).kinds == ([("stock", "orphan effect")] if in_place else [])
-    assert settled_by() == [settled]
+    assert ended_by() == [settled]
     if in_place:
         correct_mismatch(mismatch().id, COMMAND_LINE, "it is there after all", busy_shop.settings)
         busy_shop.work_until_quiet()
@@ -113,31 +113,31 @@ def test_a_compensation_that_was_given_up_stays_on_the_books_until_it_is_correct
     order = held(busy_shop, systems, in_place)
     [task] = busy_shop.tasks(kind="compensate", state="failed")
     task_actions.cancel([task.id], COMMAND_LINE, "not worth it")
-    let_words_grow_old()
+    let_resolutions_grow_old()
     kind = "orphan effect" if in_place else "wrong state"
     for _ in range(2):
         assert reconciled(busy_shop).kinds == [("stock", kind)]
     assert (mismatch().ours, mismatch().correction, mismatch().seen) == ("compensation given up", "undo", 2)
-    assert settled_by() == UNPROVEN
+    assert ended_by() == UNPROVEN
     correct_mismatch(mismatch().id, COMMAND_LINE, "take it up again", busy_shop.settings)
     busy_shop.let_late_windows_pass()
     busy_shop.work_until_quiet()
     assert (busy_shop.view(order.id).state, systems.stock.held) == (OrderState.CANCELLED, 0)
     assert reconciled(busy_shop).told == []
-    assert settled_by() != UNPROVEN
+    assert ended_by() != UNPROVEN
     assert mismatch().state == "gone"
 
 
 def test_a_settlement_that_was_given_up_is_settled_once_it_is_there(busy_shop: Shop, systems: OneOfEach) -> None:
-    order = in_progress(busy_shop, systems, happened=False)
+    order = marked(busy_shop, systems, happened=False)
     task = busy_shop.task(kind="settle")
     task_actions.cancel([task.id], COMMAND_LINE, "they pay by hand")
     assert reconciled(busy_shop).kinds == [("bank", "missing effect")]
-    assert settled_by() == UNPROVEN
+    assert ended_by() == UNPROVEN
     with reading() as session:
         key = session.scalars(select(Mismatch.key)).one()
     assert key == task.key
     systems.bank.in_place[key] = 1
     assert reconciled(busy_shop).told == []
-    assert settled_by() == ["reconciliation: the system shows in place, as it should be"]
+    assert ended_by() == ["reconciliation: the system shows in place, as it should be"]
     assert busy_shop.view(order.id).state is OrderState.CONFIRMED
