@@ -7,7 +7,7 @@ from orderapp.application import Application
 from orderapp.config import Settings
 from orderapp.errors import ConfigurationError
 from orderapp.garbage import leave_what_stays
-from orderapp.services.engine.notify import start_telling
+from orderapp.services.engine.relay_wakeup import start_telling
 from orderapp.single_headers import note_repeated
 
 bind = "127.0.0.1:8000"

@@ -24,7 +24,18 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     """
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from orderapp import admin, api, capacity, cli, hosts, refusals, request_ids, security_headers, single_headers, web
+    from orderapp import (
+        admin,
+        api,
+        cli,
+        hosts,
+        load_shedding,
+        refusals,
+        request_ids,
+        security_headers,
+        single_headers,
+        web,
+    )
     from orderapp.application import Application
     from orderapp.client_addresses import ClientAddresses
     from orderapp.extensions import csrf, db, migrate
@@ -69,7 +80,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     security_headers.init_app(app, only_https=settings.secure_cookies)
     refusals.init_app(app)
     single_headers.init_app(app)
-    capacity.init_app(app)
+    load_shedding.init_app(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(FILES / "migrations"), render_as_batch=True)
     form_size.init_app(app)

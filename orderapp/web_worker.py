@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from orderapp.capacity import Threads
+from orderapp.load_shedding import Threads
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types

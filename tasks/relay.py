@@ -14,8 +14,8 @@ from pika.exceptions import AMQPError
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.engine.notify import Listener
 from orderapp.services.engine.outbox import BATCH, Hint, due_hints, mark_published
+from orderapp.services.engine.relay_wakeup import Listener
 from orderapp.services.resilience.skipped_items import Kind, skipping
 from tasks.queues import hint_message
 

@@ -190,7 +190,7 @@ INTERFACES = [
     ),
     *_of(
         EXECUTOR,
-        "orderapp/capacity.py",
+        "orderapp/load_shedding.py",
         (
             "_work_queue",
             "how many requests wait for a thread",
@@ -344,5 +344,5 @@ def test_nothing_else_is_borrowed() -> None:
 
 def test_the_search_finds_what_is_borrowed() -> None:
     assert {"_handle_view", "_run_view"} <= borrowed_in(Path("orderapp/admin/guard.py"))
-    assert "_work_queue" in borrowed_in(Path("orderapp/capacity.py"))
+    assert "_work_queue" in borrowed_in(Path("orderapp/load_shedding.py"))
     assert "_app" in borrowed_in(Path("orderapp/fast_json.py"))

@@ -11,7 +11,7 @@ from bench.growth.sized import Sized
 from orderapp.services.backoffice.case_files import find_order_file
 from orderapp.services.engine.outbox import due_hints
 from orderapp.services.engine.recovery import recover, tidy
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.operations.metrics import read_numbers
 from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.services.saga import submissions

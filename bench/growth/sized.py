@@ -19,7 +19,7 @@ from orderapp.models import Order, Role, Submission
 from orderapp.services.access.accounts import create_staff
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.outbox import due_hints, mark_published
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.systems.base import Part
 from tests.admin.conftest import PASSWORD, Browser
 from tests.services.scripted import Scripted

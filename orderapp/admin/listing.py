@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from orderapp.admin.guard import Guarded
-from orderapp.domain.texts import trimmed
+from orderapp.domain.typed_text import trimmed
 from orderapp.models import holds
 from orderapp.services.db.transactions import reading
 from orderapp.systems.base import NAME

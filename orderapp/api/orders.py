@@ -20,7 +20,7 @@ from orderapp.services.orders.request_schema import read_order, read_retry
 from orderapp.services.orders.views import OrderView, find_order_of_client
 from orderapp.services.placing import submitters
 from orderapp.services.placing.place import Placed, Placing, Result
-from orderapp.services.saga.archived_keys import refuse_archived
+from orderapp.services.saga.archived_keys import refuse_archived_key
 from orderapp.services.saga.content_hashes import hash_retry
 from orderapp.services.saga.submissions import client_scope
 
@@ -61,7 +61,7 @@ def retry(order_id: str) -> Response:
         order = find_order_of_client(wanted, client)
     except NotFound:
         # A repeat of a retry whose order was archived since.
-        refuse_archived(client_scope(client), key, hash_retry(wanted))
+        refuse_archived_key(client_scope(client), key, hash_retry(wanted))
         raise
     by = submitters.client(client, order.customer)
     return _answer(Placing(current_settings()).retry(order.id, key, by, wishes))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Flask
 
 from orderapp.cli.archive import archive_orders
+from orderapp.cli.configuration_errors import configuration_in_one_line
 from orderapp.cli.doctor import doctor
 from orderapp.cli.products import products
 from orderapp.cli.reconcile import reconcile_orders
 from orderapp.cli.staff import staff
-from orderapp.cli.startup import configuration_in_one_line
 from orderapp.cli.tasks import tasks
 from orderapp.cli.timer import timer
 from orderapp.cli.tokens import tokens

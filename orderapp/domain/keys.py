@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from orderapp.domain.texts import trimmed
+from orderapp.domain.typed_text import trimmed
 
 # Crockford's alphabet: no I, L, O, U, so that a number dictated over the phone is typed correctly.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

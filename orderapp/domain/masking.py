@@ -1,4 +1,8 @@
-"""Masks requests and answers before they are stored: no secrets, no personal data, and a bounded size."""
+"""Masks requests and answers before they are stored: no secrets, no personal data, and a bounded size.
+
+`systems.http`, `systems.email` and `systems.guarding` apply it to whatever another system wrote;
+`systems.keyed.private_values` says which values of an order are hidden.
+"""
 
 from __future__ import annotations
 
@@ -164,6 +168,7 @@ def _joins(outside: str, inside: str) -> bool:
     return _of_a_word(outside) and _of_a_word(inside)
 
 
+@lru_cache(maxsize=1024)  # the letters of a few alphabets
 def _of_a_word(character: str) -> bool:
     return character == "_" or character.isdigit() or character.lower() != character.upper()
 

@@ -1,5 +1,6 @@
 """When to try a task again: a decision computed without I/O.
 
+While the customer waits, `placing.blocking_calls` repeats a call as its system declares (`systems.base.Repeats`).
 Backoff is exponential with full jitter and a cap (AWS Architecture Blog, "Exponential Backoff And Jitter").
 """
 

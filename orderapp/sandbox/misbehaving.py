@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from orderapp.sandbox.acts import ACTS, Call
 from orderapp.sandbox.faults import DO, READ, UNDO, FaultBoard
+from orderapp.sandbox.http_faults import ACTS, Call
 from orderapp.sandbox.late_effects import LateEffects
 from orderapp.sandbox.stand_in import StandIn
 

@@ -24,7 +24,7 @@ from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Exchange, Outcome
 from orderapp.domain.references import page_reference
 from orderapp.domain.retry import Backoff, Guarantee
-from orderapp.domain.texts import without_links
+from orderapp.domain.typed_text import without_links
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.bounded import call_within, connect, tls_context

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from orderapp.systems.settings import Environment
 
-# We use nine tenths of the agreed rate. A call may leave up to LATE_SECONDS after its slot, so one second has the calls
-# of at most 1.1 seconds of slots: still no more than agreed.
+# We use nine tenths of the agreed rate. A call may leave up to LATE_SECONDS after its slot, so at most the slots of 1.1
+# seconds fall into one second: 0.99 of the agreed rate.
 USED_SHARE = 0.9
 LATE_SECONDS = 0.1
 # Eight failures of ten are no accident; but a system that still does half of its work is better than none.

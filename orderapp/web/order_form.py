@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from orderapp.domain.customers import PhoneRules
 from orderapp.domain.money import Money
 from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
-from orderapp.domain.texts import trimmed
+from orderapp.domain.typed_text import trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services.orders import request_schema
 from orderapp.web.order_reference import names_retry

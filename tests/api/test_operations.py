@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from orderapp.extensions import db
 from orderapp.models import Base
 from orderapp.services.engine.outbox import due_hints
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from tests.api.conftest import ApiClient, assert_problem
 from tests.sandbox.calls import INVENTORY
 from tests.sandbox.running import RunningSandbox

@@ -18,7 +18,7 @@ from orderapp.services.placing.cart_locks import Cart
 from orderapp.services.placing.preflight import look_up
 from orderapp.services.placing.pricing import Offered, price
 from orderapp.services.placing.tx1 import Opening, open_order
-from orderapp.services.resilience.load_shedding import Admission
+from orderapp.services.resilience.admission import Admission
 from orderapp.services.saga.content_hashes import hash_cart, hash_order
 from orderapp.services.saga.submissions import client_scope
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count

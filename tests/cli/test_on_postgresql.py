@@ -11,7 +11,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, text
 
-from orderapp.services.operations.database_check import is_corrected
+from orderapp.services.operations.database_settings import is_corrected
 from orderapp.services.orders.catalogue import list_products
 from orderapp.services.orders.views import OrderView
 from tests.cli.conftest import MakeApp, Run

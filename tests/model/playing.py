@@ -21,7 +21,7 @@ from orderapp.services.engine.backlog import pull_forward
 from orderapp.services.engine.outbox import due_hints
 from orderapp.services.engine.probes import probe_the_failing
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.place import Placed, Placing, Result
 from orderapp.services.resilience.switches import switch_system
 from tests.model.calls import Calls

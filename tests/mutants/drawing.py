@@ -20,7 +20,7 @@ STEM = 6  # letters by which "cancelling" is known in "retry and cancel"
 FEW_FILES = 3  # of tests that import a module itself
 MOST_FILES = 6  # of tests for one mutant, the nearest first
 FLOW = "tests/services/placing/test_forward_flow.py::test_an_order_with_everything_is_confirmed_with_each_effect_once"
-RUNNING = "tests/services/engine/test_run.py"
+RUNNING = "tests/services/engine/test_run_task.py"
 # What most files of a room have a part in, and tests reach through helpers.
 GENERAL = {
     "orderapp/services": (FLOW, RUNNING),

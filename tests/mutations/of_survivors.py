@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.mutations.mutation import Mutation
 
-ADMISSION, MASKING = "orderapp/services/resilience/load_shedding.py", "orderapp/domain/masking.py"
-OF_ADMISSION = ("tests/services/resilience/test_load_shedding.py", "-k", "sqlite")
+ADMISSION, MASKING = "orderapp/services/resilience/admission.py", "orderapp/domain/masking.py"
+OF_ADMISSION = ("tests/services/resilience/test_admission.py", "-k", "sqlite")
 OF_MASKING = ("tests/domain/test_masking.py",)
 LEDGER = ("tests/admin/test_manual_resolutions.py", "-k", "the_ledger_of")
 RUNS = "tests/services/reconciliation/test_runs.py"

@@ -9,11 +9,11 @@ CLAIMING = f"{SERVICES}/engine/claim.py"
 TAKING = f"{SERVICES}/engine/claim_plan.py"
 EARLIER = f"{SERVICES}/saga/prior_attempts.py"
 PERFORMING = f"{SERVICES}/engine/perform.py"
-RUNNING = f"{SERVICES}/engine/run.py"
+RUNNING = f"{SERVICES}/engine/run_task.py"
 RECOVERING = f"{SERVICES}/engine/recovery.py"
 STAFF = f"{SERVICES}/backoffice/task_actions.py"
 HISTORY = f"{SERVICES}/saga/attempts.py"
-RAN = f"{SERVICES}/engine/runs.py"
+RAN = f"{SERVICES}/engine/ended_run.py"
 # The model runs tasks one by one.
 TOGETHER = ("tests/services/engine/test_batch.py",)
 PENDING = ("tests/services/engine/test_pending.py",)
@@ -297,7 +297,7 @@ MUTATIONS = (
             ),
         ),
         # The model moves the database's clock and the monotonic one; this mistake reads a third.
-        tests=("tests/services/engine/test_run.py",),
+        tests=("tests/services/engine/test_run_task.py",),
     ),
     Mutation(
         "what staff have cleared counts as said already",

@@ -33,7 +33,7 @@ from orderapp.services.engine.backlog import pull_forward
 from orderapp.services.engine.outbox import Hint, due_hints
 from orderapp.services.engine.probes import probe_the_failing
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.cancel import cancel_order
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.orders.views import OrderView, find_order

@@ -19,7 +19,7 @@ from orderapp.errors import InProgress, OrderappError, ProbableDuplicate
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.place import Placed
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, answers, does_it_and_dies, does_it_then

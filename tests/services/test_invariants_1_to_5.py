@@ -13,7 +13,7 @@ from orderapp.domain.states import OrderState, StepState, TaskState
 from orderapp.models import Order, Step, Task
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.place import Result
 from tests.services.scripted import Killed, OneOfEach, answers, dies, does_it_and_dies, does_it_then
 from tests.services.shop import Shop

@@ -22,7 +22,7 @@ from orderapp.models import Order, Placement, Step, Submission, Task
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.place import Result
 from tests.services.scripted import Killed, OneOfEach, answers, dies, does_it_then
 from tests.services.shop import Shop

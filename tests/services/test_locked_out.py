@@ -8,7 +8,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
 from orderapp.models import CircuitState
 from orderapp.services.backoffice.overview import look
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.place import Result
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits

@@ -11,7 +11,7 @@ from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.engine.claim import claim
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import make_run, record_runs, run_task
+from orderapp.services.engine.run_task import make_run, record_runs, run_task
 from orderapp.systems.base import Part
 from tests.servers.loopback import poll_until
 from tests.services.scripted import Scripted

@@ -25,7 +25,7 @@ from orderapp.domain.states import TaskState
 from orderapp.extensions import db
 from orderapp.models import Task
 from orderapp.services.db.transactions import reading
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.product_import import import_products
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.placing.place import Placing

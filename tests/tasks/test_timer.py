@@ -26,7 +26,7 @@ from orderapp.extensions import db
 from orderapp.models import Base, Step, SwitchMode, Task
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.resilience.switches import switch_system
 from tasks.actors import declare_actor
 from tasks.broker import make_broker

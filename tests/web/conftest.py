@@ -18,7 +18,7 @@ from orderapp.domain.states import TaskState
 from orderapp.extensions import db
 from orderapp.models import Product, Task, db_now
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from tests.sandbox.running import RunningSandbox
 from tests.servers.tables import create_tables
 

@@ -10,7 +10,7 @@ from orderapp.models import SwitchMode, Task
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.cancel import cancel_order
 from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.services.resilience.switches import switch_system

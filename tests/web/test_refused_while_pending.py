@@ -9,7 +9,7 @@ from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.models import Attempt, Role, Task, db_now
 from orderapp.services.access.accounts import create_staff
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.shop_views import find_shop_order
 from tests.admin.conftest import PASSWORD, Browser
 from tests.web.test_order_page import number_of

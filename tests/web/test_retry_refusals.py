@@ -6,7 +6,7 @@ from concurrent.futures import Future
 import pytest
 from sqlalchemy import update
 
-from orderapp.capacity import WAITING_PER_THREAD, Threads
+from orderapp.load_shedding import WAITING_PER_THREAD, Threads
 from orderapp.models import Order, SwitchMode, db_now
 from orderapp.services.access import code_guesses
 from orderapp.services.archive.archive import archive

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.config import current_settings
 from orderapp.domain.networks import household_of
-from orderapp.domain.texts import trimmed
+from orderapp.domain.typed_text import trimmed
 from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import ApiToken, Role, Staff, db_now
 from orderapp.services.access import login_guesses, passwords, sessions

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from orderapp.domain.texts import hidden_in, trimmed
+from orderapp.domain.typed_text import hidden_in, trimmed
 from orderapp.errors import InvalidRequest, NotFound
 from orderapp.models import ApiToken, db_now, table_of
 from orderapp.services.db import audit

@@ -99,7 +99,7 @@ def archive(
     return Moved(run.moved, finished=not more)
 
 
-def refuse_archived(session: Session, number: str) -> None:
+def refuse_archived_number(session: Session, number: str) -> None:
     """Raise Archived if an order with this number was archived. Transaction: within the caller's."""
     found = session.execute(
         select(Archive.started_at, Archive.file)

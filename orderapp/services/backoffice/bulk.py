@@ -17,7 +17,7 @@ from orderapp.services.backoffice.risks import NeedsDecision, Risk
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.engine.notify import wake_relay
+from orderapp.services.engine.relay_wakeup import wake_relay
 
 log = structlog.get_logger()
 

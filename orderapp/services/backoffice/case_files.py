@@ -22,7 +22,7 @@ from orderapp.models import (
     Task,
     seconds_until,
 )
-from orderapp.services.archive.archive import refuse_archived
+from orderapp.services.archive.archive import refuse_archived_number
 from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
 from orderapp.services.db.transactions import reading
 from orderapp.services.orders.views import OrderView, load_view
@@ -89,7 +89,7 @@ def find_order_file(number: str) -> OrderFile:
     with reading() as session:
         order_id = session.scalar(select(Order.id).where(Order.number == number))
         if order_id is None:
-            refuse_archived(session, number)
+            refuse_archived_number(session, number)
             raise NotFound(f"There is no order {number}.")
         attempts = _attempts(session, Attempt.order_id == order_id)
         return OrderFile(

@@ -1,6 +1,7 @@
-"""Which acts are too risky in bulk: an act that could do something twice or end an order needs its own decision.
+"""Which acts of staff need their own decision: those that could do something twice or end an order.
 
-Single and bulk acts, previews, pages and the command line all use this module.
+They are refused until the risk is accepted for that row. Single and bulk acts, previews, pages and the command line
+all use this module.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
-from orderapp.services.engine.notify import wake_relay
 from orderapp.services.engine.poison import LEASE_LAPSED
+from orderapp.services.engine.relay_wakeup import wake_relay
 from orderapp.services.orders.cancel import turn_to_cancelled
 from orderapp.services.saga.attempts import record_taken_away
 from orderapp.services.saga.compensation import lock_order

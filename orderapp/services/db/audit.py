@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from orderapp.domain.texts import can_be_seen, hidden_in, trimmed
+from orderapp.domain.typed_text import can_be_seen, hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.models import AuditEntry, db_now
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from orderapp.config import Settings
 from orderapp.domain.retry import Guarantee, Verdict
 from orderapp.services.engine.claim import Claim, claim_plainly, give_back, is_plain
-from orderapp.services.engine.run import make_run, record_runs, run_task
-from orderapp.services.engine.runs import Ran
+from orderapp.services.engine.ended_run import Ran
+from orderapp.services.engine.run_task import make_run, record_runs, run_task
 from orderapp.services.resilience.skipped_items import Kind, skipping
 from orderapp.systems.base import System
 

@@ -12,7 +12,7 @@ from orderapp.models import Attempt, Task, db_now, table_of
 from orderapp.services.db.json_rows import as_json, columns_of, rows_of
 from orderapp.services.db.transitions import moving
 from orderapp.services.db.write_plan import Before, Write, WritePlan
-from orderapp.services.engine.runs import Ran
+from orderapp.services.engine.ended_run import Ran
 from orderapp.services.saga.attempts import recording_runs, task_attempt
 from orderapp.services.saga.manual_resolutions import has_unproven_resolution
 

@@ -30,7 +30,8 @@ log = structlog.get_logger()
 
 # Limits a pass, so that it stays short; if there is more to do, the next pass follows immediately.
 BATCH = 100
-# The duplicate window also counts from an order's decision: two of the longest leases cover a resumed placement.
+# The duplicate window starts again when an order is decided. A resumed placement is decided within two leases (of at
+# most 3600 s each), so locks are kept that long.
 CART_LOCKS_KEPT_SECONDS = 7200
 
 WORKER_DIED = Answer(

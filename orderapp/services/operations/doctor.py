@@ -19,7 +19,7 @@ from orderapp.errors import DatabaseUnavailable
 from orderapp.owners_files import readable_by_others
 from orderapp.services.db.transactions import reading
 from orderapp.services.operations.broker_check import BrokerState, look_at_broker
-from orderapp.services.operations.database_check import DatabaseState, look_at_database
+from orderapp.services.operations.database_settings import DatabaseState, look_at_database
 from orderapp.services.saga.unknown_systems import unknown_systems
 from orderapp.systems.base import System
 

@@ -14,7 +14,7 @@ from orderapp.errors import NotFound, WrongState
 from orderapp.models import Order, Placement, db_now
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.transitions import move
-from orderapp.services.engine.notify import wake_relay
+from orderapp.services.engine.relay_wakeup import wake_relay
 from orderapp.services.orders.views import OrderView, find_order
 from orderapp.services.saga.compensation import close_if_complete, plan_compensation, plan_reversal
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.currencies import is_currency
 from orderapp.domain.money import MAX_MINOR
-from orderapp.domain.texts import hidden_in, trimmed
+from orderapp.domain.typed_text import hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.models import Product, db_now
 from orderapp.services.db.transactions import writing

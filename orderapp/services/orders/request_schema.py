@@ -12,7 +12,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 from orderapp.domain.customers import PhoneRules
 from orderapp.domain.money import MAX_MINOR, Money
 from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, Customer, LineRequest, OrderRequest, RetryRequest
-from orderapp.domain.texts import can_be_seen, has_link, hidden_in, trimmed
+from orderapp.domain.typed_text import can_be_seen, has_link, hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services.orders.email_addresses import NoAddress, read_email
 from orderapp.services.orders.phone_numbers import NotTaken, read_phone

@@ -32,7 +32,7 @@ from orderapp.errors import (
 )
 from orderapp.services.access.code_guesses import take_back_ordered
 from orderapp.services.db.transactions import reading
-from orderapp.services.engine.notify import wake_relay
+from orderapp.services.engine.relay_wakeup import wake_relay
 from orderapp.services.orders.views import OrderView, find_order, view_confirmed
 from orderapp.services.placing.blocking_calls import call_blocking
 from orderapp.services.placing.cart_locks import Cart
@@ -42,7 +42,7 @@ from orderapp.services.placing.tx1 import open_order, open_retry
 from orderapp.services.placing.tx1_rows import Opening
 from orderapp.services.placing.tx2 import confirm
 from orderapp.services.saga.abort import abort_placement, record_too_late
-from orderapp.services.saga.archived_keys import refuse_archived
+from orderapp.services.saga.archived_keys import refuse_archived_key
 from orderapp.services.saga.content_hashes import ContentHash, hash_order, hash_retry
 from orderapp.services.saga.order_documents import load_document
 from orderapp.services.saga.submissions import find, take_over
@@ -175,7 +175,7 @@ class Placing:
     def _answer(self, scope: str, key: str, content_hash: ContentHash) -> Placed | None:
         known = find(scope, key)
         if known is None:
-            refuse_archived(scope, key, content_hash)
+            refuse_archived_key(scope, key, content_hash)
             return None
         held = take_over(known, content_hash, self._settings.submission_lease_seconds, self._systems)
         if held is not None:

@@ -24,7 +24,7 @@ from orderapp.services.placing.preflight import Beforehand, look_up
 from orderapp.services.placing.pricing import Priced, ask_for_discounts, price, price_as_ordered, refuse_another_total
 from orderapp.services.placing.submitters import Submitter
 from orderapp.services.placing.tx1_rows import Opening
-from orderapp.services.resilience.load_shedding import admit
+from orderapp.services.resilience.admission import admit
 from orderapp.services.saga.content_hashes import ContentHash, hash_cart
 from orderapp.systems.base import Part
 

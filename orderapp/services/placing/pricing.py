@@ -13,9 +13,9 @@ from orderapp.domain.orders import Discount, Line, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote
 from orderapp.domain.verbs import Verb
 from orderapp.errors import InvalidRequest, TotalChanged
-from orderapp.services.placing.parallel import all_of
 from orderapp.services.placing.preflight import Sold
-from orderapp.services.resilience.load_shedding import Admission
+from orderapp.services.placing.side_by_side import all_of
+from orderapp.services.resilience.admission import Admission
 from orderapp.services.saga.values import Stopped, Try
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems

@@ -13,7 +13,7 @@ from orderapp.domain.states import OrderState, PlacementState, StepState
 from orderapp.services.access.attempt_counters import Allowance
 from orderapp.services.placing.cart_locks import Cart
 from orderapp.services.placing.pricing import Offered, Priced
-from orderapp.services.resilience.load_shedding import Admission
+from orderapp.services.resilience.admission import Admission
 from orderapp.systems.base import System
 
 

@@ -38,7 +38,7 @@ def keep_keys(session: Session, order_ids: Sequence[uuid.UUID]) -> None:
         session.execute(insert(table_of(ArchivedKey)), rows)
 
 
-def refuse_archived(scope: str, key: str, content_hash: ContentHash) -> None:
+def refuse_archived_key(scope: str, key: str, content_hash: ContentHash) -> None:
     """Raise if a key belongs to an archived order; return if it doesn't.
 
     Call this after looking in the submissions: archiving moves a key from there to here in one transaction.

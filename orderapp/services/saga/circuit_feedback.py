@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Answer, Outcome
+from orderapp.services.resilience.admission import Admission
 from orderapp.services.resilience.circuit_breakers import close, give_back_order_probes, lock, open_if_failing
-from orderapp.services.resilience.load_shedding import Admission
 from orderapp.services.resilience.rate_limiter import hold
 from orderapp.services.saga.values import StepResult
 from orderapp.systems.base import System

@@ -13,7 +13,7 @@ from orderapp.domain.states import PlacementState
 from orderapp.errors import InProgress, KeyReused, LeaseLost
 from orderapp.models import Placement, Step, Submission, db_now, seconds_until, table_of
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.resilience.load_shedding import admit_within
+from orderapp.services.resilience.admission import admit_within
 from orderapp.services.resilience.system_status import read_standing
 from orderapp.services.saga.content_hashes import ContentHash
 from orderapp.services.saga.order_documents import load_document

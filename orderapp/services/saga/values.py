@@ -13,7 +13,7 @@ from orderapp.domain.orders import Effect, OrderDocument
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import StepState
 from orderapp.domain.verbs import Verb
-from orderapp.services.resilience.load_shedding import Admission
+from orderapp.services.resilience.admission import Admission
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import Actor
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.place import Result
 from orderapp.systems.base import Part
 from tests.services.scripted import OneOfEach, Scripted, answers, does_it_then

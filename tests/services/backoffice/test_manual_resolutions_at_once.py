@@ -10,7 +10,7 @@ from orderapp.models import Resolution
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.manual_resolutions import mark
 from orderapp.services.backoffice.risks import Risk
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.cancel import cancel_order
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits

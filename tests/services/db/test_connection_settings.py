@@ -81,7 +81,7 @@ def test_two_compensations_that_end_together_close_their_order(shop: Shop) -> No
         points.acts.append(does_it_then(points))
         order = shop.submit(customer={"name": "Ada \\ Łukasz ☃", "email": "ada@example.com"}, duplicate="allow").order
         first, other = (task.id for task in shop.tasks(order.id, kind="compensate"))
-        from orderapp.services.engine.run import run_task
+        from orderapp.services.engine.run_task import run_task
 
         return lambda: run_task(first, shop.settings), lambda: run_task(other, shop.settings)
 

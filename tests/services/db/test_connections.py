@@ -17,7 +17,7 @@ from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
 from orderapp.services.db.transactions import give_up_connections, listening_connection, reading
 from orderapp.services.engine.batch import Together
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.views import find_order
 from orderapp.systems.base import Part
 from tests.services.scripted import Scripted

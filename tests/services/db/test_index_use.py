@@ -17,7 +17,7 @@ from orderapp.services.backoffice.case_files import find_order_file
 from orderapp.services.backoffice.task_list import list_tasks
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.recovery import recover, tidy
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.shop_views import find_shop_order
 from tests.services.plans import Plans
 from tests.services.shop import Shop

@@ -29,7 +29,7 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.batch import Together
 from orderapp.services.engine.outbox import due_hints, mark_published
 from orderapp.services.engine.recovery import recover, tidy
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.operations.metrics import read_numbers
 from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.services.saga import submissions

@@ -24,7 +24,7 @@ from orderapp.services.access.api_tokens import authenticate
 from orderapp.services.db import transactions
 from orderapp.services.db.prepared_statements import PreparedStatement, about_to_run, has_run
 from orderapp.services.db.transactions import reading
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.place import Result
 from tests.servers.loopback import free_port
 from tests.services.conftest import SETTINGS

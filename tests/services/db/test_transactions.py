@@ -17,7 +17,7 @@ from orderapp.errors import InProgress
 from orderapp.extensions import db
 from orderapp.models import Placement, Product, Submission, db_now
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.call_order import LEAST_STEPS, REFRESH_SECONDS, failure_rate
 from orderapp.services.placing.place import Result
 from tests.services.scripted import OneOfEach, Scripted, answers, does_it_then

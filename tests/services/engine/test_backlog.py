@@ -11,7 +11,7 @@ from orderapp.domain.states import TaskState
 from orderapp.models import SwitchMode
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.engine.backlog import TASKS_PER_SECOND, pull_batch, pull_forward
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.resilience.switches import switch_system
 from orderapp.systems.base import Part
 from orderapp.systems.limits import Limits

@@ -19,9 +19,9 @@ from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from orderapp.services.engine import run as engine_run
 from orderapp.services.engine.claim import Claim, claim
+from orderapp.services.engine.ended_run import Ran
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import make_run, record_runs, run_task
-from orderapp.services.engine.runs import Ran
+from orderapp.services.engine.run_task import make_run, record_runs, run_task
 from orderapp.systems.base import Part
 from tests.sandbox.running import RunningSandbox
 from tests.services.scripted import Scripted, answers, does_it_then

@@ -11,7 +11,7 @@ from orderapp.domain.outcome import Answer
 from orderapp.domain.states import TaskState
 from orderapp.services.engine.poison import AGAIN_WITHIN_SECONDS, LEASE_LAPSED
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.systems.base import Effect, Part
 from tests.services.scripted import Killed, Scripted, dies
 from tests.services.shop import Shop

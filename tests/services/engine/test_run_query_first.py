@@ -12,7 +12,7 @@ from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, answers, dies, does_it_then
 from tests.services.shop import Shop

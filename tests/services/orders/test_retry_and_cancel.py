@@ -12,7 +12,7 @@ from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState, TaskState
 from orderapp.errors import CompensationInProgress, InProgress, KeyReused, NotFound, WrongState
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.place import Result
 from orderapp.systems.base import Part
 from tests.services.scripted import Killed, Scripted, answers, dies, does_it_then

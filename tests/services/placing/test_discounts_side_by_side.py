@@ -16,7 +16,7 @@ from orderapp.errors import InvalidRequest
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.placing.place import Result
 from orderapp.services.placing.pricing import ask_for_discounts
-from orderapp.services.resilience.load_shedding import Admission
+from orderapp.services.resilience.admission import Admission
 from orderapp.services.resilience.rate_limiter import Turns
 from orderapp.systems.limits import Limits
 from tests.services.scripted import Scripted

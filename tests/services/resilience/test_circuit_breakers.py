@@ -17,7 +17,7 @@ from orderapp.models import SwitchMode, Task, db_now
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from orderapp.services.engine.probes import probe_the_failing
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.placing.place import Result
 from orderapp.services.resilience.circuit_breakers import LONGEST_PROBE_PAUSE_SECONDS
 from orderapp.services.resilience.switches import switch_system

@@ -14,7 +14,7 @@ from orderapp.extensions import db
 from orderapp.models import Circuit, CircuitState, db_now
 from orderapp.services.db.transactions import writing
 from orderapp.services.resilience import circuit_breakers
-from orderapp.services.resilience.load_shedding import Admission
+from orderapp.services.resilience.admission import Admission
 from orderapp.services.saga.circuit_feedback import learn_from_steps
 from orderapp.services.saga.values import PlannedStep, StepResult, Try
 from tests.servers.loopback import poll_until

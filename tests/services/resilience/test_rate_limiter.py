@@ -18,7 +18,7 @@ from orderapp.models import RateSlot
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.claim import claim
 from orderapp.services.engine.outbox import HINT_AGAIN_SECONDS, mark_published
-from orderapp.services.engine.run import make_run, run_task
+from orderapp.services.engine.run_task import make_run, run_task
 from orderapp.services.placing.place import Result
 from orderapp.services.resilience.rate_limiter import TASK_AHEAD_SECONDS, Turns
 from orderapp.systems.base import Part

@@ -9,7 +9,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.models import Circuit, CircuitState, Task, db_now
 from orderapp.services.db.transactions import writing
 from orderapp.services.engine.probes import probe_the_failing
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.resilience.circuit_breakers import close
 from orderapp.systems.base import Part
 from tests.services.scripted import Scripted, answers

@@ -17,7 +17,7 @@ from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from tests.sandbox.running import RunningSandbox
 from tests.servers.loopback import poll_until
 from tests.services.scripted import Killed, OneOfEach, Scripted, answers, does_it_and_dies, does_it_then

@@ -16,7 +16,7 @@ from orderapp.services.backoffice.case_files import find_order_file, find_task_f
 from orderapp.services.backoffice.overview import look
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.engine.run import run_task
+from orderapp.services.engine.run_task import run_task
 from orderapp.services.operations.doctor import State, examine
 from orderapp.services.saga.unknown_systems import unknown_systems
 from orderapp.systems.base import Part

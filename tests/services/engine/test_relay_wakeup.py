@@ -17,7 +17,7 @@ from orderapp.config import ROOT
 from orderapp.errors import DatabaseUnavailable
 from orderapp.extensions import db
 from orderapp.services.db.transactions import asking, writing
-from orderapp.services.engine.notify import CHANNEL, EXTENSION, Listener, tell, wake_relay
+from orderapp.services.engine.relay_wakeup import CHANNEL, EXTENSION, Listener, tell, wake_relay
 from orderapp.services.placing.place import Result
 from tests.sandbox.running import RunningSandbox
 from tests.servers.loopback import poll_until
@@ -28,7 +28,7 @@ LONG_SECONDS = 30.0  # nobody who is woken waits for so long
 STOP = threading.Event()
 TELLING = """
 from orderapp import create_app
-from orderapp.services.engine.notify import start_telling
+from orderapp.services.engine.relay_wakeup import start_telling
 start_telling(create_app())
 """
 # SQLite has no way to wake anybody.

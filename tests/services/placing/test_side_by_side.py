@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from orderapp.services.placing.parallel import THREADS, all_of
+from orderapp.services.placing.side_by_side import THREADS, all_of
 
 MEETING_SECONDS = 10.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orderapp.domain.texts import can_be_seen, has_link, hidden_in, trimmed, without_links
+from orderapp.domain.typed_text import can_be_seen, has_link, hidden_in, trimmed, without_links
 
 FAMILY = "\N{MAN}\u200d\N{WOMAN}"
 

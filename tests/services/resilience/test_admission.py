@@ -8,8 +8,8 @@ from sqlalchemy import insert, select, update
 from orderapp.domain.orders import OrderRequest
 from orderapp.models import Circuit, CircuitState, RateSlot, SwitchMode, SystemSwitch, db_now, seconds_until
 from orderapp.services.db.transactions import reading, writing
+from orderapp.services.resilience.admission import PAUSED, Admission, admit
 from orderapp.services.resilience.circuit_breakers import CIRCUIT_OPEN
-from orderapp.services.resilience.load_shedding import PAUSED, Admission, admit
 from orderapp.services.resilience.rate_limiter import RATE_LIMITED
 from orderapp.services.resilience.system_status import read_standing
 from orderapp.systems.limits import Limits

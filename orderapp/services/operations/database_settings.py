@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from orderapp.models import Base
 from orderapp.services.db.connection_settings import not_kept
 
-# Older ones get no corrections any more, since November 2026.
+# Older versions get no bug fixes since November 2026.
 OLDEST_SUPPORTED = 15
 VERSION = "SELECT current_setting('server_version'), current_setting('server_version_num')::integer"
 # Settings that only the server's owner can change, with the consequence of a wrong value.
@@ -96,7 +96,7 @@ def _wrong_on_postgresql(connection: Connection) -> Iterator[str]:
 def _doubtful_on_postgresql(connection: Connection) -> Iterator[str]:
     version, number = connection.execute(text(VERSION)).one()
     if not is_corrected(number):
-        yield f"PostgreSQL {version} gets no corrections any more"
+        yield f"PostgreSQL {version} gets no bug fixes any more"
     if connection.execute(text("SHOW autovacuum")).scalar_one() != "on":
         yield "autovacuum is off: tables grow, and statements get slow"
     if connection.execute(text(OWNED)).scalar_one():

@@ -8,16 +8,15 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from orderapp import capacity
-from orderapp.capacity import WAITING_PER_THREAD, Threads
 from orderapp.errors import Overloaded
+from orderapp.load_shedding import WAITING_PER_THREAD, Threads
 
 
 @pytest.fixture
 def app() -> Flask:
     """An application with a place to order and a page."""
     app = Flask(__name__)
-    capacity.init_app(app)
+    load_shedding.init_app(app)
     app.register_error_handler(Overloaded, lambda error: (str(error), 503))
     for path, endpoint in (("/orders", "api.place"), ("/page", "shop.form")):
         app.add_url_rule(path, endpoint, lambda: "served", methods=["POST"])

@@ -29,9 +29,9 @@ from orderapp.models import Attempt, ManualResolution, Step, Task, db_now, table
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move, moving
 from orderapp.services.engine.claim import Claim, claim
+from orderapp.services.engine.ended_run import Ran
 from orderapp.services.engine.finish import finish
 from orderapp.services.engine.perform import KEY_BARRED, perform
-from orderapp.services.engine.runs import Ran
 from orderapp.services.resilience.rate_limiter import in_turn
 from orderapp.services.resilience.skipped_items import Kind, skipping
 from orderapp.services.saga.attempts import record_attempt, says_the_same, worker_name
