@@ -128,7 +128,7 @@ def test_only_services_commit() -> None:
 
 def test_the_driver_is_used_past_sqlalchemy_in_few_places() -> None:
     connecting = [path for path in importing("psycopg") if path.name != "addresses.py"]  # which only reads addresses
-    assert connecting == [SERVICES / "db/prepared_statements.py", SERVICES / "engine/notify.py"]
+    assert connecting == [SERVICES / "db/prepared_statements.py", SERVICES / "engine/relay_wakeup.py"]
 
 
 def test_upserts_are_built_in_one_place() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
+from orderapp import load_shedding
 from orderapp.errors import Overloaded
 from orderapp.load_shedding import WAITING_PER_THREAD, Threads
 
