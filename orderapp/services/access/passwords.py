@@ -9,7 +9,6 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn import zxcvbn
 
 MIN_CHARACTERS = 8  # OWASP ASVS 5.0, 6.2.1
 MAX_CHARACTERS = 128  # enough for long passphrases; limited, so that nobody makes us hash megabytes
@@ -37,6 +36,8 @@ def problem_of(password: str, email: str, shop: str) -> str | None:
         return f"Use at most {MAX_CHARACTERS} characters."
     if not _can_be_encoded(password):
         return "Contains characters that can't be used."
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - its dictionaries fill 12 MB, in processes that judge a password only
+
     known = [email, "orderapp", *_WORD.findall(f"{email} {shop}")]
     judged = zxcvbn(password[:LONGEST_JUDGED], user_inputs=known)
     if judged["guesses"] < LEAST_GUESSES:
