@@ -14,6 +14,7 @@ from orderapp.admin import error_pages, who
 from orderapp.errors import InvalidRequest
 from orderapp.models import Role
 from orderapp.services.access.refused_acts import record_refusal
+from orderapp.services.backoffice.bulk import plural
 from orderapp.services.db.audit import Act, clean_reason
 
 log = structlog.get_logger()
@@ -103,7 +104,7 @@ def _subject(act: str) -> str:
     named = [*(request.view_args or {}).values()] or request.form.getlist(noun)
     if len(named) == 1:
         return f"{noun} {''.join(one for one in str(named[0]) if one.isprintable())}"[:MAX_SUBJECT_CHARACTERS]
-    return f"{len(named)} {noun}s" if named else noun
+    return f"{len(named)} {plural(noun)}" if named else noun
 
 
 def _reason() -> str:

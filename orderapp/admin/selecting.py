@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from orderapp.admin.acting import sentence_of
 from orderapp.admin.addresses import local_page
 from orderapp.errors import InvalidRequest
-from orderapp.services.backoffice.bulk import Selection
+from orderapp.services.backoffice.bulk import Selection, plural
 from orderapp.services.backoffice.previews import Preview
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import MAX_REASON_CHARACTERS
@@ -47,7 +47,7 @@ class BulkAct:
 
     def title(self, number: int) -> str:
         """Return what is done to so many: "Requeue 12 tasks"."""
-        return f"{self.verb} {number:,} {self.noun}{'' if number == 1 else 's'}"
+        return f"{self.verb} {number:,} {self.noun if number == 1 else plural(self.noun)}"
 
 
 def chosen(noun: str) -> list[int]:

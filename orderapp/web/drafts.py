@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import uuid
 
-from flask import request, session
-from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask import Flask, Request, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.wrappers import Response
 
 from orderapp.services.orders.shop_views import Submitted, submitted_under
 
 KEPT = 8  # of each kind: more forms than a visitor has open; the cookie takes half a kilobyte
 _OPEN, _ANSWERED = "open", "answered"
+API_PATHS = "/api/"
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Sessions in a signed cookie."""
+    """Sessions in a signed cookie; the API has none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the visitor's session; None for a request to the API."""
+        return None if request.path.startswith(API_PATHS) else super().open_session(app, request)
 
     def save_session(self, app, session: SessionMixin, response: Response) -> None:  # type: ignore[no-untyped-def]
         """Send the cookie, and let Back show a private page as it was.

@@ -97,14 +97,14 @@ def test_an_effect_that_is_there_twice_is_in_a_wrong_state(
     assert "wrong state: we believe: step done; the system says: in place, 2 times" in result.stdout
 
 
-def test_a_settlement_that_staff_have_given_up_stays_on_the_books(
+def test_a_settlement_that_staff_have_given_up_stays_counted(
     run: Run, place: Place, run_tasks: Callable[[], None], sandbox: RunningSandbox
 ) -> None:
     sandbox.fault("settlement", "refuses")
     order = place("order-1")
     run_tasks()
     failed = run("tasks", "list", "--state", "failed").stdout.splitlines()[1].split()[0]
-    assert "still under way: 1" in run("reconcile").stdout
+    assert "still in progress: 1" in run("reconcile").stdout
     assert run("tasks", "cancel", failed, "--reason", "settled by hand").exit_code == 0
 
     result = run("reconcile")
@@ -132,14 +132,14 @@ def test_what_a_system_does_not_say_clearly_could_not_be_checked(
     assert sandbox.faults()["inventory"]["disturbed"] == 3
 
 
-def test_an_order_that_is_still_under_way_is_passed_over(run: Run, place: Place, sandbox: RunningSandbox) -> None:
+def test_an_order_that_is_still_in_progress_is_left_out(run: Run, place: Place, sandbox: RunningSandbox) -> None:
     place("order-1")
 
     result = run("reconcile")
 
     assert result.exit_code == 0
     assert "orders compared: 0, effects: 0" in result.stdout
-    assert "still under way: 1" in result.stdout
+    assert "still in progress: 1" in result.stdout
 
 
 def test_a_notification_that_waits_does_not_keep_an_order_from_being_compared(

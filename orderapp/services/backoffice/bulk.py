@@ -102,13 +102,20 @@ def each(act: RowAct, ids: Iterable[int], actor: Actor, reason: str, change: Cha
         return Selection((alone,), None)
     items = tuple(_one(act, row_id, actor, why, change) for row_id in chosen)
     wake_relay()
-    log.info(f"{act.noun}s.{act.name}", chosen=len(items), done=sum(item.done for item in items), by=actor.staff_id)
+    log.info(
+        f"{plural(act.noun)}.{act.name}", chosen=len(items), done=sum(item.done for item in items), by=actor.staff_id
+    )
     details = {"items": [_kept(act, item) for item in items]}
-    of_all = Act(f"{act.noun}s.{act.name}", f"{len(items)} {act.noun}s", why, details=details)
+    of_all = Act(f"{plural(act.noun)}.{act.name}", f"{len(items)} {plural(act.noun)}", why, details=details)
     if not any(item.done for item in items):
         return Selection(items, record_refusal(actor, of_all, "none of them could be done"))
     with writing() as session:
         return Selection(items, audit.write(session, actor, of_all))
+
+
+def plural(noun: str) -> str:
+    """Return the plural of what can be chosen: tasks, mismatches."""
+    return f"{noun}es" if noun.endswith("ch") else f"{noun}s"
 
 
 def checked_ids(noun: str, ids: Iterable[int]) -> list[int]:
@@ -122,9 +129,9 @@ def checked_ids(noun: str, ids: Iterable[int]) -> list[int]:
     if not chosen:
         raise InvalidRequest({noun: [f"Choose at least one {noun}."]})
     if chosen[0] < 1 or chosen[-1] > MAX_ID:
-        raise InvalidRequest({noun: [f"{noun.capitalize()}s have numbers from 1 on."]})
+        raise InvalidRequest({noun: [f"{plural(noun).capitalize()} have numbers from 1 on."]})
     if len(chosen) > MAX_SELECTION:
-        raise InvalidRequest({noun: [f"At most {MAX_SELECTION} {noun}s can be chosen at once."]})
+        raise InvalidRequest({noun: [f"At most {MAX_SELECTION} {plural(noun)} can be chosen at once."]})
     return chosen
 
 

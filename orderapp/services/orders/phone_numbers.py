@@ -85,7 +85,7 @@ def _unreadable(number: str, error: NumberParseException) -> str:
 
 
 def _problem_of(typed: str, number: PhoneNumber, rules: PhoneRules) -> str | None:
-    if any(character.isalpha() for character in typed):
+    if not DIGITS.issuperset(typed) and any(character.isalpha() for character in typed):
         return IN_DIGITS  # the library drops a letter at the end, so a mistyped digit would be lost
     length = phonenumbers.is_possible_number_with_reason(number)
     if length is not ValidationResult.IS_POSSIBLE:

@@ -74,10 +74,8 @@ def _members(request: OrderRequest) -> dict[str, Any]:
 
 def _without_empty(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: kept for name, inner in value.items() if (kept := _without_empty(inner))}
-    if isinstance(value, list):
-        return [_without_empty(inner) for inner in value]
-    return value
+        return {name: kept for name, inner in value.items() if inner and (kept := _without_empty(inner))}
+    return [_without_empty(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _digest(content: Mapping[str, Any]) -> str:
