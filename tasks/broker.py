@@ -14,7 +14,7 @@ from dramatiq.brokers.stub import StubBroker
 from flask import Flask
 
 from orderapp.config import Settings
-from tasks.queues import queue_name
+from orderapp.services.engine.outbox import queue_name
 from tasks.relay import RelayInWorker
 
 # We stop waiting for a broker that blocks publishers (memory or disk alarm) after this time; the rows wait.

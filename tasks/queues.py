@@ -1,4 +1,4 @@
-"""The queues' names and the message, which contains only ids."""
+"""The message that tasks are due, which contains only ids."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from typing import Any
 
 import dramatiq
 
+from orderapp.services.engine.outbox import queue_name
+
 ACTOR = "run"
-# A queue's arguments can't be changed once it exists, so other arguments need another version.
-QUEUE_VERSION = "v1"
-
-
-def queue_name(system: str) -> str:
-    """Return the name of a system's queue. Each system has its own, so that a slow one doesn't hold up others."""
-    return f"orderapp.{system}.{QUEUE_VERSION}"
 
 
 def hint_message(task_ids: Sequence[int], system: str) -> dramatiq.Message[Any]:

@@ -6,12 +6,11 @@ import datetime as dt
 import uuid
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Uuid, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from orderapp.domain.orders import MAX_QUANTITY
 from orderapp.domain.states import OrderState
 from orderapp.models.base import Base, UtcDateTime, one_of, state_column
-from orderapp.models.work import Attempt, Placement, Step, Task
 
 
 class Order(Base):
@@ -46,13 +45,6 @@ class Order(Base):
     total_minor: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
-
-    lines: Mapped[list[OrderLine]] = relationship(order_by="OrderLine.position")
-    discounts: Mapped[list[OrderDiscount]] = relationship(order_by="OrderDiscount.source")
-    placements: Mapped[list[Placement]] = relationship(order_by="Placement.number")
-    steps: Mapped[list[Step]] = relationship(order_by="Step.id")
-    tasks: Mapped[list[Task]] = relationship(order_by="Task.id")
-    attempts: Mapped[list[Attempt]] = relationship(order_by="Attempt.id")
 
 
 class OrderLine(Base):

@@ -69,7 +69,7 @@ class Reconciliation(Base):
     lease_until: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     fencing: Mapped[int] = mapped_column(Integer, default=1)
     finished_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    # JSON: orders, unsettled, effects, unaskable, not_checked, differences.
+    # JSON: orders, in_progress, effects, unaskable, not_checked, differences.
     counts: Mapped[str] = mapped_column(Text)
 
 

@@ -60,8 +60,6 @@ class Step(Base):
     code: Mapped[str | None] = mapped_column(String(64))
     decided_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
-    placement: Mapped[Placement] = relationship(overlaps="steps")
-
 
 class Task(Base):
     """Work that must happen. The rows are the outbox: `publish_at` is when the relay sends the next hint."""
@@ -134,8 +132,6 @@ class Task(Base):
     repeated_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-
-    history: Mapped[list[Attempt]] = relationship(order_by="Attempt.id")
 
 
 class Attempt(Base):

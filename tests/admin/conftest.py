@@ -23,6 +23,7 @@ from orderapp.services.access.accounts import create_staff
 from orderapp.services.db.transactions import reading
 from tests.admin.rows import Rows
 from tests.servers.tables import create_tables
+from tests.servers.templates import share_compiled
 
 PASSWORD = "a long walk on the beach"
 DATABASE = "office.db"
@@ -96,7 +97,7 @@ def filled_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def app(tmp_path: Path, filled_database: Path) -> Iterator[Flask]:
     shutil.copy(filled_database, tmp_path / DATABASE)
-    app = create_app(variables(tmp_path))
+    app = share_compiled(create_app(variables(tmp_path)))
     with app.app_context():
         yield app
         db.session.remove()

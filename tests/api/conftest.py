@@ -23,6 +23,7 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.run_task import run_task
 from tests.sandbox.running import RunningSandbox
 from tests.servers.tables import create_tables
+from tests.servers.templates import share_compiled
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 790), ("POT-CAST", "Cast-iron teapot", 5900), ("SCALE-01", "Scale", 4200)]
 ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
@@ -102,6 +103,7 @@ def app(tmp_path: Path, sandbox: RunningSandbox, more_settings: dict[str, str]) 
             **more_settings,
         }
     )
+    share_compiled(app)
     with app.app_context():
         create_tables(db.engine)
         with writing() as session:

@@ -11,8 +11,8 @@ import dramatiq
 import pika
 import pytest
 
-from orderapp.services.engine.outbox import HINT_AGAIN_AT_MOST_SECONDS, HINT_AGAIN_SECONDS
-from tasks.queues import ACTOR, hint_message, queue_name
+from orderapp.services.engine.outbox import HINT_AGAIN_AT_MOST_SECONDS, HINT_AGAIN_SECONDS, queue_name
+from tasks.queues import ACTOR, hint_message
 from tasks.relay import TASKS_PER_MESSAGE, relay_once
 from tests.servers.loopback import poll_until
 from tests.servers.rabbitmq import RabbitmqServer

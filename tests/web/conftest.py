@@ -21,6 +21,7 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.run_task import run_task
 from tests.sandbox.running import RunningSandbox
 from tests.servers.tables import create_tables
+from tests.servers.templates import share_compiled
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 1250), ("POT-CAST", "Cast iron pot", 8900), ("SCALE-01", "Scale", 4500)]
 ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
@@ -48,6 +49,7 @@ def app(tmp_path: Path, sandbox: RunningSandbox) -> Iterator[Flask]:
             **sandbox.environ(),
         }
     )
+    share_compiled(app)
     with app.app_context():
         create_tables(db.engine)
         with writing() as session:

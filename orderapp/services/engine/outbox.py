@@ -35,12 +35,19 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.resilience.system_status import Standing, read_standing
 from orderapp.systems.base import System
 
+# A queue's arguments can't be changed once it exists, so other arguments need another version.
+QUEUE_VERSION = "v1"
 # A task that is still unclaimed this long after its message was confirmed gets another message: one may be lost.
 HINT_AGAIN_SECONDS = 5.0
 # The longer a task is overdue, the more likely it is that workers are missing, not messages. So the pause grows, up to
 # this limit: an hour without workers must not put hundreds of messages per task in front of new ones.
 HINT_AGAIN_AT_MOST_SECONDS = 15.0
 BATCH = 100  # per system, so that one system's tasks never hold up another's
+
+
+def queue_name(system: str) -> str:
+    """Return the name of a system's queue. Each system has its own, so that a slow one doesn't hold up others."""
+    return f"orderapp.{system}.{QUEUE_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
+from orderapp.services.engine.outbox import queue_name
+
 CONNECT_SECONDS = 2  # on the network of a data centre it takes milliseconds
 NOT_FOUND, PRECONDITION_FAILED = 404, 406  # AMQP 0-9-1, reply codes
 
@@ -64,7 +66,7 @@ def _connect(url: str) -> pika.BlockingConnection:
 
 def _wrong_queues(connection: pika.BlockingConnection, systems: Iterable[str]) -> Iterator[str]:
     for system in systems:
-        queue = f"orderapp.{system}.v1"
+        queue = queue_name(system)
         dead = xq_name(queue)
         routed: dict[str, object] = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
         expected: dict[str, dict[str, object]] = {
