@@ -13,7 +13,6 @@ def audit(answers: Iterable[Answered], effects: Mapping[str, Mapping[str, int]])
     Args:
         answers: What the shop answered.
         effects: How many are in place, by system and then by order or phone number.
-
     """
     wrong = []
     strays = {(system, whose): count for system, counted in effects.items() for whose, count in counted.items()}

@@ -92,7 +92,6 @@ def make_app(follow_up: Callable[[Order], None]) -> Flask:
 
     Args:
         follow_up: Starts the settlement and the text message of a confirmed order.
-
     """
     app = Flask(__name__)
     app.add_url_rule("/api/v1/orders", "place", lambda: place(follow_up), methods=["POST"])

@@ -12,7 +12,6 @@ class Cell:
     Args:
         delay_ms: How long the external systems take to answer.
         clients: How many submit at the same time.
-
     """
 
     delay_ms: int

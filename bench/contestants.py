@@ -37,7 +37,6 @@ class Contestant(ABC):
         port: Where the shop answers.
         database_url: Of its own database.
         programs: Its processes; the one named `web` is the shop.
-
     """
 
     name: str

@@ -31,7 +31,6 @@ class DatabaseWork:
         writing_commits: Transactions that wrote.
         statements: All others than BEGIN, COMMIT and ROLLBACK; None where they aren't counted.
         brackets: BEGIN, COMMIT and ROLLBACK, each a round trip of its own; None where they aren't counted.
-
     """
 
     writing_commits: float
@@ -53,7 +52,6 @@ class DatabaseMeter:
     Args:
         server_url: Of a database in which pg_stat_statements is, where `counts_statements`.
         counts_statements: Whether the server has it.
-
     """
 
     def __init__(self, server_url: str, *, counts_statements: bool) -> None:

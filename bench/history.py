@@ -57,7 +57,6 @@ def entry_of(result: dict[str, Any], date: dt.date, product: str) -> Entry:
         result: As `make bench` writes it.
         date: Of the measurement.
         product: Which state of it was measured, in words.
-
     """
     measured = read_measured(result["measured"])
     cells = dict.fromkeys(one.cell for one in measured)

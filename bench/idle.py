@@ -42,7 +42,6 @@ class Idle:
         orders: How many orders came, one at a time.
         settlement_ms: The 50th, 95th and 99th of a hundred times from the confirmation to the settlement's call.
         processor_shares: Per program and server, the share of a processor that it used with nothing to do.
-
     """
 
     orders: int

@@ -41,7 +41,6 @@ class Measured:
         wrong: What is wrong with the effects, an order a line. Empty: each of a confirmed order's is in place exactly
             once, and nothing else is.
         repeats: Calls that repeated an earlier one under the same key.
-
     """
 
     contestant: str

@@ -36,7 +36,6 @@ class Sample:
         orders: Since the start.
         held_mb: Memory that is in no other process, by process; those of a kind have a number behind its name.
         wrong: Effects that were missing, double or stray since the last sample, a line each.
-
     """
 
     orders: int

@@ -28,7 +28,6 @@ class Due:
         kind: What it is counted as.
         content: The whole HTTP request.
         submission: The order in it, where there is one.
-
     """
 
     at_seconds: float
@@ -44,7 +43,6 @@ class Seen:
     Args:
         seconds: From when it was due until the answer was there.
         headers: By lower-case name.
-
     """
 
     due: Due

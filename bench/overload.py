@@ -44,7 +44,6 @@ class Overload:
         tallies: One for each stretch.
         normal_after_seconds: So long after the flood's end the last order came that was refused or took too long.
         wrong: Effects that are missing, double or stray, a line each.
-
     """
 
     capacity_per_second: float

@@ -54,7 +54,6 @@ class Chart:
         places: The words under the axis, from left to right.
         lines: Three at most.
         unity: What it means where a value is 1.
-
     """
 
     title: str

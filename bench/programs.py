@@ -24,7 +24,6 @@ class Programs:
         logs: Where the log files go.
         variables: The programs' environment, beside the few variables that every program needs.
         bin_folder: Where the programs are.
-
     """
 
     def __init__(self, logs: Path, variables: Mapping[str, str], bin_folder: Path = BIN) -> None:

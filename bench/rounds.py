@@ -17,7 +17,6 @@ def measured_in_turns(contestants: Sequence[Contestant], around: Surroundings, o
 
     Args:
         orders: The orders of one measurement with many clients and systems that answer immediately.
-
     """
     for contestant in contestants:
         contestant.prepare()

@@ -26,7 +26,6 @@ class Servers:
         rabbitmq_url: Empty for the broker inside the worker's process.
         pids: The servers' processes, by what they are.
         meter: Reads the database's work; None if the server keeps no statistics of it.
-
     """
 
     title: str
@@ -47,7 +46,6 @@ def production_servers() -> Iterator[Servers]:
 
     Raises:
         ServerDiedError: one of them isn't installed, or didn't start.
-
     """
     programs, broker_programs = postgres.find(), rabbitmq.find()
     if programs is None or broker_programs is None:

@@ -29,7 +29,6 @@ class SlowSystem:
     Args:
         tallies: For each kind of request one before and one while the system hangs.
         wrong: Effects that are missing, double or stray, a line each.
-
     """
 
     tallies: list[Tally]

@@ -26,7 +26,6 @@ class Surroundings:
         servers: Database and broker.
         systems: The stand-in.
         folder: For logs and results.
-
     """
 
     servers: Servers
@@ -55,7 +54,6 @@ def running_surroundings(form: str = FORMS[0]) -> Iterator[Surroundings]:
 
     Args:
         form: One of FORMS.
-
     """
     folder = results_of(form)
     shutil.rmtree(folder / "logs", ignore_errors=True)

@@ -21,7 +21,6 @@ class Systems:
     Args:
         url: Where it answers.
         pid: Its process.
-
     """
 
     def __init__(self, url: str, pid: int) -> None:

@@ -40,7 +40,6 @@ class Tally:
         refused_ms: The same times of these.
         retry_after_share: How many of the refusals said when to come again; 1 where there are none.
         others: Counts of all other answers, by status and code; 0 stands for no answer.
-
     """
 
     title: str

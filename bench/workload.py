@@ -30,7 +30,6 @@ class Submission:
         key: Its idempotency key.
         body: What is sent.
         systems: Those in which it has an effect once it is confirmed and done.
-
     """
 
     phone: str
@@ -54,7 +53,6 @@ def submissions(count: int, *, first: int = 0, with_coupon: bool = True) -> list
         count: How many.
         first: The number of the first customer; whose numbers differ, their phone numbers do.
         with_coupon: Without, the coupons' system is never called.
-
     """
     return [_submission(number, with_coupon) for number in range(first, first + count)]
 

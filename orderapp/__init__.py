@@ -20,7 +20,6 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
 
     Raises:
         ConfigurationError: a setting is wrong.
-
     """
     from werkzeug.middleware.proxy_fix import ProxyFix
 

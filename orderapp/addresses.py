@@ -30,7 +30,6 @@ def database_url(env: Environment, default_file: Path) -> str:
         ConfigurationError: the value is no address, names another kind of database, or has an option that the driver
             doesn't know; in production, another host without guaranteed encryption is refused too, unless
             `DATABASE_ALLOW_UNENCRYPTED=1`.
-
     """
     raw = env.text("DATABASE_URL")
     if not raw:
@@ -120,7 +119,6 @@ def rabbitmq_urls(env: Environment) -> tuple[str, ...]:
     Raises:
         ConfigurationError: the value is no address or has an option that the client doesn't know; in production,
             another host without encryption (unless `RABBITMQ_ALLOW_UNENCRYPTED=1`) or with the account guest.
-
     """
     urls = tuple(url.strip() for url in env.text("RABBITMQ_URL").split(";") if url.strip())
     if env.text("RABBITMQ_URL") and not urls:

@@ -23,7 +23,6 @@ class ClientAddresses:
         app: The application to call.
         proxies: How many of our proxies are in front of us. Their entries are trusted; if the entry is no address, the
             address is unknown. If they added none, the request is the nearest proxy's own.
-
     """
 
     def __init__(self, app: WSGIApplication, proxies: int) -> None:

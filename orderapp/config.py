@@ -71,7 +71,6 @@ class Settings:
 
         Raises:
             ConfigurationError: a value is missing, malformed, or contradicts another.
-
         """
         # Only `make run` sets it: every other start is production.
         mode = variables.get("ORDERAPP_MODE", "").strip() or "production"

@@ -172,7 +172,6 @@ class TotalChanged(Conflict):
         total: The present total.
         lines: The lines with today's prices, or with those of the order that is tried again.
         discounts: The present discounts; empty if none could be asked for.
-
     """
 
     code = "total_changed"

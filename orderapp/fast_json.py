@@ -26,7 +26,6 @@ def to_json(value: Any, default: Callable[[Any], Any] | None = None, *, option: 
 
     Raises:
         TypeError: JSON has no form for the value.
-
     """
     try:
         return orjson.dumps(value, default, option).decode()

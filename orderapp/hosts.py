@@ -22,7 +22,6 @@ def init_app(app: Flask, public_url: str) -> None:
     Args:
         app: The application.
         public_url: Its public address; without one, every host name is allowed, since none is known to be wrong.
-
     """
     public = _host_and_port(public_url) if public_url else None
 

@@ -50,7 +50,6 @@ class Threads(ThreadPoolExecutor):
 
     Args:
         threads: How many threads take orders.
-
     """
 
     def __init__(self, threads: int) -> None:

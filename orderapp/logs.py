@@ -34,7 +34,6 @@ def set_up_logs(*, json_lines: bool, level: int = logging.INFO) -> None:
     Args:
         json_lines: JSON for machines (production); otherwise lines for people.
         level: Events below this level are left out.
-
     """
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,

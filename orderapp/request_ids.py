@@ -22,7 +22,6 @@ def init_app(app: Flask, *, believe_proxy: bool) -> None:
         app: The application.
         believe_proxy: Take the id from the request's header. Use it only if our proxy always sets the header itself:
             most proxies pass an unknown header on, so callers could choose their id.
-
     """
 
     @app.before_request

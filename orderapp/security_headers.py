@@ -27,7 +27,6 @@ def init_app(app: Flask, *, only_https: bool) -> None:
     Args:
         app: The application.
         only_https: Whether the public address is HTTPS; then browsers are told to use nothing else.
-
     """
     headers = HEADERS | ({"Strict-Transport-Security": STRICT_TRANSPORT_SECURITY} if only_https else {})
 

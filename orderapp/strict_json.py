@@ -27,7 +27,6 @@ def parse(text: str, most_digits: int = MOST_DIGITS) -> Any:
     Raises:
         ValueError: it isn't JSON, has a member twice in one object, is nested too deeply or has a number that is too
             large; the message completes "This isn't JSON: ...".
-
     """
 
     def whole_number(digits: str) -> int:

@@ -32,7 +32,6 @@ def complaints(project: str, locks: dict[str, str]) -> Iterator[str]:
     Args:
         project: The text of pyproject.toml.
         locks: The text of each file of FILES, by name.
-
     """
     product = {
         canonicalize_name(found["name"]): found["version"] for found in PACKAGE.finditer(locks["requirements.txt"])

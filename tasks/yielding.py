@@ -24,7 +24,6 @@ class Yielding(dramatiq.Middleware):
 
     Args:
         niceness: 0 (none lower than the web's) to 19, as `nice` counts.
-
     """
 
     def __init__(self, niceness: int) -> None:

@@ -43,7 +43,6 @@ class Interface:
         form: The names of its parameters, or the type of its value; or OF_INSTANCES.
         used_in: The library's own code that has to mention it, so that what we put in its place has an effect, or what
             we read is kept up to date; none where its form is all that matters.
-
     """
 
     name: str

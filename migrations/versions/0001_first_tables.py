@@ -631,7 +631,6 @@ def downgrade() -> None:
 
     Raises:
         SystemExit: orders or acts of staff stand in the way; nothing is dropped.
-
     """
     _refuse_to_lose("orders", "archived_orders", "audit_entries")
     on_postgresql = op.get_bind().dialect.name == "postgresql"

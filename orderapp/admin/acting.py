@@ -17,7 +17,6 @@ def act(do: Callable[[], object], done: str, then: str) -> ResponseReturnValue:
         do: Calls one service.
         done: The sentence to show if it was done.
         then: The next page; it also shows why an act was refused.
-
     """
     try:
         do()

@@ -15,7 +15,6 @@ def local_page(address: str | None) -> str:
 
     Args:
         address: The page's path as the application knows it: without the path that it is mounted under.
-
     """
     if address and _OURS.fullmatch(address):
         return request.script_root + address

@@ -31,7 +31,6 @@ def subject_of(entry: AuditEntry, order_number: str | None) -> Markup:
     Args:
         entry: The act.
         order_number: The number of the act's order, if it is about one.
-
     """
     details: Mapping[str, Any] = json.loads(entry.details)
     kind, _, name = entry.subject.rpartition(" ")

@@ -22,28 +22,16 @@ MAX_ID_CHARACTERS = 18  # every number of this length fits into an id's column
 
 @dataclass(frozen=True, slots=True)
 class BulkAct:
-    """An act on chosen rows, as staff read it.
+    """An act on chosen rows, as staff read it."""
 
-    Args:
-        verb: What is done, before the number: "Requeue", "Mark as happened:".
-        noun: What is chosen, in the form's field and in words: "task".
-        endpoint: Where it is done.
-        consequence: What follows.
-        preview: Says what it would do to some rows.
-        fields: What else the form sends.
-        button: How its button looks.
-        calls: Whether it calls systems, so that it waits while one is paused or fails.
-
-    """
-
-    verb: str
-    noun: str
-    endpoint: str
-    consequence: str
-    preview: Callable[[Sequence[int]], Preview]
-    fields: Mapping[str, str] | None = None
-    button: str = "btn-primary"
-    calls: bool = False
+    verb: str  # what is done, before the number: "Requeue", "Mark as happened:"
+    noun: str  # what is chosen, in the form's field and in words: "task"
+    endpoint: str  # where it is done
+    consequence: str  # what follows
+    preview: Callable[[Sequence[int]], Preview]  # says what it would do to some rows
+    fields: Mapping[str, str] | None = None  # what else the form sends
+    button: str = "btn-primary"  # how its button looks
+    calls: bool = False  # whether it calls systems, so that it waits while one is paused or fails
 
     def title(self, number: int) -> str:
         """Return what is done to so many: "Requeue 12 tasks"."""

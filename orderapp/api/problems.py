@@ -73,7 +73,6 @@ def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | No
         detail: What happened, what was and wasn't done, what to do.
         headers: Further headers.
         members: Further members of the body.
-
     """
     body = {
         "type": "about:blank",  # the codes are listed in the API's description, not each on a page of its own

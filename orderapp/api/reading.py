@@ -33,7 +33,6 @@ def read_json() -> Any:
         UnsupportedMediaType: it isn't declared as JSON. Forms of other sites can't declare that.
         RequestEntityTooLarge: it is larger than MAX_CONTENT_LENGTH.
         InvalidRequest: it isn't JSON by the letter of RFC 8259, or has a member twice.
-
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType

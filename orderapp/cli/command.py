@@ -36,7 +36,6 @@ class Command(click.Command):
         act: Its name in the audit, such as `staff.create`; empty for a command that only shows something.
         on: The kind of its subject in the audit, such as `staff`.
         named_by: The parameter that names the subject, and its name in the audit's details.
-
     """
 
     def __init__(

@@ -15,16 +15,11 @@ def customer_ref(customer: Customer) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PhoneRules:
-    """Which phone numbers a shop accepts.
+    """Which phone numbers a shop accepts."""
 
-    Args:
-        country: The country of numbers without a country code, as in ISO 3166 (`DE`); empty: none.
-        countries: The countries whose numbers are accepted; empty: all. Premium, shared-cost, personal and satellite
-            numbers are never accepted.
-
-    """
-
-    country: str = ""
+    country: str = ""  # the country of numbers without a country code, as in ISO 3166 (`DE`); empty: none
+    # The countries whose numbers are accepted; empty: all. Premium, shared-cost, personal and satellite numbers are
+    # never accepted.
     countries: frozenset[str] = frozenset()
 
 

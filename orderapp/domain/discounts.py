@@ -18,7 +18,6 @@ def apply(subtotal: Money, offers: list[tuple[str, str, str, int]]) -> tuple[Dis
 
     Returns:
         One discount per offer; an amount may be 0 if nothing was left to take off.
-
     """
     left = subtotal.minor
     discounts = []

@@ -61,7 +61,6 @@ def mask(text: str, private: Iterable[str]) -> str:
     Args:
         text: A request or an answer.
         private: The values to hide: names, addresses, numbers, tokens. Empty ones are ignored.
-
     """
     if not text:
         return text

@@ -11,16 +11,10 @@ MAX_MINOR = 10**12
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount of money.
+    """An amount of money."""
 
-    Args:
-        minor: The amount in minor units (cents), negative only in differences.
-        currency: ISO 4217 code, three capital letters.
-
-    """
-
-    minor: int
-    currency: str
+    minor: int  # the amount in minor units (cents), negative only in differences
+    currency: str  # ISO 4217 code, three capital letters
 
     def __add__(self, other: Money) -> Money:
         """Add two amounts of one currency; ValueError for two currencies."""

@@ -42,7 +42,6 @@ def forwarded_for(header: str, proxies: int) -> Address | None:
         header: The whole `X-Forwarded-For`. Each proxy appends the address it saw; everything before is written by the
             visitor and can be anything, including quotes and commas.
         proxies: How many of the last entries our proxies wrote.
-
     """
     entries = header.split(",")
     return address_in(entries[-proxies]) if len(entries) >= proxies else None

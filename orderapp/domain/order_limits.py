@@ -26,13 +26,7 @@ DEFAULTS: Mapping[str, Most] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source that an order counts for.
+    """A source that an order counts for."""
 
-    Args:
-        kind: One of DEFAULTS.
-        name: Which one: an address, a mailbox.
-
-    """
-
-    kind: str
-    name: str | int
+    kind: str  # one of DEFAULTS
+    name: str | int  # which one: an address, a mailbox

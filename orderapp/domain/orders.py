@@ -114,13 +114,7 @@ def as_spelt(order: Coded, spelt: Mapping[str, str]) -> Coded:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one system does or undoes for one placement of an order.
+    """What one system does or undoes for one placement of an order."""
 
-    Args:
-        key: The idempotency key, committed before the call and the same in every repeat.
-        order: The order of the effect.
-
-    """
-
-    key: str
-    order: OrderDocument
+    key: str  # the idempotency key, committed before the call and the same in every repeat
+    order: OrderDocument  # the order of the effect

@@ -38,33 +38,19 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result of one run against a system, which may have several exchanges.
+    """The result of one run against a system, which may have several exchanges."""
 
-    Args:
-        outcome: One of the four.
-        code: A code for programs, e.g. `out_of_stock`, `timeout`, `http_502`; empty for a plain success.
-        message: One sentence for staff.
-        repeatable: False if the same request can never succeed (our mistake, our configuration).
-        pending: Accepted, but not finished: ask again later, and don't count it as a failure.
-        retry_after_seconds: How long the system asked us to wait, 0 or more; None if it said nothing.
-        locked_out: The system refuses all our calls, not only this one, until our credentials or its address are
-            corrected.
-        slow_down: The system works, but wants fewer calls (429).
-        called: False if we made the answer ourselves, without a call.
-        exchanges: What was sent and answered.
-
-    """
-
-    outcome: Outcome
-    code: str = ""
-    message: str = ""
-    repeatable: bool = True
-    pending: bool = False
+    outcome: Outcome  # one of the four
+    code: str = ""  # a code for programs, such as `out_of_stock` or `http_502`; empty for a plain success
+    message: str = ""  # one sentence for staff
+    repeatable: bool = True  # false if the same request can never succeed (our mistake, our configuration)
+    pending: bool = False  # accepted, but not finished: ask again later, and don't count it as a failure
+    # The system refuses all our calls, not only this one, until our credentials or its address are corrected.
     locked_out: bool = False
-    retry_after_seconds: float | None = None
-    slow_down: bool = False
-    called: bool = True
-    exchanges: tuple[Exchange, ...] = ()
+    retry_after_seconds: float | None = None  # how long the system asked us to wait, 0 or more; None if it said nothing
+    slow_down: bool = False  # the system works, but wants fewer calls (429)
+    called: bool = True  # false if we made the answer ourselves, without a call
+    exchanges: tuple[Exchange, ...] = ()  # what was sent and answered
 
     @property
     def worked(self) -> bool | None:

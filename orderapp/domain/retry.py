@@ -85,7 +85,6 @@ def decide(answer: Answer, used: Used, backoff: Backoff, guarantee: Guarantee, r
         backoff: The backoff of the task's system.
         guarantee: What the system declares about repeats.
         rng: The source of jitter.
-
     """
     if answer.pending:
         return Decision(Verdict.SNOOZE, _pending_seconds(answer, used.pending_answers, rng), answer.message)

@@ -14,7 +14,6 @@ def environment(base_url: str, smtp_url: str) -> dict[str, str]:
     Args:
         base_url: Where the sandbox answers, without a trailing slash.
         smtp_url: Where its mail server is.
-
     """
     return {
         **{f"{system.upper()}_URL": f"{base_url}/{system}" for system in sorted(stood_in_for())},

@@ -67,7 +67,6 @@ def judge(status: int, raw: bytes, headers: Mapping[str, str], masked: Callable[
         raw: Its body.
         headers: Its headers.
         masked: Hides private data in the system's texts.
-
     """
     try:
         body = parse(raw)

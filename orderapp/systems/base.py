@@ -67,7 +67,6 @@ class System(ABC):
             never succeeds (idempotent systems only).
         key_window_seconds: How long the system remembers a key; None if it never forgets one.
         setting: The prefix of its settings, if that isn't its name in capitals.
-
     """
 
     name: ClassVar[str]

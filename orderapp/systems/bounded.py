@@ -43,7 +43,6 @@ def call_within(total_seconds: float) -> Iterator[_Call]:
     Yields:
         An object that says whether any byte of a request was sent (`sent`), and whether connecting or the handshake
         failed (`unreached`). Together they prove that nothing was sent.
-
     """
     _call.ends_at, _call.unreached, _call.sent = time.monotonic() + total_seconds, False, False
     _call.received_bytes = 0
@@ -141,7 +140,6 @@ class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
 
         Raises:
             OSError: the connection is gone; nothing was sent.
-
         """
         with _reaching():
             sock.getpeername()
@@ -175,7 +173,6 @@ def connect(host: str, port: int, timeout_seconds: float | None) -> BoundedSocke
 
     Raises:
         OSError: no address could be reached, or the name isn't known; nothing was sent.
-
     """
     gives_up_at = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     failed: OSError = OSError(f"{host} has no address")

@@ -50,7 +50,6 @@ class HttpClient:
         timeouts: Of each call; their sum limits the call, whatever the other side does.
         token: For bearer authentication, or empty.
         credentials: User and password for basic authentication, or None.
-
     """
 
     def __init__(
@@ -94,7 +93,6 @@ class HttpClient:
                 call, so the connection isn't used again.
             fresh: Whether the call uses a new connection: an answer that proves "nothing is there" must not be the
                 answer to an earlier call.
-
         """
         hidden = [*private, *self._secrets]
         sent, started = path, time.monotonic()

@@ -53,7 +53,6 @@ class KeyedSystem(HttpSystem):
         collection: The plural noun in the path.
         noun: The member of an answer that holds the effect.
         done_state: The effect's state once it is in place.
-
     """
 
     guarantee: ClassVar[Guarantee] = Guarantee.IDEMPOTENT

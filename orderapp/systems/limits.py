@@ -21,21 +21,14 @@ ORDER_SLOTS = 6
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one system.
+    """The limits of one system."""
 
-    Args:
-        rate_per_second: Calls of all kinds and processes together; 0 for no limit.
-        concurrency: Tasks of the system that may run at the same time in all processes together; 0 for no limit.
-        circuit_calls: The number of newest calls that decide whether the circuit opens; 0 for never.
-        circuit_failure_rate: The circuit opens if this share of them failed, above 0.0 to 1.0.
-        order_slots: Orders of one web process that may wait for its answer at the same time; 0 for no limit.
-
-    """
-
-    rate_per_second: float = 0.0
-    concurrency: int = 0
-    circuit_calls: int = CIRCUIT_CALLS
+    rate_per_second: float = 0.0  # calls of all kinds and processes together; 0 for no limit
+    concurrency: int = 0  # tasks of the system that may run at the same time in all processes together; 0 for no limit
+    circuit_calls: int = CIRCUIT_CALLS  # the number of newest calls that decide whether the circuit opens; 0 for never
+    # The circuit opens if this share of them failed, above 0.0 to 1.0.
     circuit_failure_rate: float = CIRCUIT_FAILURE_RATE
+    # Orders of one web process that may wait for its answer at the same time; 0 for no limit.
     order_slots: int = ORDER_SLOTS
 
     @property
@@ -65,7 +58,6 @@ class Limits:
 
         Raises:
             ConfigurationError: a value is malformed or out of range.
-
         """
         calls = env.integer("CIRCUIT_CALLS", CIRCUIT_CALLS, 0, 1000)
         share = env.number("CIRCUIT_FAILURE_RATE", CIRCUIT_FAILURE_RATE, 0.01, 1)

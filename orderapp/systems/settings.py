@@ -33,16 +33,10 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Environment variables with their types checked.
+    """Environment variables with their types checked."""
 
-    Args:
-        variables: The variables, usually `os.environ`.
-        production: Whether unencrypted addresses of other hosts need an explicit switch.
-
-    """
-
-    variables: Mapping[str, str]
-    production: bool
+    variables: Mapping[str, str]  # the variables, usually `os.environ`
+    production: bool  # whether unencrypted addresses of other hosts need an explicit switch
 
     def text(self, name: str, default: str = "") -> str:
         """Return a variable, stripped; an empty one counts as not set."""
@@ -54,7 +48,6 @@ class Environment:
         Raises:
             ConfigurationError: it has characters that a header can't contain, such as a line break, or is too short
                 for production.
-
         """
         value = self.header(name)
         self.refuse_short_secret(name, value)
@@ -132,7 +125,6 @@ class Environment:
         Raises:
             ConfigurationError: an unknown scheme, no host, a part that isn't permitted, or an unencrypted address of
                 another host in production.
-
         """
         name = variable or f"{prefix}_URL"
         raw = self.text(name, default)

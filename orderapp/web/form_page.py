@@ -81,7 +81,6 @@ def show_form(
         errors: The messages by field.
         status: The HTTP status.
         kind: For the script that keeps drafts: `typed`, `again`, `new`, or nothing for a plain visit.
-
     """
     products, arrived = catalogue.list_products(), drafts.order_of(form.key)
     drafts.give_out(form.key)

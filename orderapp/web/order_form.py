@@ -40,13 +40,7 @@ def new_key() -> str:
 
 @dataclass(frozen=True, slots=True)
 class OrderForm:
-    """The form's content as typed, right or wrong; `quantities` is by SKU, `doubled` are fields that came twice.
-
-    Args:
-        shown: The price of each product on the page, by SKU, as the customer saw it; compared, never trusted.
-        expected_total: The total that the page showed, with all discounts; None if it couldn't show one.
-
-    """
+    """The form's content as typed, right or wrong; `quantities` is by SKU, `doubled` are fields that came twice."""
 
     key: str = field(default_factory=new_key)
     name: str = ""
@@ -57,7 +51,9 @@ class OrderForm:
     benefit: str = ""
     allow_duplicate: bool = False
     quantities: Mapping[str, str] = field(default_factory=dict)
+    # The price of each product on the page, by SKU, as the customer saw it; compared, never trusted.
     shown: Mapping[str, Money] = field(default_factory=dict)
+    # The total that the page showed, with all discounts; None if it couldn't show one.
     expected_total: Money | None = None
     doubled: tuple[str, ...] = ()
     came_with_retry_key: bool = False
@@ -139,7 +135,6 @@ def to_request(form: OrderForm, phones: PhoneRules) -> OrderRequest:
     Args:
         form: What was typed.
         phones: Which phone numbers are accepted.
-
     """
     problems = form.problems()
     try:
@@ -173,7 +168,6 @@ def messages_by_field(error: InvalidRequest, form: OrderForm, skus: Sequence[str
         error: The errors, by dotted path.
         form: The form as sent; its lines are counted as in `content`.
         skus: The products on the page, in their order.
-
     """
     found: dict[str, list[str]] = {}
     fields = {path: _field_of(path, list(form.chosen()), skus) for path in error.errors}

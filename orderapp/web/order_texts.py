@@ -102,29 +102,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What the order's page says.
+    """What the order's page says."""
 
-    Args:
-        tone: good, info, warn or bad.
-        title: What happened, in one line.
-        paragraphs: What was and wasn't done, what happens next, what to do.
-        progress: The parts of the order and where each stands.
-        moving: Whether the state may change by itself, so that the page should be refreshed.
-        changing: Whether something on the page is under way, so that news is likely.
-        is_last: Whether nothing on the page can change any more: what is confirmed may be cancelled, what has failed
-            may be tried again.
-        can_retry: Whether the order can be placed again now.
-
-    """
-
-    tone: str
-    title: str
-    paragraphs: tuple[str, ...]
-    progress: tuple[Entry, ...]
-    moving: bool
-    changing: bool
+    tone: str  # good, info, warn or bad
+    title: str  # what happened, in one line
+    paragraphs: tuple[str, ...]  # what was and wasn't done, what happens next, what to do
+    progress: tuple[Entry, ...]  # the parts of the order and where each stands
+    moving: bool  # whether the state may change by itself, so that the page should be refreshed
+    changing: bool  # whether something on the page is under way, so that news is likely
+    # Whether nothing on the page can change any more: what is confirmed may be cancelled, what has failed may be tried
+    # again.
     is_last: bool
-    can_retry: bool
+    can_retry: bool  # whether the order can be placed again now
 
 
 def story_of(order: OrderView, titles: Titles) -> Story:

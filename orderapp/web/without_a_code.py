@@ -18,18 +18,11 @@ CODE_FIELDS = ("coupon", "benefit")
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """The order once more without one of its codes: as a new order, since this one's earlier placements used the code.
+    """The order once more without one of its codes: as a new order, since earlier placements used the code."""
 
-    Args:
-        code_field: Which code is left out.
-        total: What it would cost, as far as the discounts are known.
-        is_known: Whether they are.
-
-    """
-
-    code_field: str
-    total: Money
-    is_known: bool
+    code_field: str  # which code is left out
+    total: Money  # what it would cost, as far as the discounts are known
+    is_known: bool  # whether they are
 
 
 def without_a_code(order: OrderView, code_field: str) -> Without:

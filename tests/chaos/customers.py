@@ -31,7 +31,6 @@ class Plan:
         twice: Whether each request is sent by two threads at the same moment.
         retries: How often a failed order is tried again.
         cancels: Whether a confirmed order is cancelled.
-
     """
 
     content: Mapping[str, Any]
@@ -58,7 +57,6 @@ class Story:
         retried: How often the failed order was tried again.
         waits: How often something was asked once more, by the answer before; `no answer` where there was none.
         problems: Answers that can't be.
-
     """
 
     plan: Plan

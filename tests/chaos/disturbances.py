@@ -44,7 +44,6 @@ class Disturbances:
     Attributes:
         counts: What was done, by kind.
         ended: Processes that ended although nobody killed them, a line each; none may.
-
     """
 
     def __init__(self, production: Production, postgres: PostgresServer, rabbitmq: RabbitmqServer, seed: int) -> None:

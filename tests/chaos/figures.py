@@ -31,7 +31,6 @@ class Figures:
         consistent_seconds: From the faults' end until every order that was placing then was decided.
         done_seconds: From the faults' end until nothing was under way, here or in the systems.
         problems: Everything that was not as promised.
-
     """
 
     seed: int

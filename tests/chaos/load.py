@@ -24,7 +24,6 @@ class Load:
         token: An API client's.
         seed: The same one draws the same orders and plans.
         orders: How many customers there are, each with one order.
-
     """
 
     def __init__(self, base_url: str, token: str, seed: int, orders: int) -> None:

@@ -44,7 +44,6 @@ class Production:
         processes: Their names: `web`, and any number of workers and timers, numbered like `worker-2`.
         coupon_late_seconds: How late a redemption may still appear.
         settings: Environment variables beside SETTINGS.
-
     """
 
     def __init__(

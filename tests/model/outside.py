@@ -61,7 +61,6 @@ class Outside:
         run: The run that goes on at this moment.
         called: Called before each call with verb, system and effect.
         late: What was cut off and still comes: when, and what comes then.
-
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -28,7 +28,6 @@ class Run:
         key: One of the keys it works under; known from its first call.
         acted: The keys it has acted on, as long as nobody else may know of it.
         stops: How often it has stopped.
-
     """
 
     def __init__(self, app: Flask, deed: Callable[[], object], task_id: int | None = None) -> None:

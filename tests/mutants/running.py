@@ -38,7 +38,6 @@ def run(options: list[str], tree: Path, most_seconds: float) -> int | None:
         options: As on its command line.
         tree: A copy of ours.
         most_seconds: How long it may take.
-
     """
     running = multiprocessing.get_context("fork").Process(target=_pytest, args=([f"-W{IMPORTED}", *options], tree))
     running.start()

@@ -17,7 +17,6 @@ class Mutation:
         path: The file, from the top of the tree.
         edits: Old and new text; each old text has to stand there exactly once.
         tests: What catches it: the model, or other tests where the model by its nature can't see it.
-
     """
 
     name: str

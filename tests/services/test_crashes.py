@@ -30,7 +30,6 @@ def dying_at(moment: int) -> Iterator[list[str]]:
 
     Yields:
         The moments that were come to, by name.
-
     """
     passed: list[str] = []
 
@@ -55,7 +54,6 @@ def dying_everywhere(shop: Shop, prepare: Callable[[], Deed], check: Callable[[]
 
     Returns:
         The moments of the one that lived.
-
     """
     for moment in itertools.count(1):
         deed = prepare()

@@ -19,7 +19,6 @@ def watching(*, statement: Callable[[str], object], commit: Callable[[], object]
     Args:
         statement: Called before each statement, with its text.
         commit: Called before each commit; where a statement is a transaction of its own, after it: it commits itself.
-
     """
 
     def by_sqlalchemy(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:

@@ -36,7 +36,6 @@ class Job:
         plan: The boundaries to die at, one after the other.
         customer: When the customer's program repeats what got no answer: `patient`, when the timer has recovered
             everything; `soon` or `late`, before the timer may look, inside the late window or after it.
-
     """
 
     scenario: str

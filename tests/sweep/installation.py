@@ -50,7 +50,6 @@ class Installation:
         folder: For files of its own.
         database_url: An empty database.
         rabbitmq_url: A virtual host of its own; empty for the broker inside the worker.
-
     """
 
     def __init__(self, folder: Path, database_url: str, rabbitmq_url: str) -> None:

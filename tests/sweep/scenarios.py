@@ -23,7 +23,6 @@ class Scenario:
         content: What is ordered other than usual.
         then: What the customer does next: `retry` once the order is failed, `cancel` immediately, or `cancel late`,
             when everything is done.
-
     """
 
     name: str

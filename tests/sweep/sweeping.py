@@ -122,7 +122,6 @@ class Sweeper:
             names: Of the scenarios.
             singles: How many cases of one death to draw; None for all there are.
             pairs: How many cases of two deaths to draw: the second one somewhere in the recover of the first.
-
         """
         chance = random.Random(SEED)
         all_singles = [job for name in names for job in _single_deaths(name, self._lived[name]["crossed"])]

@@ -43,7 +43,6 @@ def create_staff(email: str, role: Role, password: str) -> None:
 
     Raises:
         InvalidRequest: the address or password isn't acceptable, or the address is taken; nothing was recorded.
-
     """
     name = trimmed(email).casefold()
     errors: dict[str, list[str]] = {}
@@ -77,7 +76,6 @@ def log_in(email: str, password: str, address: str | None) -> Opened | None:
 
     Raises:
         TooManyAttempts: too many wrong passwords came from there; this one wasn't checked.
-
     """
     place, name = household_of(address), trimmed(email).casefold()
     login_guesses.count_try(place, name)
@@ -108,7 +106,6 @@ def disable_staff(staff_id: int, actor: Actor, reason: str) -> None:
         InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such account.
         WrongState: the account is already disabled, the actor's own, or the last admin's; nothing was changed.
-
     """
     why = audit.clean_reason(reason)
     with refusals_recorded(actor, Act("staff.disable", f"staff {staff_id}", why)), writing() as session:
@@ -135,7 +132,6 @@ def enable_staff(staff_id: int, actor: Actor, reason: str) -> None:
         InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such account.
         WrongState: it isn't disabled; nothing was changed.
-
     """
     why = audit.clean_reason(reason)
     with refusals_recorded(actor, Act("staff.enable", f"staff {staff_id}", why)), writing() as session:
@@ -156,7 +152,6 @@ def set_password(staff_id: int, password: str, actor: Actor, reason: str) -> Non
     Raises:
         InvalidRequest: the reason or the password isn't acceptable.
         NotFound: there is no such account.
-
     """
     why = audit.clean_reason(reason)
     with reading() as session:
@@ -193,7 +188,6 @@ def set_role(staff_id: int, role: Role, actor: Actor, reason: str) -> None:
         InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such account.
         WrongState: the account is the actor's own, disabled, or the last admin's; nothing was changed.
-
     """
     why = audit.clean_reason(reason)
     with refusals_recorded(actor, Act("staff.role", f"staff {staff_id}", why)), writing() as session:
@@ -219,7 +213,6 @@ def revoke_token(token_id: int, actor: Actor, reason: str) -> None:
         InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such token.
         WrongState: the token is already revoked; nothing was changed.
-
     """
     why = audit.clean_reason(reason)
     with refusals_recorded(actor, Act("token.revoke", f"API token {token_id}", why)), writing() as session:

@@ -44,7 +44,6 @@ def create(name: str) -> str:
 
     Raises:
         InvalidRequest: the name isn't acceptable, or the client already has a valid token.
-
     """
     name = trimmed(name)
     if not 1 <= len(name) <= MAX_NAME_CHARACTERS or hidden_in(name):
@@ -86,7 +85,6 @@ def revoke(name: str) -> None:
 
     Raises:
         NotFound: there is no such client.
-
     """
     with writing() as session:
         client_id = session.scalar(select(ApiToken.id).where(ApiToken.name == trimmed(name)))

@@ -65,7 +65,6 @@ def count(bucket_parts: Sequence[str | int], limit: int, window_seconds: int) ->
 
     Raises:
         TooManyAttempts: this attempt is over the limit.
-
     """
     counted = tally(bucket_parts, window_seconds)
     if counted.attempts > limit:
@@ -91,7 +90,6 @@ def longest_used_up(limits: Mapping[str, int], counted: Iterable[Counted]) -> fl
     Args:
         limits: How many attempts a window allows, by bucket; other buckets are ignored.
         counted: The counts of the buckets.
-
     """
     used_up = (one.left_seconds for one in counted if one.attempts >= limits.get(one.bucket, math.inf))
     return max(used_up, default=None)

@@ -102,7 +102,6 @@ def take_back_ordered(guessers: Sequence[Guesser], request: OrderRequest, counte
         guessers: Who was counted.
         request: What was ordered.
         counted: The earlier counts of the counters from `buckets_of_tries`.
-
     """
     seen = {one.bucket for one in counted}
     for guesser, bucket in zip(guessers, buckets_of_tries(guessers, request), strict=False):

@@ -37,7 +37,6 @@ def count_try(place: str, account: str) -> None:
 
     Raises:
         TooManyAttempts: too many wrong passwords came from there, or too many tries wait; this one isn't checked.
-
     """
     if place != UNKNOWN:
         attempt_counters.count(_of_place(place), WRONG_PASSWORDS, WRONG_PASSWORDS_WINDOW_SECONDS)

@@ -28,7 +28,6 @@ def problem_of(password: str, email: str, shop: str) -> str | None:
         password: The chosen password.
         email: The account it is for.
         shop: The shop's address; like the account's name, it makes a password easy to guess.
-
     """
     if len(password) < MIN_CHARACTERS:
         return f"Use at least {MIN_CHARACTERS} characters."

@@ -24,7 +24,6 @@ def count(area: str, status: int, code: str) -> None:
 
     Raises:
         DatabaseUnavailable: the refusal isn't counted.
-
     """
     first = {"area": area, "status": status, "code": code, "count": 1}
     with writing() as session:

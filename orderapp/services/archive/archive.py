@@ -75,7 +75,6 @@ def archive(
         InvalidRequest: the age is too short; nothing was done.
         ArchiveUnusable: the file can't be used or is full; it holds what was moved before.
         DatabaseUnavailable: the file holds what was moved before.
-
     """
     least_days = -(-least_age(settings.systems).total_seconds() // DAY_SECONDS)
     if age_seconds < least_days * DAY_SECONDS:

@@ -50,7 +50,6 @@ def opened(path: Path) -> Iterator[ArchiveFile]:
     Raises:
         ArchiveUnusable: it can't be opened, others may read or change it or a folder of its path, the path contains a
             link, another process appends to it, or it isn't an archive.
-
     """
     try:
         descriptor = _open(path)

@@ -30,18 +30,11 @@ Change = Callable[[Session, Any, str], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class RowAct:
-    """An act on rows.
+    """An act on rows."""
 
-    Args:
-        model: The table of the rows.
-        name: Its name in the audit: `requeue`, for `task.requeue`.
-        told: The message for a changed row, with {} for its id.
-
-    """
-
-    model: type[Task] | type[Mismatch]
-    name: str
-    told: str
+    model: type[Task] | type[Mismatch]  # the table of the rows
+    name: str  # its name in the audit: `requeue`, for `task.requeue`
+    told: str  # the message for a changed row, with {} for its id
 
     @property
     def noun(self) -> str:
@@ -51,36 +44,22 @@ class RowAct:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """The result for one row of a selection.
+    """The result for one row of a selection."""
 
-    Args:
-        id: The row's id.
-        order: The number of its order; empty if there is no such row.
-        done: Whether the act was done.
-        text: The message for staff.
-        risk: The risk that needs a decision for this row alone, if that is why the act wasn't done.
-
-    """
-
-    id: int
-    order: str
-    done: bool
-    text: str
-    risk: Risk | None = None
+    id: int  # the row's id
+    order: str  # the number of its order; empty if there is no such row
+    done: bool  # whether the act was done
+    text: str  # the message for staff
+    risk: Risk | None = None  # the risk that needs a decision for this row alone, if that is why the act wasn't done
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The result for a selection.
+    """The result for a selection."""
 
-    Args:
-        items: The result for each row.
-        audit_id: The audit row of the selection; None for a single row, or if nothing was done and the actor was
-            refused too often recently.
-
-    """
-
-    items: tuple[ItemResult, ...]
+    items: tuple[ItemResult, ...]  # the result for each row
+    # The audit row of the selection; None for a single row, or if nothing was done and the actor was refused too often
+    # recently.
     audit_id: int | None
 
 
@@ -92,7 +71,6 @@ def each(act: RowAct, ids: Iterable[int], actor: Actor, reason: str, change: Cha
 
     Raises:
         InvalidRequest: the reason isn't acceptable, or there is no row or more than MAX_SELECTION.
-
     """
     why = audit.clean_reason(reason)
     chosen = checked_ids(act.noun, ids)
@@ -123,7 +101,6 @@ def checked_ids(noun: str, ids: Iterable[int]) -> list[int]:
 
     Raises:
         InvalidRequest: there is no id, there are too many, or one is out of range.
-
     """
     chosen = sorted(set(ids))
     if not chosen:

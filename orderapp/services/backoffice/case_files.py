@@ -37,41 +37,24 @@ AUDIT_ENTRIES_PER_PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class OrderFile:
-    """An order with all its placements and tasks, its newest attempts and audit entries, newest first.
-
-    Args:
-        older_attempts: Whether there are older attempts than those in `attempts`.
-        lease_left_seconds: How long a submission still holds the order; None if none does.
-        resolutions: The manual resolutions of its effects, newest first.
-        doubtful_task_ids: The tasks with an unknown outcome, which may have caused their effect.
-        mismatches: The mismatches that reconciliation found, newest first.
-        holdups: What holds up the tasks of systems now, by name.
-
-    """
+    """An order with all its placements and tasks, its newest attempts and audit entries, newest first."""
 
     view: OrderView
     placements: Sequence[Placement]
     tasks: Sequence[Task]
     attempts: Sequence[Attempt]
-    older_attempts: bool
+    older_attempts: bool  # whether there are older attempts than those in `attempts`
     audit_entries: Sequence[AuditEntry]
-    lease_left_seconds: float | None
-    resolutions: Sequence[ManualResolution]
-    doubtful_task_ids: frozenset[int]
-    mismatches: Sequence[Mismatch]
-    holdups: Mapping[str, Holdup]
+    lease_left_seconds: float | None  # how long a submission still holds the order; None if none does
+    resolutions: Sequence[ManualResolution]  # the manual resolutions of its effects, newest first
+    doubtful_task_ids: frozenset[int]  # the tasks with an unknown outcome, which may have caused their effect
+    mismatches: Sequence[Mismatch]  # the mismatches that reconciliation found, newest first
+    holdups: Mapping[str, Holdup]  # what holds up the tasks of systems now, by name
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
-    """A task with its attempts, newest first; `older_than` is the attempt where the next page begins, or None.
-
-    Args:
-        circumstances: What decides which acts staff may do on the task.
-        resolutions: The manual resolutions of its effect, newest first.
-        holdups: What holds up the tasks of systems now, by name.
-
-    """
+    """A task with its attempts, newest first; `older_than` is the attempt where the next page begins, or None."""
 
     task: Task
     order_number: str
@@ -79,9 +62,9 @@ class TaskFile:
     attempts: Sequence[Attempt]
     older_than: int | None
     audit_entries: Sequence[AuditEntry]
-    circumstances: Circumstances
-    resolutions: Sequence[ManualResolution]
-    holdups: Mapping[str, Holdup]
+    circumstances: Circumstances  # what decides which acts staff may do on the task
+    resolutions: Sequence[ManualResolution]  # the manual resolutions of its effect, newest first
+    holdups: Mapping[str, Holdup]  # what holds up the tasks of systems now, by name
 
 
 def find_order_file(number: str) -> OrderFile:

@@ -16,26 +16,15 @@ from orderapp.services.saga.prior_attempts import left_in_doubt, was_accepted
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known about a task and its order.
+    """What is known about a task and its order."""
 
-    Args:
-        order: The state of its order.
-        order_number: Its order's number.
-        step: The state of the step that it compensates; None if it has none.
-        doubtful: Whether an attempt with an unknown outcome may have caused the effect.
-        accepted: Whether the system accepted an attempt and finishes it later.
-        key_age_seconds: How long ago its key was first used; 0 if it never was.
-        given_up_because: Why staff gave it up, if they did and nothing has been proven since.
-
-    """
-
-    order: OrderState
-    order_number: str
-    step: StepState | None
-    doubtful: bool
-    accepted: bool
-    key_age_seconds: float
-    given_up_because: str | None
+    order: OrderState  # the state of its order
+    order_number: str  # its order's number
+    step: StepState | None  # the state of the step that it compensates; None if it has none
+    doubtful: bool  # whether an attempt with an unknown outcome may have caused the effect
+    accepted: bool  # whether the system accepted an attempt and finishes it later
+    key_age_seconds: float  # how long ago its key was first used; 0 if it never was
+    given_up_because: str | None  # why staff gave it up, if they did and nothing has been proven since
 
     @property
     def used_before(self) -> bool:

@@ -68,7 +68,6 @@ def order_corrections(
     Raises:
         InvalidRequest: the reason isn't acceptable, there is no mismatch or more than MAX_SELECTION, or a risk was
             accepted for several.
-
     """
     ids = decided_alone(mismatch_ids, despite)
     act = RowAct(Mismatch, "correct", "The correction of mismatch {} is ordered.")

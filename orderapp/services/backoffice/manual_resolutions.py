@@ -65,7 +65,6 @@ def mark(
     Raises:
         InvalidRequest: the reason isn't acceptable, there is no task or more than MAX_SELECTION, or a risk was accepted
             for several.
-
     """
     ids = decided_alone(task_ids, despite)
     act = RowAct(Task, resolution.value, f"Task {{}} is {PAST[resolution]}.")

@@ -66,44 +66,30 @@ class CircuitView:
 
 @dataclass(frozen=True, slots=True)
 class SystemState:
-    """One external system: its declaration, its switch, its measured figures.
-
-    Args:
-        failure_rate: Share of the newest steps that weren't done, 0.0 to 1.0; None for too few steps, and for systems
-            that don't block.
-        circuit: Its circuit, shared by all processes.
-        outcomes: How the newest attempts ended, by outcome.
-        tasks: Open tasks by state.
-
-    """
+    """One external system: its declaration, its switch, its measured figures."""
 
     system: System
     mode: SwitchMode
     mode_reason: str
+    # Share of the newest steps that weren't done, 0.0 to 1.0; None for too few steps, and for systems that don't block.
     failure_rate: float | None
-    circuit: CircuitView
-    outcomes: Mapping[str, int]
-    tasks: Mapping[TaskState, Count]
+    circuit: CircuitView  # its circuit, shared by all processes
+    outcomes: Mapping[str, int]  # how the newest attempts ended, by outcome
+    tasks: Mapping[TaskState, Count]  # open tasks by state
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All figures of the overview.
-
-    Args:
-        failures: The largest groups of the oldest CAP failed tasks.
-        overdue_seconds: How long the oldest task that a worker could run has been due; None if there is none. Tasks
-            of a paused or failing system say nothing about the workers.
-        holdups: What holds up the tasks of systems, by name.
-
-    """
+    """All figures of the overview."""
 
     tasks: Mapping[TaskState, Count]
     orders: Mapping[OrderState, Count]
-    failures: tuple[FailureGroup, ...]
+    failures: tuple[FailureGroup, ...]  # the largest groups of the oldest CAP failed tasks
+    # How long the oldest task that a worker could run has been due; None if there is none. Tasks of a paused or failing
+    # system say nothing about the workers.
     overdue_seconds: float | None
     overdue_task_id: int | None
-    holdups: Mapping[str, Holdup]
+    holdups: Mapping[str, Holdup]  # what holds up the tasks of systems, by name
     resolutions: UnprovenResolutions
     systems: tuple[SystemState, ...]
     mismatch_count: Count

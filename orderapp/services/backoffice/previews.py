@@ -18,24 +18,14 @@ from orderapp.services.db.transactions import reading
 
 @dataclass(frozen=True, slots=True)
 class PreviewRow:
-    """A row of a selection.
+    """A row of a selection."""
 
-    Args:
-        id: The row's id.
-        order_number: Its order.
-        kind: The kind of the task or mismatch.
-        system: The system it concerns.
-        said: A task's last message, or what the system says about a mismatch's effect.
-        objection: Why it is left out; None if it is included.
-
-    """
-
-    id: int
-    order_number: str
-    kind: str
-    system: str
-    said: str
-    objection: Objection | None
+    id: int  # the row's id
+    order_number: str  # its order
+    kind: str  # the kind of the task or mismatch
+    system: str  # the system it concerns
+    said: str  # a task's last message, or what the system says about a mismatch's effect
+    objection: Objection | None  # why it is left out; None if it is included
 
 
 @dataclass(frozen=True, slots=True)

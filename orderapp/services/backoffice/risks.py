@@ -53,7 +53,6 @@ def refuse(what: str, objection: Objection | None, despite: Risk | None) -> None
     Raises:
         NeedsDecision: the act is risky.
         WrongState: the act makes no sense now.
-
     """
     if objection is None or (objection.risk is not None and objection.risk is despite):
         return

@@ -70,7 +70,6 @@ def requeue(
     Raises:
         InvalidRequest: the reason isn't acceptable, there is no task or more than MAX_SELECTION, or a risk was accepted
             for several.
-
     """
     ids = decided_alone(task_ids, despite)
     act = RowAct(Task, "requeue", "Task {} is requeued.")
@@ -95,7 +94,6 @@ def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Setti
         InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such order.
         WrongState: the order isn't confirmed; nothing was changed.
-
     """
     why = audit.clean_reason(reason)
     with reading() as session:
@@ -144,7 +142,6 @@ def make_due(session: Session, task: Task, system: System, **values: Any) -> int
 
     Returns:
         1, or 0 if another process was faster.
-
     """
     values |= {
         "attempt_limit": Task.attempts + system.backoff.attempts,

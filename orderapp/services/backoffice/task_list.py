@@ -13,13 +13,7 @@ from orderapp.services.db.transactions import reading
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """The summary of a task.
-
-    Args:
-        due_in_seconds: Negative once it is overdue; None if it isn't due at any time (running, closed, failed).
-        message: Why it waits, or why it needs staff; a system may have written it.
-
-    """
+    """The summary of a task."""
 
     id: int
     order_number: str
@@ -28,8 +22,9 @@ class TaskRow:
     state: TaskState
     attempts: int
     attempt_limit: int
+    # Negative once it is overdue; None if it isn't due at any time (running, closed, failed).
     due_in_seconds: float | None
-    message: str
+    message: str  # why it waits, or why it needs staff; a system may have written it
 
 
 def list_tasks(
@@ -83,7 +78,6 @@ def failed_task_ids(
         kind: Only of this kind.
         system: Only of this system.
         code: Only with this last code; an empty one means without a code.
-
     """
     wanted = {Task.state: TaskState.FAILED, Task.kind: kind, Task.system: system}
     narrowed = [holds(column, value) for column, value in wanted.items() if value is not None]

@@ -35,22 +35,14 @@ class UnprovenResolution:
 
 @dataclass(frozen=True, slots=True)
 class UnprovenResolutions:
-    """All unproven manual resolutions, the newest SHOWN of each sort.
+    """All unproven manual resolutions, the newest SHOWN of each sort."""
 
-    Args:
-        unresolved: Unresolved effects: given up, and owed or perhaps still held.
-        unresolved_count: How many there are.
-        marks: Effects marked as happened or not in systems that can be asked, so that reconciliation can prove them.
-        mark_count: How many there are.
-        unprovable: How many marks concern systems that can't be asked; these stay unproven.
-
-    """
-
-    unresolved: tuple[UnprovenResolution, ...]
-    unresolved_count: Count
+    unresolved: tuple[UnprovenResolution, ...]  # unresolved effects: given up, and owed or perhaps still held
+    unresolved_count: Count  # how many there are
+    # Effects marked as happened or not in systems that can be asked, so that reconciliation can prove them.
     marks: tuple[UnprovenResolution, ...]
-    mark_count: Count
-    unprovable: Count
+    mark_count: Count  # how many there are
+    unprovable: Count  # how many marks concern systems that can't be asked; these stay unproven
 
 
 def look(session: Session, systems: Systems) -> UnprovenResolutions:

@@ -37,21 +37,13 @@ ORIGIN = ("request_id", "network", "os_user")
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """An act of staff.
+    """An act of staff."""
 
-    Args:
-        name: One of a fixed set of names, such as `task.requeue`.
-        subject: What it acted on, such as `task 12`.
-        reason: The reason that staff gave; empty if none is asked for (login).
-        order_id: The order it concerns, if any.
-        details: The values before and after; for a bulk action, the result of each item.
-
-    """
-
-    name: str
-    subject: str
-    reason: str = ""
-    order_id: uuid.UUID | None = None
+    name: str  # one of a fixed set of names, such as `task.requeue`
+    subject: str  # what it acted on, such as `task 12`
+    reason: str = ""  # the reason that staff gave; empty if none is asked for (login)
+    order_id: uuid.UUID | None = None  # the order it concerns, if any
+    # The values before and after; for a bulk action, the result of each item.
     details: Mapping[str, Any] = field(default_factory=dict)
 
 

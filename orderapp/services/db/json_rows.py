@@ -38,7 +38,6 @@ def rows_of(dialect_name: str, parameter: str, columns: Mapping[str, TypeEngine[
 
     Raises:
         TypeError: a column has another type.
-
     """
     for name, kind in columns.items():
         if not isinstance(kind, _PLAIN):
@@ -63,6 +62,5 @@ def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
 
     Raises:
         TypeError: a value is none of these, or no database could keep it: half a character, a number beyond 64 bits.
-
     """
     return orjson.dumps(list(rows)).decode()

@@ -46,7 +46,6 @@ class PreparedStatement:
 
     Args:
         statement: A statement with named parameters, or without parameters.
-
     """
 
     def __init__(self, statement: ExecutableReturnsRows) -> None:
@@ -60,7 +59,6 @@ class PreparedStatement:
         Raises:
             DatabaseUnavailable: the database can't be reached, or the connection was lost; then the outcome is unknown.
             sqlalchemy.exc.DBAPIError: a constraint is violated, or the statement failed for another reason.
-
         """
         return self._run(parameters, reads=False)
 

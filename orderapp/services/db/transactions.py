@@ -51,7 +51,6 @@ def writing() -> Iterator[Session]:
     Raises:
         DatabaseUnavailable: the database can't be reached, or the connection was lost; during the commit the outcome
             is unknown, and a repeat with the same key finds it.
-
     """
     with (
         translated(),

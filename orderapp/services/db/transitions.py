@@ -34,7 +34,6 @@ def move(
 
     Returns:
         How many rows moved; 0 means that another process was faster or that there is no such edge.
-
     """
     return session.connection().execute(moving(model, to).where(*where).values(**values)).rowcount
 

@@ -36,7 +36,6 @@ def upsert(
         changed: The values that an existing row gets; `proposed` names the new row's. None: the row doesn't change.
         unique: What conflicts: the name of a column, of several (`a, b`), or of a unique index.
         where: The condition for changing an existing row; always, if not given.
-
     """
     dialect_name = on if isinstance(on, str) else on.get_bind().dialect.name
     table = table_of(model)

@@ -52,7 +52,6 @@ class Write(NamedTuple):
         name: The name of the rows that it returns.
         statement: Makes the statement from the earlier writes. It returns rows; a SELECT may lock or read rows.
         one: Whether it returns exactly one row; otherwise any number, with only numbers and strings.
-
     """
 
     name: str
@@ -75,7 +74,6 @@ class WritePlan:
     Args:
         writes: In their order. Only the first may return no row where it should return one: then nothing is written.
         returns: The writes whose rows are wanted. Only the last of these may return several rows.
-
     """
 
     def __init__(self, *writes: Write, returns: Sequence[str]) -> None:
@@ -91,7 +89,6 @@ class WritePlan:
         Raises:
             DatabaseUnavailable: the database can't be reached, or the connection was lost; then the outcome is unknown.
             sqlalchemy.exc.DBAPIError: a constraint is violated; nothing was written.
-
         """
         if not statements_nest():
             with writing() as session:

@@ -31,7 +31,6 @@ class Together:
     Args:
         system: The system whose tasks it runs.
         settings: The application's settings.
-
     """
 
     def __init__(self, system: System, settings: Settings) -> None:
@@ -57,7 +56,6 @@ class Together:
         Args:
             task_ids: As many as `at_most` says, or fewer; of this system.
             goes_on: Says whether to begin another task; tasks that don't begin are due again immediately.
-
         """
         claims: Sequence[Claim] = ()
         if len(task_ids) > 1:

@@ -51,7 +51,6 @@ def claim_plan(
         plainly: Whether it leaves out suspects, which run one at a time.
         several: Whether it takes several tasks (PostgreSQL only).
         whatever_the_circuit: Whether it also takes a task of a system that is known to fail.
-
     """
     where = claimable(systems)
     if plainly:

@@ -33,7 +33,6 @@ def perform(claim: Claim, system: System) -> tuple[Verb, Answer]:
 
     Returns:
         The verb of the last call (act, ask or undo), and the answer of the run.
-
     """
     known, undoing = claim.known, claim.task.kind == TaskKind.COMPENSATE.value
     if claim.seconds_left() < system.call_seconds:

@@ -77,7 +77,6 @@ class Listener:
 
         Raises:
             DatabaseUnavailable: the connection was lost, or can't be made.
-
         """
         if not statements_nest():
             stop.wait(unheard_seconds)

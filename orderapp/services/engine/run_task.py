@@ -60,7 +60,6 @@ def run_task(task_id: int, settings: Settings) -> TaskState | None:
 
     Returns:
         The task's new state; None if there was nothing to do, or if the task was taken from us.
-
     """
     held = claim(task_id, settings)
     return record_runs([make_run(held, settings)])[task_id] if held else None
@@ -92,7 +91,6 @@ def record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
 
     Raises:
         DatabaseUnavailable: the database was away for longer than RECORD_AGAIN_AFTER_SECONDS.
-
     """
     pauses_seconds, failed = list(RECORD_AGAIN_AFTER_SECONDS), False
     while True:

@@ -61,7 +61,6 @@ def look_at_database(connection: Connection) -> DatabaseState:
 
     Args:
         connection: One of our connections, with the settings made at its opening.
-
     """
     if connection.dialect.name == "sqlite":
         return DatabaseState(tuple(_wrong_on_sqlite(connection)))

@@ -23,29 +23,18 @@ OPEN_ORDER_STATES = tuple(state.value for state in OrderState if state not in FI
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The numbers in the database now.
+    """The numbers in the database now."""
 
-    Args:
-        open_tasks: (kind, system, state, count), for the states that aren't final.
-        oldest_due_task_seconds: How long the oldest task that a worker could run has been due; 0 if there is none.
-        open_orders: For each state that isn't final, the count of orders, and for how many seconds the oldest one
-            hasn't changed.
-        attempts: (system, outcome, count) of the last WINDOW_SECONDS.
-        circuits: The state of each system's circuit.
-        open_mismatches: (system, kind, count) of the mismatches that wait for staff.
-        refusals: (area, status, code, count) of all requests that were refused or throttled so far.
-        skipped: The count of items of each kind that raise now and are skipped.
-
-    """
-
-    open_tasks: tuple[tuple[str, str, str, int], ...]
-    oldest_due_task_seconds: float
+    open_tasks: tuple[tuple[str, str, str, int], ...]  # (kind, system, state, count), for the states that aren't final
+    oldest_due_task_seconds: float  # how long the oldest task that a worker could run has been due; 0 if there is none
+    # For each state that isn't final, the count of orders, and for how many seconds the oldest one hasn't changed.
     open_orders: dict[str, tuple[int, float]]
-    attempts: tuple[tuple[str, str, int], ...]
-    circuits: dict[str, str]
-    open_mismatches: tuple[tuple[str, str, int], ...]
+    attempts: tuple[tuple[str, str, int], ...]  # (system, outcome, count) of the last WINDOW_SECONDS
+    circuits: dict[str, str]  # the state of each system's circuit
+    open_mismatches: tuple[tuple[str, str, int], ...]  # (system, kind, count) of the mismatches that wait for staff
+    # (area, status, code, count) of all requests that were refused or throttled so far.
     refusals: tuple[tuple[str, int, str, int], ...]
-    skipped: dict[str, int]
+    skipped: dict[str, int]  # the count of items of each kind that raise now and are skipped
 
 
 def read_numbers(systems: Iterable[str]) -> Numbers:
@@ -56,7 +45,6 @@ def read_numbers(systems: Iterable[str]) -> Numbers:
 
     Raises:
         DatabaseUnavailable: nothing can be counted at present.
-
     """
     names = tuple(systems)
     with reading() as session:

@@ -34,7 +34,6 @@ def cancel_order(order_id: uuid.UUID, settings: Settings) -> OrderView:
     Raises:
         NotFound: there is no such order.
         WrongState: the order isn't confirmed; nothing was changed.
-
     """
     view = find_order(order_id)
     with writing() as session:

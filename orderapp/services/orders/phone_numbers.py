@@ -48,7 +48,6 @@ def read_phone(typed: str, rules: PhoneRules) -> str:
 
     Raises:
         NotTaken: the text isn't a number, can't be dialled, or isn't accepted.
-
     """
     problem = ""
     for number in _readings(typed, rules.country):

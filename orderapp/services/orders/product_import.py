@@ -42,7 +42,6 @@ def import_products(data: Any, progress: Callable[[int, int], None] | None = Non
 
     Raises:
         InvalidRequest: with the mistakes by position, such as `2.price.value` (from 0); nothing was written.
-
     """
     # Sorted, so that two imports at the same time can't deadlock.
     rows = sorted(_check(data), key=lambda row: str(row["sku"]))

@@ -149,7 +149,6 @@ def read_order(data: Any, phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
 
     Raises:
         InvalidRequest: with all messages by field; nothing was recorded.
-
     """
     if not isinstance(data, dict):
         raise InvalidRequest({"": ["A JSON object is expected."]})

@@ -42,7 +42,6 @@ def find_shop_order(number: str) -> OrderView:
     Raises:
         OrderArchived: the order was archived.
         NotFound: there is no order with this number, or an API client placed it.
-
     """
     with reading() as session:
         order_id = session.scalar(select(Order.id).where(Order.number == number, Order.client_id.is_(None)))

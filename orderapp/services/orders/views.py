@@ -70,42 +70,28 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """One task of the order.
-
-    Args:
-        refused: Whether staff must handle it because the system refused.
-        paused: Whether it waits because staff have paused its system.
-        is_present: Whether it belongs to the present placement.
-
-    """
+    """One task of the order."""
 
     id: int
     kind: TaskKind
     system: str
     state: TaskState
     attempts: int
-    refused: bool = False
-    paused: bool = False
-    is_present: bool = True
+    refused: bool = False  # whether staff must handle it because the system refused
+    paused: bool = False  # whether it waits because staff have paused its system
+    is_present: bool = True  # whether it belongs to the present placement
 
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """An order with its present placement's steps, and its tasks.
-
-    Args:
-        placements: How many placements there were, including this one.
-        ends_as: Its state once its compensation is complete; None while nothing is being compensated.
-        stopped: What ended the present placement; None if nothing did.
-
-    """
+    """An order with its present placement's steps, and its tasks."""
 
     id: uuid.UUID
     number: str
     client_id: int | None
     state: OrderState
-    ends_as: OrderState | None
-    placements: int
+    ends_as: OrderState | None  # its state once its compensation is complete; None while nothing is being compensated
+    placements: int  # how many placements there were, including this one
     customer: Customer
     coupon: str
     benefit: str
@@ -117,7 +103,7 @@ class OrderView:
     updated_at: dt.datetime
     steps: tuple[StepView, ...]
     tasks: tuple[TaskView, ...]
-    stopped: Stopped | None
+    stopped: Stopped | None  # what ended the present placement; None if nothing did
 
     @property
     def is_final(self) -> bool:

@@ -35,7 +35,6 @@ def call_blocking(held: Held, systems: Systems) -> list[StepResult]:
 
     Returns:
         A result for each step that was reached; this process did not call the missing ones.
-
     """
     results = []
     for step in held.steps:

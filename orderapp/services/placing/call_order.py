@@ -34,7 +34,6 @@ def most_error_prone_first(systems: list[System]) -> list[System]:
 
     Args:
         systems: In their declared order, which decides between equal rates and where there is no data yet.
-
     """
     known: _Rates = current_app.extensions.setdefault("orderapp.failure_rates", _Rates())
     now = time.monotonic()

@@ -37,7 +37,6 @@ def sources_of_visitor(address: str | None, session: str | None, customer: Custo
         address: The network address of the request.
         session: The name of the browser's session.
         customer: Who orders.
-
     """
     network = household_of(address)
     named = {

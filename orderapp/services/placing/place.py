@@ -77,7 +77,6 @@ class Placing:
 
     Args:
         settings: Leases, windows, and the external systems.
-
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -100,7 +99,6 @@ class Placing:
             InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
             KeyReused, OrderArchived, InProgress: nothing was done.
             DatabaseUnavailable: repeat with the same key.
-
         """
         submitted = Submitted.of(request, by, key, hash_order(request), self._settings)
         return self._place(submitted, open_order)
@@ -120,7 +118,6 @@ class Placing:
             WrongState: the order isn't failed; nothing was done.
             InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
             KeyReused, OrderArchived, InProgress, DatabaseUnavailable: as for `submit`.
-
         """
         content_hash = hash_retry(order_id)
         known = self._answer(by.scope, key, content_hash)

@@ -29,20 +29,12 @@ class Sold:
 
 @dataclass(frozen=True, slots=True)
 class Beforehand:
-    """What was known before an order was placed.
+    """What was known before an order was placed."""
 
-    Args:
-        submitted: Whether a submission is recorded under the key, or was before its order was archived.
-        products: The wanted products that are for sale, by SKU.
-        standing: The status of the external systems.
-        counted: Of the wanted counters, those that have counted something.
-
-    """
-
-    submitted: bool
-    products: Mapping[str, Sold]
-    standing: Standing
-    counted: Sequence[Counted]
+    submitted: bool  # whether a submission is recorded under the key, or was before its order was archived
+    products: Mapping[str, Sold]  # the wanted products that are for sale, by SKU
+    standing: Standing  # the status of the external systems
+    counted: Sequence[Counted]  # of the wanted counters, those that have counted something
 
 
 def look_up(scope: str, key: str, skus: Iterable[str], buckets: Iterable[str] = ()) -> Beforehand:

@@ -31,18 +31,13 @@ from orderapp.systems.base import Part
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A submission as it arrived: what is asked for, by whom, and under which key.
-
-    Args:
-        allowances: The order limits that its placement uses up.
-
-    """
+    """A submission as it arrived: what is asked for, by whom, and under which key."""
 
     request: OrderRequest
     by: Submitter
     key: str
     content_hash: ContentHash
-    allowances: Sequence[Allowance]
+    allowances: Sequence[Allowance]  # the order limits that its placement uses up
 
     @classmethod
     def of(
@@ -83,7 +78,6 @@ def prepare(
     Raises:
         TooManyAttempts, TooManyOrders: no system was asked.
         InvalidRequest, TotalChanged: the request can't be fulfilled, or its total is different now.
-
     """
     request, guessers = submitted.request, submitted.guessers
     refuse_guessers(limits_of(guessers, request), before.counted)

@@ -51,7 +51,6 @@ def price(request: OrderRequest, products: Mapping[str, Sold]) -> Priced:
 
     Raises:
         InvalidRequest: a product that isn't sold, or lines in two currencies.
-
     """
     errors: dict[str, list[str]] = {}
     for number, line in enumerate(request.lines):
@@ -97,7 +96,6 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
 
     Raises:
         InvalidRequest: the system doesn't know a code; nothing is recorded.
-
     """
     for name, answer in admission.refusals.items():
         now = time.monotonic()

@@ -23,7 +23,6 @@ def all_of(questions: Sequence[Callable[[], _Answer]]) -> list[_Answer]:
     Args:
         questions: Calls that end within their own time-outs. Each runs in a copy of this context, so that its log
             lines name the request.
-
     """
     if not questions:
         return []

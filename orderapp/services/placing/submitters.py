@@ -14,18 +14,11 @@ from orderapp.services.saga.submissions import SHOP, client_scope
 
 @dataclass(frozen=True, slots=True)
 class Submitter:
-    """Who submits.
+    """Who submits."""
 
-    Args:
-        client_id: The API client; None for the shop's own form.
-        guessers: Who may be guessing codes, and is refused after too many wrong ones.
-        sources: Who a placement counts for, against the limits of the settings.
-
-    """
-
-    client_id: int | None = None
-    guessers: Sequence[Guesser] = ()
-    sources: Sequence[Source] = ()
+    client_id: int | None = None  # the API client; None for the shop's own form
+    guessers: Sequence[Guesser] = ()  # who may be guessing codes, and is refused after too many wrong ones
+    sources: Sequence[Source] = ()  # who a placement counts for, against the limits of the settings
 
     @property
     def scope(self) -> str:
@@ -43,7 +36,6 @@ def visitor(address: str | None, session: str | None, customer: Customer) -> Sub
         address: The network address the request came from.
         session: The name of the browser's session.
         customer: Who orders.
-
     """
     return Submitter(None, guessers_of_visitor(address, session), sources_of_visitor(address, session, customer))
 

@@ -53,7 +53,6 @@ def open_order(opening: Opening, cart: Cart) -> Held:
         TooManyOrders: an allowance is used up; nothing is recorded.
         InProgress: identical carts take and release the lock so fast that we never held it; nothing is recorded.
         sqlalchemy.exc.IntegrityError: the key (or, once in 10^8, the order number) already exists.
-
     """
     order_id, started = new_id(), time.monotonic()
     document = ordered_document(new_order_number(), cart, opening)
@@ -103,7 +102,6 @@ def open_retry(
         TooManyOrders: an allowance is used up; nothing is recorded.
         ProbableDuplicate: the same customer's identical cart was ordered inside the window; nothing is recorded.
         sqlalchemy.exc.IntegrityError: the key already exists.
-
     """
     started, number = time.monotonic(), placement_number + 1
     again = again_document(document, opening)

@@ -40,7 +40,6 @@ def new_order_plan(*, stopped: bool, locks_cart: bool, whatever_holds_it: bool, 
         locks_cart: Whether the order takes the cart's lock.
         whatever_holds_it: Whether the order takes the lock even if another order holds it.
         counts: Whether the order uses up allowances.
-
     """
     cart = Write("cart", lambda before: locking(before.dialect_name, whatever_holds_it=whatever_holds_it))
     return WritePlan(

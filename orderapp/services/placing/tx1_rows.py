@@ -29,7 +29,6 @@ class Opening:
         systems: The systems with a step in it, in the order of the calls.
         admission: Which of them may be called at present.
         lease_seconds: How long we hold the placement.
-
     """
 
     scope: str

@@ -42,7 +42,6 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirme
 
     Raises:
         LeaseLost: another process has taken the placement over; nothing was written.
-
     """
     parameters = {
         "held_submission": held.submission_id,

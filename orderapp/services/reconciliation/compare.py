@@ -47,26 +47,15 @@ class Correction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The result of asking about one key.
+    """The result of asking about one key."""
 
-    Args:
-        order_id: The order the key belongs to.
-        order_number: Its number.
-        belief: What our rows say.
-        finding: What the system said; None without a clear answer.
-        kind: The kind of the mismatch; None if the system says the same as our rows.
-        correction: The correction that would resolve it.
-        theirs: What the system said, as text.
-
-    """
-
-    order_id: uuid.UUID
-    order_number: str
-    belief: Belief
-    finding: Finding | None
-    kind: Kind | None
-    correction: Correction
-    theirs: str
+    order_id: uuid.UUID  # the order the key belongs to
+    order_number: str  # its number
+    belief: Belief  # what our rows say
+    finding: Finding | None  # what the system said; None without a clear answer
+    kind: Kind | None  # the kind of the mismatch; None if the system says the same as our rows
+    correction: Correction  # the correction that would resolve it
+    theirs: str  # what the system said, as text
 
     @property
     def differs(self) -> bool:

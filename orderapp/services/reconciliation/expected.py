@@ -29,28 +29,16 @@ HOLDING = frozenset(state.value for state in HOLDING_STEP_STATES)
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """What our rows say about one key.
+    """What our rows say about one key."""
 
-    Args:
-        placement_id: The placement that the key belongs to.
-        system: The system that is asked.
-        key: The effect's key.
-        held: Whether the effect must be in place.
-        ours: The same as text.
-        given_up: Whether staff have given up its compensation, so that it may be in place although it must not be.
-        step_id: The step that the effect belongs to; None for a settlement.
-        used_at: The earliest time at which its key may have been used.
-
-    """
-
-    placement_id: int
-    system: str
-    key: str
-    held: bool
-    ours: str
-    given_up: bool
-    step_id: int | None
-    used_at: dt.datetime
+    placement_id: int  # the placement that the key belongs to
+    system: str  # the system that is asked
+    key: str  # the effect's key
+    held: bool  # whether the effect must be in place
+    ours: str  # the same as text
+    given_up: bool  # whether staff have given up its compensation, so that it may be in place although it must not be
+    step_id: int | None  # the step that the effect belongs to; None for a settlement
+    used_at: dt.datetime  # the earliest time at which its key may have been used
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +73,6 @@ def ended_orders(
         session: The caller's transaction; four queries.
         order_ids: The orders.
         apart_from: Tasks that don't count as work on their orders.
-
     """
     columns = select(Order.id, Order.number, Order.state).where(Order.id.in_(order_ids))
     orders = {row.id: row for row in session.execute(columns)}

@@ -29,7 +29,6 @@ def end_proven(session: Session, looks: Sequence[Look], systems: Systems) -> Non
         session: The caller's session.
         looks: Clear answers.
         systems: Say how late an effect may still appear.
-
     """
     by_key = {look.belief.key: look for look in looks}
     said = session.execute(

@@ -87,7 +87,6 @@ def reconcile(settings: Settings, since_seconds: float, listener: Listener, stop
         WrongState: another reconciliation is running; nothing was done.
         LeaseLost: another process continues this run; the results reported so far are valid.
         DatabaseUnavailable: the results reported so far are valid.
-
     """
     run = take(since_seconds, _lease_seconds(settings))
     listener.begun(run)

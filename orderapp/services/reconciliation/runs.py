@@ -30,24 +30,14 @@ MAX_NIGHTLY = dt.timedelta(days=30)
 
 @dataclass(slots=True)
 class Counts:
-    """The result of a reconciliation so far.
+    """The result of a reconciliation so far."""
 
-    Args:
-        orders: Ended orders that were compared.
-        in_progress: Orders that were left out, because they or their tasks are still in progress.
-        effects: Keys with a clear answer.
-        unaskable: Keys of systems that can never be asked.
-        not_checked: Keys without a clear answer.
-        differences: Mismatches.
-
-    """
-
-    orders: int = 0
-    in_progress: int = 0
-    effects: int = 0
-    unaskable: int = 0
-    not_checked: int = 0
-    differences: int = 0
+    orders: int = 0  # ended orders that were compared
+    in_progress: int = 0  # orders that were left out, because they or their tasks are still in progress
+    effects: int = 0  # keys with a clear answer
+    unaskable: int = 0  # keys of systems that can never be asked
+    not_checked: int = 0  # keys without a clear answer
+    differences: int = 0  # mismatches
 
     def add(self, compared: Sequence[Compared], in_progress: int) -> None:
         """Count compared orders, and orders that were left out."""
@@ -63,30 +53,18 @@ class Counts:
 
 @dataclass(slots=True)
 class Run:
-    """A reconciliation run that we hold.
+    """A reconciliation run that we hold."""
 
-    Args:
-        id: Its row.
-        fencing: Our fencing token.
-        started_at: When it began.
-        since_at: Where its period begins.
-        taken_at: Where its period ends: when we took the run.
-        reached: The last order that was compared, as (created_at, id); None at the beginning.
-        counts: Its result so far.
-        resumed: Whether an earlier holder stopped or died.
-        finished: Whether it has ended.
-
-    """
-
-    id: int
-    fencing: int
-    started_at: dt.datetime
-    since_at: dt.datetime
-    taken_at: dt.datetime
+    id: int  # its row
+    fencing: int  # our fencing token
+    started_at: dt.datetime  # when it began
+    since_at: dt.datetime  # where its period begins
+    taken_at: dt.datetime  # where its period ends: when we took the run
+    # The last order that was compared, as (created_at, id); None at the beginning.
     reached: tuple[dt.datetime, uuid.UUID] | None = None
-    counts: Counts = field(default_factory=Counts)
-    resumed: bool = False
-    finished: bool = False
+    counts: Counts = field(default_factory=Counts)  # its result so far
+    resumed: bool = False  # whether an earlier holder stopped or died
+    finished: bool = False  # whether it has ended
 
 
 def take(since_seconds: float, lease_seconds: float) -> Run:
@@ -99,7 +77,6 @@ def take(since_seconds: float, lease_seconds: float) -> Run:
 
     Raises:
         WrongState: another reconciliation is running; nothing was done.
-
     """
     with writing() as session:
         newest = newest_run(session)
@@ -123,7 +100,6 @@ def take_nightly(interval_seconds: float, lease_seconds: float) -> Run | None:
 
     Returns:
         The run; None if nothing is due, or if another process was faster.
-
     """
     with writing() as session:
         newest = newest_run(session)
@@ -146,7 +122,6 @@ def advance(session: Session, run: Run, lease_seconds: float | None, *, finished
 
     Raises:
         LeaseLost: another process continues the run; nothing may be written.
-
     """
     reached_at, reached_order_id = run.reached or (None, None)
     values: dict[str, Any] = {

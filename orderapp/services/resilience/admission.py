@@ -21,18 +21,12 @@ PAUSED = Answer(Outcome.NOT_SENT, "paused", "staff have paused this system; noth
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Which systems an order may call.
+    """Which systems an order may call."""
 
-    Args:
-        refusals: Systems that it may not call, with the answer that it gets instead.
-        probes: Systems that it calls as a probe.
-        turns: Its slots for systems with an agreed rate.
-
-    """
-
+    # Systems that it may not call, with the answer that it gets instead.
     refusals: Mapping[str, Answer] = field(default_factory=dict)
-    probes: frozenset[str] = frozenset()
-    turns: Mapping[str, Turns] = field(default_factory=dict)
+    probes: frozenset[str] = frozenset()  # systems that it calls as a probe
+    turns: Mapping[str, Turns] = field(default_factory=dict)  # its slots for systems with an agreed rate
 
     def of(self, system: System) -> System:
         """Return the system wrapped: a call waits for this order's slot, then passes the bulkhead."""

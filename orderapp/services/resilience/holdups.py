@@ -15,20 +15,12 @@ from orderapp.services.resilience.circuit_breakers import NOT_CLOSED
 
 @dataclass(frozen=True, slots=True)
 class Holdup:
-    """What holds up a system's tasks.
+    """What holds up a system's tasks."""
 
-    Args:
-        mode: The mode that staff have set.
-        mode_reason: Why they set it.
-        failing: Why its circuit isn't closed; empty if it is closed.
-        held_seconds: How long the system has asked us to wait.
-
-    """
-
-    mode: SwitchMode = SwitchMode.ON
-    mode_reason: str = ""
-    failing: str = ""
-    held_seconds: float = 0.0
+    mode: SwitchMode = SwitchMode.ON  # the mode that staff have set
+    mode_reason: str = ""  # why they set it
+    failing: str = ""  # why its circuit isn't closed; empty if it is closed
+    held_seconds: float = 0.0  # how long the system has asked us to wait
 
     def switched_off(self, kind: TaskKind) -> bool:
         """Return whether staff have switched the system off for tasks of a kind."""

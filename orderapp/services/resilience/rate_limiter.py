@@ -57,7 +57,6 @@ class Turns:
 
         Returns:
             Whether the slot came within the time that a lease allows; if not, don't call.
-
         """
         ends_at = time.monotonic() + self._system.limits.longest_wait_seconds
         while True:
@@ -87,7 +86,6 @@ def take_turns(session: Session, system: System, calls: int, ahead_seconds: floa
 
     Returns:
         The slots; None if the first would be too late: then none was taken.
-
     """
     spacing = system.limits.spacing_seconds
     left: ColumnElement[Any] = seconds_until(RateSlot.next_call_at)

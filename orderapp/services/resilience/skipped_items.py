@@ -61,7 +61,6 @@ class skipping:  # noqa: N801 - read as a word: `with skipping(Kind.TASK, 7):`
     Args:
         kind, item: The kind of the item, and its id or name.
         passing: Other errors that aren't the item's fault.
-
     """
 
     def __init__(self, kind: Kind, item: object, passing: tuple[type[Exception], ...] = ()) -> None:

@@ -31,7 +31,6 @@ def switch_system(name: str, mode: SwitchMode, actor: Actor, reason: str, settin
         InvalidRequest: the reason isn't acceptable.
         NotFound: there is no such system.
         WrongState: the system is already in that mode; nothing was changed.
-
     """
     why = audit.clean_reason(reason)
     if name not in settings.systems:

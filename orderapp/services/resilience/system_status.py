@@ -16,20 +16,12 @@ HELD = "held"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The systems that are not in normal use.
+    """The systems that are not in normal use."""
 
-    Args:
-        paused: Systems that staff have paused.
-        compensate_only: Systems that staff use only for compensation.
-        failing: Systems whose circuit isn't closed, each with the seconds until a task may probe it.
-        held: Systems that have asked for a pause, so that their tasks wait.
-
-    """
-
-    paused: frozenset[str]
-    compensate_only: frozenset[str]
-    failing: Mapping[str, float]
-    held: frozenset[str]
+    paused: frozenset[str]  # systems that staff have paused
+    compensate_only: frozenset[str]  # systems that staff use only for compensation
+    failing: Mapping[str, float]  # systems whose circuit isn't closed, each with the seconds until a task may probe it
+    held: frozenset[str]  # systems that have asked for a pause, so that their tasks wait
 
 
 def read_standing(session: Session) -> Standing:

@@ -33,7 +33,6 @@ def abort_placement(held: Held, results: list[StepResult], systems: Systems) -> 
 
     Raises:
         LeaseLost: another process has taken the placement over; nothing was written.
-
     """
     last = results[-1]
     stopped = Stopped(last.step.system, last.answer.outcome, last.answer.code)

@@ -46,7 +46,6 @@ def refuse_archived_key(scope: str, key: str, content_hash: ContentHash) -> None
     Raises:
         OrderArchived: the content is the same as that order's.
         KeyReused: the content is different.
-
     """
     found = select(_ORDERS.number, _ORDERS.order_id, _KEYS.content_hash).join(
         table_of(ArchivedKey), _KEYS.order_id == _ORDERS.order_id

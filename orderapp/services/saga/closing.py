@@ -30,7 +30,6 @@ def close_left_open() -> int:
 
     Returns:
         How many were closed.
-
     """
     left = select(Order.id).where(
         Order.state == OrderState.COMPENSATING.value,

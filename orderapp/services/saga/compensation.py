@@ -37,7 +37,6 @@ def plan_compensation(session: Session, order_id: uuid.UUID, placement_id: int, 
 
     Returns:
         How many tasks were written; 0 means that nothing is held.
-
     """
     steps = session.execute(
         select(Step.id, Step.system, Step.key).where(Step.placement_id == placement_id, Step.state.in_(HOLDING))
@@ -79,7 +78,6 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
 
     Returns:
         How many compensate tasks were written.
-
     """
     forward = (Task.placement_id == placement_id, Task.kind != TaskKind.COMPENSATE.value)
     values = {
@@ -120,7 +118,6 @@ def close_if_complete(session: Session, order_id: uuid.UUID, placement_id: int) 
 
     Returns:
         Whether the order was closed.
-
     """
     order = lock_order(session, order_id)
     if _holds(session, Step.placement_id == placement_id, Task.placement_id == placement_id):
@@ -190,7 +187,6 @@ def lock_order(session: Session, order_id: uuid.UUID) -> Row[str, str | None]:
 
     Raises:
         NotFound: the order was archived.
-
     """
     columns = select(Order.state, Order.ends_as).where(Order.id == order_id)
     row = session.execute(columns.with_for_update(key_share=True)).one_or_none()

@@ -42,7 +42,6 @@ def end_resolutions(session: Session, which: ColumnElement[bool], by: str) -> in
 
     Returns:
         How many were closed.
-
     """
     statement = update(ManualResolution).where(which, UNPROVEN)
     settled = statement.values(ended_at=db_now(), ended_by=by[:MAX_ENDED_BY_CHARACTERS])

@@ -16,7 +16,6 @@ def new_task(kind: TaskKind, system: System, key: str, state: TaskState = TaskSt
         system: The system that the task calls; its backoff sets the number of attempts.
         key: The key of the effect.
         state: The first state. `cancelled` is for a task that nothing runs yet; it has no attempts.
-
     """
     return {
         "kind": kind.value,

@@ -89,7 +89,6 @@ def with_document(beside: FromClause, *columns: ColumnElement[Any], several: boo
         beside: The rows to join.
         columns: The columns to return from them.
         several: Whether there may be more than one such row (PostgreSQL only).
-
     """
     orders = table_of(Order)
     parts: FromClause

@@ -98,7 +98,6 @@ def take_over(known: Known, content_hash: ContentHash, lease_seconds: float, sys
     Raises:
         KeyReused: the key came with other content. Compared first: other content never gets "ask again later".
         InProgress: another process holds the placement now.
-
     """
     if not content_hash.is_that_of(known.content_hash):
         raise KeyReused(known.order_id)

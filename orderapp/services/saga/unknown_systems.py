@@ -19,18 +19,11 @@ from orderapp.services.db.capped_counts import Count, capped
 
 @dataclass(frozen=True, slots=True)
 class UnknownSystem:
-    """A system that this process doesn't know.
+    """A system that this process doesn't know."""
 
-    Args:
-        name: Its name in the rows.
-        tasks: Its tasks that aren't done, by state; nobody works on them.
-        placements: Placements with one of its steps whose holder died; nobody decides them.
-
-    """
-
-    name: str
-    tasks: Mapping[TaskState, Count]
-    placements: Count
+    name: str  # its name in the rows
+    tasks: Mapping[TaskState, Count]  # its tasks that aren't done, by state; nobody works on them
+    placements: Count  # placements with one of its steps whose holder died; nobody decides them
 
     @property
     def waits(self) -> bool:

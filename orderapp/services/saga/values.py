@@ -27,26 +27,19 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A placement held under a lease.
-
-    Args:
-        fencing: Our fencing token; every later write is conditional on it.
-        lease_ends_at: On this process's monotonic clock. Measured before the lease was written, so never too late.
-        idle_seconds: For a resumed placement, how long ago the previous lease ran out; None for a new one.
-        admission: What we may call at present.
-
-    """
+    """A placement held under a lease."""
 
     order_id: uuid.UUID
     placement_id: int
     placement_number: int
     submission_id: int
-    fencing: int
+    fencing: int  # our fencing token; every later write is conditional on it
     document: OrderDocument
     steps: tuple[PlannedStep, ...]
-    lease_ends_at: float
+    lease_ends_at: float  # On this process's monotonic clock. Measured before the lease was written, so never too late.
+    # For a resumed placement, how long ago the previous lease ran out; None for a new one.
     idle_seconds: float | None = None
-    admission: Admission = field(default_factory=Admission)
+    admission: Admission = field(default_factory=Admission)  # what we may call at present
     # When its keys may first have been used, on this process's monotonic clock.
     keys_used_from: float = field(default_factory=time.monotonic)
 
