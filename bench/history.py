@@ -1,6 +1,6 @@
-"""`make history`: adds the last `make bench` to docs/performance/history.json, and draws all of them as history.svg.
+"""`make history`: adds the last result of `make bench` to docs/performance/history.json, and draws history.svg.
 
-`BENCH_FORM=sqlite` adds that form's; the picture shows the form for production.
+`BENCH_FORM=sqlite` adds the result on SQLite; the picture shows the form for production only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Entry = dict[str, Any]
 
 
 def main() -> int:
-    """Add the last result and draw the picture; return 1 where there is none, or it is there already."""
+    """Add the last result and draw the picture; return 1 if there is none, or if it was added already."""
     form = form_wanted()
     result_file = results_of(form) / "result.json"
     if not result_file.exists():
@@ -56,7 +56,7 @@ def entry_of(result: dict[str, Any], date: dt.date, product: str) -> Entry:
     Args:
         result: As `make bench` writes it.
         date: Of the measurement.
-        product: Which state of it was measured, in words.
+        product: The measured version, as a text.
     """
     measured = read_measured(result["measured"])
     cells = dict.fromkeys(one.cell for one in measured)
@@ -86,7 +86,7 @@ def chart_of(entries: Sequence[Entry]) -> Chart:
 
 
 def write_history(entries: Sequence[Entry], folder: Path) -> None:
-    """Write `history.json` and `history.svg` into a folder, made where it isn't there."""
+    """Write `history.json` and `history.svg` into a folder; create the folder if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "history.json").write_text(json.dumps(entries, indent=1) + "\n")
     (folder / "history.svg").write_text(svg(chart_of(entries)))
@@ -108,7 +108,7 @@ def _points(shown: Sequence[Entry], cell: str) -> list[Point]:
 
 
 def _product() -> str:
-    """Return the subject of the newest commit; where there is no repository, that it is not known."""
+    """Return the subject of the newest commit; without a repository, a text that says so."""
     command = ("git", "-C", str(ROOT), "log", "-1", "--format=%s")
     try:
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - fixed words

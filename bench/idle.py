@@ -1,4 +1,4 @@
-"""What orderapp does while little happens: how soon a settlement is called for, and what waiting costs."""
+"""Measures orderapp with little to do: how soon a settlement is called, and what waiting costs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.workload import submissions
 from tests.servers.loopback import HOST
 
 ORDERS = 100  # five of them are above the 95th percentile
-# Between two orders: whatever follows from one is over, and no order keeps step with anything that looks now and then.
+# Between two orders: long enough that all work for one is done, and not a multiple of any polling interval.
 PAUSE_SECONDS = (0.1, 0.4)
 SETTLES_AFTER_SECONDS = 3.0  # what still goes on after the last order; the timer's works come each second
 WATCHED_SECONDS = 30.0  # a tick of a processor's clock is 10 ms, so this tells shares of a thousandth
@@ -50,7 +50,7 @@ class Idle:
 
 
 def measure_idle(product: Product, around: Surroundings) -> Idle:
-    """Place orders far apart, then watch what is used with nothing to do. The product has to run, and be warm."""
+    """Place orders far apart, then watch what is used with nothing to do. The product must be running and warm."""
     around.systems.reset(0)
     with product.reading() as connection:
         last_task = connection.execute(LAST_TASK).scalar_one()

@@ -36,10 +36,10 @@ class Measured:
         submit_ms: The 50th, 95th and 99th of a hundred submissions of confirmed orders.
         processor_ms: Processor time per order by what used it, the external systems and the load left out.
         memory_mb: What the contestant's programs held at the end, by program, what processes share counted once.
-        work: What the database was asked to do per order; None where nobody counts it.
+        work: The database's work per order; None if it isn't counted.
         other_processors: How many processors programs of others kept busy meanwhile.
-        wrong: What is wrong with the effects, an order a line. Empty: each of a confirmed order's is in place exactly
-            once, and nothing else is.
+        wrong: One line for each order with wrong effects. Empty: each effect of each confirmed order is in place
+            exactly once, and no other.
         repeats: Calls that repeated an earlier one under the same key.
     """
 

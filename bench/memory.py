@@ -1,6 +1,6 @@
-"""`make memory`: what each process of orderapp holds while 100,000 orders (`BENCH_ORDERS`) go through it.
+"""`make memory`: measures the memory of each process of orderapp over 100,000 orders (`BENCH_ORDERS`).
 
-The web processes, else replaced after 50,000 requests, stay the same all the time: a replacement would hide a leak.
+Web processes aren't replaced during it, as they are after 50,000 requests otherwise: that would hide a leak.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Sample:
 
 
 def main() -> int:
-    """Measure, print and write it; return 1 where something grew or an effect was wrong."""
+    """Measure, print and write it; return 1 if a process grew or an effect was wrong."""
     orders = orders_wanted(DEFAULT_ORDERS, least=2 * FIRST_SAMPLE_ORDERS)
     with running_surroundings() as around:
         product = Product(around.servers, around.systems.url, around.logs, WEB_OPTIONS)

@@ -1,6 +1,6 @@
-"""The load that doesn't wait: requests leave when they are due, however many are still without an answer.
+"""An open loop of load: each request leaves when it is due, even if earlier ones have no answer yet.
 
-A connection serves one request at a time and stays open; where all are busy another one is opened. Times count from
+A connection serves one request at a time and stays open; if all are busy, another one is opened. Times count from
 when a request was due, so that one that had to leave late doesn't look fast.
 """
 
@@ -27,7 +27,7 @@ class Due:
         at_seconds: After the start.
         kind: What it is counted as.
         content: The whole HTTP request.
-        submission: The order in it, where there is one.
+        submission: The order in it, if there is one.
     """
 
     at_seconds: float
@@ -41,7 +41,7 @@ class Seen:
     """A request's answer. Status 0: none came.
 
     Args:
-        seconds: From when it was due until the answer was there.
+        seconds: From when it was due until the answer arrived.
         headers: By lower-case name.
     """
 
@@ -52,7 +52,7 @@ class Seen:
     body: bytes = b""
 
     def as_answered(self) -> Answered | None:
-        """Return it as the audit takes it; None where no order was in it."""
+        """Return it as the audit takes it; None if it contained no order."""
         if self.due.submission is None:
             return None
         return Answered(self.due.submission, self.seconds, self.status, self.body)

@@ -1,4 +1,4 @@
-"""Three times as many orders as can be placed, for a while: the accepted ones, the refused ones, and the recovery."""
+"""Sends three times as many orders as can be placed, for a while, and measures answers, refusals and recovery."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STRETCHES = (
 )
 
 
-SLOW_SECONDS = 1.0  # longer waits make people lose their thought
+SLOW_SECONDS = 1.0  # people lose their train of thought after longer waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Overload:
 
 
 def measure_overload(product: Product, around: Surroundings, capacity_per_second: float) -> Overload:
-    """Let orders come, first few, then far too many, then few. The product has to run, and be warm."""
+    """Let orders come, first few, then far too many, then few. The product must be running and warm."""
     around.systems.reset(0)
     waiting = _schedule(product.token, capacity_per_second)
     seen = send_when_due(product.port, waiting)

@@ -1,4 +1,4 @@
-"""A line chart as SVG, which reads in light and dark, without colours and by a screen reader."""
+"""Draws a line chart as SVG that is readable in light and dark mode, without colours, and by a screen reader."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A named row of points, in the order of their places."""
+    """A named line through points, from left to right."""
 
     name: str
     points: Sequence[Point]
@@ -53,7 +53,7 @@ class Chart:
         description: What a screen reader says in place of the picture.
         places: The words under the axis, from left to right.
         lines: Three at most.
-        unity: What it means where a value is 1.
+        unity: What the value 1 means.
     """
 
     title: str
@@ -64,7 +64,7 @@ class Chart:
 
 
 def svg(chart: Chart) -> str:
-    """Return the chart as an SVG document. Raises ValueError for more lines than can be told apart."""
+    """Return the chart as an SVG document. Raises ValueError for more lines than can be distinguished."""
     if len(chart.lines) > len(LOOKS):
         raise ValueError(f"{len(chart.lines)} lines can't be told apart; {len(LOOKS)} can")
     most = max([1.0, *(point.most for line in chart.lines for point in line.points)])
@@ -108,7 +108,7 @@ def _line(line: Line, look: tuple[str, str], chart: Chart, top: float) -> Iterat
 
 
 def _names(chart: Chart, top: float) -> Iterator[str]:
-    """Name the lines at their ends, one below the other where they come too close."""
+    """Name the lines at their ends; move names apart that would overlap."""
     ends = [(_y(line.points[-1].median, top), line) for line in chart.lines if line.points]
     free_from = 0.0
     for y, line in sorted(ends, key=lambda end: end[0]):

@@ -58,14 +58,14 @@ def markdown(measured: Sequence[Measured]) -> str:
 def ratios(
     measured: Sequence[Measured], cell: Cell, what: Figure, of: str = PRODUCT, to: str = BASELINE
 ) -> list[float]:
-    """Return, for each round, what one contestant has of what another has; leaves out what was not measured."""
+    """Return one contestant's value divided by another's, for each round in which both were measured."""
     pairs = zip(_of(measured, cell, of), _of(measured, cell, to), strict=False)
     figures = [(what(ours), what(theirs)) for ours, theirs in pairs]
     return [ours / theirs for ours, theirs in figures if ours is not None and theirs]
 
 
 def disturbance(measured: Sequence[Measured]) -> str:
-    """Return a warning where programs of others were busy, in a sentence; empty where they weren't."""
+    """Return a warning if other programs were busy, as a sentence; empty if they weren't."""
     busy = median(one.other_processors for one in measured)
     if busy <= QUIET_PROCESSORS:
         return ""
@@ -81,12 +81,12 @@ def processor_ms(one: Measured) -> float:
 
 
 def submit_ms(share: str) -> Figure:
-    """Return what reads a percentile (`p50`, `p95`, `p99`) of the submissions."""
+    """Return a function that reads a percentile (`p50`, `p95`, `p99`) of the submissions."""
     return lambda one: one.submit_ms[share]
 
 
 def done_per_second(one: Measured) -> float:
-    """Return the rate at which orders came to their end."""
+    """Return how many orders were completely done per second."""
     return one.done_per_second
 
 

@@ -1,4 +1,4 @@
-"""One system that hangs: its effect on the orders that need it, on other orders, and on the shop's pages."""
+"""Measures one hanging system's effect on the orders that need it, on other orders, and on the shop's pages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SlowSystem:
 
 
 def measure_slow_system(product: Product, around: Surroundings, capacity_per_second: float) -> SlowSystem:
-    """Let orders and page views come at a steady rate, and the coupons' system hang after a while."""
+    """Send orders and page views at a steady rate; after a while, let the coupon system hang."""
     around.systems.reset(0)
     rate = capacity_per_second * ORDERS_OF_CAPACITY
     before = send_when_due(product.port, _schedule(product.token, rate, BEFORE_SECONDS, first=0))

@@ -1,4 +1,4 @@
-"""What is ordered: with a coupon, a member's benefit and a phone number, so that every order calls all systems."""
+"""Makes the orders. Each has a coupon, a member's benefit and a phone number, so that it calls all systems."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Submission:
     """One order to place.
 
     Args:
-        phone: By which its text message is recognised.
+        phone: Identifies its text message.
         key: Its idempotency key.
         body: What is sent.
-        systems: Those in which it has an effect once it is confirmed and done.
+        systems: Where it has an effect once it is confirmed and its tasks are done.
     """
 
     phone: str
@@ -51,8 +51,8 @@ def submissions(count: int, *, first: int = 0, with_coupon: bool = True) -> list
 
     Args:
         count: How many.
-        first: The number of the first customer; whose numbers differ, their phone numbers do.
-        with_coupon: Without, the coupons' system is never called.
+        first: The number of the first customer; each number has its own phone number.
+        with_coupon: Whether they have a coupon; without one, the coupon system isn't called.
     """
     return [_submission(number, with_coupon) for number in range(first, first + count)]
 
