@@ -17,7 +17,7 @@ from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.case_files import find_task_file
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
-from orderapp.services.engine import run as engine_run
+from orderapp.services.engine import run_task as engine_run
 from orderapp.services.engine.claim import Claim, claim
 from orderapp.services.engine.ended_run import Ran
 from orderapp.services.engine.recovery import recover
