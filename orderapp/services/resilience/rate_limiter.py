@@ -90,11 +90,12 @@ def take_turns(session: Session, system: System, calls: int, ahead_seconds: floa
     spacing = system.limits.spacing_seconds
     left: ColumnElement[Any] = seconds_until(RateSlot.next_call_at)
     taken = {"next_call_at": db_now(case((left > 0, left), else_=0.0) + calls * spacing)}
-    asked_at = time.monotonic()
     after_seconds = _upsert(session, system, {"next_call_at": db_now(calls * spacing)}, taken, left <= ahead_seconds)
     if after_seconds is None:
         return None
-    return Turns(system, asked_at + max(0.0, after_seconds - calls * spacing), calls)
+    # Measured after the statement: if this thread was held up before or after it, the slots seem later than they are.
+    # Measured before it, they would seem earlier, and more calls than agreed would leave.
+    return Turns(system, time.monotonic() + max(0.0, after_seconds - calls * spacing), calls)
 
 
 def tell_in_time(task_id: int, system: System) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import orjson
@@ -67,9 +67,11 @@ def _in_small_letters(value: Any) -> Any:
 
 def _members(request: OrderRequest) -> dict[str, Any]:
     """Return a request's members that aren't empty, so that a member added later doesn't change earlier hashes."""
-    content: dict[str, Any] = orjson.loads(orjson.dumps(request))
+    names = [one.name for one in fields(request) if one.name not in BESIDE_THE_CONTENT]
+    content: dict[str, Any] = orjson.loads(orjson.dumps({name: getattr(request, name) for name in names}))
     content["lines"].sort(key=lambda line: line["sku"])
-    return {name: kept for name, kept in _without_empty(content).items() if name not in BESIDE_THE_CONTENT}
+    members: dict[str, Any] = _without_empty(content)
+    return members
 
 
 def _without_empty(value: Any) -> Any:
