@@ -31,7 +31,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 
 from orderapp.domain.money import Money
-from orderapp.domain.orders import Discount, Line
+from orderapp.domain.orders import Discount, Line, Reduced
 
 
 class OrderappError(Exception):
@@ -165,7 +165,7 @@ class ProbableDuplicate(Conflict):
         self.order_id = order_id
 
 
-class TotalChanged(Conflict):
+class TotalChanged(Conflict, Reduced):
     """The order's total differs from the one that the customer was shown; nothing was recorded.
 
     Args:

@@ -82,8 +82,8 @@ def test_two_that_migrate_at_once_take_turns(app: Flask) -> None:
 
 AN_ORDER = """
 INSERT INTO orders (id, number, state, ends_as, placement_number, customer_name, customer_email, customer_phone,
-    member_ref, currency, subtotal_minor, total_minor, coupon, benefit, created_at, updated_at)
-VALUES (:id, 'N1', 'confirmed', NULL, 1, '', '', '', '', 'EUR', 0, 0, '', '', '2026-01-02 03:04:05.000000',
+    inputs, currency, subtotal_minor, total_minor, created_at, updated_at)
+VALUES (:id, 'N1', 'confirmed', NULL, 1, '', '', '', '{}', 'EUR', 0, 0, '2026-01-02 03:04:05.000000',
     '2026-01-02 03:04:05.000000')
 """
 

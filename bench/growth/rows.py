@@ -29,14 +29,15 @@ SELECT 'ITEM-' || n, 'Item ' || n, 2500, 'EUR', now() FROM generate_series(1, 50
 """
 _DOCUMENTS = """
 INSERT INTO orders (id, number, client_id, state, placement_number, customer_name, customer_email, customer_phone,
-    member_ref, coupon, benefit, currency, subtotal_minor, total_minor, created_at, updated_at)
+    inputs, currency, subtotal_minor, total_minor, created_at, updated_at)
 SELECT id, number, NULL,
     CASE WHEN fate IN ('given back', 'refused') THEN 'failed' WHEN fate = 'held' THEN 'placing'
         WHEN fate = 'cancelled' THEN 'cancelled' ELSE 'confirmed' END,
     1, 'Customer ' || customer, 'customer' || customer || '@example.com',
     CASE WHEN phone THEN '+49151' || lpad(CAST(customer AS text), 8, '0') ELSE '' END,
-    CASE WHEN benefit THEN 'M-' || customer ELSE '' END,
-    CASE WHEN coupon THEN 'SPRING-' || n % 20 ELSE '' END, CASE WHEN benefit THEN 'WELCOME' ELSE '' END,
+    CAST(jsonb_strip_nulls(jsonb_build_object('coupon', CASE WHEN coupon THEN 'SPRING-' || n % 20 END,
+        'benefit', CASE WHEN benefit THEN 'WELCOME' END, 'member_ref', CASE WHEN benefit THEN 'M-' || customer END))
+        AS text),
     'EUR', lines * 2500, lines * (2500 - CASE WHEN coupon THEN 250 ELSE 0 END - CASE WHEN benefit THEN 125 ELSE 0 END),
     at, at + make_interval(secs => 1)
 FROM seeded ORDER BY n
@@ -47,9 +48,9 @@ SELECT id, position, 'ITEM-' || 1 + (n + position * 7) % 50, 'Item ' || 1 + (n +
 FROM seeded, generate_series(1, lines) AS position ORDER BY n, position
 """
 _DISCOUNTS = """
-INSERT INTO order_discounts (order_id, source, code, amount_minor)
-SELECT id, 'coupon', 'SPRING-' || n % 20, lines * 250 FROM seeded WHERE coupon
-UNION ALL SELECT id, 'membership', 'WELCOME', lines * 125 FROM seeded WHERE benefit
+INSERT INTO order_discounts (order_id, source, code, amount_minor, is_payment)
+SELECT id, 'coupon', 'SPRING-' || n % 20, lines * 250, false FROM seeded WHERE coupon
+UNION ALL SELECT id, 'membership', 'WELCOME', lines * 125, false FROM seeded WHERE benefit
 """
 _PLACEMENTS = """
 INSERT INTO placements (id, order_id, number, state, failed_system, failed_outcome, failed_code, started_at, decided_at)

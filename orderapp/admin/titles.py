@@ -1,4 +1,4 @@
-"""What staff call the external systems."""
+"""What staff call the external systems, and what those ask customers for."""
 
 from __future__ import annotations
 
@@ -7,5 +7,10 @@ from orderapp.config import current_settings
 
 def system_title(name: str) -> str:
     """Return a system's title; its name if the running version doesn't know it."""
-    system = current_settings().systems.get(name)
-    return system.title if system else name
+    return current_settings().systems.title_of(name)
+
+
+def input_label(name: str) -> str:
+    """Return the label of an input; its name if the running version doesn't know it."""
+    code = current_settings().systems.inputs.get(name)
+    return code.label if code else name

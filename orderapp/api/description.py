@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from apispec import APISpec
@@ -15,7 +15,10 @@ from orderapp.api.blueprint import PREFIX, api
 from orderapp.api.problems import MEDIA_TYPE
 from orderapp.api.reading import KEY_PATTERN, MAX_KEY_CHARACTERS
 from orderapp.api.schemas import OrderAnswerSchema, ProblemSchema, ProductsSchema
+from orderapp.config import current_settings
+from orderapp.domain.inputs import Code
 from orderapp.services.orders import request_schema
+from orderapp.services.orders.request_schema import order_schema
 
 ABOUT = """Places orders and keeps them consistent across systems that nobody here controls.
 
@@ -47,12 +50,12 @@ ID_PARAMETER = {
 def description() -> Response:
     """Answer with the API's description; it is public, since it contains no data."""
     mounted = {"servers": [{"url": request.script_root}]} if request.script_root else {}
-    return jsonify(describe() | mounted)
+    return jsonify(describe(tuple(current_settings().systems.inputs.values())) | mounted)
 
 
-@cache
-def describe() -> dict[str, Any]:
-    """Return the description as an OpenAPI 3.1 document."""
+@lru_cache(maxsize=4)  # a process has one set of systems
+def describe(inputs: tuple[Code, ...]) -> dict[str, Any]:
+    """Return the description as an OpenAPI 3.1 document, with what systems ask customers for."""
     spec = APISpec(
         title="Orders",
         version="1",
@@ -62,7 +65,7 @@ def describe() -> dict[str, Any]:
         security=[{"token": []}],
     )
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
-    for path, operations in _operations().items():
+    for path, operations in _operations(order_schema(inputs)).items():
         spec.path(PREFIX + path, operations={method: dict(operation) for method, operation in operations.items()})
     document: dict[str, Any] = spec.to_dict()
     return document
@@ -74,10 +77,10 @@ def _schema_name(schema: type[Schema] | Schema) -> str:
     return f"New{name}" if kind.__module__ == request_schema.__name__ else name
 
 
-def _operations() -> dict[str, dict[str, dict[str, Any]]]:
+def _operations(new_order: type[Schema]) -> dict[str, dict[str, dict[str, Any]]]:
     submission = _placed() | _problems()
     one_order = _problem(404, "No such order, or not placed by this client: not_found")
-    body = {"required": True, "content": {"application/json": {"schema": request_schema.OrderSchema}}}
+    body = {"required": True, "content": {"application/json": {"schema": new_order}}}
     return {
         "/products": {"get": _operation("listProducts", "What is for sale", _answer(200, "Products", ProductsSchema))},
         "/orders": {
@@ -157,7 +160,7 @@ def _problems() -> dict[str, Any]:
         | _problem(410, "order_archived: the key's order was archived, as the member number. Nothing was placed")
         | _problem(
             422,
-            "A system refused, in words of its own such as out_of_stock or coupon_used_up; the members order and "
+            "A system refused, in words of its own such as out_of_stock; the members order and "
             "system tell the rest. Or idempotency_key_reused: the same key, other content",
         )
         | _problem(

@@ -42,8 +42,9 @@ def list_products() -> Response:
 def place() -> Response:
     """Place an order, or answer with the one that the key already led to."""
     content = read_json()
-    key, client, request = read_idempotency_key(), client_id(), read_order(content, current_settings().phones)
-    return _answer(Placing(current_settings()).submit(request, key, submitters.client(client, request.customer)))
+    key, client, settings = read_idempotency_key(), client_id(), current_settings()
+    request = read_order(content, settings.systems.inputs, settings.phones)
+    return _answer(Placing(settings).submit(request, key, submitters.client(client, request.customer)))
 
 
 @api.get("/orders/<order_id>")

@@ -58,7 +58,7 @@ class LineSchema(Answer):
 
 
 class DiscountSchema(Answer):
-    """A discount, and the system that granted it."""
+    """A discount, or a payment such as by gift card, and the system that granted it."""
 
     source = fields.String(required=True)
     code = fields.String(required=True)
@@ -89,8 +89,13 @@ class OrderSchema(Answer):
     state = fields.Enum(OrderState, by_value=True, required=True)
     placements = fields.Integer(required=True, metadata={"description": "Passes over the blocking systems so far"})
     lines = fields.List(fields.Nested(LineSchema), required=True)
-    discounts = fields.List(fields.Nested(DiscountSchema), required=True)
-    total = fields.Nested(MoneySchema, required=True)
+    discounts = fields.List(fields.Nested(DiscountSchema), required=True, attribute="reductions")
+    payments = fields.List(
+        fields.Nested(DiscountSchema),
+        required=True,
+        metadata={"description": "Such as by gift card; already taken off"},
+    )
+    total = fields.Nested(MoneySchema, required=True, metadata={"description": "What is left to pay"})
     created_at = UtcTime(required=True)
     steps = fields.List(fields.Nested(StepSchema), required=True)
     tasks = fields.List(fields.Nested(TaskSchema), required=True)
@@ -107,7 +112,8 @@ class TotalChangedSchema(Answer):
 
     total = fields.Nested(MoneySchema)
     lines = fields.List(fields.Nested(LineSchema))
-    discounts = fields.List(fields.Nested(DiscountSchema))
+    discounts = fields.List(fields.Nested(DiscountSchema), attribute="reductions")
+    payments = fields.List(fields.Nested(DiscountSchema))
 
 
 class ProblemSchema(TotalChangedSchema):

@@ -1,7 +1,7 @@
 """Masks requests and answers before they are stored: no secrets, no personal data, and a bounded size.
 
 `systems.http`, `systems.email` and `systems.guarding` apply it to whatever another system wrote;
-`systems.keyed.private_values` says which values of an order are hidden.
+`System.private_values` says which values of an order are hidden.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
 
 MAX_LINES = 100  # people fill a cart by hand; more is a mistake or an attack
@@ -14,12 +15,11 @@ MAX_QUANTITY = 1000  # of one product; more is a wholesale order that needs a co
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who orders. `email` is valid, `phone` is E.164 or empty, `member_ref` may be empty."""
+    """Who orders. `email` is valid, `phone` is E.164 or empty."""
 
     name: str
     email: str
     phone: str = ""
-    member_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,12 @@ class OrderRequest:
     """A submission's content, well-formed.
 
     It sets no prices: `expected_total` and `expected_subtotal` are what the customer was shown. If the order would cost
-    something else, the customer is asked first. Either may be None.
+    something else, the customer is asked first. Either may be None. `inputs` are what the systems ask customers for.
     """
 
     customer: Customer
     lines: tuple[LineRequest, ...]
-    coupon: str = ""
-    benefit: str = ""
+    inputs: Inputs = field(default_factory=Inputs)
     allow_duplicate: bool = False
     expected_total: Money | None = None
     expected_subtotal: Money | None = None
@@ -75,41 +74,68 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """A discount and the system that gave it. `amount` is positive."""
+    """What a system takes off: a discount, or a payment such as by gift card. `amount` is 0 or more."""
 
     source: str
     code: str
     amount: Money
+    is_payment: bool = False
+
+
+class Reduced:
+    """Something that systems have taken amounts off: `discounts`, the payments among them."""
+
+    __slots__ = ()
+    discounts: Sequence[Discount]
+
+    @property
+    def reductions(self) -> list[Discount]:
+        """What makes it cheaper."""
+        return [one for one in self.discounts if not one.is_payment]
+
+    @property
+    def payments(self) -> list[Discount]:
+        """What has been paid by other means, such as a gift card."""
+        return [one for one in self.discounts if one.is_payment]
 
 
 @dataclass(frozen=True, slots=True)
-class OrderDocument:
-    """An order as the external systems see it; `in_shop`: it was placed in the shop and has a page there."""
+class OrderDocument(Reduced):
+    """An order as the external systems see it.
+
+    `total` is what is left to pay, after all discounts and payments; `in_shop`: the order was placed in the shop and
+    has a page there.
+    """
 
     number: str
     customer: Customer
     lines: tuple[Line, ...]
     subtotal: Money
     total: Money
-    coupon: str = ""
-    benefit: str = ""
+    inputs: Inputs = field(default_factory=Inputs)
     discounts: tuple[Discount, ...] = ()
     in_shop: bool = False
 
+    def taken_off(self, system: Named) -> Money:
+        """Return what a system took off the price: its discount, or what is paid with it."""
+        amounts = [one.amount.minor for one in self.discounts if one.source == system.name]
+        return Money(sum(amounts), self.total.currency)
 
-Coded = TypeVar("Coded", OrderRequest, OrderDocument)
+
+class Named(Protocol):
+    """Something with the name of a system."""
+
+    @property
+    def name(self) -> str:
+        """The system's name."""
 
 
-def as_spelt(order: Coded, spelt: Mapping[str, str]) -> Coded:
-    """Return the order with its codes in the systems' spelling, which is given by input field."""
-    if not spelt:
-        return order
-    return replace(
-        order,
-        customer=replace(order.customer, member_ref=spelt.get("customer.member_ref", order.customer.member_ref)),
-        coupon=spelt.get("coupon", order.coupon),
-        benefit=spelt.get("benefit", order.benefit),
-    )
+Asked = TypeVar("Asked", OrderRequest, OrderDocument)
+
+
+def as_spelt(order: Asked, spelt: Mapping[str, str]) -> Asked:
+    """Return the order with its inputs in the systems' spelling, which is given by their names."""
+    return replace(order, inputs=Inputs({**order.inputs, **spelt})) if spelt else order
 
 
 @dataclass(frozen=True, slots=True)

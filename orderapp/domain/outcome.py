@@ -80,7 +80,7 @@ class Quote:
     """What a system says about a discount before anything is reserved.
 
     One of three: it would apply (`kind`, with `code`, `value` and for an amount `currency`); it is refused (`refused`,
-    a code such as `coupon_used_up`, and `field` if the system doesn't know the customer's input); the system gave no
+    a code such as `coupon_used_up`, and `field`, an input, if the system doesn't know its value); the system gave no
     usable answer (neither `kind` nor `refused`).
     """
 
@@ -90,6 +90,6 @@ class Quote:
     value: int = 0  # percent points 0..100, or minor units
     currency: str = ""
     refused: str = ""
-    field: str = ""  # the wrong input field, if nothing should be recorded
-    # The customer's input in the system's own spelling, by input field: the system may accept no other spelling.
+    field: str = ""  # the name of the wrong input, if nothing should be recorded
+    # The customer's input in the system's own spelling, by input: the system may accept no other spelling.
     spelt: Mapping[str, str] = dataclasses.field(default_factory=dict)

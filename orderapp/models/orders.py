@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Uuid, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orderapp.domain.orders import MAX_QUANTITY
@@ -37,9 +37,8 @@ class Order(Base):
     customer_name: Mapped[str] = mapped_column(String(200))
     customer_email: Mapped[str] = mapped_column(String(254))
     customer_phone: Mapped[str] = mapped_column(String(20))
-    member_ref: Mapped[str] = mapped_column(String(64))
-    coupon: Mapped[str] = mapped_column(String(64))
-    benefit: Mapped[str] = mapped_column(String(64))
+    # JSON: what the customer typed in for the systems, by the names of their inputs.
+    inputs: Mapped[str] = mapped_column(Text)
     currency: Mapped[str] = mapped_column(String(3))
     subtotal_minor: Mapped[int] = mapped_column(BigInteger)
     total_minor: Mapped[int] = mapped_column(BigInteger)
@@ -65,7 +64,7 @@ class OrderLine(Base):
 
 
 class OrderDiscount(Base):
-    """A discount of an order's present placement, and the system that gave it."""
+    """A discount of an order's present placement, or a payment such as by gift card, and the system that gave it."""
 
     __tablename__ = "order_discounts"
     __table_args__ = (CheckConstraint("amount_minor >= 0", name="amount_not_negative"),)
@@ -74,3 +73,4 @@ class OrderDiscount(Base):
     source: Mapped[str] = mapped_column(String(32), primary_key=True)
     code: Mapped[str] = mapped_column(String(64))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
+    is_payment: Mapped[bool]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Self
 
+from orderapp.domain.inputs import Code
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote, Report
 from orderapp.domain.retry import Backoff, Guarantee
@@ -58,6 +60,9 @@ class System(ABC):
         title: What staff and customers read.
         part: When it is called.
         guarantee: What it declares about doing the same thing twice.
+        inputs: What customers may type in for it.
+        refusals: What customers read about its refusals, by code; any other gets a general sentence.
+        is_payment: Whether what it takes off an order is a payment, such as by gift card, and not a discount.
         required: Whether the product can't run without it.
         position: Its place among the calls until there are measured failure rates; low is early.
         repeats: Which failures are repeated while the customer waits.
@@ -73,6 +78,9 @@ class System(ABC):
     title: ClassVar[str]
     part: ClassVar[Part]
     guarantee: ClassVar[Guarantee]
+    inputs: ClassVar[tuple[Code, ...]] = ()
+    refusals: ClassVar[Mapping[str, str]] = {}
+    is_payment: ClassVar[bool] = False
     required: ClassVar[bool] = False
     position: ClassVar[int] = 100
     repeats: ClassVar[Repeats] = Repeats()
@@ -83,9 +91,15 @@ class System(ABC):
     key_window_seconds: float | None = None
     late_window_seconds: float = 0.0
     configured: bool = True
+    # The inputs that may be kept in histories and logs: its own, and those of the systems that it is registered with.
+    public_inputs: frozenset[str] = frozenset()
     limits: Limits = Limits()
     call_seconds: float
     backoff: Backoff
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.public_inputs = frozenset(code.name for code in cls.inputs if not code.private)
 
     @classmethod
     @abstractmethod
@@ -115,6 +129,14 @@ class System(ABC):
     def undo(self, effect: Effect, report: Report | None) -> Answer:
         """Take the effect back; harmless when repeated. `report` is what `ask` said, for query_first systems."""
         raise NotImplementedError(f"{self.name} can't be undone")
+
+    def private_values(self, order: OrderRequest | OrderDocument) -> tuple[str, ...]:
+        """Return the values of an order that must not be kept in histories and logs.
+
+        An input that no system of this process declares is one of them.
+        """
+        typed = (value for name, value in order.inputs.items() if name not in self.public_inputs)
+        return (order.customer.name, order.customer.email, order.customer.phone, *typed)
 
     @property
     def may_appear_for_seconds(self) -> float:
@@ -158,6 +180,7 @@ class System(ABC):
                 self.key_window_seconds is not None and not idempotent
             ),
             "only a blocking system is asked for discounts (quote)": not blocking and self.can("quote"),
+            "what pays is asked how much (quote)": self.is_payment and not self.can("quote"),
         }
         for reason, found in impossible.items():
             if found:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from orderapp.domain.customers import customer_ref
+from orderapp.domain.inputs import Code
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Exchange, Finding, Outcome, Quote, Report
 from orderapp.domain.retry import Backoff, Guarantee
-from orderapp.systems.answers import Received, error_code, unreadable
+from orderapp.systems.answers import error_code, unreadable
 from orderapp.systems.base import Part, Repeats
-from orderapp.systems.keyed import HttpSystem, private_values
+from orderapp.systems.keyed import HttpSystem
 from orderapp.systems.offers import as_answered, read_offer, same_code
 from orderapp.systems.settings import Environment
 
@@ -27,6 +28,21 @@ class Coupon(HttpSystem):
     title: ClassVar[str] = "Coupon"
     part: ClassVar[Part] = Part.BLOCKING
     guarantee: ClassVar[Guarantee] = Guarantee.QUERY_FIRST
+    inputs: ClassVar[tuple[Code, ...]] = (
+        Code(
+            "coupon",
+            label="Coupon code",
+            hint="Checked when you place the order.",
+            noun="coupon",
+            guessable=True,
+            capitals=True,
+        ),
+    )
+    refusals: ClassVar[Mapping[str, str]] = {
+        "coupon_used_up": "Your coupon has already been used up. Order without it, or with another one.",
+        "coupon_expired": "Your coupon has expired. Order without it, or with another one.",
+        "coupon_not_found": "Your coupon code isn't known. Check how it is spelled, or order without it.",
+    }
     position: ClassVar[int] = 20
     repeats: ClassVar[Repeats] = Repeats(not_sent=1)
     calls_per_run: ClassVar[int] = 2  # ask, void
@@ -38,37 +54,36 @@ class Coupon(HttpSystem):
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
         """Return whether the order uses a coupon."""
-        return bool(order.coupon)
+        return bool(order.inputs["coupon"])
 
     def quote(self, request: OrderRequest) -> Quote | None:
         """Look the code up."""
-        received = self.http.call(
-            "GET", f"/v1/coupons/{quote(request.coupon, safe='')}", private=private_values(request)
-        )
+        typed = request.inputs["coupon"]
+        received = self.call("GET", f"/v1/coupons/{quote(typed, safe='')}", request)
         if received.status == 404:
             return Quote(received.answer, refused="coupon_not_found", field="coupon")
         if received.answer.outcome is not Outcome.DONE:
             return Quote(received.answer)
         coupon = (received.body or {}).get("coupon")
-        if not isinstance(coupon, dict) or not same_code(coupon.get("code"), request.coupon):
+        if not isinstance(coupon, dict) or not same_code(coupon.get("code"), typed):
             return Quote(unreadable(received))
         state = coupon.get("state")
         if state in ("used_up", "expired"):
             return Quote(received.answer, refused=f"coupon_{state}")
         if state != "active":
             return Quote(unreadable(received))
-        code = as_answered(coupon["code"], request.coupon)
+        code = as_answered(coupon["code"], typed)
         return replace(read_offer(code, coupon.get("discount"), received), spelt={"coupon": code})
 
     def act(self, effect: Effect) -> Answer:
         """Redeem the code once more, with our reference."""
         body = {
-            "code": effect.order.coupon,
+            "code": effect.order.inputs["coupon"],
             "order_ref": effect.order.number,
             "reference": effect.key,
             "customer_ref": customer_ref(effect.order.customer),
         }
-        received = self._call("POST", "/v1/redemptions", effect, json_body=body, echoes=effect.key)
+        received = self.call("POST", "/v1/redemptions", effect.order, json_body=body, echoes=effect.key)
         if received.status == 404 and error_code(received) == "coupon_not_found":
             return replace(received.answer, outcome=Outcome.REFUSED)
         if received.answer.outcome is not Outcome.DONE:
@@ -78,7 +93,7 @@ class Coupon(HttpSystem):
 
     def ask(self, effect: Effect) -> Report:
         """Ask which redemptions carry our reference."""
-        received = self._call("GET", f"/v1/redemptions?{urlencode({'reference': effect.key})}", effect, fresh=True)
+        received = self.call("GET", f"/v1/redemptions?{urlencode({'reference': effect.key})}", effect.order, fresh=True)
         if received.answer.outcome is not Outcome.DONE:
             return Report(Finding.UNCLEAR, received.answer)
         listed = (received.body or {}).get("redemptions")
@@ -113,7 +128,7 @@ class Coupon(HttpSystem):
 
     def _void(self, redemption_id: str, effect: Effect) -> Answer:
         path = f"/v1/redemptions/{quote(redemption_id, safe='')}/void"
-        received = self._call("POST", path, effect, json_body={}, echoes=redemption_id)
+        received = self.call("POST", path, effect.order, json_body={}, echoes=redemption_id)
         if received.status == 409 and error_code(received) == "already_voided":
             return replace(received.answer, outcome=Outcome.DONE)
         if received.answer.outcome is not Outcome.DONE:
@@ -121,10 +136,6 @@ class Coupon(HttpSystem):
         made = (received.body or {}).get("redemption")
         voided = isinstance(made, dict) and str(made.get("id")) == redemption_id and made.get("state") == "voided"
         return received.answer if voided else unreadable(received)
-
-    def _call(self, method: str, path: str, effect: Effect, **kwargs: Any) -> Received:
-        private: Iterable[str] = private_values(effect.order)
-        return self.http.call(method, path, private=private, **kwargs)
 
 
 def _redemption(body: Any, reference: str) -> dict[str, Any] | None:

@@ -28,7 +28,6 @@ from orderapp.domain.typed_text import without_links
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.bounded import call_within, connect, tls_context
-from orderapp.systems.keyed import private_values
 from orderapp.systems.lockouts import CREDENTIALS, SMTP_CODES, lock_out, why_unreachable
 from orderapp.systems.settings import Environment
 
@@ -87,7 +86,7 @@ class Email(System):
     def act(self, effect: Effect) -> Answer:
         """Send the confirmation."""
         started = time.monotonic()
-        hidden = partial(mask, private=[*private_values(effect.order), *self._secrets])
+        hidden = partial(mask, private=[*self.private_values(effect.order), *self._secrets])
         try:
             message = self._message(effect)
             text = message.as_bytes()
@@ -189,7 +188,8 @@ def _sender_in(env: Environment) -> tuple[str, str]:
 
 def _text(order: OrderDocument, page: str) -> str:
     rows = [f"  {line.quantity} x {line.name}: {amount_text(line.total)}" for line in order.lines]
-    rows += [f"  Discount {discount.code}: -{amount_text(discount.amount)}" for discount in order.discounts]
+    rows += [f"  Discount {discount.code}: -{amount_text(discount.amount)}" for discount in order.reductions]
+    rows += [f"  Already paid: -{amount_text(payment.amount)}" for payment in order.payments]
     return "\n".join(
         (
             f"Hello {without_links(order.customer.name)},",

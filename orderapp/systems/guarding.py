@@ -18,7 +18,6 @@ from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.systems import recent_exchanges
 from orderapp.systems.base import System
-from orderapp.systems.keyed import private_values
 
 log = structlog.get_logger()
 
@@ -95,7 +94,7 @@ def _raised(system: System, verb: str, error: Exception, arguments: tuple[Any, .
     where = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
     log.error("system.raised", system=system.name, verb=verb, error=type(error).__name__, where=where)
     order = getattr(arguments[0], "order", arguments[0]) if arguments else None
-    private = private_values(order) if isinstance(order, OrderRequest | OrderDocument) else ()
+    private = system.private_values(order) if isinstance(order, OrderRequest | OrderDocument) else ()
     # Mask before cutting, so that no half of a value stays at the end.
     text = f"its connector raised {type(error).__name__} in {verb}: {mask(str(error), private)}"
     exchanges = recent_exchanges.made()

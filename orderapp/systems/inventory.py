@@ -17,6 +17,9 @@ class Inventory(KeyedSystem):
     title: ClassVar[str] = "Stock"
     part: ClassVar[Part] = Part.BLOCKING
     required: ClassVar[bool] = True
+    refusals: ClassVar[Mapping[str, str]] = {
+        "out_of_stock": "Something in your order isn't in stock in that quantity. Order less of it, or something else."
+    }
     position: ClassVar[int] = 10  # "out of stock" is the most common refusal
     repeats: ClassVar[Repeats] = Repeats(not_sent=1, unknown=1)
     collection: ClassVar[str] = "reservations"

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -20,12 +20,6 @@ from orderapp.systems.http import HttpClient
 from orderapp.systems.settings import Environment
 
 HTTP_SCHEMES = {"https": True, "http": False}
-
-
-def private_values(order: OrderRequest | OrderDocument) -> tuple[str, ...]:
-    """Return the values of an order that must not be kept in histories and logs."""
-    customer = order.customer
-    return (customer.name, customer.email, customer.phone, customer.member_ref, order.coupon)
 
 
 class HttpSystem(System):
@@ -44,6 +38,10 @@ class HttpSystem(System):
     def from_environment(cls, env: Environment, backoff: Backoff) -> Self:
         """Make the system from its settings; ConfigurationError for a wrong one."""
         return cls(env, backoff)
+
+    def call(self, method: str, path: str, order: OrderRequest | OrderDocument, **kwargs: Any) -> Received:
+        """Make a call about an order, its private values hidden in histories and logs; see `HttpClient.call`."""
+        return self.http.call(method, path, private=self.private_values(order), **kwargs)
 
 
 class KeyedSystem(HttpSystem):
@@ -106,8 +104,7 @@ class KeyedSystem(HttpSystem):
         return {}
 
     def _call(self, method: str, path: str, effect: Effect, **kwargs: Any) -> Received:
-        private: Iterable[str] = private_values(effect.order)
-        return self.http.call(method, f"/v1/{self.collection}{path}", private=private, echoes=effect.key, **kwargs)
+        return self.call(method, f"/v1/{self.collection}{path}", effect.order, echoes=effect.key, **kwargs)
 
     def _state(self, received: Received, effect: Effect) -> str:
         """Return the effect's state in a body of the documented shape; empty for any other body."""

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from orderapp.domain.inputs import ABOUT_YOU, Code
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Outcome, Quote
 from orderapp.systems.answers import unreadable, whole
 from orderapp.systems.base import Part, Repeats
-from orderapp.systems.keyed import KeyedSystem, private_values
+from orderapp.systems.keyed import KeyedSystem
 from orderapp.systems.offers import as_answered, read_offer, same_code
 
 NO_BENEFIT = "benefit_not_found"
@@ -23,6 +24,24 @@ class Membership(KeyedSystem):
     name: ClassVar[str] = "membership"
     title: ClassVar[str] = "Member benefit"
     part: ClassVar[Part] = Part.BLOCKING
+    inputs: ClassVar[tuple[Code, ...]] = (
+        Code("member_ref", label="Member number", hint="If you are a member.", customer=True, section=ABOUT_YOU),
+        Code(
+            "benefit",
+            label="Benefit code",
+            hint="Needs your member number.",
+            noun="benefit",
+            needs="member_ref",
+            missing="A benefit needs the member number it belongs to.",
+            guessable=True,
+            private=False,
+            capitals=True,
+        ),
+    )
+    refusals: ClassVar[Mapping[str, str]] = {
+        "benefit_exhausted": "Your benefit has been used up. Order without it, or with another one.",
+        "member_suspended": "Your membership is suspended at present. Order without the benefit.",
+    }
     position: ClassVar[int] = 30
     repeats: ClassVar[Repeats] = Repeats(not_sent=1, unknown=1)
     collection: ClassVar[str] = "consumptions"
@@ -31,17 +50,17 @@ class Membership(KeyedSystem):
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
         """Return whether the order uses a benefit."""
-        return bool(order.benefit)
+        return bool(order.inputs["benefit"])
 
     def body(self, effect: Effect) -> Mapping[str, Any]:
         """Return whose benefit to consume."""
-        order = effect.order
-        return {"member_ref": order.customer.member_ref, "benefit": order.benefit, "order_ref": order.number}
+        inputs = effect.order.inputs
+        return {"member_ref": inputs["member_ref"], "benefit": inputs["benefit"], "order_ref": effect.order.number}
 
     def quote(self, request: OrderRequest) -> Quote | None:
         """Look the member's benefit up."""
-        member_ref = request.customer.member_ref
-        received = self.http.call("GET", f"/v1/members/{quote(member_ref, safe='')}", private=private_values(request))
+        member_ref, typed = request.inputs["member_ref"], request.inputs["benefit"]
+        received = self.call("GET", f"/v1/members/{quote(member_ref, safe='')}", request)
         if received.status == 404:
             # The same answer as for a missing benefit; otherwise strangers could find out which member numbers exist.
             return Quote(received.answer, refused=NO_BENEFIT, field="benefit")
@@ -53,7 +72,7 @@ class Membership(KeyedSystem):
         benefits = member.get("benefits")
         if not isinstance(benefits, list) or not all(isinstance(benefit, dict) for benefit in benefits):
             return Quote(unreadable(received))
-        found = _benefit(benefits, request.benefit)
+        found = _benefit(benefits, typed)
         if found is None:
             return Quote(received.answer, refused=NO_BENEFIT, field="benefit")
         remaining = whole(found.get("remaining"))
@@ -61,8 +80,8 @@ class Membership(KeyedSystem):
             return Quote(unreadable(received))
         if remaining <= 0:
             return Quote(received.answer, refused="benefit_exhausted")
-        code = as_answered(found["code"], request.benefit)
-        spelt = {"benefit": code, "customer.member_ref": as_answered(member["ref"], member_ref)}
+        code = as_answered(found["code"], typed)
+        spelt = {"benefit": code, "member_ref": as_answered(member["ref"], member_ref)}
         return replace(read_offer(code, found.get("discount"), received), spelt=spelt)
 
 

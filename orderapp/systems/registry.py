@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
 import orderapp.systems
+from orderapp.domain.inputs import Code
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError, SystemUnknown
 from orderapp.systems.base import Part, System
@@ -32,11 +33,33 @@ def system_classes() -> tuple[type[System], ...]:
     return tuple(sorted(found.values(), key=lambda system: (system.position, system.name)))
 
 
+def inputs_of(systems: Iterable[System | type[System]]) -> Mapping[str, Code]:
+    """Return all inputs by name, in the order of the systems. ConfigurationError for one that can't be declared."""
+    found: dict[str, Code] = {}
+    for system in systems:
+        for code in system.inputs:
+            try:
+                code.refuse_impossible_declaration()
+            except ValueError as error:
+                raise ConfigurationError(f"system {system.name}: {error}") from None
+            if code.name in found:
+                raise ConfigurationError(f"system {system.name}: input {code.name}: another system has it")
+            found[code.name] = code
+    missing = {code.name: code.needs for code in found.values() if code.needs and code.needs not in found}
+    for name, needed in missing.items():
+        raise ConfigurationError(f"input {name}: needs {needed}, which no system declares")
+    return found
+
+
 class Systems(Mapping[str, System]):
     """All systems with their settings, by name, in their declared order."""
 
     def __init__(self, systems: Mapping[str, System]) -> None:
         self._systems = {name: guarded(system) for name, system in systems.items()}
+        self.inputs = inputs_of(self._systems.values())
+        public = frozenset(name for name, code in self.inputs.items() if not code.private)
+        for system in self._systems.values():
+            system.public_inputs = public
 
     @classmethod
     def from_environment(cls, env: Environment, backoff: Backoff) -> Systems:
@@ -46,6 +69,14 @@ class Systems(Mapping[str, System]):
             system.limits = Limits.from_environment(env, system.setting or system.name.upper())
             system.refuse_impossible_declaration()
         return cls(made)
+
+    def title_of(self, name: str) -> str:
+        """Return a system's title; its name if this process doesn't know it."""
+        return self._systems[name].title if name in self._systems else name.capitalize()
+
+    def offered_inputs(self) -> list[Code]:
+        """Return the inputs that customers can use: those of configured systems, in their order."""
+        return [code for system in self._systems.values() if system.configured for code in system.inputs]
 
     def having(self, part: Part) -> list[System]:
         """Return the configured systems that have this part, in their declared order."""

@@ -12,7 +12,7 @@ from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.systems.answers import unreadable, whole
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.http import HttpClient
-from orderapp.systems.keyed import HTTP_SCHEMES, private_values
+from orderapp.systems.keyed import HTTP_SCHEMES
 from orderapp.systems.lockouts import CREDENTIALS, lock_out
 from orderapp.systems.settings import Environment
 
@@ -59,7 +59,9 @@ class Sms(System):
             "From": self._sender,
             "Body": f"Thank you! Your order {order.number} is confirmed.",
         }
-        received = self._http.call("POST", f"{self._account}/Messages.json", form=form, private=private_values(order))
+        received = self._http.call(
+            "POST", f"{self._account}/Messages.json", form=form, private=self.private_values(order)
+        )
         body = received.body or {}
         code = _code(body.get("code"))
         if received.status == 400 and code:

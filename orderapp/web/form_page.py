@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flask import make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from orderapp.config import current_settings
+from orderapp.domain.inputs import ABOUT_YOU, Code
 from orderapp.services.orders import catalogue
 from orderapp.services.orders.catalogue import ProductView
 from orderapp.services.orders.shop_views import find_shop_order
@@ -53,7 +54,7 @@ def draft() -> ResponseReturnValue:
 @shop.post("/total")
 def preview() -> ResponseReturnValue:
     """Show the form again with its total and all values kept; place nothing."""
-    return show_form(order_form.read(request.form), kind="typed")
+    return show_form(sent_form(), kind="typed")
 
 
 @shop.post("/orders")
@@ -62,13 +63,18 @@ def place() -> ResponseReturnValue:
 
     Idempotent through the form's key: the same form sent again leads to the same order.
     """
-    form = order_form.read(request.form)
-    content = order_form.to_request(form, current_settings().phones)
+    settings, form = current_settings(), sent_form()
+    content = order_form.to_request(form, settings.systems.inputs, settings.phones)
     # The CSRF token identifies the session: no form gets here without one.
     by = submitters.visitor(request.remote_addr, session.get("csrf_token"), content.customer)
-    placed = Placing(current_settings()).submit(content, form.key, by)
+    placed = Placing(settings).submit(content, form.key, by)
     drafts.answer(form.key)
     return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)
+
+
+def sent_form() -> OrderForm:
+    """Return the form as the request has it."""
+    return order_form.read(request.form, current_settings().systems.inputs)
 
 
 def show_form(
@@ -92,12 +98,21 @@ def show_form(
         total=_total(form, products),
         arrived=reference_of(arrived.number) if arrived else None,
         kind=kind,
+        sections=_sections(current_settings().systems.offered_inputs()),
         home_country=current_settings().phones.country,
     )
     response = make_response(page, status)
     # The key belongs to this page only; coming back to the page from the history still finds it.
     response.headers["Cache-Control"] = "private, no-cache"
     return response
+
+
+def _sections(inputs: Iterable[Code]) -> dict[str, list[Code]]:
+    """Return the inputs by the part of the form that they stand in; the customer's own part comes first."""
+    sections: dict[str, list[Code]] = {ABOUT_YOU: []}
+    for code in inputs:
+        sections.setdefault(code.section, []).append(code)
+    return sections
 
 
 def _total(form: OrderForm, products: list[ProductView]) -> str:
@@ -120,7 +135,5 @@ def _form_of(reference: str) -> OrderForm:
         name=customer.name,
         email=customer.email,
         phone=customer.phone,
-        member_ref=customer.member_ref,
-        coupon=order.coupon,
-        benefit=order.benefit,
+        inputs=order.inputs,
     )

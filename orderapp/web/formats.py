@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
+from orderapp.config import current_settings
 from orderapp.currencies import amount_text
 from orderapp.domain.money import Money
 
@@ -31,3 +32,8 @@ def duration(seconds: int) -> str:
         if seconds >= 2 * unit_seconds:
             return f"{-(-seconds // unit_seconds)} {unit}s"
     return f"{seconds} second{'' if seconds == 1 else 's'}"
+
+
+def system_title(name: str) -> str:
+    """Return what customers call a system."""
+    return current_settings().systems.title_of(name)

@@ -11,6 +11,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from orderapp.domain.customers import PhoneRules
+from orderapp.domain.inputs import Code
 from orderapp.domain.money import Money
 from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
 from orderapp.domain.typed_text import trimmed
@@ -20,7 +21,7 @@ from orderapp.web.order_reference import names_retry
 
 KEY_BYTES = 24  # 192 random bits: nobody guesses another customer's key, and none comes twice
 QUANTITY_PREFIX, SHOWN_PREFIX = "quantity:", "shown:"
-TEXT_FIELDS = ("name", "email", "phone", "member_ref", "coupon", "benefit")
+TEXT_FIELDS = ("name", "email", "phone")
 # Messages for empty fields; all other messages come from the code that checks the value.
 LEFT_EMPTY = {"name": "Enter your name.", "email": "Enter your e-mail address, like name@example.com."}
 # A new order would use up the key, and the failed order could never be tried again.
@@ -46,9 +47,7 @@ class OrderForm:
     name: str = ""
     email: str = ""
     phone: str = ""
-    member_ref: str = ""
-    coupon: str = ""
-    benefit: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)  # what systems ask for, by name
     allow_duplicate: bool = False
     quantities: Mapping[str, str] = field(default_factory=dict)
     # The price of each product on the page, by SKU, as the customer saw it; compared, never trusted.
@@ -63,16 +62,17 @@ class OrderForm:
         numbers = {sku: int(text) for sku, text in self.quantities.items() if _WHOLE_NUMBER.fullmatch(text)}
         return {sku: number for sku, number in numbers.items() if number > 0}
 
-    def content(self) -> dict[str, Any]:
+    def content(self, declared: Mapping[str, Code]) -> dict[str, Any]:
         """Return the submission's content in the shape of the JSON API; quantities that aren't numbers are left out."""
-        customer = {"name": self.name, "email": self.email, "phone": self.phone, "member_ref": self.member_ref}
-        return {
+        customer = {"name": self.name, "email": self.email, "phone": self.phone}
+        content: dict[str, Any] = {
             "customer": customer,
             "lines": [{"sku": sku, "quantity": number} for sku, number in self.chosen().items()],
-            "coupon": self.coupon,
-            "benefit": self.benefit,
             "duplicate": "allow" if self.allow_duplicate else "refuse",
         }
+        for name, value in self.inputs.items():
+            (customer if declared[name].customer else content)[name] = value
+        return content
 
     def expected_subtotal(self) -> Money | None:
         """Return the chosen products' cost by the prices on the page; None if not all of them were on it."""
@@ -96,7 +96,7 @@ class OrderForm:
 
     def fields(self) -> list[tuple[str, str]]:
         """Return the form as hidden fields, to be sent again just as it is."""
-        texts = [("key", self.key), *((name, getattr(self, name)) for name in TEXT_FIELDS)]
+        texts = [("key", self.key), *((name, getattr(self, name)) for name in TEXT_FIELDS), *self.inputs.items()]
         texts += [(QUANTITY_PREFIX + sku, text) for sku, text in self.quantities.items()]
         texts += [(SHOWN_PREFIX + sku, money_field(price)) for sku, price in self.shown.items()]
         return texts + ([("expected_total", money_field(self.expected_total))] if self.expected_total else [])
@@ -106,12 +106,13 @@ class OrderForm:
         return replace(self, key=new_key())
 
 
-def read(sent: MultiDict[str, str]) -> OrderForm:
+def read(sent: MultiDict[str, str], declared: Mapping[str, Code]) -> OrderForm:
     """Read the form as sent; a missing or malformed key is replaced, everything else is kept as typed."""
     key = sent.get("key", "")
     return OrderForm(
         key=key if _KEY.fullmatch(key) and not names_retry(key) else new_key(),
         **{name: trimmed(sent.get(name, "")) for name in TEXT_FIELDS},
+        inputs={name: trimmed(sent[name]) for name in declared if name in sent},
         allow_duplicate=sent.get("duplicate") == "allow",
         quantities={
             name.removeprefix(QUANTITY_PREFIX): trimmed(text)
@@ -129,16 +130,17 @@ def read(sent: MultiDict[str, str]) -> OrderForm:
     )
 
 
-def to_request(form: OrderForm, phones: PhoneRules) -> OrderRequest:
+def to_request(form: OrderForm, declared: Mapping[str, Code], phones: PhoneRules) -> OrderRequest:
     """Return the customer's order request. Raises one InvalidRequest with all errors.
 
     Args:
         form: What was typed.
+        declared: What systems ask customers for, by name.
         phones: Which phone numbers are accepted.
     """
     problems = form.problems()
     try:
-        request = request_schema.read_order(form.content(), phones)
+        request = request_schema.read_order(form.content(declared), declared, phones)
     except InvalidRequest as error:
         # Nobody can say whether the lines are enough while one of them isn't a number.
         others = {path: messages for path, messages in error.errors.items() if path != "lines" or not problems}
@@ -159,7 +161,9 @@ def read_money(text: str) -> Money | None:
     return Money(int(read[1]), read[2]) if read else None
 
 
-def messages_by_field(error: InvalidRequest, form: OrderForm, skus: Sequence[str]) -> dict[str, str]:
+def messages_by_field(
+    error: InvalidRequest, form: OrderForm, skus: Sequence[str], declared: Mapping[str, Code]
+) -> dict[str, str]:
     """Return one message per form field, in the order of the page; "lines" is the choice of products, "" the form.
 
     The form's own message about a quantity replaces all other messages about that line.
@@ -168,9 +172,11 @@ def messages_by_field(error: InvalidRequest, form: OrderForm, skus: Sequence[str
         error: The errors, by dotted path.
         form: The form as sent; its lines are counted as in `content`.
         skus: The products on the page, in their order.
+        declared: What systems ask customers for, by name.
     """
     found: dict[str, list[str]] = {}
-    fields = {path: _field_of(path, list(form.chosen()), skus) for path in error.errors}
+    texts = (*TEXT_FIELDS, *declared)
+    fields = {path: _field_of(path, list(form.chosen()), skus, texts) for path in error.errors}
     told = {name for path, name in fields.items() if path.startswith(QUANTITY_PREFIX)} - {""}
     for path, messages in error.errors.items():
         name = fields[path]
@@ -178,11 +184,11 @@ def messages_by_field(error: InvalidRequest, form: OrderForm, skus: Sequence[str
             continue
         left_empty = name in LEFT_EMPTY and not getattr(form, name)
         found.setdefault(name, []).extend([LEFT_EMPTY[name]] if left_empty else messages)
-    page_order = ["lines", *(f"quantity-{index}" for index in range(len(skus))), *TEXT_FIELDS, ""]
+    page_order = ["lines", *(f"quantity-{index}" for index in range(len(skus))), *texts, ""]
     return {name: " ".join(found[name]) for name in page_order if name in found}
 
 
-def _field_of(path: str, line_skus: Sequence[str], page_skus: Sequence[str]) -> str:
+def _field_of(path: str, line_skus: Sequence[str], page_skus: Sequence[str], texts: Sequence[str]) -> str:
     section, _, rest = path.partition(".")
     if path == "lines":
         return "lines" if page_skus else ""
@@ -192,7 +198,7 @@ def _field_of(path: str, line_skus: Sequence[str], page_skus: Sequence[str]) -> 
         sku = line_skus[int(index)] if section == "lines" and known else path.removeprefix(QUANTITY_PREFIX)
         return f"quantity-{page_skus.index(sku)}" if sku in page_skus else ""
     name = rest if section == "customer" else section
-    return name if name in TEXT_FIELDS else ""
+    return name if name in texts else ""
 
 
 def _problem(quantity: str) -> str | None:

@@ -20,7 +20,7 @@ from orderapp.web.blueprint import shop
 from orderapp.web.order_reference import number_in, retry_key, retry_key_of
 from orderapp.web.order_texts import story_of
 from orderapp.web.retry_refusals import refused
-from orderapp.web.without_a_code import CODE_FIELDS, refused_code, successor, without_a_code
+from orderapp.web.without_a_code import discounting, refused_code, request_of, successor, without_a_code
 
 
 @shop.get("/orders/<reference>")
@@ -54,9 +54,8 @@ def ask_again(error: CSRFError | Overloaded) -> ResponseReturnValue:
     """
     found = _find((request.view_args or {})["reference"])
     sent = retry_key_of(request.form.get("key", ""), found.number, found.placements)
-    left_out = request.form.get("without", "")
     key = sent or retry_key(found.number, found.placements)
-    return refused(found, key, error, left_out if left_out in CODE_FIELDS else "")
+    return refused(found, key, error, retry_page.named_code(found))
 
 
 @shop.get("/orders/<reference>/retry")
@@ -77,15 +76,14 @@ def _find(reference: str) -> OrderView:
 
 def _render(template: str, reference: str, **context: Any) -> Response:
     found = _find(reference)
-    titles = {name: system.title for name, system in current_settings().systems.items()}
     code = refused_code(found)
     shown = {
-        "story": story_of(found, titles),
+        "story": story_of(found, current_settings().systems),
         "key": retry_key(found.number, found.placements),
         "offer": without_a_code(found, code) if code else None,
         "successor": successor(found),
         # With a code whose discount isn't known yet, the amount shown isn't the total.
-        "expected_total": None if (found.coupon or found.benefit) and not found.discounts else found.total,
+        "expected_total": None if discounting(request_of(found)) and not found.discounts else found.total,
     }
     page = render_template(template, order=found, reference=reference, version=_version(shown), **shown, **context)
     response = make_response(page)

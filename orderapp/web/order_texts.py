@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.services.orders.views import OrderView, StepView, TaskView
 from orderapp.services.resilience.admission import PAUSED
+from orderapp.systems.registry import Systems
 from orderapp.web.return_texts import PAYMENTS as RETURNING_PAYMENTS
 from orderapp.web.return_texts import STEPS as RETURNING_STEPS
 from orderapp.web.return_texts import Obstacle, obstacle, returning
@@ -46,15 +47,6 @@ HEADLINES = {
     OrderState.CANCELLED: CANCELLED,
 }
 
-# What a customer can do about a refusal; a code that isn't here gets the general sentence.
-REASONS = {
-    "out_of_stock": "Something in your order isn't in stock in that quantity. Order less of it, or something else.",
-    "coupon_used_up": "Your coupon has already been used up. Order without it, or with another one.",
-    "coupon_expired": "Your coupon has expired. Order without it, or with another one.",
-    "coupon_not_found": "Your coupon code isn't known. Check how it is spelled, or order without it.",
-    "benefit_exhausted": "Your benefit has been used up. Order without it, or with another one.",
-    "member_suspended": "Your membership is suspended at present. Order without the benefit.",
-}
 REFUSED = "{title}: this couldn't be arranged for your order."
 NO_ANSWER = "{title}: we didn't get a reliable answer in time. This is not your fault; trying again usually helps."
 NOTHING_SENT = "{title}: we can't arrange this at the moment; please try again later."
@@ -88,7 +80,6 @@ MESSAGES_PAUSED = (
     "waiting",
     "Will be sent as soon as we can",
 )
-Titles = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +107,10 @@ class Story:
     can_retry: bool  # whether the order can be placed again now
 
 
-def story_of(order: OrderView, titles: Titles) -> Story:
-    """Return the text of the order's page; `titles` are the systems' names for people."""
-    tone, title, *paragraphs = _headline(order, titles)
-    progress = (Entry("done", "Order received", ""), *_steps(order, titles), *_later(order))
+def story_of(order: OrderView, systems: Systems) -> Story:
+    """Return the text of the order's page."""
+    tone, title, *paragraphs = _headline(order, systems)
+    progress = (Entry("done", "Order received", ""), *_steps(order, systems), *_later(order))
     # A given-up task stays so until staff act again, so the page need not be refreshed.
     moving = not order.is_final and obstacle(order) is not Obstacle.GIVEN_UP
     return Story(
@@ -134,10 +125,10 @@ def story_of(order: OrderView, titles: Titles) -> Story:
     )
 
 
-def _headline(order: OrderView, titles: Titles) -> tuple[str, ...]:
+def _headline(order: OrderView, systems: Systems) -> tuple[str, ...]:
     """Return tone, title and paragraphs."""
     tone, title, *paragraphs = _words_of_state(order)
-    reason = "" if order.ends_as is OrderState.CANCELLED else _reason(order, titles)
+    reason = "" if order.ends_as is OrderState.CANCELLED else _reason(order, systems)
     messages = _messages(order)
     return (tone, title, reason, *paragraphs, messages[0] if messages else "")
 
@@ -156,23 +147,19 @@ def _words_of_state(order: OrderView) -> tuple[str, ...]:
     return HEADLINES[order.state]
 
 
-def _reason(order: OrderView, titles: Titles) -> str:
+def _reason(order: OrderView, systems: Systems) -> str:
     """Return why the order failed; an empty text if nothing prevented it."""
     if order.stopped is None:
         return ""
     if not order.stopped.system:
         return INTERRUPTED
-    title = _title(order.stopped.system, titles)
+    title = systems.title_of(order.stopped.system)
     if _is_paused(order):
         return NOTHING_SENT.format(title=title)
     if order.stopped.outcome is not Outcome.REFUSED:
         return NO_ANSWER.format(title=title)
-    return REASONS.get(order.stopped.code, REFUSED.format(title=title))
-
-
-def _title(name: str, titles: Titles) -> str:
-    """Return a system's title; its plain name if this process doesn't know it."""
-    return titles.get(name) or name.capitalize()
+    system = systems.get(order.stopped.system)
+    return (system.refusals if system else {}).get(order.stopped.code, REFUSED.format(title=title))
 
 
 def _is_paused(order: OrderView) -> bool:
@@ -180,10 +167,10 @@ def _is_paused(order: OrderView) -> bool:
     return order.stopped is not None and order.stopped.code == PAUSED.code
 
 
-def _steps(order: OrderView, titles: Titles) -> Iterator[Entry]:
+def _steps(order: OrderView, systems: Systems) -> Iterator[Entry]:
     running_is_taken = False
     for step in order.steps:
-        title = titles.get(step.system, step.system.replace("_", " ").capitalize())
+        title = systems.title_of(step.system)
         entry = _step(title, step, order, running_is_taken)
         if entry:
             running_is_taken |= entry.state == "running"

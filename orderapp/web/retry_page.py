@@ -8,6 +8,7 @@ from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from orderapp.config import current_settings
+from orderapp.domain.inputs import Code
 from orderapp.domain.orders import RetryRequest
 from orderapp.domain.states import OrderState
 from orderapp.errors import CompensationInProgress, InProgress
@@ -19,7 +20,7 @@ from orderapp.services.placing.submitters import Submitter
 from orderapp.web import drafts
 from orderapp.web.order_reference import reference_of
 from orderapp.web.retry_refusals import REFUSALS, refused, shown_total
-from orderapp.web.without_a_code import CODE_FIELDS, leaving_out, request_of
+from orderapp.web.without_a_code import codes_of, leaving_out, request_of
 
 
 def try_again(order: OrderView, key: str) -> ResponseReturnValue:
@@ -28,9 +29,8 @@ def try_again(order: OrderView, key: str) -> ResponseReturnValue:
     Idempotent because both use the failed placement's only retry key: the database accepts the first,
     and answers the other with `KeyReused`.
     """
-    sent = request.form
-    wishes, left_out = RetryRequest(sent.get("duplicate") == "allow", shown_total()), sent.get("without", "")
-    left_out = left_out if left_out in CODE_FIELDS and order.state is OrderState.FAILED else ""
+    wishes = RetryRequest(request.form.get("duplicate") == "allow", shown_total())
+    left_out = named_code(order) if order.state is OrderState.FAILED else None
     try:
         placed = _submit_without(order, left_out, key, wishes) if left_out else _retry(order, key, wishes)
     except (InProgress, CompensationInProgress) as error:
@@ -41,12 +41,17 @@ def try_again(order: OrderView, key: str) -> ResponseReturnValue:
     return redirect(url_for("shop.order", reference=reference_of(placed.number)), 303)
 
 
+def named_code(order: OrderView) -> Code | None:
+    """Return the code that the form says to leave out."""
+    return next((code for code in codes_of(order) if code.name == request.form.get("without")), None)
+
+
 def _retry(order: OrderView, key: str, wishes: RetryRequest) -> OrderView:
     return Placing(current_settings()).retry(order.id, key, _visitor(order), wishes).order
 
 
-def _submit_without(order: OrderView, code_field: str, key: str, wishes: RetryRequest) -> OrderView:
-    asked = leaving_out(code_field, request_of(order))
+def _submit_without(order: OrderView, code: Code, key: str, wishes: RetryRequest) -> OrderView:
+    asked = leaving_out(code, request_of(order))
     asked = replace(asked, allow_duplicate=wishes.allow_duplicate, expected_total=wishes.expected_total)
     placed = Placing(current_settings()).submit(asked, key, _visitor(order)).order
     drafts.answer(key)

@@ -8,7 +8,9 @@ from typing import Any
 from flask import Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 
+from orderapp.config import current_settings
 from orderapp.currencies import amount_text
+from orderapp.domain.inputs import Code
 from orderapp.domain.money import Money
 from orderapp.errors import (
     Conflict,
@@ -29,17 +31,22 @@ from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, formats
 from orderapp.web.order_form import read_money
 from orderapp.web.order_reference import reference_of
-from orderapp.web.without_a_code import CODE_FIELDS, without_a_code
+from orderapp.web.without_a_code import codes_of, without_a_code
 
 REFUSALS = (Conflict, InvalidRequest, OrderArchived, TooManyAttempts, DatabaseUnavailable, Overloaded)
 NOT_DONE = "Nothing was ordered by this."
 Words = dict[str, Any]
 
 
-def refused(order: OrderView, key: str, error: OrderappError | CSRFError, left_out: str) -> Response:
+def refused(order: OrderView, key: str, error: OrderappError | CSRFError, left_out: Code | None) -> Response:
     """Say why the order wasn't placed again, and offer what can be done now."""
     status, words_of = next((status, words) for kind, status, words in WORDS if isinstance(error, kind))
-    words = {"button": "Try again", "without": left_out, "expected_total": shown_total(), **words_of(order, error)}
+    words = {
+        "button": "Try again",
+        "without": left_out.name if left_out else "",
+        "expected_total": shown_total(),
+        **words_of(order, error),
+    }
     if isinstance(error, OrderappError):
         g.refusal = error.code  # for the log and the count of refusals: it was answered here, not as an error
     page = render_template("shop/retry_refused.html", reference=reference_of(order.number), key=key, **words)
@@ -56,13 +63,13 @@ def shown_total() -> Money | None:
 
 
 def _what_is_gone(order: OrderView, error: InvalidRequest) -> Words:
-    lost = [name for name in CODE_FIELDS if getattr(order, name) and name in error.errors]
-    if not lost and "customer.member_ref" in error.errors and order.benefit:
-        lost = ["benefit"]
+    declared = current_settings().systems.inputs
+    wrong = {name for name, code in declared.items() if code.path in error.errors}
+    lost = next((code for code in codes_of(order) if wrong & {code.name, code.needs}), None)
     if lost:
-        offer = without_a_code(order, lost[0])
+        offer = without_a_code(order, lost)
         return {
-            "title": f"Your {lost[0]} can't be used any more",
+            "title": f"Your {lost.called} can't be used any more",
             "text": f"It isn't known any more. {NOT_DONE} You can order without it; all the rest is kept.",
             "button": "",
             "offer": offer,

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from orderapp.config import current_settings
 from orderapp.currencies import amount_text
 from orderapp.errors import (
     DatabaseUnavailable,
@@ -31,7 +32,7 @@ from orderapp.services.orders import catalogue, views
 from orderapp.web import drafts, formats, order_form, order_page
 from orderapp.web.blueprint import shop
 from orderapp.web.error_pages import error_page
-from orderapp.web.form_page import show_form
+from orderapp.web.form_page import sent_form, show_form
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import reference_of
 
@@ -42,8 +43,8 @@ NO_COOKIES = (
 )
 ARRIVED = "This form had reached us before, and its order is there: look at it below before you order anything else."
 TOO_MANY_CODES = (
-    "Too many codes were tried. Nothing was ordered. Leave the coupon and benefit codes empty to "
-    "place the order now, or wait {wait} to try a code again."
+    "Too many codes were tried. Nothing was ordered. Leave the codes empty to place the order now, or wait {wait} to "
+    "try a code again."
 )
 TOO_MANY_ORDERS = (
     "A great many orders came from your network, browser, e-mail address or phone. Nothing was ordered, and what you "
@@ -76,16 +77,17 @@ def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], An
 @_answers(InvalidRequest)
 def invalid(error: InvalidRequest) -> ResponseReturnValue:
     """Show the form with what is wrong, under the same key."""
-    form = order_form.read(request.form)
+    form = sent_form()
     skus = [product.sku for product in catalogue.list_products()]
-    return show_form(form, order_form.messages_by_field(error, form, skus), 400, "typed")
+    messages = order_form.messages_by_field(error, form, skus, current_settings().systems.inputs)
+    return show_form(form, messages, 400, "typed")
 
 
 @_answers(TooManyAttempts)
 def too_many(error: TooManyAttempts) -> ResponseReturnValue:
     """Show the form with how long to wait."""
     message = TOO_MANY_CODES.format(wait=formats.duration(error.retry_after_seconds))
-    response = make_response(show_form(order_form.read(request.form), {"": message}, 429, "typed"))
+    response = make_response(show_form(sent_form(), {"": message}, 429, "typed"))
     response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 
@@ -94,7 +96,7 @@ def too_many(error: TooManyAttempts) -> ResponseReturnValue:
 def too_many_orders(error: TooManyOrders) -> ResponseReturnValue:
     """Show the form, with everything kept and under its key, and when it can be placed."""
     message = TOO_MANY_ORDERS.format(wait=formats.duration(error.retry_after_seconds))
-    response = make_response(show_form(order_form.read(request.form), {"": message}, 429, "typed"))
+    response = make_response(show_form(sent_form(), {"": message}, 429, "typed"))
     response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 
@@ -105,7 +107,7 @@ def stale(_: CSRFError) -> ResponseReturnValue:
 
     It says that nothing was ordered only if the key has no order; if that is unknown, it says neither.
     """
-    form = order_form.read(request.form)
+    form = sent_form()
     try:
         message = NO_COOKIES if drafts.came_without_session() else STALE_PAGE
         return show_form(form, {"": ARRIVED if drafts.order_of(form.key) else message}, 400, "typed")
@@ -119,7 +121,7 @@ def in_progress(error: InProgress) -> ResponseReturnValue:
     if error.order_id is not None:
         return redirect(url_for("shop.order", reference=_reference(error.order_id)), 303)
     response = _send_again(
-        order_form.read(request.form),
+        sent_form(),
         409,
         title="We are still working on your order",
         paragraphs=("It was sent a moment ago and isn't finished. Asking again doesn't order it twice.",),
@@ -134,7 +136,7 @@ def probable_duplicate(error: ProbableDuplicate) -> ResponseReturnValue:
     """Offer to place this order nevertheless; link to the earlier order only for the visitor who placed it."""
     ours = drafts.is_ours(error.order_id)
     return _send_again(
-        order_form.read(request.form),
+        sent_form(),
         409,
         title="You have just ordered exactly this",
         paragraphs=(
@@ -150,7 +152,7 @@ def probable_duplicate(error: ProbableDuplicate) -> ResponseReturnValue:
 @_answers(TotalChanged)
 def total_changed(error: TotalChanged) -> ResponseReturnValue:
     """Show what it costs now and what has changed, and ask."""
-    sent = order_form.read(request.form)
+    sent = sent_form()
     form = replace(sent, shown={line.sku: line.price for line in error.lines}, expected_total=error.total)
     return _send_again(
         form,
@@ -171,7 +173,7 @@ def key_reused(error: KeyReused) -> ResponseReturnValue:
     A visitor with the form's key placed that order or was given the form: nobody can guess a key.
     """
     return _send_again(
-        order_form.read(request.form).under_new_key(),
+        sent_form().under_new_key(),
         422,
         title="This form was placed before, with something else in it",
         paragraphs=(
@@ -187,7 +189,7 @@ def key_reused(error: KeyReused) -> ResponseReturnValue:
 def archived(error: OrderArchived) -> ResponseReturnValue:
     """Explain that the form led to an order long ago, and offer to place it as a new one."""
     return _send_again(
-        order_form.read(request.form).under_new_key(),
+        sent_form().under_new_key(),
         410,
         title="You placed this order long ago",
         paragraphs=(
@@ -202,7 +204,7 @@ def archived(error: OrderArchived) -> ResponseReturnValue:
 def unavailable(_: DatabaseUnavailable) -> ResponseReturnValue:
     """Keep what was typed and offer to try again: nobody knows yet whether the order was recorded."""
     return _send_again(
-        order_form.read(request.form),
+        sent_form(),
         503,
         title="We can't take orders at this moment",
         paragraphs=(
@@ -217,7 +219,7 @@ def unavailable(_: DatabaseUnavailable) -> ResponseReturnValue:
 def overloaded(error: Overloaded) -> ResponseReturnValue:
     """Keep what was typed and offer to try again: this try did nothing, an earlier one may have."""
     response = _send_again(
-        order_form.read(request.form),
+        sent_form(),
         503,
         title="A great many orders are coming in",
         paragraphs=(

@@ -5,36 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from orderapp.config import current_settings
+from orderapp.domain.inputs import Code, Inputs
 from orderapp.domain.money import Money
 from orderapp.domain.orders import LineRequest, OrderRequest
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
 from orderapp.services.orders.shop_views import submitted_under
 from orderapp.services.orders.views import OrderView
+from orderapp.services.placing.pricing import systems_with_discounts
+from orderapp.systems.base import System
 from orderapp.web.order_reference import reference_of, retry_keys
-
-CODE_FIELDS = ("coupon", "benefit")
 
 
 @dataclass(frozen=True, slots=True)
 class Without:
     """The order once more without one of its codes: as a new order, since earlier placements used the code."""
 
-    code_field: str  # which code is left out
+    code: Code  # which code is left out
     total: Money  # what it would cost, as far as the discounts are known
     is_known: bool  # whether they are
 
 
-def without_a_code(order: OrderView, code_field: str) -> Without:
+def without_a_code(order: OrderView, code: Code) -> Without:
     """Return the order without one of its codes."""
-    left = [one for one in order.discounts if one.code != getattr(order, code_field)]
+    others = {system.name for system in discounting(leaving_out(code, request_of(order)))}
+    left = [one for one in order.discounts if one.source in others]
     total = replace(order.subtotal, minor=order.subtotal.minor - sum(one.amount.minor for one in left))
-    others = [name for name in CODE_FIELDS if name != code_field and getattr(order, name)]
-    return Without(code_field, total, len(left) == len(others))
+    return Without(code, total, len(left) == len(others))
 
 
-def refused_code(order: OrderView) -> str | None:
-    """Return the field of the code that made the order fail: an unchanged retry would be refused again."""
+def refused_code(order: OrderView) -> Code | None:
+    """Return the code that made the order fail: an unchanged retry would be refused again."""
     stopped = order.stopped
     if order.state is not OrderState.FAILED or stopped is None or stopped.outcome is not Outcome.REFUSED:
         return None
@@ -42,8 +43,20 @@ def refused_code(order: OrderView) -> str | None:
     asked = request_of(order)
     if system is None or not system.concerns(asked):
         return None
-    # The codes that are the only reason for the system's step.
-    return next((name for name in CODE_FIELDS if not system.concerns(leaving_out(name, asked))), None)
+    # The code that is the only reason for the system's step.
+    return next((code for code in codes_of(order) if not system.concerns(leaving_out(code, asked))), None)
+
+
+def codes_of(order: OrderView) -> list[Code]:
+    """Return the codes that the order came with and this process knows, without those that others need."""
+    declared = current_settings().systems.inputs
+    needed = {declared[name].needs for name in order.inputs if name in declared}
+    return [declared[name] for name in order.inputs if name in declared and name not in needed]
+
+
+def discounting(asked: OrderRequest) -> list[System]:
+    """Return the systems that may give a discount on what is asked for."""
+    return systems_with_discounts(asked, current_settings().systems)
 
 
 def successor(order: OrderView) -> str | None:
@@ -57,9 +70,9 @@ def successor(order: OrderView) -> str | None:
 def request_of(order: OrderView) -> OrderRequest:
     """Return an order's original request."""
     lines = tuple(LineRequest(line.sku, line.quantity) for line in order.lines)
-    return OrderRequest(order.customer, lines, order.coupon, order.benefit)
+    return OrderRequest(order.customer, lines, order.inputs)
 
 
-def leaving_out(code_field: str, asked: OrderRequest) -> OrderRequest:
+def leaving_out(code: Code, asked: OrderRequest) -> OrderRequest:
     """Return the request without one of its codes."""
-    return replace(asked, coupon="") if code_field == "coupon" else replace(asked, benefit="")
+    return replace(asked, inputs=Inputs({name: text for name, text in asked.inputs.items() if name != code.name}))

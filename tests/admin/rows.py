@@ -36,8 +36,8 @@ class Rows:
     def order(self, state: OrderState = OrderState.CONFIRMED, **values: Any) -> uuid.UUID:
         """An order of one step at the inventory."""
         number = new_order_number()
-        customer = {"customer_name": "Ann", "customer_email": "ann@example.com", "customer_phone": "", "member_ref": ""}
-        money = {"currency": "EUR", "subtotal_minor": 1000, "total_minor": 1000, "coupon": "", "benefit": ""}
+        customer = {"customer_name": "Ann", "customer_email": "ann@example.com", "customer_phone": ""}
+        money = {"currency": "EUR", "subtotal_minor": 1000, "total_minor": 1000, "inputs": "{}"}
         moments = {"created_at": db_now(), "updated_at": db_now()}
         ends_as = OrderState.CANCELLED.value if state is OrderState.COMPENSATING else None
         with writing() as session:

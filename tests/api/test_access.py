@@ -15,6 +15,7 @@ from orderapp.models import ApiToken
 from orderapp.services.access import api_tokens
 from orderapp.services.db.transactions import reading
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
+from tests.inputs import INPUTS
 
 Call = Callable[[ApiClient], object]
 
@@ -126,6 +127,6 @@ def test_an_order_of_the_shop_belongs_to_no_client(app: Flask, client: ApiClient
     from orderapp.services.orders.request_schema import read_order
     from orderapp.services.placing.place import Placing
 
-    placed = Placing(app.extensions["orderapp.settings"]).submit(read_order(order_content()), "k")
+    placed = Placing(app.extensions["orderapp.settings"]).submit(read_order(order_content(), INPUTS), "k")
 
     assert_problem(client.get(f"/orders/{placed.order.id}"), 404, "not_found")

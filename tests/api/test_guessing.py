@@ -19,6 +19,7 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.resilience.switches import switch_system
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
+from tests.inputs import INPUTS
 from tests.sandbox.running import RunningSandbox
 
 MEMBER = {"member_ref": "M-1001"}
@@ -185,8 +186,9 @@ def test_after_the_window_the_count_begins_anew(client: ApiClient) -> None:
 
 
 def guess_in_shop(address: str | None, session: str | None, code: str) -> None:
-    request = read_order(order_content(coupon=code))
-    with code_guesses.counting(code_guesses.guessers_of_visitor(address, session), request):
+    request = read_order(order_content(coupon=code), INPUTS)
+    guessers = code_guesses.guessers_of_visitor(address, session)
+    with code_guesses.counting(code_guesses.Guess.of(guessers, request.inputs, INPUTS)):
         raise InvalidRequest({"coupon": ["unknown"]})
 
 

@@ -22,6 +22,7 @@ from orderapp.services.resilience.admission import Admission
 from orderapp.services.saga.content_hashes import hash_cart, hash_order
 from orderapp.services.saga.submissions import client_scope
 from tests.api.conftest import ApiClient, assert_problem, order_content, order_count
+from tests.inputs import INPUTS
 from tests.sandbox.running import RunningSandbox
 
 RunTasks = Callable[[], None]
@@ -65,6 +66,7 @@ def test_a_confirmed_order_is_answered_with_201_and_the_whole_order(client: ApiC
             {"source": "coupon", "code": "WELCOME10", "amount": euros(158)},
             {"source": "membership", "code": "FREE-GIFT", "amount": euros(300)},
         ],
+        "payments": [],
         "total": euros(1580 - 158 - 300),
     }
 
@@ -301,7 +303,7 @@ def died_half_way(app: Flask, token: str) -> str:
     """Return the key of a submission whose process died after its intents were recorded."""
     client_id = api_tokens.authenticate(token)
     assert client_id is not None
-    request, scope = read_order(order_content()), client_scope(client_id)
+    request, scope = read_order(order_content(), INPUTS), client_scope(client_id)
     inventory = app.extensions["orderapp.settings"].systems["inventory"]
     cart = Cart(request.customer, "", "", client_id, hash_cart(scope, request), 0, allow_duplicate=False)
     priced = price(request, look_up(scope, "k", ["TEA-GREEN"]).products)

@@ -24,13 +24,14 @@ SUPPLIES = {
     "coupons": (
         "uses_left",
         {"WELCOME10": 1_000_000},
-        "SELECT coupon AS what, count(*) AS how_many FROM orders WHERE state = 'confirmed' GROUP BY coupon",
+        "SELECT CAST(inputs AS jsonb) ->> 'coupon' AS what, count(*) AS how_many FROM orders WHERE state = 'confirmed' "
+        "GROUP BY 1",
     ),
     "benefits": (
         "remaining",
         {"M-1001/VIP5": 1_000_000},
-        """SELECT member_ref || '/' || benefit AS what, count(*) AS how_many FROM orders
-            WHERE state = 'confirmed' GROUP BY 1""",
+        """SELECT (CAST(inputs AS jsonb) ->> 'member_ref') || '/' || (CAST(inputs AS jsonb) ->> 'benefit') AS what,
+            count(*) AS how_many FROM orders WHERE state = 'confirmed' GROUP BY 1""",
     ),
 }
 

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from orderapp import create_app
 from orderapp.config import Settings
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.orders import Customer, LineRequest, OrderRequest
 from orderapp.domain.states import TaskState
 from orderapp.extensions import db
@@ -103,7 +104,7 @@ def place(app: Flask) -> Callable[..., OrderView]:
 
     def submit(key: str, *, coupon: str = "", phone: str = "") -> OrderView:
         customer = Customer("Ada Lovelace", f"{key}@example.com", phone)
-        request = OrderRequest(customer, (LineRequest("TEA-GREEN", 2),), coupon=coupon)
+        request = OrderRequest(customer, (LineRequest("TEA-GREEN", 2),), Inputs(coupon=coupon) if coupon else Inputs())
         with app.app_context():
             return Placing(settings_of(app)).submit(request, key).order
 

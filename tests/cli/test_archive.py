@@ -213,8 +213,7 @@ def test_ctrl_c_ends_it_after_the_batch_it_is_at_and_nothing_is_lost(
     app: Flask, variables: dict[str, str], run: Run, folder: Path
 ) -> None:
     common = {"state": "failed", "placement_number": 1, "currency": "EUR", "subtotal_minor": 0, "total_minor": 0,
-              "customer_name": "", "customer_email": "", "customer_phone": "", "member_ref": "", "coupon": "",
-              "benefit": ""}  # fmt: skip
+              "customer_name": "", "customer_email": "", "customer_phone": "", "inputs": "{}"}  # fmt: skip
     long_ago = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     rows = [
         {"id": uuid.uuid4(), "number": f"N{number}", "created_at": long_ago, "updated_at": long_ago, **common}

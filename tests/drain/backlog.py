@@ -17,9 +17,7 @@ FIRST_ID = 1_000_000
 CUSTOMER = {
     "customer_name": "Ada Lovelace",
     "customer_phone": "",
-    "member_ref": "",
-    "coupon": "",
-    "benefit": "",
+    "inputs": "{}",
     "currency": "EUR",
     "subtotal_minor": 1000,
     "total_minor": 1000,

@@ -54,7 +54,9 @@ class Orders(Playing):
     @rule(which=NUMBERS, allow=st.booleans(), ways=WAYS)
     def submit_the_same_cart(self, which: int, allow: bool, ways: list[str]) -> None:
         cart = _pick(list(self.carts.values()), which)
-        self._submit(self._new_key(), self._cart(cart.customer.email, bool(cart.coupon), allow_duplicate=allow), ways)
+        self._submit(
+            self._new_key(), self._cart(cart.customer.email, bool(cart.inputs["coupon"]), allow_duplicate=allow), ways
+        )
 
     @rule(same_key=st.booleans(), ways=WAYS, ways_of_the_first=WAYS)
     def submit_in_two_tabs(self, same_key: bool, ways: list[str], ways_of_the_first: list[str]) -> None:
@@ -97,7 +99,7 @@ class Orders(Playing):
     def submit_something_else_under_the_same_key(self, which: int, ways: list[str]) -> None:
         key = _pick(list(self.carts), which)
         cart = self.carts[key]
-        self._submit(key, self._cart(cart.customer.email, not cart.coupon), ways)
+        self._submit(key, self._cart(cart.customer.email, not cart.inputs["coupon"]), ways)
 
     @precondition(lambda self: self.before.orders)
     @rule(which=NUMBERS, used=st.booleans(), ways=WAYS)

@@ -149,7 +149,7 @@ class Simulated(System):
         raise NotImplementedError("made by the model")
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
-        return self.name != "voucher" or bool(order.coupon)
+        return self.name != "voucher" or bool(order.inputs["coupon"])
 
     def check(self) -> Answer:
         return DONE
@@ -257,4 +257,4 @@ class Quoting(Simulated):
             return Quote(DONE, refused="coupon_used_up")
         if way in PROVEN or way in CUT_OFF or way == GARBLED:
             return Quote(PROVEN.get(way, UNKNOWN))
-        return Quote(DONE, code=request.coupon, kind="percent", value=10)
+        return Quote(DONE, code=request.inputs["coupon"], kind="percent", value=10)

@@ -10,6 +10,7 @@ import dramatiq
 from hypothesis import note
 from hypothesis.stateful import RuleBasedStateMachine
 
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.orders import Customer, LineRequest, OrderRequest
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState
@@ -68,13 +69,15 @@ class Playing(RuleBasedStateMachine):
 
     def _cart(self, email: str, coupon: bool, *, allow_duplicate: bool = False) -> OrderRequest:
         lines = (LineRequest("TEA-GREEN", 2),)
-        return OrderRequest(Customer("Ada", email), lines, "TEN" if coupon else "", "", allow_duplicate)
+        return OrderRequest(
+            Customer("Ada", email), lines, Inputs(coupon="TEN") if coupon else Inputs(), allow_duplicate
+        )
 
     def _submit(self, key: str, cart: OrderRequest, ways: list[str]) -> None:
         self.carts.setdefault(key, cart)
         if cart.allow_duplicate:
             self.allowed.add(key)
-        self._place(key, (cart.customer.email, cart.coupon), lambda placing: placing.submit(cart, key), ways)
+        self._place(key, (cart.customer.email, cart.inputs["coupon"]), lambda placing: placing.submit(cart, key), ways)
 
     def _retry(self, key: str, order_id: str, ways: list[str]) -> None:
         self._place(key, ("retry", order_id), lambda placing: placing.retry(uuid.UUID(order_id), key), ways)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from functools import cached_property
@@ -163,10 +164,14 @@ class Tables:
     def content(self, key: str) -> tuple[str, str] | None:
         """Return what a submission's key stands for: a first placement's customer and coupon, or a retried order."""
         row = self.one(
-            "SELECT p.number, o.id, o.customer_email, o.coupon FROM submissions u JOIN orders o ON o.id = u.order_id "
+            "SELECT p.number, o.id, o.customer_email, o.inputs FROM submissions u JOIN orders o ON o.id = u.order_id "
             "JOIN placements p ON p.id = u.placement_id WHERE u.key = ?",
             key,
         )
         if row is None:
             return None
-        return (row["customer_email"], row["coupon"]) if row["number"] == 1 else ("retry", row["id"])
+        return (
+            (row["customer_email"], json.loads(row["inputs"]).get("coupon", ""))
+            if row["number"] == 1
+            else ("retry", row["id"])
+        )

@@ -42,6 +42,7 @@ from orderapp.services.placing.submitters import Submitter
 from orderapp.services.saga.order_documents import load_document
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
+from tests.inputs import INPUTS
 from tests.servers.loopback import poll_until
 
 PRICES = {"TEA-GREEN": 1000, "TEA-BLACK": 700, "POT-CAST": 5900, "GIFT-BOX": 2500, "SCALE-01": 4500}
@@ -94,7 +95,7 @@ class Shop:
         **members: Any,
     ) -> Placed:
         """Submit a content, or a new one with these members, under a key, or a new one."""
-        request = read_order(self.content(**members) if content is None else content)
+        request = read_order(self.content(**members) if content is None else content, INPUTS)
         return Placing(self.settings).submit(request, key or uuid.uuid4().hex, Submitter(client_id))
 
     def retry(self, order_id: uuid.UUID, key: str | None = None, **wishes: Any) -> Placed:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
 from orderapp.domain.orders import Customer, Discount, Effect, Line, LineRequest, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Finding, Outcome, Report
@@ -25,7 +26,8 @@ KINDS = system_classes()
 KEYED_KINDS = [kind for kind in KINDS if issubclass(kind, KeyedSystem)]
 HTTP_KINDS = [kind for kind in KINDS if issubclass(kind, HttpSystem | Sms)]
 
-CUSTOMER = Customer("Zoë O'Neill", "zoe+shop@example.com", "+4930901820", "M-1001")
+CUSTOMER = Customer("Zoë O'Neill", "zoe+shop@example.com", "+4930901820")
+INPUTS = Inputs(coupon="SAVE10", benefit="FREE-TEA", member_ref="M-1001")
 LINES = (Line("TEA-GREEN", "Green tea, 100 g", 2, Money(1250, "EUR")), Line("SCALE-01", "Scale", 1, Money(4500, "EUR")))
 ORDER = OrderDocument(
     number="7K3M9-QXZ2F",
@@ -33,11 +35,10 @@ ORDER = OrderDocument(
     lines=LINES,
     subtotal=Money(7000, "EUR"),
     total=Money(6300, "EUR"),
-    coupon="SAVE10",
-    benefit="FREE-TEA",
+    inputs=INPUTS,
     discounts=(Discount("coupon", "SAVE10", Money(700, "EUR")),),
 )
-REQUEST = OrderRequest(CUSTOMER, tuple(LineRequest(line.sku, line.quantity) for line in LINES), "SAVE10", "FREE-TEA")
+REQUEST = OrderRequest(CUSTOMER, tuple(LineRequest(line.sku, line.quantity) for line in LINES), INPUTS)
 
 Kind = TypeVar("Kind", bound=System)
 

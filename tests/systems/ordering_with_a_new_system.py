@@ -68,7 +68,9 @@ def main(data: Path) -> dict[str, Any]:
 def placed(app: Flask, sandbox: RunningSandbox, sku: str, **member: str) -> dict[str, Any]:
     """Place an order, do its tasks, and return what became of it and what the systems hold of it."""
     settings = app.extensions["orderapp.settings"]
-    request = read_order({"customer": {**CUSTOMER, **member}, "lines": [{"sku": sku, "quantity": 2}]})
+    request = read_order(
+        {"customer": {**CUSTOMER, **member}, "lines": [{"sku": sku, "quantity": 2}]}, settings.systems.inputs
+    )
     answer = Placing(settings).submit(request, key=f"{sku}{len(member)}")
     with reading() as session:
         waiting = session.scalars(select(Task.id).where(Task.state == TaskState.WAITING.value)).all()

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import responses
 
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.outcome import Answer, Finding, Outcome, Report
 from orderapp.systems.coupon import Coupon
 from tests.systems.conftest import Wire
@@ -254,7 +255,7 @@ def test_a_code_that_is_over_is_refused_before_anything_is_reserved(state: str, 
 
 def test_a_code_that_nobody_knows_is_a_mistake_in_its_field(coupon: Coupon, wire: Wire) -> None:
     wire.answers(404)
-    quote = coupon.quote(replace(REQUEST, coupon="A.B:C-1_x"))
+    quote = coupon.quote(replace(REQUEST, inputs=Inputs(coupon="A.B:C-1_x")))
     assert quote is not None
     assert (quote.refused, quote.field) == ("coupon_not_found", "coupon")
     assert wire.requests[0].request.path_url == "/v1/coupons/A.B%3AC-1_x"
@@ -263,7 +264,7 @@ def test_a_code_that_nobody_knows_is_a_mistake_in_its_field(coupon: Coupon, wire
 def test_it_concerns_only_orders_with_a_code(coupon: Coupon) -> None:
     assert coupon.concerns(REQUEST)
     assert coupon.concerns(EFFECT.order)
-    assert not coupon.concerns(replace(REQUEST, coupon=""))
+    assert not coupon.concerns(replace(REQUEST, inputs=Inputs()))
 
 
 def test_the_late_window_is_a_setting() -> None:

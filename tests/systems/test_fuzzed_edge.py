@@ -149,10 +149,10 @@ def documented(kind: type[System], rng: random.Random) -> str:
         {
             **dict.fromkeys(nouns, made),
             "redemptions": [made],
-            "coupon": {"code": ORDER.coupon, "state": "active", "discount": offer},
+            "coupon": {"code": ORDER.inputs["coupon"], "state": "active", "discount": offer},
             "member": {
-                "ref": ORDER.customer.member_ref,
-                "benefits": [{"code": ORDER.benefit, "remaining": 2, "discount": offer}],
+                "ref": ORDER.inputs["member_ref"],
+                "benefits": [{"code": ORDER.inputs["benefit"], "remaining": 2, "discount": offer}],
             },
             "error": {"code": "out_of_stock", "message": "None left."},
             "sid": "SM1",

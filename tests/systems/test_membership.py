@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.outcome import Outcome, Quote
 from orderapp.systems.membership import Membership
 from tests.systems.conftest import Wire
@@ -88,4 +89,4 @@ def test_what_the_system_tells_of_the_member_is_not_kept(wire: Wire) -> None:
 
 def test_it_concerns_only_orders_with_a_benefit() -> None:
     assert make(Membership).concerns(REQUEST)
-    assert not make(Membership).concerns(replace(REQUEST, benefit=""))
+    assert not make(Membership).concerns(replace(REQUEST, inputs=Inputs(member_ref="M-1001")))

@@ -25,7 +25,7 @@ NAMES = [*(name for name in SHORT_NAMES if name.isalpha()), "answered", "Connect
 
 
 def effect_of(name: str, system: str = "inventory") -> Effect:
-    customer = Customer(name, "ada@example.com", "+4930901820", "M-1001")
+    customer = Customer(name, "ada@example.com", "+4930901820")
     return Effect(f"{ORDER.number}:1:{system}", replace(ORDER, customer=customer))
 
 

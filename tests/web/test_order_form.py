@@ -5,25 +5,26 @@ from orderapp.domain.customers import PhoneRules
 from orderapp.domain.orders import LineRequest
 from orderapp.errors import InvalidRequest
 from orderapp.web import order_form
+from tests.inputs import INPUTS
 
 KEY = "k" * 32
 GOOD = {"key": KEY, "name": "Ada", "email": "ada@example.com", "quantity:TEA": "2", "quantity:POT.1": "0"}
 
 
 def read(**typed):
-    return order_form.read(MultiDict({**GOOD, **typed}))
+    return order_form.read(MultiDict({**GOOD, **typed}), INPUTS)
 
 
 def errors_of(form, skus=("TEA", "POT.1")):
     with pytest.raises(InvalidRequest) as raised:
-        order_form.to_request(form, PhoneRules())
-    return order_form.messages_by_field(raised.value, form, skus)
+        order_form.to_request(form, INPUTS, PhoneRules())
+    return order_form.messages_by_field(raised.value, form, skus, INPUTS)
 
 
 def test_a_form_filled_in_rightly_becomes_the_request():
-    request = order_form.to_request(read(phone="+49 30 901820", coupon=" SPRING "), PhoneRules())
+    request = order_form.to_request(read(phone="+49 30 901820", coupon=" SPRING "), INPUTS, PhoneRules())
     assert request.lines == (LineRequest("TEA", 2),)
-    assert (request.customer.name, request.customer.phone, request.coupon) == ("Ada", "+4930901820", "SPRING")
+    assert (request.customer.name, request.customer.phone, request.inputs["coupon"]) == ("Ada", "+4930901820", "SPRING")
     assert not request.allow_duplicate
 
 
@@ -49,7 +50,10 @@ def test_a_benefit_without_a_member_number_is_told_at_the_benefit():
 def test_the_mistakes_of_a_line_are_told_at_its_product():
     form = read(**{"quantity:POT.1": "1"})
     error = InvalidRequest({"lines.1.sku": ["Not sold."], "lines.7.sku": ["Gone."], "elsewhere": ["Odd."]})
-    assert order_form.messages_by_field(error, form, ("TEA", "POT.1")) == {"quantity-1": "Not sold.", "": "Gone. Odd."}
+    assert order_form.messages_by_field(error, form, ("TEA", "POT.1"), INPUTS) == {
+        "quantity-1": "Not sold.",
+        "": "Gone. Odd.",
+    }
 
 
 @pytest.mark.parametrize("field", ["name", "email", "phone", "member_ref", "coupon", "benefit"])
@@ -57,11 +61,11 @@ def test_the_mistakes_of_a_line_are_told_at_its_product():
 def test_text_that_can_t_be_used_is_told_at_its_field_and_kept(field, text):
     form = read(**{field: text})
     assert field in errors_of(form)
-    assert getattr(form, field) == text.strip()
+    assert dict(form.fields())[field] == text.strip()
 
 
 def test_five_hundred_products_are_too_many():
-    form = order_form.read(MultiDict({**GOOD, **{f"quantity:P{number}": "1" for number in range(500)}}))
+    form = order_form.read(MultiDict({**GOOD, **{f"quantity:P{number}": "1" for number in range(500)}}), INPUTS)
     assert "lines" in errors_of(form)
 
 
@@ -115,8 +119,8 @@ def test_a_mistake_is_told_in_our_own_words(typed, field, told):
 def test_characters_that_nobody_can_see_are_left_out_at_the_ends(field, invisible):
     good = {"name": "Ada", "email": "a@b.example", "phone": "+4930901820", "quantity:TEA": "2"}.get(field, "A1")
     others = {"member_ref": "M1"} if field == "benefit" else {}
-    plain = order_form.to_request(read(**{**others, field: good}), PhoneRules())
-    framed = order_form.to_request(read(**{**others, field: f"{invisible} {good}{invisible}"}), PhoneRules())
+    plain = order_form.to_request(read(**{**others, field: good}), INPUTS, PhoneRules())
+    framed = order_form.to_request(read(**{**others, field: f"{invisible} {good}{invisible}"}), INPUTS, PhoneRules())
     assert framed == plain
 
 
@@ -139,19 +143,17 @@ def test_what_is_checked_by_meaning_is_told_together_with_what_is_malformed():
     form = read(name="x" * 201, email="ada@", phone="+49 1", member_ref="M 1", coupon="A B", benefit="C D")
     assert list(errors_of(form)) == ["name", "email", "phone", "member_ref", "coupon", "benefit"]
     assert list(errors_of(read(name="", benefit="VIP5"))) == ["name", "benefit"]
-    assert errors_of(read(benefit="C D"))["benefit"].startswith(
-        "Only letters, digits and . _ : - are used in codes. A "
-    )
+    assert errors_of(read(benefit="C D"))["benefit"].startswith("Only letters, digits and . _ : - are used here. A ")
 
 
 def test_a_field_that_came_twice_is_not_guessed_at():
-    form = order_form.read(MultiDict([*GOOD.items(), ("quantity:TEA", "5"), ("coupon", "A"), ("coupon", "B")]))
+    form = order_form.read(MultiDict([*GOOD.items(), ("quantity:TEA", "5"), ("coupon", "A"), ("coupon", "B")]), INPUTS)
     assert list(errors_of(form)) == ["quantity-0", "coupon"]
 
 
 @pytest.mark.parametrize("key", ["", "short", "k" * 65, "k" * 30 + "\n", "k" * 30 + "ü"])
 def test_a_key_that_isn_t_ours_is_replaced(key):
-    assert order_form.read(MultiDict({**GOOD, "key": key})).key != key
+    assert order_form.read(MultiDict({**GOOD, "key": key}), INPUTS).key != key
 
 
 def test_a_key_of_ours_is_kept_and_never_comes_twice():
@@ -161,4 +163,4 @@ def test_a_key_of_ours_is_kept_and_never_comes_twice():
 
 def test_the_hidden_fields_say_the_same_form_again():
     form = read(phone="x", **{"quantity:TEA": "y"})
-    assert order_form.read(MultiDict(form.fields())) == form
+    assert order_form.read(MultiDict(form.fields()), INPUTS) == form

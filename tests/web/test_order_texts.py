@@ -4,15 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
 from orderapp.domain.orders import Customer
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.services.orders.views import OrderView, StepView, TaskView
 from orderapp.services.saga.values import Stopped
+from orderapp.systems.registry import Systems
 from orderapp.web.order_texts import story_of
+from tests.services.scripted import Scripted
 
-TITLES = {"stock": "Stock", "loyalty": "Loyalty points"}
+SYSTEMS = Systems({"stock": Scripted("stock"), "loyalty": Scripted("loyalty")})
+vars(SYSTEMS["stock"])["refusals"] = {"out_of_stock": "Order less of it."}
+vars(SYSTEMS["loyalty"])["title"] = "Loyalty points"
 
 
 def view(state, *, steps=(), tasks=(), stopped=None, ends_as=None):
@@ -25,8 +30,7 @@ def view(state, *, steps=(), tasks=(), stopped=None, ends_as=None):
         ends_as=ends_as,
         placements=1,
         customer=Customer("Ada", "ada@example.com"),
-        coupon="",
-        benefit="",
+        inputs=Inputs(),
         lines=(),
         discounts=(),
         subtotal=Money(0, "EUR"),
@@ -40,18 +44,18 @@ def view(state, *, steps=(), tasks=(), stopped=None, ends_as=None):
 
 
 def progress(order):
-    return [(entry.state, entry.title) for entry in story_of(order, TITLES).progress[1:]]
+    return [(entry.state, entry.title) for entry in story_of(order, SYSTEMS).progress[1:]]
 
 
 def test_while_it_is_placed_one_part_is_running_and_the_next_waits():
     order = view(OrderState.PLACING, steps=[("stock", StepState.PLANNED), ("loyalty", StepState.PLANNED)])
     assert progress(order) == [("running", "Stock"), ("waiting", "Loyalty points")]
-    assert story_of(order, TITLES).moving
+    assert story_of(order, SYSTEMS).moving
 
 
 def test_a_refusal_is_told_with_what_can_be_done():
     stopped = Stopped("stock", Outcome.REFUSED, "out_of_stock")
-    story = story_of(view(OrderState.FAILED, stopped=stopped, ends_as=OrderState.FAILED), TITLES)
+    story = story_of(view(OrderState.FAILED, stopped=stopped, ends_as=OrderState.FAILED), SYSTEMS)
     assert any("Order less of it" in text for text in story.paragraphs)
     assert story.can_retry
     assert not story.changing
@@ -59,20 +63,20 @@ def test_a_refusal_is_told_with_what_can_be_done():
 
 def test_a_refusal_nobody_wrote_a_sentence_for_is_told_by_the_system_s_title():
     stopped = Stopped("loyalty", Outcome.REFUSED, "points_frozen")
-    story = story_of(view(OrderState.FAILED, stopped=stopped), TITLES)
+    story = story_of(view(OrderState.FAILED, stopped=stopped), SYSTEMS)
     assert "Loyalty points" in story.paragraphs[0]
     assert "points_frozen" not in " ".join(story.paragraphs)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.NOT_SENT])
 def test_no_answer_is_never_told_as_a_refusal(outcome):
-    story = story_of(view(OrderState.FAILED, stopped=Stopped("stock", outcome, "timeout")), TITLES)
+    story = story_of(view(OrderState.FAILED, stopped=Stopped("stock", outcome, "timeout")), SYSTEMS)
     assert "reliable answer" in story.paragraphs[0]
     assert "timeout" not in " ".join(story.paragraphs)
 
 
 def test_an_interruption_is_blamed_on_no_system():
-    story = story_of(view(OrderState.FAILED, stopped=Stopped("", Outcome.UNKNOWN, "interrupted")), TITLES)
+    story = story_of(view(OrderState.FAILED, stopped=Stopped("", Outcome.UNKNOWN, "interrupted")), SYSTEMS)
     assert story.paragraphs[0].startswith("Something interrupted us")
 
 
@@ -83,7 +87,7 @@ def test_while_it_is_undone_nothing_is_charged_and_it_can_t_be_tried_yet():
         stopped=Stopped("loyalty", Outcome.UNKNOWN, "timeout"),
         ends_as=OrderState.FAILED,
     )
-    story = story_of(order, TITLES)
+    story = story_of(order, SYSTEMS)
     assert "Nothing is charged" in " ".join(story.paragraphs)
     assert [entry.state for entry in story.progress[1:]] == ["undoing", "undoing"]
     assert story.moving
@@ -92,7 +96,7 @@ def test_while_it_is_undone_nothing_is_charged_and_it_can_t_be_tried_yet():
 
 def test_a_cancelled_order_is_not_told_as_a_failed_one():
     order = view(OrderState.COMPENSATING, ends_as=OrderState.CANCELLED, tasks=[(TaskKind.SETTLE, TaskState.DONE)])
-    assert story_of(order, TITLES).title == "Your order is being cancelled"
+    assert story_of(order, SYSTEMS).title == "Your order is being cancelled"
     assert progress(order) == [("undoing", "Payment")]
 
 
@@ -109,8 +113,8 @@ def test_a_cancelled_order_is_not_told_as_a_failed_one():
 def test_the_payment_of_a_confirmed_order_is_told_in_plain_words(task_state, told, changing):
     order = view(OrderState.CONFIRMED, tasks=[(TaskKind.SETTLE, task_state)])
     assert progress(order) == [(told, "Payment")]
-    assert story_of(order, TITLES).changing is changing
-    assert not story_of(order, TITLES).moving
+    assert story_of(order, SYSTEMS).changing is changing
+    assert not story_of(order, SYSTEMS).moving
 
 
 @pytest.mark.parametrize(
@@ -127,17 +131,17 @@ def test_the_payment_of_a_confirmed_order_is_told_in_plain_words(task_state, tol
 def test_the_messages_are_told_by_what_became_of_them(states, told, headline):
     order = view(OrderState.CONFIRMED, tasks=[(TaskKind.NOTIFY, state) for state in states])
     assert progress(order) == [(told, "Confirmation message")]
-    assert headline in " ".join(story_of(order, TITLES).paragraphs)
-    assert story_of(order, TITLES).changing is (told == "running")
+    assert headline in " ".join(story_of(order, SYSTEMS).paragraphs)
+    assert story_of(order, SYSTEMS).changing is (told == "running")
 
 
 def test_an_order_without_messages_promises_none():
-    assert "confirmation" not in " ".join(story_of(view(OrderState.CONFIRMED), TITLES).paragraphs)
+    assert "confirmation" not in " ".join(story_of(view(OrderState.CONFIRMED), SYSTEMS).paragraphs)
 
 
 def test_a_refused_payment_is_told_as_refused_and_not_as_late():
     (payment,) = view(OrderState.CONFIRMED, tasks=[(TaskKind.SETTLE, TaskState.FAILED)]).tasks
-    story = story_of(replace(view(OrderState.CONFIRMED), tasks=(replace(payment, refused=True),)), TITLES)
+    story = story_of(replace(view(OrderState.CONFIRMED), tasks=(replace(payment, refused=True),)), SYSTEMS)
     assert "payment was refused" in story.title
     assert "Don't order again" in story.paragraphs[0]
     assert story.progress[-1].note.startswith("Refused")
@@ -146,12 +150,12 @@ def test_a_refused_payment_is_told_as_refused_and_not_as_late():
 
 @pytest.mark.parametrize("state", OrderState)
 def test_what_can_still_change_is_looked_at_again(state):
-    assert story_of(view(state), TITLES).is_last is (state is OrderState.CANCELLED)
+    assert story_of(view(state), SYSTEMS).is_last is (state is OrderState.CANCELLED)
 
 
 @pytest.mark.parametrize("state", OrderState)
 def test_no_state_is_told_by_its_internal_name(state):
-    story = story_of(view(state), TITLES)
+    story = story_of(view(state), SYSTEMS)
     assert not any(word in " ".join((story.title, *story.paragraphs)) for word in ("compensat", "placement", "task"))
 
 
@@ -161,7 +165,7 @@ def task(kind, state, **more):
 
 def told(order):
     """Return all that the page says of an order, in one text."""
-    story = story_of(order, TITLES)
+    story = story_of(order, SYSTEMS)
     return " ".join((story.title, *story.paragraphs, *(entry.note for entry in story.progress)))
 
 
@@ -206,7 +210,7 @@ def test_each_payment_beside_each_message_is_told_as_it_is(
 ):
     tasks = [task(TaskKind.SETTLE, **payment)] + ([task(TaskKind.NOTIFY, **message)] if message else [])
     order = replace(view(OrderState.CONFIRMED), tasks=tuple(tasks))
-    assert story_of(order, TITLES).title == title
+    assert story_of(order, SYSTEMS).title == title
     page = told(order)
     assert [text for text in (*said, *said_of_it) if text not in page] == []
     assert [text for text in (*unsaid, *not_of_it) if text in page] == []
@@ -247,7 +251,7 @@ def test_what_is_given_back_is_told_as_far_as_it_is(ends_as, step, back, said, u
     assert [text for text in unsaid if text in page] == []
     given_up = back["state"] is TaskState.CANCELLED
     assert (RETRY_SOON in page) is (ends_as is OrderState.FAILED and not given_up)
-    assert story_of(order, TITLES).changing is not given_up
+    assert story_of(order, SYSTEMS).changing is not given_up
 
 
 def test_what_was_given_up_in_an_earlier_placement_says_nothing_of_this_one():

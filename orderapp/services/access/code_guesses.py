@@ -1,4 +1,4 @@
-"""Limits guessing of coupon codes, benefits and member numbers."""
+"""Limits guessing of codes, such as coupons, benefits and member numbers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from orderapp.domain.customers import mailbox_of
+from orderapp.domain.inputs import Code, Inputs
 from orderapp.domain.networks import household_of
-from orderapp.domain.orders import OrderRequest
 from orderapp.errors import InvalidRequest, TooManyAttempts, TotalChanged
 from orderapp.services.access import attempt_counters
-from orderapp.services.access.attempt_counters import Counted
+from orderapp.services.access.attempt_counters import Counted, bucket_of
 
 WINDOW_SECONDS = 600
 # A person who types a code from a voucher needs a few tries; more than ten in ten minutes is guessing.
@@ -22,8 +22,6 @@ WRONG_CODES_OF_CLIENT = 200
 # Visitors share an address, for example in an office or a school: five may guess before the others are affected. A
 # visitor without a cookie has a new session each time, so only this limit applies.
 WRONG_CODES_OF_NETWORK = 50
-# The fields in which an InvalidRequest reports an unknown code.
-CODE_FIELDS = frozenset({"coupon", "benefit"})
 TOO_MANY = (
     "Too many codes were tried. Nothing was recorded. Orders without a code are placed as ever; "
     "a code can be tried again later."
@@ -53,18 +51,39 @@ def guessers_of_visitor(address: str | None, session: str | None) -> tuple[Guess
     return (*person, Guesser(("wrong-codes", "address", household_of(address)), WRONG_CODES_OF_NETWORK))
 
 
-def limits_of(guessers: Sequence[Guesser], request: OrderRequest) -> dict[str, int]:
-    """Return the limits to check before a submission may try its codes, by bucket; none if it has no codes."""
-    if not (request.coupon or request.benefit):
-        return {}
-    return {attempt_counters.bucket_of(guesser.bucket_parts): guesser.limit for guesser in guessers}
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The codes of a submission that may be guesses, and who may be guessing.
 
+    Args:
+        guessers: Who.
+        codes: The codes, with the inputs that they need; empty if the submission has no guessable code.
+        fields: The fields in which an InvalidRequest reports an unknown code.
+    """
 
-def buckets_of_tries(guessers: Sequence[Guesser], request: OrderRequest) -> list[str]:
-    """Return the names of the counters for these exact codes; none if the submission has no codes."""
-    if not (request.coupon or request.benefit):
-        return []
-    return [attempt_counters.bucket_of(_try_of(guesser, request)) for guesser in guessers]
+    guessers: Sequence[Guesser]
+    codes: tuple[str, ...]
+    fields: frozenset[str]
+
+    @classmethod
+    def of(cls, guessers: Sequence[Guesser], typed: Inputs, declared: Mapping[str, Code]) -> Guess:
+        """Return what a submission's inputs may be guessing."""
+        guessable = [code for name, code in declared.items() if code.guessable and typed[name]]
+        names = sorted({name for code in guessable for name in (code.name, code.needs) if name})
+        codes = tuple(f"{name}={typed[name]}" for name in names)
+        return cls(guessers, codes, frozenset(code.path for code in guessable))
+
+    def limits(self) -> dict[str, int]:
+        """Return the limits to check before the codes may be tried, by bucket; none without codes."""
+        return {bucket_of(guesser.bucket_parts): guesser.limit for guesser in self.guessers} if self.codes else {}
+
+    def buckets_of_tries(self) -> list[str]:
+        """Return the names of the counters for exactly these codes; none without codes."""
+        return [bucket_of(self.try_of(guesser)) for guesser in self.guessers] if self.codes else []
+
+    def try_of(self, guesser: Guesser) -> tuple[str | int, ...]:
+        """Return what is counted when a guesser tries these codes for the first time."""
+        return (*guesser.bucket_parts, "tried", *self.codes)
 
 
 def refuse_guessers(limits: Mapping[str, int], counted: Iterable[Counted]) -> None:
@@ -75,7 +94,7 @@ def refuse_guessers(limits: Mapping[str, int], counted: Iterable[Counted]) -> No
 
 
 @contextmanager
-def counting(guessers: Sequence[Guesser], request: OrderRequest) -> Iterator[None]:
+def counting(guess: Guess) -> Iterator[None]:
     """Count a try if the block raises for an unknown code, or for a total that the codes have changed.
 
     An answer with the total reveals that the codes are right, and places no order, so a wrong expected total can be
@@ -84,41 +103,40 @@ def counting(guessers: Sequence[Guesser], request: OrderRequest) -> Iterator[Non
     try:
         yield
     except InvalidRequest as error:
-        if CODE_FIELDS & error.errors.keys():
-            refuse_guessers(*_counted(guessers, request))
+        if guess.fields & error.errors.keys():
+            refuse_guessers(*_counted(guess))
         raise
     except TotalChanged:
-        if request.coupon or request.benefit:
-            refuse_guessers(*_counted(guessers, request))
+        if guess.codes:
+            refuse_guessers(*_counted(guess))
         raise
 
 
-def take_back_ordered(guessers: Sequence[Guesser], request: OrderRequest, counted: Iterable[Counted]) -> None:
+def take_back_ordered(guess: Guess, counted: Iterable[Counted]) -> None:
     """Take back a counted try after an order with its codes: asking for the total first was no guessing.
 
     Transaction: one for each change of a counter, committed here; none if nothing was counted.
 
     Args:
-        guessers: Who was counted.
-        request: What was ordered.
+        guess: What was ordered, and by whom.
         counted: The earlier counts of the counters from `buckets_of_tries`.
     """
     seen = {one.bucket for one in counted}
-    for guesser, bucket in zip(guessers, buckets_of_tries(guessers, request), strict=False):
-        if bucket in seen and attempt_counters.forget(_try_of(guesser, request)):
+    for guesser, bucket in zip(guess.guessers, guess.buckets_of_tries(), strict=False):
+        if bucket in seen and attempt_counters.forget(guess.try_of(guesser)):
             attempt_counters.take_back(guesser.bucket_parts, 1)
 
 
-def count_refused(guessers: Sequence[Guesser], request: OrderRequest) -> None:
+def count_refused(guess: Guess) -> None:
     """Count codes that were refused, because "used up" or "expired" tells a guesser as much as "unknown".
 
     The answer of this order doesn't change; the next try is refused.
     """
-    if request.coupon or request.benefit:
-        _counted(guessers, request)
+    if guess.codes:
+        _counted(guess)
 
 
-def _counted(guessers: Sequence[Guesser], request: OrderRequest) -> tuple[dict[str, int], list[Counted]]:
+def _counted(guess: Guess) -> tuple[dict[str, int], list[Counted]]:
     """Count a try once for each guesser; return the limits that this try must not exceed, and the counts.
 
     The same codes are counted only once in a window: pressing the button twice is no second guess, and a whole office
@@ -126,13 +144,8 @@ def _counted(guessers: Sequence[Guesser], request: OrderRequest) -> tuple[dict[s
     """
     counted: list[Counted] = []
     limits: dict[str, int] = {}
-    for guesser in guessers:
-        if attempt_counters.tally(_try_of(guesser, request), WINDOW_SECONDS).attempts == 1:
+    for guesser in guess.guessers:
+        if attempt_counters.tally(guess.try_of(guesser), WINDOW_SECONDS).attempts == 1:
             counted.append(attempt_counters.tally(guesser.bucket_parts, WINDOW_SECONDS))
             limits[counted[-1].bucket] = guesser.limit + 1
     return limits, counted
-
-
-def _try_of(guesser: Guesser, request: OrderRequest) -> tuple[str | int, ...]:
-    member = request.customer.member_ref if request.benefit else ""
-    return (*guesser.bucket_parts, "tried", request.coupon, request.benefit, member)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from orderapp.domain.customers import PhoneRules
+from orderapp.domain.inputs import LONGEST_CODE, Code, Inputs
 from orderapp.domain.money import MAX_MINOR, Money
 from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, Customer, LineRequest, OrderRequest, RetryRequest
 from orderapp.domain.typed_text import can_be_seen, has_link, hidden_in, trimmed
@@ -17,8 +18,6 @@ from orderapp.errors import InvalidRequest
 from orderapp.services.orders.email_addresses import NoAddress, read_email
 from orderapp.services.orders.phone_numbers import NotTaken, read_phone
 
-# Codes are parts of URLs and keys, so only characters that people print on vouchers are allowed.
-CODE = re.compile(r"[A-Za-z0-9._:\-]+")
 QUANTITY_RANGE = f"Order 1 to {MAX_QUANTITY} of one product."
 AMOUNT_RANGE = f"Give an amount in minor units, from 0 to {MAX_MINOR}."
 CURRENCY = "Give the currency as three capital letters, such as EUR."
@@ -57,7 +56,6 @@ class CustomerSchema(Schema):
     name = Text(200, required=True, metadata={"description": "Without web addresses"})
     email = Text(254, required=True, metadata={"description": "At most 64 characters before the @"})
     phone = Text(30, empty=True, load_default="", metadata={"description": PHONE})
-    member_ref = Text(64, empty=True, load_default="")
 
 
 class LineSchema(Schema):
@@ -130,18 +128,36 @@ class OrderSchema(WishesSchema):
     lines = fields.List(
         fields.Nested(LineSchema), required=True, validate=validate.Length(1, MAX_LINES, error=LINES_RANGE)
     )
-    coupon = Text(64, empty=True, load_default="")
-    benefit = Text(64, empty=True, load_default="")
 
 
-_ORDER, _RETRY = OrderSchema(), RetrySchema()  # made once, because they keep no state between uses
+_RETRY = RetrySchema()  # made once, because it keeps no state between uses
 
 
-def read_order(data: Any, phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
+@lru_cache(maxsize=4)  # a process has one set of systems
+def order_schema(inputs: tuple[Code, ...]) -> type[OrderSchema]:
+    """Return the schema of a submission with these inputs."""
+    typed: dict[bool, dict[str, Any]] = {True: {}, False: {}}
+    for code in inputs:
+        typed[code.customer][code.name] = Text(
+            LONGEST_CODE, empty=True, load_default="", metadata={"description": code.label}
+        )
+    here = {"__module__": __name__}  # as of the classes that are written here: the API's description names them alike
+    customer: Any = type("CustomerSchema", (CustomerSchema,), here | typed[True])
+    nested = {"customer": fields.Nested(customer, required=True)}
+    return type("OrderSchema", (OrderSchema,), here | nested | typed[False])
+
+
+@lru_cache(maxsize=4)
+def _reader(inputs: tuple[Code, ...]) -> Schema:
+    return order_schema(inputs)()
+
+
+def read_order(data: Any, inputs: Mapping[str, Code], phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
     """Validate a submission.
 
     Args:
         data: The input, in the form of the API's body.
+        inputs: What systems ask customers for, by name.
         phones: Which phone numbers are accepted.
 
     Returns:
@@ -156,18 +172,17 @@ def read_order(data: Any, phones: PhoneRules = ANY_COUNTRY) -> OrderRequest:
     if isinstance(lines, list) and len(lines) > MAX_LINES:
         # Checked before the lines themselves: too many lines are one mistake, not thousands.
         raise InvalidRequest({"lines": [f"At most {MAX_LINES} different products can be ordered at once."]})
-    loaded, malformed = _load(data, _ORDER)
+    loaded, malformed = _load(data, _reader(tuple(inputs.values())))
     errors: dict[str, list[str]] = {}
     customer = _customer(loaded.get("customer", {}), phones, errors)
-    _check_codes(loaded, errors)
+    typed = _inputs(loaded, inputs, errors)
     merged = _merge(loaded.get("lines", []), errors)
     if errors or malformed:
         raise InvalidRequest(errors | malformed)
     return OrderRequest(
         customer,
         merged,
-        loaded["coupon"],
-        loaded["benefit"],
+        typed,
         loaded["duplicate"] == "allow",
         loaded.get("expected_total"),
     )
@@ -191,18 +206,20 @@ def _load(data: dict[str, Any], schema: Schema) -> tuple[Mapping[str, Any], dict
         return cast(dict[str, Any], error.valid_data), _flat(error.messages)
 
 
-def _check_codes(loaded: Mapping[str, Any], errors: dict[str, list[str]]) -> None:
-    for field in ("coupon", "benefit"):
-        code = loaded.get(field)
-        if code and not CODE.fullmatch(code):
-            errors[field] = ["Only letters, digits and . _ : - are used in codes."]
-    # An invalid member number has its own message.
-    if loaded.get("benefit") and loaded.get("customer", {}).get("member_ref") == "":
-        errors.setdefault("benefit", []).append("A benefit needs the member number it belongs to.")
+def _inputs(loaded: Mapping[str, Any], declared: Mapping[str, Code], errors: dict[str, list[str]]) -> Inputs:
+    """Return the inputs that aren't empty. One that is malformed is missing, and has a message of its own."""
+    customer = loaded.get("customer", {})
+    found = {name: (customer if code.customer else loaded).get(name) for name, code in declared.items()}
+    typed = {name: value for name, value in found.items() if value is not None}
+    for name, value in typed.items():
+        mistakes = list(declared[name].mistakes(value, typed)) if value else []
+        if mistakes:
+            errors[declared[name].path] = mistakes
+    return Inputs({name: value for name, value in typed.items() if value})
 
 
 def _customer(data: Mapping[str, str], phones: PhoneRules, errors: dict[str, list[str]]) -> Customer:
-    name, email, phone, member_ref = (data.get(field, "") for field in ("name", "email", "phone", "member_ref"))
+    name, email, phone = (data.get(field, "") for field in ("name", "email", "phone"))
     if has_link(name):
         errors["customer.name"] = ["Leave web addresses out of the name."]
     try:
@@ -213,9 +230,7 @@ def _customer(data: Mapping[str, str], phones: PhoneRules, errors: dict[str, lis
         phone = read_phone(phone, phones) if phone else ""
     except NotTaken as error:
         errors["customer.phone"] = [str(error)]
-    if member_ref and not CODE.fullmatch(member_ref):
-        errors["customer.member_ref"] = ["Only letters, digits and . _ : - are used in member numbers."]
-    return Customer(name, email, phone, member_ref)
+    return Customer(name, email, phone)
 
 
 def _merge(lines: list[Mapping[str, Any]], errors: dict[str, list[str]]) -> tuple[LineRequest, ...]:

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
-from orderapp.domain.orders import Customer, Discount, Line
+from orderapp.domain.orders import Customer, Discount, Line, Reduced
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import NotFound
@@ -83,7 +84,7 @@ class TaskView:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderView:
+class OrderView(Reduced):
     """An order with its present placement's steps, and its tasks."""
 
     id: uuid.UUID
@@ -93,8 +94,7 @@ class OrderView:
     ends_as: OrderState | None  # its state once its compensation is complete; None while nothing is being compensated
     placements: int  # how many placements there were, including this one
     customer: Customer
-    coupon: str
-    benefit: str
+    inputs: Inputs
     lines: tuple[Line, ...]
     discounts: tuple[Discount, ...]
     subtotal: Money
@@ -138,8 +138,7 @@ def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
         ends_as=None,
         placements=1,
         customer=document.customer,
-        coupon=document.coupon,
-        benefit=document.benefit,
+        inputs=document.inputs,
         lines=document.lines,
         discounts=tuple(sorted(document.discounts, key=lambda one: one.source)),  # sorted as when they are loaded
         subtotal=document.subtotal,
@@ -171,8 +170,7 @@ def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
         ends_as=OrderState(order.ends_as) if order.ends_as else None,
         placements=order.placement_number,
         customer=document.customer,
-        coupon=document.coupon,
-        benefit=document.benefit,
+        inputs=document.inputs,
         lines=document.lines,
         discounts=document.discounts,
         subtotal=document.subtotal,

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Float, Integer, Uuid, and_, bindparam, lit
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.orders import Customer
 from orderapp.domain.states import OrderState
 from orderapp.errors import ProbableDuplicate
@@ -28,8 +29,7 @@ class Cart:
     """Who orders what."""
 
     customer: Customer
-    coupon: str
-    benefit: str
+    inputs: Inputs
     client_id: int | None
     cart_hash: str
     duplicate_window_seconds: int  # 0: an identical cart is never treated as a duplicate

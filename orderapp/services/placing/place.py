@@ -163,7 +163,7 @@ class Placing:
             held = write(opening, cart)
         stopped = opening.offered.stopped
         if stopped is None:
-            take_back_ordered(submitted.guessers, submitted.request, before.counted)
+            take_back_ordered(submitted.guess, before.counted)
         return self._go_on(held, stopped)
 
     def _answer_known(self, submitted: Submitted) -> Placed | None:
@@ -229,4 +229,4 @@ def _result_of(stopped: Stopped) -> Result:
 def as_request(document: OrderDocument) -> OrderRequest:
     """Return what the customer asked for with an order."""
     lines = tuple(LineRequest(line.sku, line.quantity) for line in document.lines)
-    return OrderRequest(document.customer, lines, document.coupon, document.benefit)
+    return OrderRequest(document.customer, lines, document.inputs)

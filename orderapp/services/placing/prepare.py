@@ -9,14 +9,7 @@ from orderapp.config import Settings
 from orderapp.domain.orders import OrderDocument, OrderRequest, as_spelt
 from orderapp.domain.outcome import Outcome
 from orderapp.services.access.attempt_counters import Allowance
-from orderapp.services.access.code_guesses import (
-    Guesser,
-    buckets_of_tries,
-    count_refused,
-    counting,
-    limits_of,
-    refuse_guessers,
-)
+from orderapp.services.access.code_guesses import Guess, count_refused, counting, refuse_guessers
 from orderapp.services.placing.call_order import most_error_prone_first
 from orderapp.services.placing.cart_locks import Cart
 from orderapp.services.placing.order_limits import allowances_of, refuse_too_many
@@ -37,6 +30,7 @@ class Submitted:
     by: Submitter
     key: str
     content_hash: ContentHash
+    guess: Guess
     allowances: Sequence[Allowance]  # the order limits that its placement uses up
 
     @classmethod
@@ -44,18 +38,14 @@ class Submitted:
         cls, request: OrderRequest, by: Submitter, key: str, content_hash: ContentHash, settings: Settings
     ) -> Submitted:
         """Return the submission, with the limits of the settings."""
-        return cls(request, by, key, content_hash, allowances_of(by.sources, settings.order_limits))
-
-    @property
-    def guessers(self) -> Sequence[Guesser]:
-        """Who may be guessing codes with this submission."""
-        return self.by.guessers
+        guess = Guess.of(by.guessers, request.inputs, settings.systems.inputs)
+        return cls(request, by, key, content_hash, guess, allowances_of(by.sources, settings.order_limits))
 
 
 def look_before(submitted: Submitted) -> Beforehand:
     """Read what must be known first: one statement on PostgreSQL."""
-    request, guessers = submitted.request, submitted.guessers
-    buckets = [*limits_of(guessers, request), *buckets_of_tries(guessers, request)]
+    request, guess = submitted.request, submitted.guess
+    buckets = [*guess.limits(), *guess.buckets_of_tries()]
     return look_up(
         submitted.by.scope,
         submitted.key,
@@ -79,17 +69,17 @@ def prepare(
         TooManyAttempts, TooManyOrders: no system was asked.
         InvalidRequest, TotalChanged: the request can't be fulfilled, or its total is different now.
     """
-    request, guessers = submitted.request, submitted.guessers
-    refuse_guessers(limits_of(guessers, request), before.counted)
+    request, guess = submitted.request, submitted.guess
+    refuse_guessers(guess.limits(), before.counted)
     refuse_too_many(submitted.allowances, before.counted)
     priced = price(request, before.products)
     if ordered is not None:
         priced = price_as_ordered(ordered)
-    with counting(guessers, request):
+    with counting(guess):
         opening = _opening(submitted, priced, before, settings)
     stopped = opening.offered.stopped
     if stopped and stopped.outcome is Outcome.REFUSED:
-        count_refused(guessers, request)
+        count_refused(guess)
     return opening, _cart(submitted, opening, settings)
 
 
@@ -115,8 +105,7 @@ def _cart(submitted: Submitted, opening: Opening, settings: Settings) -> Cart:
     request = as_spelt(submitted.request, opening.offered.spelt)
     return Cart(
         customer=request.customer,
-        coupon=request.coupon,
-        benefit=request.benefit,
+        inputs=request.inputs,
         client_id=submitted.by.client_id,
         cart_hash=hash_cart(submitted.by.scope, request),
         duplicate_window_seconds=settings.duplicate_window_seconds,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from orderapp.domain import discounts
+from orderapp.domain.discounts import Offer
 from orderapp.domain.money import MAX_MINOR, Money
 from orderapp.domain.orders import Discount, Line, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote
@@ -38,6 +39,7 @@ class Offered:
 
     discounts: tuple[Discount, ...] = ()
     stopped: Stopped | None = None
+    expected: bool = False  # whether there may be discounts that nobody knows, because we were stopped
     tried: Try | None = None
     spelt: Mapping[str, str] = field(default_factory=dict)  # the customer's codes as the systems spell them, by field
 
@@ -83,7 +85,7 @@ def refuse_another_total(request: OrderRequest, priced: Priced, offered: Offered
     total = replace(priced.subtotal, minor=priced.subtotal.minor - taken_off)
     expected, expected_subtotal = request.expected_total, request.expected_subtotal
     another = expected is not None and expected != total
-    if another and expected is not None and offered.stopped and (request.coupon or request.benefit):
+    if another and expected is not None and offered.expected:
         another = expected.currency != total.currency or expected.minor > total.minor
     if another or (expected_subtotal is not None and expected_subtotal != priced.subtotal):
         raise TotalChanged(total, priced.lines, offered.discounts)
@@ -97,31 +99,39 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
     Raises:
         InvalidRequest: the system doesn't know a code; nothing is recorded.
     """
+    asked = systems_with_discounts(request, systems)
     for name, answer in admission.refusals.items():
         now = time.monotonic()
-        return Offered(stopped=Stopped(name, answer.outcome, answer.code), tried=Try(Verb.ACT, answer, now, now))
-    asked = [
-        system
-        for system in systems.values()
-        if system.part is Part.BLOCKING and system.can(Verb.QUOTE) and system.concerns(request)
-    ]
+        stopped = Stopped(name, answer.outcome, answer.code)
+        return Offered(stopped=stopped, expected=bool(asked), tried=Try(Verb.ACT, answer, now, now))
     for system in asked:
         if not system.configured:
             raise InvalidRequest({"": [f"{system.title} can't be used here."]})
     answers = all_of([partial(_ask, admission.of(system), request) for system in asked])
-    offers: list[tuple[str, str, str, int]] = []
+    offers: list[Offer] = []
     spelt: dict[str, str] = {}
     for system, (quote, started, ended) in zip(asked, answers, strict=True):
         if quote is None:
             continue
         if quote.field:
-            raise InvalidRequest({quote.field: [NOT_USABLE]})
-        stopped = _obstacle(system, quote, subtotal)
-        if stopped:
-            return Offered(stopped=stopped, tried=Try(Verb.QUOTE, _as_answer(stopped, quote.answer), started, ended))
-        offers.append((system.name, quote.code, quote.kind, quote.value))
+            path = systems.inputs[quote.field].path if quote.field in systems.inputs else quote.field
+            raise InvalidRequest({path: [NOT_USABLE]})
+        stopped_by = _obstacle(system, quote, subtotal)
+        if stopped_by:
+            tried = Try(Verb.QUOTE, _as_answer(stopped_by, quote.answer), started, ended)
+            return Offered(stopped=stopped_by, expected=True, tried=tried)
+        offers.append(Offer(system.name, quote.code, quote.kind, quote.value, system.is_payment))
         spelt.update(quote.spelt)
     return Offered(discounts.apply(subtotal, offers), spelt=spelt)
+
+
+def systems_with_discounts(request: OrderRequest, systems: Systems) -> list[System]:
+    """Return the systems that may give this order a discount."""
+    return [
+        system
+        for system in systems.values()
+        if system.part is Part.BLOCKING and system.can(Verb.QUOTE) and system.concerns(request)
+    ]
 
 
 def _ask(system: System, request: OrderRequest) -> tuple[Quote | None, float, float]:

@@ -20,9 +20,8 @@ from orderapp.services.placing.cart_locks import locking
 _ORDERS, _DISCOUNTS, _PLACEMENTS = table_of(Order), table_of(OrderDiscount), table_of(Placement)
 _SUBMISSIONS, _STEPS = table_of(Submission), table_of(Step)
 _ORDER_COLUMNS = ("id", "number", "client_id", "state", "placement_number", "customer_name", "customer_email",
-                  "customer_phone", "member_ref", "coupon", "benefit", "currency", "subtotal_minor",
-                  "total_minor")  # fmt: skip
-_RETRY_COLUMNS = ("placement_number", "member_ref", "coupon", "benefit", "total_minor")
+                  "customer_phone", "inputs", "currency", "subtotal_minor", "total_minor")  # fmt: skip
+_RETRY_COLUMNS = ("placement_number", "inputs", "total_minor")
 _PLACEMENT_COLUMNS = ("number", "state", "failed_system", "failed_outcome", "failed_code")
 _SUBMISSION_COLUMNS = ("scope", "key", "content_hash", "fencing")
 _STEP_COLUMNS = ("system", "position", "key", "state", "outcome", "code")
@@ -114,7 +113,7 @@ def _lines(before: Before) -> ReturningInsert[Any]:
 
 
 def _discounts(before: Before) -> ReturningInsert[Any]:
-    return _insert_list(before, "discounts", _DISCOUNTS, ("source", "code", "amount_minor"))
+    return _insert_list(before, "discounts", _DISCOUNTS, ("source", "code", "amount_minor", "is_payment"))
 
 
 def _open_placement(before: Before) -> ReturningInsert[Any]:

@@ -14,6 +14,7 @@ from orderapp.services.access.attempt_counters import Allowance
 from orderapp.services.placing.cart_locks import Cart
 from orderapp.services.placing.pricing import Offered, Priced
 from orderapp.services.resilience.admission import Admission
+from orderapp.services.saga.order_documents import inputs_text
 from orderapp.systems.base import System
 
 
@@ -57,8 +58,7 @@ def ordered_document(number: str, cart: Cart, opening: Opening) -> OrderDocument
         lines=opening.priced.lines,
         subtotal=opening.priced.subtotal,
         total=opening.total,
-        coupon=cart.coupon,
-        benefit=cart.benefit,
+        inputs=cart.inputs,
         discounts=opening.offered.discounts,
         in_shop=cart.client_id is None,
     )
@@ -86,9 +86,7 @@ def order_row(order_id: uuid.UUID, number: str, opening: Opening, cart: Cart) ->
         "customer_name": cart.customer.name,
         "customer_email": cart.customer.email,
         "customer_phone": cart.customer.phone,
-        "member_ref": cart.customer.member_ref,
-        "coupon": cart.coupon,
-        "benefit": cart.benefit,
+        "inputs": inputs_text(cart.inputs),
         "currency": opening.priced.subtotal.currency,
         "subtotal_minor": opening.priced.subtotal.minor,
         "total_minor": opening.total.minor,
@@ -100,9 +98,7 @@ def retry_row(order_id: uuid.UUID, number: int, opening: Opening, cart: Cart) ->
     return {
         "id": order_id,
         "placement_number": number,
-        "member_ref": cart.customer.member_ref,
-        "coupon": cart.coupon,
-        "benefit": cart.benefit,
+        "inputs": inputs_text(cart.inputs),
         "total_minor": opening.total.minor,
     }
 
@@ -151,7 +147,13 @@ def line_rows(opening: Opening) -> list[dict[str, Any]]:
 def discount_rows(opening: Opening) -> list[dict[str, Any]]:
     """Return the rows of the discounts, without their order."""
     return [
-        {"source": one.source, "code": one.code, "amount_minor": one.amount.minor} for one in opening.offered.discounts
+        {
+            "source": one.source,
+            "code": one.code,
+            "amount_minor": one.amount.minor,
+            "is_payment": one.is_payment,
+        }
+        for one in opening.offered.discounts
     ]
 
 

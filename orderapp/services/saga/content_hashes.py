@@ -55,8 +55,8 @@ def hash_cart(scope: str, request: OrderRequest) -> str:
     """
     members = _members(request)
     who = {name: value for name, value in members["customer"].items() if name not in ("name", "phone")}
-    typed = {"customer": who} | {name: value for name, value in members.items() if isinstance(value, str)}
-    return _digest({**members, **_in_small_letters(typed), "scope": scope})
+    typed = _in_small_letters({"customer": who, "inputs": members.get("inputs", {})})
+    return _digest({**members, **typed, "scope": scope})
 
 
 def _in_small_letters(value: Any) -> Any:

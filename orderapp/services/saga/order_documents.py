@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Select,
     Uuid,
     bindparam,
+    false,
     literal,
     select,
     true,
@@ -21,14 +23,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
 from orderapp.domain.orders import Customer, Discount, Line, OrderDocument
 from orderapp.errors import NotFound
 from orderapp.models import Order, OrderDiscount, OrderLine, table_of
 
 LINE, DISCOUNT = "line", "discount"
-_DOCUMENT_COLUMNS = ("number", "customer_name", "customer_email", "customer_phone", "member_ref", "coupon", "benefit",
-                     "currency", "subtotal_minor", "total_minor", "client_id")  # fmt: skip
+_DOCUMENT_COLUMNS = ("number", "customer_name", "customer_email", "customer_phone", "inputs", "currency",
+                     "subtotal_minor", "total_minor", "client_id")  # fmt: skip
+_PART_COLUMNS = ("part", "word", "text", "quantity", "minor", "is_payment")
 
 
 def load_document(session: Session, order_id: uuid.UUID) -> OrderDocument:
@@ -50,21 +54,27 @@ def load_documents(session: Session, order_ids: Collection[uuid.UUID]) -> dict[u
     return {order_id: document_of(list(those)) for order_id, those in groupby(rows, key=lambda row: row.id)}
 
 
+def inputs_text(inputs: Inputs) -> str:
+    """Return an order's inputs as its row keeps them."""
+    return orjson.dumps(inputs).decode()
+
+
 def document_of(rows: Sequence[Any]) -> OrderDocument:
     """Return the document from an order's rows, one or more: each row has the order and one line or discount."""
     order = rows[0]
     return OrderDocument(
         number=order.number,
-        customer=Customer(order.customer_name, order.customer_email, order.customer_phone, order.member_ref),
+        customer=Customer(order.customer_name, order.customer_email, order.customer_phone),
         lines=tuple(
             Line(row.word, row.text, row.quantity, Money(row.minor, order.currency)) for row in rows if row.part == LINE
         ),
         subtotal=Money(order.subtotal_minor, order.currency),
         total=Money(order.total_minor, order.currency),
-        coupon=order.coupon,
-        benefit=order.benefit,
+        inputs=Inputs(orjson.loads(order.inputs)),
         discounts=tuple(
-            Discount(row.word, row.text, Money(row.minor, order.currency)) for row in rows if row.part == DISCOUNT
+            Discount(row.word, row.text, Money(row.minor, order.currency), bool(row.is_payment))
+            for row in rows
+            if row.part == DISCOUNT
         ),
         in_shop=order.client_id is None,
     )
@@ -73,7 +83,7 @@ def document_of(rows: Sequence[Any]) -> OrderDocument:
 def _orders_with_parts() -> Select[Any]:
     orders, parts = table_of(Order), _parts().subquery()
     return (
-        select(orders, parts.c.part, parts.c.word, parts.c.text, parts.c.quantity, parts.c.minor)
+        select(orders, *(parts.c[name] for name in _PART_COLUMNS))
         .outerjoin(parts, parts.c.order_id == orders.c.id)
         .order_by(orders.c.id, parts.c.position, parts.c.word)
     )
@@ -98,7 +108,7 @@ def with_document(beside: FromClause, *columns: ColumnElement[Any], several: boo
         parts = _parts(select(beside.c.order_id).scalar_subquery()).subquery("parts")
     document = [orders.c[name] for name in _DOCUMENT_COLUMNS]
     return (
-        select(*columns, *document, parts.c.part, parts.c.word, parts.c.text, parts.c.quantity, parts.c.minor)
+        select(*columns, *document, *(parts.c[name] for name in _PART_COLUMNS))
         .join_from(beside, orders, orders.c.id == beside.c.order_id)
         .outerjoin(parts, true())
         .order_by(beside.c.id, parts.c.position, parts.c.word)
@@ -117,10 +127,11 @@ def _parts(order_id: ColumnElement[Any] | None = None, *correlated: FromClause) 
             lines.name.label("text"),
             lines.quantity,
             lines.price_minor.label("minor"),
+            false().label("is_payment"),
         ),
         select(
             discounts.order_id, literal(DISCOUNT), literal(0), discounts.source, discounts.code, literal(0),
-            discounts.amount_minor,
+            discounts.amount_minor, discounts.is_payment,
         ),
     ]  # fmt: skip
     if order_id is not None:

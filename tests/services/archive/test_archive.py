@@ -253,8 +253,8 @@ def test_a_full_disk_deletes_nothing_and_leaves_no_half_line(busy_shop: Shop, ol
 def test_it_stops_after_a_batch_when_told_to_and_goes_on_later(busy_shop: Shop, file: Path) -> None:
     with writing() as session:
         common = {"state": "failed", "placement_number": 1, "currency": "EUR", "subtotal_minor": 0, "total_minor": 0,
-                  "customer_name": "", "customer_email": "", "customer_phone": "", "member_ref": "", "coupon": "",
-                  "benefit": "", "updated_at": db_now()}  # fmt: skip
+                  "customer_name": "", "customer_email": "", "customer_phone": "", "inputs": "{}",
+                  "updated_at": db_now()}  # fmt: skip
         for number in range(BATCH + 50):
             session.execute(insert(Order).values(id=uuid.uuid4(), number=f"N{number}", created_at=db_now(), **common))
     let_days_pass()

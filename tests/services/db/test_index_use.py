@@ -32,7 +32,7 @@ LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 def many_orders(busy_shop: Shop) -> Shop:
     """A shop with thousands of orders that are done, and a few that aren't."""
     ids = [new_id() for _ in range(ROWS)]
-    common = {"customer_name": "", "customer_phone": "", "member_ref": "", "coupon": "", "benefit": "",
+    common = {"customer_name": "", "customer_phone": "", "inputs": "{}",
               "currency": "EUR", "subtotal_minor": 0, "total_minor": 0, "updated_at": LONG_AGO}  # fmt: skip
     orders = [
         {"id": order_id, "number": f"N{n}", "state": "confirmed", "placement_number": 1, "created_at": LONG_AGO,

@@ -19,6 +19,7 @@ from orderapp.services.placing.pricing import ask_for_discounts
 from orderapp.services.resilience.admission import Admission
 from orderapp.services.resilience.rate_limiter import Turns
 from orderapp.systems.limits import Limits
+from tests.inputs import INPUTS
 from tests.services.scripted import Scripted
 from tests.services.shop import Shop
 
@@ -128,7 +129,7 @@ def test_a_system_whose_agreed_turn_has_passed_is_asked_in_another_one(
     first.offers = second.offers = TEN_PERCENT
     first.limits = second.limits = Limits(rate_per_second=50)
     missed = {system.name: Turns(system, time.monotonic() - 60, 1) for system in (first, second)}
-    request, subtotal = read_order(shop.content()), Money(1000, "EUR")
+    request, subtotal = read_order(shop.content(), INPUTS), Money(1000, "EUR")
     offered = ask_for_discounts(request, subtotal, shop.settings.systems, Admission(turns=missed))
     assert [one.source for one in offered.discounts] == ["coupons", "members"]
 

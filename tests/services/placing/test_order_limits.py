@@ -20,6 +20,7 @@ from orderapp.services.orders.request_schema import read_order
 from orderapp.services.placing.order_limits import sources_of_visitor
 from orderapp.services.placing.place import Placed, Placing, Result
 from orderapp.services.placing.submitters import Submitter
+from tests.inputs import INPUTS
 from tests.services.scripted import OneOfEach, answers
 from tests.services.shop import Shop
 from tests.services.watching import watching
@@ -35,7 +36,7 @@ def shop(busy_shop: Shop) -> Shop:
 
 
 def place(shop: Shop, key: str = "", sources: tuple[Source, ...] = HERE, **content: Any) -> Placed:
-    request = read_order(shop.content(**content))
+    request = read_order(shop.content(**content), INPUTS)
     return Placing(shop.settings).submit(request, key or uuid.uuid4().hex, Submitter(sources=sources))
 
 

@@ -36,7 +36,7 @@ class Hanging(Scripted):
         self.before = self.hang
 
     def concerns(self, order: Any) -> bool:
-        return bool(order.coupon)
+        return bool(order.inputs["coupon"])
 
     def hang(self, verb: str, effect: object) -> None:
         if not self.let.is_set():

@@ -95,7 +95,7 @@ class Choosy(Scripted):
         pass
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
-        return bool(order.coupon)
+        return bool(order.inputs["coupon"])
 
 
 def test_a_placement_that_cannot_be_recovered_does_not_keep_the_others_from_it(empty_shop: Shop) -> None:
