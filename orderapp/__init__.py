@@ -86,6 +86,6 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     csrf.init_app(app)
     with app.app_context():
         transactions.prepare(app)
-    for room in (web, api, admin, cli):
-        room.init_app(app)
+        for room in (web, api, admin, cli):
+            room.init_app(app)
     return app

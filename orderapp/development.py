@@ -31,6 +31,7 @@ from orderapp.sandbox.environment import environment
 from orderapp.services.access.accounts import create_staff
 from orderapp.services.orders.catalogue import list_products
 from orderapp.services.orders.product_import import import_products
+from orderapp.systems.registry import plugin_modules, system_classes
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0  # a slow laptop on battery takes ten; after a minute something is wrong
@@ -90,7 +91,7 @@ def main() -> int:
 
 def _systems(environ: Mapping[str, str], sandbox_url: str, smtp_url: str) -> dict[str, str]:
     """Point every system that has a stand-in at it, even if the environment names a real one."""
-    return {**environ, **environment(sandbox_url, smtp_url)}
+    return {**environ, **environment(sandbox_url, smtp_url, system_classes(plugin_modules(environ)))}
 
 
 def _programs(port: int, sandbox_port: int, smtp_port: int, instance: Path) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, Select, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from orderapp.admin.guard import Guarded
+from orderapp.config import current_settings
 from orderapp.domain.typed_text import trimmed
 from orderapp.models import holds
 from orderapp.services.db.transactions import reading
-from orderapp.systems.base import NAME
+from orderapp.systems.base import NAME, System
 
 PAGE_SIZE = 50
 NO_CODE = "-"
@@ -42,6 +43,15 @@ class OneOf(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
 
 class OneSystem(OneOf):
     """A filter by system; rows may name a system that isn't offered because the running version doesn't know it."""
+
+    def __init__(self, arg: str, column: Any, wanted: Callable[[System], bool] = lambda _: True) -> None:
+        super().__init__(arg, column, "System", ())
+        self._wanted = wanted
+
+    def get_options(self, view: Any) -> list[tuple[str, str]]:
+        """Return the names and titles of the application's systems."""
+        self.options = [(one.name, one.title) for one in current_settings().systems.values() if self._wanted(one)]
+        return self.options
 
     def validate(self, value: str) -> bool:
         """Return whether the value can be a system's name."""

@@ -31,7 +31,6 @@ from orderapp.services.backoffice.case_files import find_task_file
 from orderapp.services.db.capped_counts import Count, capped
 from orderapp.services.db.transactions import reading
 from orderapp.services.resilience.holdups import holdups
-from orderapp.systems.registry import system_classes
 
 # In staff's hands first.
 TABS = (TaskState.FAILED, TaskState.WAITING, TaskState.RUNNING, TaskState.DONE, TaskState.CANCELLED)
@@ -78,7 +77,7 @@ class TasksView(Listing):
     column_filters = (
         OneOf("state", Task.state, "State", [(state.value, TASK_STATES[state]) for state in TABS]),
         OneOf("kind", Task.kind, "Kind", choices(TaskKind)),
-        OneSystem("system", Task.system, "System", [(one.name, one.title) for one in system_classes()]),
+        OneSystem("system", Task.system),
         Code("code", Task.last_code, "Cause"),
     )
     figures = frozenset({"attempts"})

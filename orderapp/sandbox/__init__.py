@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
@@ -21,6 +21,7 @@ from orderapp.sandbox.mail import mail_stand_in
 from orderapp.sandbox.membership import MembershipRules
 from orderapp.sandbox.misbehaving import LARGEST_BODY, Misbehaving
 from orderapp.sandbox.pages import add_security_headers, pages_blueprint
+from orderapp.sandbox.plugged_in import plugged_in
 from orderapp.sandbox.settings import KeyedDeclaration, SandboxSettings, keyed_systems
 from orderapp.sandbox.settlement import SettlementRules
 from orderapp.sandbox.sms import NAME as SMS
@@ -28,6 +29,7 @@ from orderapp.sandbox.sms import SmsStandIn
 from orderapp.sandbox.stand_in import StandIn
 from orderapp.sandbox.state import State
 from orderapp.sandbox.store import Store
+from orderapp.systems.base import System
 
 __all__ = ["KeyedDeclaration", "SandboxSettings", "create_sandbox", "state_of", "stood_in_for"]
 
@@ -65,9 +67,10 @@ def state_of(app: Flask) -> State:
     return state
 
 
-def stood_in_for() -> set[str]:
-    """Return the names of the HTTP systems that the sandbox stands in for."""
-    return {declared.name for declared in keyed_systems()} | set(OTHERS)
+def stood_in_for(kinds: Sequence[type[System]]) -> set[str]:
+    """Return the names of those HTTP systems that the sandbox stands in for."""
+    brought = {kind.name for kind in kinds if kind.sandbox is not None}
+    return {declared.name for declared in keyed_systems(kinds)} | set(OTHERS) | brought
 
 
 def _coupon(settings: SandboxSettings, store: Store) -> StandIn:
@@ -87,9 +90,12 @@ def _stand_ins(settings: SandboxSettings, store: Store) -> list[StandIn]:
     tokens = defaultdict(str, settings.tokens)
     keyed = [
         KeyedStandIn(declared, RULES.get(declared.name, Rules)(), store).stand_in(tokens[declared.name])
-        for declared in settings.keyed
+        for declared in keyed_systems(settings.kinds)
     ]
-    return [*keyed, *(make(settings, store) for make in OTHERS.values()), mail_stand_in()]
+    brought = [
+        plugged_in(kind, kind.sandbox, store, tokens[kind.name]) for kind in settings.kinds if kind.sandbox is not None
+    ]
+    return [*keyed, *brought, *(make(settings, store) for make in OTHERS.values()), mail_stand_in()]
 
 
 def _answer_errors(app: Flask, state: State) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orderapp.sandbox import stood_in_for
+from orderapp.systems.base import System
 
 # Well-formed, but valid nowhere else.
 ACCOUNT_SID, AUTH_TOKEN = "AC00000000000000000000000000000000", "sandbox-auth-token"
 
 
-def environment(base_url: str, smtp_url: str) -> dict[str, str]:
+def environment(base_url: str, smtp_url: str, kinds: Sequence[type[System]]) -> dict[str, str]:
     """Return the variables for every system that the sandbox stands in for; one without a stand-in stays off.
 
     Args:
         base_url: Where the sandbox answers, without a trailing slash.
         smtp_url: Where its mail server is.
+        kinds: The order service's systems.
     """
     return {
-        **{f"{system.upper()}_URL": f"{base_url}/{system}" for system in sorted(stood_in_for())},
+        **{f"{system.upper()}_URL": f"{base_url}/{system}" for system in sorted(stood_in_for(kinds))},
         "SMS_ACCOUNT_SID": ACCOUNT_SID,
         "SMS_AUTH_TOKEN": AUTH_TOKEN,
         "SMS_FROM": "+15005550006",

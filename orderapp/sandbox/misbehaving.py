@@ -33,7 +33,7 @@ class Misbehaving:
         stand_in = self._stand_ins.get(environ["PATH_INFO"].lstrip("/").partition("/")[0])
         if stand_in is None:
             return self._app(environ, start_response)
-        kind = _kind_of_call(environ)
+        kind = _kind_of_call(environ, stand_in.undo_paths)
         fault = self._board.draw(stand_in.name, kind)
         if fault is None or not _read_whole(environ):
             return self._app(environ, start_response)
@@ -41,10 +41,11 @@ class Misbehaving:
         return ACTS[fault.name](call)
 
 
-def _kind_of_call(environ: WSGIEnvironment) -> str:
-    if environ["REQUEST_METHOD"] != "POST":
+def _kind_of_call(environ: WSGIEnvironment, undo_paths: tuple[str, ...]) -> str:
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return READ
-    return UNDO if environ["PATH_INFO"].endswith(("/cancel", "/void")) else DO
+    takes_back = environ["REQUEST_METHOD"] == "DELETE" or environ["PATH_INFO"].endswith(undo_paths)
+    return UNDO if takes_back else DO
 
 
 def _read_whole(environ: WSGIEnvironment) -> bool:

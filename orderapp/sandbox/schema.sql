@@ -71,6 +71,13 @@ CREATE TABLE IF NOT EXISTS benefits (
     PRIMARY KEY (member_ref, code)
 );
 
+CREATE TABLE IF NOT EXISTS plugged_in (      -- what the stand-ins of plugins keep
+    system  TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    content TEXT NOT NULL,                   -- JSON
+    PRIMARY KEY (system, key)
+);
+
 CREATE TABLE IF NOT EXISTS text_messages (
     sid         TEXT PRIMARY KEY,
     sender      TEXT NOT NULL,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orderapp.systems.base import System
 from orderapp.systems.keyed import KeyedSystem
-from orderapp.systems.registry import system_classes
+from orderapp.systems.registry import plugin_modules, system_classes
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class KeyedDeclaration:
     done_state: str
 
 
-def keyed_systems() -> tuple[KeyedDeclaration, ...]:
-    """Return the declarations of the order service's keyed connectors; a new one gets its stand-in from them."""
-    keyed = (system for system in system_classes() if issubclass(system, KeyedSystem))
+def keyed_systems(kinds: Sequence[type[System]]) -> tuple[KeyedDeclaration, ...]:
+    """Return the declarations of keyed systems; each gets its stand-in from them."""
+    keyed = (kind for kind in kinds if issubclass(kind, KeyedSystem) and kind.sandbox is None)
     return tuple(KeyedDeclaration(one.name, one.collection, one.noun, one.done_state) for one in keyed)
 
 
@@ -31,7 +32,7 @@ class SandboxSettings:
     """The state's file, the tokens, and durations. A system without a token accepts every caller."""
 
     data: Path
-    keyed: tuple[KeyedDeclaration, ...] = field(default_factory=keyed_systems)
+    kinds: tuple[type[System], ...] = field(default_factory=system_classes)  # the order service's systems
     tokens: Mapping[str, str] = field(default_factory=dict)  # bearer token by system name
     sms_account_sid: str = ""
     sms_auth_token: str = ""
@@ -42,10 +43,12 @@ class SandboxSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], data: Path, seed: int = 1) -> SandboxSettings:
         """Read what the order service is configured with, so that both agree; ValueError for a bad number."""
-        names = [system.name for system in system_classes()]
+        kinds = system_classes(plugin_modules(environ))
+        names = [kind.name for kind in kinds]
         tokens = {name: environ.get(f"{name.upper()}_TOKEN", "").strip() for name in names}
         return cls(
             data=data,
+            kinds=kinds,
             tokens={name: token for name, token in tokens.items() if token},
             sms_account_sid=environ.get("SMS_ACCOUNT_SID", ""),
             sms_auth_token=environ.get("SMS_AUTH_TOKEN", ""),

@@ -50,6 +50,7 @@ class StandIn:
     refusal: Problem = REFUSED
     faults: dict[str, FaultKind] = field(default_factory=lambda: HTTP_FAULTS)
     keyed: bool = False
+    undo_paths: tuple[str, ...] = ("/cancel", "/void")  # the ends of the paths that take something back
     latest_effect_seconds: float | None = None  # how late the contract lets an effect appear; None: there is no limit
     advance: Callable[[], None] = lambda: None  # lets what has become due happen
 

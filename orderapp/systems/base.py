@@ -20,6 +20,7 @@ from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.domain.states import TaskKind
 from orderapp.errors import ConfigurationError
 from orderapp.systems.limits import Limits
+from orderapp.systems.sandboxes import Sandbox
 from orderapp.systems.settings import Environment
 
 # The name is part of keys (64 characters in total, 11 of them the order's number) and of the names of settings.
@@ -71,6 +72,7 @@ class System(ABC):
         stores_failures: Whether the system stores a failure under the key and repeats it forever, so that a repeat
             never succeeds (idempotent systems only).
         key_window_seconds: How long the system remembers a key; None if it never forgets one.
+        sandbox: Its stand-in, if it has a protocol of its own; keyed systems have one without it.
         setting: The prefix of its settings, if that isn't its name in capitals.
     """
 
@@ -86,6 +88,7 @@ class System(ABC):
     repeats: ClassVar[Repeats] = Repeats()
     calls_per_run: ClassVar[int] = 1
     stores_failures: ClassVar[bool] = False
+    sandbox: ClassVar[Sandbox | None] = None
     setting: ClassVar[str] = ""
 
     key_window_seconds: float | None = None
@@ -151,40 +154,6 @@ class System(ABC):
     def can(cls, verb: str) -> bool:
         """Return whether the system implements `ask`, `undo` or `quote`."""
         return getattr(cls, verb) is not getattr(System, verb)
-
-    def refuse_impossible_declaration(self) -> None:
-        """Raise ConfigurationError if the system's declaration is impossible."""
-        blocking, query_first = self.part is Part.BLOCKING, self.guarantee is Guarantee.QUERY_FIRST
-        idempotent = self.guarantee is Guarantee.IDEMPOTENT
-        impossible = {
-            "its name has to be one lower-case word of at most 20 characters": not NAME.fullmatch(self.name),
-            "what holds something for an order has to be compensable (undo)": (
-                self.part is not Part.NOTIFY and not self.can("undo")
-            ),
-            "an unsafe system can't block, its unknown outcomes need people": (
-                blocking and self.guarantee is Guarantee.UNSAFE
-            ),
-            "query_first without a query (ask)": query_first and not self.can("ask"),
-            "query_first takes two calls a run: to ask, then to act or undo (calls_per_run)": (
-                query_first and self.calls_per_run < 2
-            ),
-            "unknown outcomes can't be repeated, it isn't idempotent": (not idempotent and self.repeats.unknown > 0),
-            "only an idempotent system answers a key with a stored failure": self.stores_failures and not idempotent,
-            "unknown outcomes can't be repeated, their failure is stored under the key": (
-                self.stores_failures and self.repeats.unknown > 0
-            ),
-            "a key answered with a stored failure has to be barred before another is used (undo)": (
-                self.stores_failures and not self.can("undo")
-            ),
-            "only an idempotent system has keys that die (key_window_seconds)": (
-                self.key_window_seconds is not None and not idempotent
-            ),
-            "only a blocking system is asked for discounts (quote)": not blocking and self.can("quote"),
-            "what pays is asked how much (quote)": self.is_payment and not self.can("quote"),
-        }
-        for reason, found in impossible.items():
-            if found:
-                raise ConfigurationError(f"system {self.name}: {reason}")
 
 
 def backoff_from(env: Environment, prefix: str, default: Backoff) -> Backoff:

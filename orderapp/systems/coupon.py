@@ -7,16 +7,30 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
-from orderapp.domain.customers import customer_ref
-from orderapp.domain.inputs import Code
-from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
-from orderapp.domain.outcome import Answer, Exchange, Finding, Outcome, Quote, Report
-from orderapp.domain.retry import Backoff, Guarantee
-from orderapp.systems.answers import error_code, unreadable
-from orderapp.systems.base import Part, Repeats
-from orderapp.systems.keyed import HttpSystem
-from orderapp.systems.offers import as_answered, read_offer, same_code
-from orderapp.systems.settings import Environment
+from orderapp.ext import (
+    Answer,
+    Backoff,
+    Code,
+    Effect,
+    Environment,
+    Exchange,
+    Finding,
+    Guarantee,
+    HttpSystem,
+    OrderDocument,
+    OrderRequest,
+    Outcome,
+    Part,
+    Quote,
+    Repeats,
+    Report,
+    as_answered,
+    customer_ref,
+    error_code,
+    read_offer,
+    same_code,
+    unreadable,
+)
 
 MAX_ID_CHARACTERS = 200  # of a redemption; the contract sets no limit, and no real id is longer
 

@@ -18,18 +18,32 @@ from functools import cached_property, partial
 from typing import Any, ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
-from orderapp.currencies import amount_text
-from orderapp.domain.masking import mask
-from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
-from orderapp.domain.outcome import Answer, Exchange, Outcome
-from orderapp.domain.references import page_reference
-from orderapp.domain.retry import Backoff, Guarantee
-from orderapp.domain.typed_text import without_links
-from orderapp.errors import ConfigurationError
-from orderapp.systems.base import Part, System, backoff_from
-from orderapp.systems.bounded import call_within, connect, tls_context
-from orderapp.systems.lockouts import CREDENTIALS, SMTP_CODES, lock_out, why_unreachable
-from orderapp.systems.settings import Environment
+from orderapp.ext import (
+    CREDENTIALS,
+    SMTP_CODES,
+    Answer,
+    Backoff,
+    ConfigurationError,
+    Effect,
+    Environment,
+    Exchange,
+    Guarantee,
+    OrderDocument,
+    OrderRequest,
+    Outcome,
+    Part,
+    System,
+    amount_text,
+    backoff_from,
+    call_within,
+    connect,
+    lock_out,
+    mask,
+    page_reference,
+    tls_context,
+    why_unreachable,
+    without_links,
+)
 
 # smtplib's own text for a reply that is too long; the server refused nothing.
 ENDLESS_LINE = "Line too long."

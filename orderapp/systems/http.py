@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import requests
@@ -40,6 +40,13 @@ MAX_MESSAGE_CHARACTERS = 300  # one sentence for staff; the whole answer is in t
 COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"})
 # Errors for a request that can't be written: a missing or invalid address, or characters that no header can contain.
 UNWRITABLE = (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidHeader)
+
+
+class Content(NamedTuple):
+    """A request's body, and its type for the header Content-Type."""
+
+    body: bytes
+    type: str
 
 
 class HttpClient:
@@ -75,6 +82,7 @@ class HttpClient:
         *,
         json_body: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
+        content: Content | None = None,
         headers: Mapping[str, str] | None = None,
         private: Iterable[str] = (),
         echoes: str = "",
@@ -87,6 +95,7 @@ class HttpClient:
             path: Path and query, properly quoted, beginning with a slash.
             json_body: Sent as JSON.
             form: Sent form-encoded.
+            content: Sent as it is.
             headers: In addition to those of the client.
             private: Values to keep out of the history.
             echoes: Values that a successful answer repeats in its body. Without them it may be the answer to another
@@ -100,7 +109,7 @@ class HttpClient:
             try:
                 if fresh:
                     self._hang_up()
-                request = self._prepared(method, path, json_body, form, headers or {})
+                request = self._prepared(method, path, _content_of(json_body, form, content), headers or {})
                 # An answer may repeat the credentials of the request.
                 hidden += request.headers.get("Authorization", "").split()[1:]
                 sent += f"\n{_text(request.body)}"
@@ -128,22 +137,19 @@ class HttpClient:
         self,
         method: str,
         path: str,
-        json_body: Mapping[str, Any] | None,
-        form: Mapping[str, str] | None,
+        content: Content | None,
         headers: Mapping[str, str],
     ) -> requests.PreparedRequest:
         """Return a request as `requests` prepares it, copied from a prepared one: preparing takes longer than a call.
 
-        Only our own parts differ: the callers quote paths, and bodies are JSON or a form.
+        Only our own parts differ, and the callers quote paths.
         """
         common = self._common
         request = requests.PreparedRequest()
         request.method, request.url = method, f"{str(common.url).removesuffix('/')}{path}"
         every = dict(common.headers)
-        if json_body is not None:
-            request.body, every["Content-Type"] = json.dumps(json_body).encode(), "application/json"
-        elif form is not None:
-            request.body, every["Content-Type"] = urlencode(form), "application/x-www-form-urlencoded"
+        if content is not None:
+            request.body, every["Content-Type"] = content
         if method != "GET":
             every["Content-Length"] = str(len(request.body or b""))
         for header in headers.items():
@@ -199,6 +205,14 @@ class HttpClient:
         """Close this thread's connection, if it has one."""
         if hasattr(self._local, "adapter"):
             self._local.adapter.close()
+
+
+def _content_of(
+    json_body: Mapping[str, Any] | None, form: Mapping[str, str] | None, content: Content | None
+) -> Content | None:
+    if json_body is not None:
+        return Content(json.dumps(json_body).encode(), "application/json")
+    return Content(urlencode(form).encode(), "application/x-www-form-urlencoded") if form is not None else content
 
 
 def _failed(error: Exception, unreached: bool, sent: bool) -> Answer:

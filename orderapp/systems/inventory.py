@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
-from orderapp.systems.base import Part, Repeats
-from orderapp.systems.keyed import KeyedSystem
+from orderapp.ext import Effect, KeyedSystem, OrderDocument, OrderRequest, Part, Repeats
 
 
 class Inventory(KeyedSystem):

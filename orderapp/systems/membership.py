@@ -7,13 +7,23 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from orderapp.domain.inputs import ABOUT_YOU, Code
-from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
-from orderapp.domain.outcome import Outcome, Quote
-from orderapp.systems.answers import unreadable, whole
-from orderapp.systems.base import Part, Repeats
-from orderapp.systems.keyed import KeyedSystem
-from orderapp.systems.offers import as_answered, read_offer, same_code
+from orderapp.ext import (
+    ABOUT_YOU,
+    Code,
+    Effect,
+    KeyedSystem,
+    OrderDocument,
+    OrderRequest,
+    Outcome,
+    Part,
+    Quote,
+    Repeats,
+    as_answered,
+    read_offer,
+    same_code,
+    unreadable,
+    whole,
+)
 
 NO_BENEFIT = "benefit_not_found"
 

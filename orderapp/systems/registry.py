@@ -1,4 +1,4 @@
-"""Finds all systems: each file in this folder with a concrete `System`. No list names them."""
+"""Finds all systems: each file in this folder with a concrete `System`, and plugins. No list names them."""
 
 from __future__ import annotations
 
@@ -6,31 +6,71 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from pkgutil import iter_modules
+from types import ModuleType
 
 import orderapp.systems
 from orderapp.domain.inputs import Code
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError, SystemUnknown
 from orderapp.systems.base import Part, System
+from orderapp.systems.declarations import refuse_impossible, refuse_incomplete
 from orderapp.systems.guarding import guarded
 from orderapp.systems.limits import Limits
 from orderapp.systems.settings import Environment
 
+ENTRY_POINTS, VARIABLE = "orderapp.plugins", "ORDERAPP_PLUGINS"
+
+
+def plugin_modules(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the modules of plugins: those that installed packages name, and those in `ORDERAPP_PLUGINS`."""
+    installed = sorted(point.value for point in entry_points(group=ENTRY_POINTS))
+    named = (word.strip() for word in variables.get(VARIABLE, "").split(","))
+    return tuple(dict.fromkeys((*installed, *filter(None, named))))
+
 
 @cache
-def system_classes() -> tuple[type[System], ...]:
-    """Return all systems, in their declared order. ConfigurationError if two have the same name."""
+def system_classes(plugins: tuple[str, ...] = ()) -> tuple[type[System], ...]:
+    """Return all systems, in their declared order.
+
+    Args:
+        plugins: The modules of plugins.
+
+    Raises:
+        ConfigurationError: two systems have the same name; a plugin can't be imported, or declares nothing usable.
+    """
     found: dict[str, type[System]] = {}
-    for module_info in iter_modules(orderapp.systems.__path__):
-        module = import_module(f"orderapp.systems.{module_info.name}")
-        for candidate in vars(module).values():
-            is_system = inspect.isclass(candidate) and issubclass(candidate, System)
-            if is_system and not inspect.isabstract(candidate) and candidate.__module__ == module.__name__:
-                if candidate.name in found:
-                    raise ConfigurationError(f"system {candidate.name}: declared twice")
-                found[candidate.name] = candidate
+    for kind in (*_shipped(), *(kind for name in plugins for kind in _plugged_in(name))):
+        if kind.name in found:
+            raise ConfigurationError(f"system {kind.name}: declared twice, in {found[kind.name].__module__} and here")
+        found[kind.name] = kind
     return tuple(sorted(found.values(), key=lambda system: (system.position, system.name)))
+
+
+def _shipped() -> Iterator[type[System]]:
+    for module_info in iter_modules(orderapp.systems.__path__):
+        name = f"orderapp.systems.{module_info.name}"
+        yield from (kind for kind in _systems_in(import_module(name)) if not inspect.isabstract(kind))
+
+
+def _plugged_in(name: str) -> Iterator[type[System]]:
+    try:
+        module = import_module(name)
+    except Exception as error:
+        raise ConfigurationError(f"plugin {name}: can't be imported ({type(error).__name__}: {error})") from error
+    kinds = list(_systems_in(module))
+    if not kinds:
+        raise ConfigurationError(f"plugin {name}: declares no system")
+    for kind in kinds:
+        refuse_incomplete(kind)
+        yield kind
+
+
+def _systems_in(module: ModuleType) -> Iterator[type[System]]:
+    for candidate in vars(module).values():
+        if inspect.isclass(candidate) and issubclass(candidate, System) and candidate.__module__ == module.__name__:
+            yield candidate
 
 
 def inputs_of(systems: Iterable[System | type[System]]) -> Mapping[str, Code]:
@@ -51,6 +91,16 @@ def inputs_of(systems: Iterable[System | type[System]]) -> Mapping[str, Code]:
     return found
 
 
+def _made(kind: type[System], env: Environment, backoff: Backoff) -> System:
+    try:
+        return kind.from_environment(env, backoff)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        text = f"system {kind.name}: from_environment raised {type(error).__name__}: {error}"
+        raise ConfigurationError(text) from error
+
+
 class Systems(Mapping[str, System]):
     """All systems with their settings, by name, in their declared order."""
 
@@ -64,10 +114,10 @@ class Systems(Mapping[str, System]):
     @classmethod
     def from_environment(cls, env: Environment, backoff: Backoff) -> Systems:
         """Make every system from the environment; ConfigurationError for a wrong setting or declaration."""
-        made = {kind.name: kind.from_environment(env, backoff) for kind in system_classes()}
+        made = {kind.name: _made(kind, env, backoff) for kind in system_classes(plugin_modules(env.variables))}
         for system in made.values():
             system.limits = Limits.from_environment(env, system.setting or system.name.upper())
-            system.refuse_impossible_declaration()
+            refuse_impossible(system)
         return cls(made)
 
     def title_of(self, name: str) -> str:

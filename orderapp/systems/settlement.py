@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from orderapp.domain.customers import customer_ref
-from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
-from orderapp.domain.outcome import Outcome
-from orderapp.systems.base import Part
-from orderapp.systems.keyed import KeyedSystem
+from orderapp.ext import Effect, KeyedSystem, OrderDocument, OrderRequest, Outcome, Part, customer_ref
 
 
 class Settlement(KeyedSystem):

@@ -6,15 +6,25 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
-from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
-from orderapp.domain.outcome import Answer, Outcome
-from orderapp.domain.retry import Backoff, Guarantee
-from orderapp.systems.answers import unreadable, whole
-from orderapp.systems.base import Part, System, backoff_from
-from orderapp.systems.http import HttpClient
-from orderapp.systems.keyed import HTTP_SCHEMES
-from orderapp.systems.lockouts import CREDENTIALS, lock_out
-from orderapp.systems.settings import Environment
+from orderapp.ext import (
+    CREDENTIALS,
+    HTTP_SCHEMES,
+    Answer,
+    Backoff,
+    Effect,
+    Environment,
+    Guarantee,
+    HttpClient,
+    OrderDocument,
+    OrderRequest,
+    Outcome,
+    Part,
+    System,
+    backoff_from,
+    lock_out,
+    unreadable,
+    whole,
+)
 
 # Authentication is missing or wrong; the account isn't active.
 ACCOUNT_CODES = frozenset({20003, 20005})

@@ -15,6 +15,7 @@ from sqlalchemy import event
 from orderapp import create_app
 from orderapp.config import Settings
 from orderapp.extensions import db
+from orderapp.systems.declarations import refuse_impossible
 from orderapp.systems.registry import Systems
 from tests.model.clock import Clock
 from tests.model.outside import Outside
@@ -70,7 +71,7 @@ def set_up(folder: Path) -> Iterator[Stage]:
             duplicate_window_seconds=DUPLICATE_WINDOW_SECONDS,
         )
         for system in outside.all.values():
-            system.refuse_impossible_declaration()
+            refuse_impossible(system)
         Shop(app, settings).stocked()
         yield Stage(app, settings, clock, outside, tables)
         db.engine.dispose()

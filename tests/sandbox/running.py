@@ -13,7 +13,6 @@ import requests
 from orderapp.sandbox.environment import ACCOUNT_SID, AUTH_TOKEN, environment
 from orderapp.sandbox.serving import SandboxServer
 from orderapp.sandbox.settings import SandboxSettings
-from orderapp.systems.registry import system_classes
 from tests.servers.loopback import free_port
 
 # The external systems that the product comes with.
@@ -74,10 +73,11 @@ class RunningSandbox:
         What the tests expect of an order is the work of the systems that the product comes with; one that somebody has
         added is off, but for those named here.
         """
-        added = {system.name for system in system_classes()} - {*SHIPPED, *further}
+        added = {system.name for system in self.settings.kinds} - {*SHIPPED, *further}
         off = {f"{name.upper()}_URL" for name in added}
+        pointed = environment(self.base_url, self.smtp_url, self.settings.kinds)
         return {
-            **{name: value for name, value in environment(self.base_url, self.smtp_url).items() if name not in off},
+            **{name: value for name, value in pointed.items() if name not in off},
             **{f"{name.upper()}_TOKEN": token for name, token in self.settings.tokens.items()},
             "SMS_ACCOUNT_SID": self.settings.sms_account_sid,
             "SMS_AUTH_TOKEN": self.settings.sms_auth_token,

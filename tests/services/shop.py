@@ -41,6 +41,7 @@ from orderapp.services.placing.place import Placed, Placing
 from orderapp.services.placing.submitters import Submitter
 from orderapp.services.saga.order_documents import load_document
 from orderapp.systems.base import System
+from orderapp.systems.declarations import refuse_impossible
 from orderapp.systems.registry import Systems
 from tests.inputs import INPUTS
 from tests.servers.loopback import poll_until
@@ -75,7 +76,7 @@ class Shop:
         """Return the same shop with these external systems and no others."""
         ordered = sorted(systems, key=lambda system: system.position)
         for system in ordered:
-            system.refuse_impossible_declaration()
+            refuse_impossible(system)
         return self.with_settings(systems=Systems({system.name: system for system in ordered}))
 
     def with_system(self, system: System) -> Shop:

@@ -12,6 +12,7 @@ from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, Repeats, System
+from orderapp.systems.declarations import refuse_impossible
 from orderapp.systems.registry import Systems, system_classes
 from orderapp.systems.settings import Environment
 from tests.systems.making import BACKOFF, KINDS, make
@@ -93,12 +94,12 @@ def test_a_declaration_that_cannot_be_kept_is_refused(
 ) -> None:
     system = declared(base, **attributes)
     with pytest.raises(ConfigurationError, match=rf"^system {system.name}: .*{re.escape(reason)}"):
-        system.refuse_impossible_declaration()
+        refuse_impossible(system)
 
 
 @pytest.mark.parametrize(("base", "attributes"), POSSIBLE)
 def test_a_declaration_that_can_be_kept_is_taken(base: type[Barest], attributes: dict[str, object]) -> None:
-    declared(base, **attributes).refuse_impossible_declaration()
+    refuse_impossible(declared(base, **attributes))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def scheme_of(kind: type[System], *, encrypted: bool) -> str:
 
 @EVERY_SYSTEM
 def test_what_a_system_declares_can_be_kept(kind: type[System]) -> None:
-    make(kind).refuse_impossible_declaration()
+    refuse_impossible(make(kind))
     assert kind.title
     assert kind.title != kind.name
     assert kind.calls_per_run >= 1

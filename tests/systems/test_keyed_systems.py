@@ -10,6 +10,7 @@ import pytest
 
 from orderapp.domain.outcome import Finding, Outcome
 from orderapp.domain.retry import Guarantee
+from orderapp.systems.declarations import refuse_impossible
 from orderapp.systems.keyed import KeyedSystem
 from tests.systems.conftest import Wire
 from tests.systems.making import KEYED_KINDS, TOKEN, effect_for, make
@@ -29,7 +30,7 @@ def told(kind: Kind, **members: object) -> str:
 
 @EVERY_KEYED_SYSTEM
 def test_what_it_declares_can_be_kept(kind: Kind) -> None:
-    make(kind).refuse_impossible_declaration()
+    refuse_impossible(make(kind))
     assert kind.guarantee is Guarantee.IDEMPOTENT
     assert all(kind.can(verb) for verb in ("ask", "undo"))
 

@@ -1,0 +1,41 @@
+"""The public interface for plugins: everything that a plugin may import, and nothing that it mustn't rely on.
+
+A plugin is a module with a `System`. An installed package names it with the entry point `orderapp.plugins`, and
+`ORDERAPP_PLUGINS=myshop.giftcard,...` names it without a package. It makes no migration and edits no file of ours.
+What stands here follows semantic versioning; everything else in orderapp may change at any time.
+"""
+
+from __future__ import annotations
+
+from orderapp.currencies import amount_text
+from orderapp.domain.customers import customer_ref
+from orderapp.domain.inputs import ABOUT_YOU, DISCOUNTS, PAYMENT, Code, Inputs
+from orderapp.domain.masking import mask
+from orderapp.domain.money import MAX_MINOR, Money
+from orderapp.domain.orders import Customer, Discount, Effect, Line, LineRequest, OrderDocument, OrderRequest
+from orderapp.domain.outcome import Answer, Exchange, Finding, Outcome, Quote, Report
+from orderapp.domain.references import page_reference
+from orderapp.domain.retry import Backoff, Guarantee
+from orderapp.domain.typed_text import without_links
+from orderapp.errors import ConfigurationError
+from orderapp.systems.answers import Received, error_code, unreadable, whole
+from orderapp.systems.base import Part, Repeats, System, backoff_from
+from orderapp.systems.bounded import call_within, connect, tls_context
+from orderapp.systems.http import Content, HttpClient
+from orderapp.systems.keyed import HTTP_SCHEMES, HttpSystem, KeyedSystem
+from orderapp.systems.lockouts import CREDENTIALS, SMTP_CODES, lock_out, why_unreachable
+from orderapp.systems.offers import as_answered, read_offer, same_code
+from orderapp.systems.sandboxes import Kept, Rows, Sandbox
+from orderapp.systems.settings import Environment
+
+# fmt: off
+__all__ = [
+    "ABOUT_YOU", "CREDENTIALS", "DISCOUNTS", "HTTP_SCHEMES", "MAX_MINOR", "PAYMENT", "SMTP_CODES", "Answer", "Backoff",
+    "Code", "ConfigurationError", "Content", "Customer", "Discount", "Effect", "Environment", "Exchange", "Finding",
+    "Guarantee", "HttpClient", "HttpSystem", "Inputs", "Kept", "KeyedSystem", "Line", "LineRequest", "Money",
+    "OrderDocument", "OrderRequest", "Outcome", "Part", "Quote", "Received", "Repeats", "Report", "Rows", "Sandbox",
+    "System", "amount_text", "as_answered", "backoff_from", "call_within", "connect", "customer_ref", "error_code",
+    "lock_out", "mask", "page_reference", "read_offer", "same_code", "tls_context", "unreadable", "whole",
+    "why_unreachable", "without_links",
+]
+# fmt: on

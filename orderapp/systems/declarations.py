@@ -1,0 +1,79 @@
+"""Refuses declarations of systems that are incomplete, of the wrong type, or can't be kept."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from orderapp.domain.inputs import Code
+from orderapp.domain.retry import Guarantee
+from orderapp.errors import ConfigurationError
+from orderapp.systems.base import NAME, Part, Repeats, System
+
+# What a class declares, and of which type; the first four have no default.
+_TYPES: Mapping[str, type] = {
+    "name": str,
+    "title": str,
+    "part": Part,
+    "guarantee": Guarantee,
+    "inputs": tuple,
+    "refusals": Mapping,
+    "is_payment": bool,
+    "required": bool,
+    "position": int,
+    "repeats": Repeats,
+    "calls_per_run": int,
+    "stores_failures": bool,
+    "setting": str,
+}
+
+
+def refuse_incomplete(kind: type[System]) -> None:
+    """Raise ConfigurationError if a class lacks a member that it must have, or has one of a wrong type."""
+    where = f"system {kind.__module__}.{kind.__qualname__}"
+    if missing := sorted(kind.__abstractmethods__):
+        raise ConfigurationError(f"{where}: {', '.join(missing)} isn't written yet")
+    for member, wanted in _TYPES.items():
+        found: Any = inspect.getattr_static(kind, member, None)
+        if not isinstance(found, wanted):
+            raise ConfigurationError(f"{where}: {member} has to be a {wanted.__name__}, and is {found!r}")
+    if not all(isinstance(one, Code) for one in kind.inputs):
+        raise ConfigurationError(f"{where}: inputs has to be a tuple of Code")
+    if not all(isinstance(text, str) for pair in kind.refusals.items() for text in pair):
+        raise ConfigurationError(f"{where}: refusals has to map codes to sentences")
+
+
+def refuse_impossible(system: System) -> None:
+    """Raise ConfigurationError if a system's declaration can't be kept."""
+    blocking, query_first = system.part is Part.BLOCKING, system.guarantee is Guarantee.QUERY_FIRST
+    idempotent = system.guarantee is Guarantee.IDEMPOTENT
+    impossible = {
+        "its name has to be one lower-case word of at most 20 characters": not NAME.fullmatch(system.name),
+        "what holds something for an order has to be compensable (undo)": (
+            system.part is not Part.NOTIFY and not system.can("undo")
+        ),
+        "an unsafe system can't block, its unknown outcomes need people": (
+            blocking and system.guarantee is Guarantee.UNSAFE
+        ),
+        "query_first without a query (ask)": query_first and not system.can("ask"),
+        "query_first takes two calls a run: to ask, then to act or undo (calls_per_run)": (
+            query_first and system.calls_per_run < 2
+        ),
+        "unknown outcomes can't be repeated, it isn't idempotent": (not idempotent and system.repeats.unknown > 0),
+        "only an idempotent system answers a key with a stored failure": system.stores_failures and not idempotent,
+        "unknown outcomes can't be repeated, their failure is stored under the key": (
+            system.stores_failures and system.repeats.unknown > 0
+        ),
+        "a key answered with a stored failure has to be barred before another is used (undo)": (
+            system.stores_failures and not system.can("undo")
+        ),
+        "only an idempotent system has keys that die (key_window_seconds)": (
+            system.key_window_seconds is not None and not idempotent
+        ),
+        "only a blocking system is asked for discounts (quote)": not blocking and system.can("quote"),
+        "what pays is asked how much (quote)": system.is_payment and not system.can("quote"),
+    }
+    for reason, found in impossible.items():
+        if found:
+            raise ConfigurationError(f"system {system.name}: {reason}")
