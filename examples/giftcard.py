@@ -109,6 +109,8 @@ class Giftcard(HttpSystem):
         balance = whole((received.body or {}).get("balance"))
         if balance is None:
             return Quote(unreadable(received) if received.answer.outcome is Outcome.DONE else received.answer)
+        if not balance:
+            return Quote(received.answer, refused="card_empty")
         return Quote(received.answer, code=code, kind="amount", value=balance, currency="EUR")
 
     def act(self, effect: Effect) -> Answer:

@@ -59,15 +59,15 @@ def main() -> int:
     remembered = _remembered(instance / "development.json")
     sandbox_port, smtp_port = _free_port(port + 1), _free_port(port + 2)
     sandbox_url = f"http://{HOST}:{sandbox_port}"
-    variables = {
-        **DEMO,
-        **_systems(os.environ, sandbox_url, f"smtp://{HOST}:{smtp_port}"),
-        "ORDERAPP_MODE": "development",
-        "SECRET_KEY": remembered["secret_key"],
-        "PUBLIC_URL": f"http://{HOST}:{port}",
-    }
     print("Preparing the database ...", flush=True)
     try:
+        variables = {
+            **DEMO,
+            **_systems(os.environ, sandbox_url, f"smtp://{HOST}:{smtp_port}"),
+            "ORDERAPP_MODE": "development",
+            "SECRET_KEY": remembered["secret_key"],
+            "PUBLIC_URL": f"http://{HOST}:{port}",
+        }
         _prepare(variables, remembered["staff_password"])
     except OrderappError as error:
         print(f"orderapp: {error}", file=sys.stderr)

@@ -53,8 +53,8 @@ def names_in(node: ast.AST) -> list[str]:
 # The litmus test's other half: a new system is one new file because no other file names one.
 
 OWN_FILES = {kind.name: Path(kind.__module__.replace(".", "/") + ".py") for kind in system_classes()}
-# `email` and `coupon` are also what customers type into an order. As such they are everybody's words; what is only a
-# system's (its class, its module, its settings) is forbidden all the same.
+# `email` is also what customers type into an order. As such it is everybody's word; what is only the system's (its
+# class, its module, its settings) is forbidden all the same.
 WORDS_OF_AN_ORDER = {field.name for kind in (Customer, OrderRequest) for field in fields(kind)}
 
 
@@ -82,6 +82,12 @@ def test_only_its_own_file_names_a_system(kind: type) -> None:
 def test_the_search_for_names_finds_them() -> None:
     for kind in system_classes():
         assert list(mentions(OWN_FILES[kind.name], kind)), kind.name
+
+
+def test_the_shipped_systems_use_only_what_plugins_may() -> None:
+    for path in OWN_FILES.values():
+        modules = [node.module for node in code_of(path) if isinstance(node, ast.ImportFrom)]
+        assert [name for name in modules if name and name.startswith("orderapp")] == ["orderapp.ext"], path
 
 
 # One place each

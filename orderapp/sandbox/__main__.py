@@ -9,6 +9,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
+from orderapp.errors import OrderappError
 from orderapp.sandbox.serving import HOST, SandboxServer
 from orderapp.sandbox.settings import SandboxSettings
 
@@ -28,7 +29,7 @@ def main() -> int:
     try:
         settings = SandboxSettings.from_environment(os.environ, arguments.data, arguments.seed)
         server = SandboxServer(settings, arguments.port, arguments.smtp_port)
-    except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
+    except (OSError, OverflowError, ValueError, sqlite3.Error, OrderappError) as error:
         sys.stderr.write(f"The sandbox can't start: {error}. Nothing was changed; see --port, --smtp-port, --data.\n")
         return 1
     server.start()

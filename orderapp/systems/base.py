@@ -102,7 +102,7 @@ class System(ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.public_inputs = frozenset(code.name for code in cls.inputs if not code.private)
+        cls.public_inputs = frozenset(code.name for code in cls.inputs if isinstance(code, Code) and not code.private)
 
     @classmethod
     @abstractmethod

@@ -96,7 +96,8 @@ class Shop:
         **members: Any,
     ) -> Placed:
         """Submit a content, or a new one with these members, under a key, or a new one."""
-        request = read_order(self.content(**members) if content is None else content, INPUTS)
+        declared = {**INPUTS, **self.settings.systems.inputs}
+        request = read_order(self.content(**members) if content is None else content, declared)
         return Placing(self.settings).submit(request, key or uuid.uuid4().hex, Submitter(client_id))
 
     def retry(self, order_id: uuid.UUID, key: str | None = None, **wishes: Any) -> Placed:

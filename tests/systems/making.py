@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,7 +14,7 @@ from orderapp.domain.outcome import Answer, Finding, Outcome, Report
 from orderapp.domain.retry import Backoff
 from orderapp.systems.base import System
 from orderapp.systems.keyed import HttpSystem, KeyedSystem
-from orderapp.systems.registry import system_classes
+from orderapp.systems.registry import plugin_modules, system_classes
 from orderapp.systems.settings import Environment
 from orderapp.systems.sms import Sms
 
@@ -22,7 +23,7 @@ BASE_URL = "http://127.0.0.1:9"  # where `responses` answers; nothing listens th
 TOKEN = "token-9f8e7d6c"  # noqa: S105 - of no use anywhere
 ACCOUNT, SECRET = "AC00000000000000000000000000000000", "secret-5a4b3c2d"
 
-KINDS = system_classes()
+KINDS = system_classes(plugin_modules(os.environ))  # a plugin that is named there is tested with the others
 KEYED_KINDS = [kind for kind in KINDS if issubclass(kind, KeyedSystem)]
 HTTP_KINDS = [kind for kind in KINDS if issubclass(kind, HttpSystem | Sms)]
 

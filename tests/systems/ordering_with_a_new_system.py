@@ -1,7 +1,7 @@
-"""Orders with a system that isn't in the product: `python -m tests.systems.ordering_with_a_new_system SYSTEMS DATA`.
+"""Orders with a system that isn't in the product: `python -m tests.systems.ordering_with_a_new_system PLUGINS DATA`.
 
-SYSTEMS is a folder whose files count as if they were in `orderapp/systems/`, DATA one for databases and for
-`happened.json`. A process of its own, for what systems there are is looked up once per process.
+PLUGINS is the folder of the plugin `litmus`, DATA one for databases and for `happened.json`. A process of its own, so
+that the plugin is imported as in production.
 """
 
 from __future__ import annotations
@@ -10,12 +10,6 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
-
-import orderapp.systems
-
-if __name__ == "__main__":
-    # Before anything looks which systems there are.
-    orderapp.systems.__path__.append(sys.argv[1])
 
 from flask import Flask
 from sqlalchemy import select
@@ -29,6 +23,7 @@ from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.product_import import import_products
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.placing.place import Placing
+from orderapp.systems.registry import system_classes
 from tests.sandbox.running import RunningSandbox
 from tests.servers.tables import create_tables
 
@@ -42,13 +37,14 @@ CUSTOMER = {"name": "Ada Lovelace", "email": "ada@example.com"}
 
 def main(data: Path) -> dict[str, Any]:
     """Order as a member, as a member what is out of stock, and as nobody's member."""
-    with RunningSandbox(data) as sandbox:
+    with RunningSandbox(data, kinds=system_classes((NAME,))) as sandbox:
         sandbox.set("stock", "TEA-GREEN", 100)
         sandbox.set("stock", "SCALE-01", 0)
         app = create_app(
             {
                 "ORDERAPP_MODE": "development",
                 "DATABASE_URL": f"sqlite:///{data / 'orders.db'}",
+                "ORDERAPP_PLUGINS": NAME,
                 **sandbox.environ(NAME),
             }
         )

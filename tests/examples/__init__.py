@@ -1,0 +1,1 @@
+"""The examples: each is a plugin in one file, run with real calls to its stand-in."""
