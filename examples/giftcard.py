@@ -29,7 +29,6 @@ from orderapp.ext import (
     Quote,
     Report,
     Sandbox,
-    error_code,
     unreadable,
     whole,
 )
@@ -90,6 +89,7 @@ class Giftcard(HttpSystem):
     guarantee: ClassVar[Guarantee] = Guarantee.QUERY_FIRST
     position: ClassVar[int] = 40
     calls_per_run: ClassVar[int] = 2
+    check_path: ClassVar[str] = "/cards/doctor"
     is_payment: ClassVar[bool] = True
     inputs: ClassVar[tuple[Code, ...]] = (Code("giftcard", "Gift card code", guessable=True, section=PAYMENT),)
     refusals: ClassVar[Mapping[str, str]] = {"card_empty": "There isn't enough left on your gift card."}
@@ -140,8 +140,3 @@ class Giftcard(HttpSystem):
             if answer.outcome is not Outcome.DONE:
                 break
         return answer
-
-    def check(self) -> Answer:
-        """Ask for a card that nobody has."""
-        received = self.http.call("GET", "/cards/doctor")
-        return Answer(Outcome.DONE) if error_code(received) == "card_not_found" else received.answer

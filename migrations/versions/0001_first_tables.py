@@ -448,7 +448,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name=op.f("ck_tasks_running_has_lease")),
-        sa.CheckConstraint("kind IN ('settle', 'compensate', 'notify')", name=op.f("ck_tasks_kind_known")),
+        sa.CheckConstraint("kind IN ('settle', 'task', 'compensate', 'notify')", name=op.f("ck_tasks_kind_known")),
         sa.CheckConstraint("state <> 'waiting' OR due_at IS NOT NULL", name=op.f("ck_tasks_waiting_has_due_time")),
         sa.CheckConstraint(
             "state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name=op.f("ck_tasks_state_known")

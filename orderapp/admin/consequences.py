@@ -15,6 +15,12 @@ from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
 
 BUTTONS = {Resolution.HAPPENED: "Mark as happened", Resolution.NOT_HAPPENED: "Mark as not happened"}
+# What follows if a task that was marked as happened did not happen.
+IF_NOT = {
+    TaskKind.SETTLE: "the order stays unpaid",
+    TaskKind.TASK: "it is never done",
+    TaskKind.NOTIFY: "the customer never gets the message",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,11 @@ def consequence_of(task: Task, resolution: Resolution, system: System | None, ti
             "Nothing is there to undo, or nothing any more: the task is closed, and once nothing else is held the "
             f"order ends. If something is there after all, {title} keeps holding it for an order that is over.{look}"
         )
-    message = TaskKind(task.kind) is TaskKind.NOTIFY
+    kind = TaskKind(task.kind)
+    message = kind is TaskKind.NOTIFY
     if resolution is Resolution.HAPPENED:
         then = "no further message is sent" if message else f"{title} isn't called again"
-        if_not = "the customer never gets the message" if message else "the order stays unpaid"
+        if_not = IF_NOT[kind]
         return f"The task is closed as done; {then}. If it did not happen after all, {if_not}.{look}"
     then = "The message is sent again" if message else f"{title} is called again"
     return f"{then} at once, with fresh attempts. {_if_it_did(message, system)}"
@@ -74,6 +81,8 @@ def what_giving_up_means(task: Task) -> str:
         f"unresolved effect{stays_open}.",
         TaskKind.SETTLE: "Nobody tries it any more. The money stays owed, counted as an unresolved effect, until it is "
         "settled or the order is cancelled. It can be requeued later.",
+        TaskKind.TASK: "Nobody tries it any more. The work stays owed, counted as an unresolved effect, until it is "
+        "done or the order is cancelled. It can be requeued later.",
         TaskKind.NOTIFY: "Nobody tries it any more; the customer may never get the message. It can be requeued later.",
     }[TaskKind(task.kind)]
 

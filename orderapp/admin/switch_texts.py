@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from orderapp.models import CircuitState, SwitchMode
 from orderapp.systems.base import Part, System
 
+TASKS = {Part.SETTLE: "Settlements", Part.TASK: "Its tasks"}
+
 
 @dataclass(frozen=True, slots=True)
 class SwitchChoice:
@@ -37,8 +39,8 @@ def while_it_fails(system: System) -> str:
     """Return what waits, or fails, while a system's circuit isn't closed, as a sentence."""
     if system.part is Part.NOTIFY:
         return "Its messages wait; orders are confirmed all the same."
-    if system.part is Part.SETTLE:
-        return "Settlements wait; orders are confirmed all the same."
+    if system.part in TASKS:
+        return f"{TASKS[system.part]} wait; orders are confirmed all the same."
     if system.required:
         return "New orders fail, but for one at a time that tries it."
     return "New orders that need it fail, but for one at a time that tries it; all others are placed as ever."
@@ -47,8 +49,8 @@ def while_it_fails(system: System) -> str:
 def _only_compensating(system: System) -> str:
     if system.part is Part.NOTIFY:
         return f"{_forward(system)} There is nothing to give back, so it is the same as to pause it."
-    if system.part is Part.SETTLE:
-        return f"{_forward(system)} What was settled is still given back where an order is cancelled."
+    if system.part in TASKS:
+        return f"{_forward(system)} What was done is still undone where an order is cancelled."
     return f"{_forward(system)} What is held is still given back."
 
 
@@ -62,8 +64,8 @@ def _forward(system: System) -> str:
     """Return what happens to the system's steps or tasks while it is switched off."""
     if system.part is Part.NOTIFY:
         return "Its messages wait until it is resumed; orders are confirmed all the same."
-    if system.part is Part.SETTLE:
-        return "Settlements wait until it is resumed; orders are confirmed all the same."
+    if system.part in TASKS:
+        return f"{TASKS[system.part]} wait until it is resumed; orders are confirmed all the same."
     if system.required:
         return "New orders fail until it is resumed."
     return "New orders that need it fail until it is resumed; all others are placed as ever."

@@ -20,7 +20,11 @@ ENDED = {
     Outcome.NOT_SENT: "the call had no effect",
 }
 # A forward task's purpose, as the text before its system's title, and its result.
-ERRANDS = {TaskKind.SETTLE: ("settlement with", "happened"), TaskKind.NOTIFY: ("message by", "went out")}
+ERRANDS = {
+    TaskKind.SETTLE: ("settlement with", "happened"),
+    TaskKind.TASK: ("work of", "was done"),
+    TaskKind.NOTIFY: ("message by", "went out"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,11 @@ class Report:
     answer: Answer
     effects: tuple[str, ...] = ()  # the system's own ids of the effects in place, if it has ids
 
+    @property
+    def in_place(self) -> tuple[str, ...]:
+        """The effects in place, by their ids; one without an id if the system has none."""
+        return self.effects or (("",) if self.finding is Finding.IN_PLACE else ())
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:

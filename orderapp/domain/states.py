@@ -42,8 +42,13 @@ class TaskKind(StrEnum):
     """What a task is for."""
 
     SETTLE = "settle"
+    TASK = "task"
     COMPENSATE = "compensate"
     NOTIFY = "notify"
+
+
+# Tasks of these kinds bring about an effect that stays, is compared, and is compensated when the order is cancelled.
+LASTING_KINDS = frozenset({TaskKind.SETTLE, TaskKind.TASK})
 
 
 class TaskState(StrEnum):

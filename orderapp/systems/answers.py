@@ -40,6 +40,7 @@ class Received:
     answer: Answer
     status: int = 0
     body: Mapping[str, Any] | None = None  # the JSON object, if there was one
+    raw: bytes = b""  # the body as it came
 
 
 def unreadable(received: Received) -> Answer:
@@ -70,7 +71,7 @@ def judge(status: int, raw: bytes, headers: Mapping[str, str], masked: Callable[
     """
     try:
         body = parse(raw)
-        return Received(_answer_by_status(status, body, headers, masked), status, body)
+        return Received(_answer_by_status(status, body, headers, masked), status, body, raw)
     except Exception:  # noqa: BLE001 - nobody knows all that can be sent, and what can't be read proves nothing
         return Received(Answer(Outcome.UNKNOWN, "unreadable_answer", f"answered {status} in no readable way"), status)
 

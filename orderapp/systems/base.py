@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from orderapp.domain.inputs import Code
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
@@ -31,7 +31,8 @@ class Part(StrEnum):
     """When a system is called."""
 
     BLOCKING = "blocking"  # the customer waits; a step of the placement
-    SETTLE = "settle"  # must happen, may happen later; a task of the confirmed order
+    SETTLE = "settle"  # money that must be taken, may be later; a task of the confirmed order
+    TASK = "task"  # other work that must happen, may be later; a task of the confirmed order
     NOTIFY = "notify"  # should happen, after the order is safe; a task of the confirmed order
 
     @property
@@ -53,6 +54,21 @@ class Repeats:
         return {Outcome.NOT_SENT: self.not_sent, Outcome.UNKNOWN: self.unknown}.get(outcome, 0)
 
 
+class Progress(NamedTuple):
+    """What customers read about a task: while it is on its way, when it is done, and when it takes long."""
+
+    under_way: str = "On its way"
+    done: str = "Done"
+    delayed: str = "Takes longer than usual; we look after it, you need do nothing"
+
+
+class OnRefusal(StrEnum):
+    """What happens when the system of a task refuses for good."""
+
+    NEEDS_ATTENTION = "needs_attention"  # staff decide
+    CANCELS_ORDER = "cancels_order"  # the order is cancelled, and all that it holds is given back
+
+
 class System(ABC):
     """An external system. Subclasses set the class attributes; instances hold the settings.
 
@@ -64,6 +80,9 @@ class System(ABC):
         inputs: What customers may type in for it.
         refusals: What customers read about its refusals, by code; any other gets a general sentence.
         is_payment: Whether what it takes off an order is a payment, such as by gift card, and not a discount.
+        after: The systems whose tasks of the same order have to be done before its own.
+        on_refusal: What happens when it refuses its task for good.
+        progress: What customers read about its task.
         required: Whether the product can't run without it.
         position: Its place among the calls until there are measured failure rates; low is early.
         repeats: Which failures are repeated while the customer waits.
@@ -83,6 +102,9 @@ class System(ABC):
     inputs: ClassVar[tuple[Code, ...]] = ()
     refusals: ClassVar[Mapping[str, str]] = {}
     is_payment: ClassVar[bool] = False
+    after: ClassVar[tuple[str, ...]] = ()
+    on_refusal: ClassVar[OnRefusal] = OnRefusal.NEEDS_ATTENTION
+    progress: ClassVar[Progress] = Progress()
     required: ClassVar[bool] = False
     position: ClassVar[int] = 100
     repeats: ClassVar[Repeats] = Repeats()
@@ -96,6 +118,8 @@ class System(ABC):
     configured: bool = True
     # The inputs that may be kept in histories and logs: its own, and those of the systems that it is registered with.
     public_inputs: frozenset[str] = frozenset()
+    # The systems whose tasks wait for its own.
+    followers: tuple[str, ...] = ()
     limits: Limits = Limits()
     call_seconds: float
     backoff: Backoff

@@ -9,7 +9,7 @@ from typing import Any
 from orderapp.domain.inputs import Code
 from orderapp.domain.retry import Guarantee
 from orderapp.errors import ConfigurationError
-from orderapp.systems.base import NAME, Part, Repeats, System
+from orderapp.systems.base import NAME, OnRefusal, Part, Progress, Repeats, System
 
 # What a class declares, and of which type; the first four have no default.
 _TYPES: Mapping[str, type] = {
@@ -20,6 +20,9 @@ _TYPES: Mapping[str, type] = {
     "inputs": tuple,
     "refusals": Mapping,
     "is_payment": bool,
+    "after": tuple,
+    "on_refusal": OnRefusal,
+    "progress": Progress,
     "required": bool,
     "position": int,
     "repeats": Repeats,
@@ -71,9 +74,29 @@ def refuse_impossible(system: System) -> None:
         "only an idempotent system has keys that die (key_window_seconds)": (
             system.key_window_seconds is not None and not idempotent
         ),
+        "the customer waits for a blocking system, so it waits for none (after)": blocking and bool(system.after),
+        "only work that must happen can cancel its order (on_refusal)": (
+            system.part not in (Part.SETTLE, Part.TASK) and system.on_refusal is not OnRefusal.NEEDS_ATTENTION
+        ),
         "only a blocking system is asked for discounts (quote)": not blocking and system.can("quote"),
         "what pays is asked how much (quote)": system.is_payment and not system.can("quote"),
     }
     for reason, found in impossible.items():
         if found:
             raise ConfigurationError(f"system {system.name}: {reason}")
+
+
+def refuse_impossible_order(systems: Mapping[str, System]) -> None:
+    """Raise ConfigurationError if a system waits for one that has no tasks, or two wait for each other."""
+    for system in systems.values():
+        for name in system.after:
+            if name not in systems or systems[name].part is Part.BLOCKING:
+                raise ConfigurationError(f"system {system.name}: after: {name} is no system with tasks")
+        seen, left = set[str](), list(system.after)
+        while left:
+            name = left.pop()
+            if name == system.name:
+                raise ConfigurationError(f"system {system.name}: after: it would wait for itself")
+            if name not in seen:
+                seen.add(name)
+                left += systems[name].after if name in systems else ()

@@ -131,7 +131,7 @@ class HttpClient:
         message = received.answer.message[:MAX_MESSAGE_CHARACTERS]
         recent_exchanges.note(exchange)
         answer = replace(received.answer, message=message, exchanges=(exchange,))
-        return Received(answer, received.status, received.body)
+        return Received(answer, received.status, received.body, received.raw)
 
     def _prepared(
         self,

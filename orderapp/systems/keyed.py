@@ -23,7 +23,13 @@ HTTP_SCHEMES = {"https": True, "http": False}
 
 
 class HttpSystem(System):
-    """A system behind `<NAME>_URL`, with `<NAME>_TOKEN` and `<NAME>_TIMEOUT`."""
+    """A system behind `<NAME>_URL`, with `<NAME>_TOKEN` and `<NAME>_TIMEOUT`.
+
+    Attributes:
+        check_path: What `check` asks for. It needn't be there: "not found" shows too that address and token are right.
+    """
+
+    check_path: ClassVar[str] = "/"
 
     def __init__(self, env: Environment, backoff: Backoff) -> None:
         prefix = self.name.upper()
@@ -38,6 +44,11 @@ class HttpSystem(System):
     def from_environment(cls, env: Environment, backoff: Backoff) -> Self:
         """Make the system from its settings; ConfigurationError for a wrong one."""
         return cls(env, backoff)
+
+    def check(self) -> Answer:
+        """Ask for `check_path`."""
+        received = self.http.call("GET", self.check_path)
+        return Answer(Outcome.DONE, exchanges=received.answer.exchanges) if received.status == 404 else received.answer
 
     def call(self, method: str, path: str, order: OrderRequest | OrderDocument, **kwargs: Any) -> Received:
         """Make a call about an order, its private values hidden in histories and logs; see `HttpClient.call`."""

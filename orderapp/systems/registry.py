@@ -15,7 +15,7 @@ from orderapp.domain.inputs import Code
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError, SystemUnknown
 from orderapp.systems.base import Part, System
-from orderapp.systems.declarations import refuse_impossible, refuse_incomplete
+from orderapp.systems.declarations import refuse_impossible, refuse_impossible_order, refuse_incomplete
 from orderapp.systems.guarding import guarded
 from orderapp.systems.limits import Limits
 from orderapp.systems.settings import Environment
@@ -110,6 +110,7 @@ class Systems(Mapping[str, System]):
         public = frozenset(name for name, code in self.inputs.items() if not code.private)
         for system in self._systems.values():
             system.public_inputs = public
+            system.followers = tuple(one.name for one in self._systems.values() if system.name in one.after)
 
     @classmethod
     def from_environment(cls, env: Environment, backoff: Backoff) -> Systems:
@@ -118,6 +119,7 @@ class Systems(Mapping[str, System]):
         for system in made.values():
             system.limits = Limits.from_environment(env, system.setting or system.name.upper())
             refuse_impossible(system)
+        refuse_impossible_order(made)
         return cls(made)
 
     def title_of(self, name: str) -> str:

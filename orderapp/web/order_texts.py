@@ -9,6 +9,7 @@ from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.services.orders.views import OrderView, StepView, TaskView
 from orderapp.services.resilience.admission import PAUSED
+from orderapp.systems.base import Progress
 from orderapp.systems.registry import Systems
 from orderapp.web.return_texts import PAYMENTS as RETURNING_PAYMENTS
 from orderapp.web.return_texts import STEPS as RETURNING_STEPS
@@ -110,7 +111,7 @@ class Story:
 def story_of(order: OrderView, systems: Systems) -> Story:
     """Return the text of the order's page."""
     tone, title, *paragraphs = _headline(order, systems)
-    progress = (Entry("done", "Order received", ""), *_steps(order, systems), *_later(order))
+    progress = (Entry("done", "Order received", ""), *_steps(order, systems), *_later(order, systems))
     # A given-up task stays so until staff act again, so the page need not be refreshed.
     moving = not order.is_final and obstacle(order) is not Obstacle.GIVEN_UP
     return Story(
@@ -191,11 +192,14 @@ def _step(title: str, step: StepView, order: OrderView, running_is_taken: bool) 
     return Entry(words[0], title, words[1]) if words else None
 
 
-def _later(order: OrderView) -> Iterator[Entry]:
-    """Yield entries for the payment and the messages, once their tasks exist."""
+def _later(order: OrderView, systems: Systems) -> Iterator[Entry]:
+    """Yield entries for the payment, other work and the messages, once their tasks exist."""
     payments = _payments(order)
     if payments:
         yield from _payment(payments, order)
+    for task in order.tasks:
+        if task.kind is TaskKind.TASK:
+            yield _work(task, order.state, systems)
     messages = _messages(order)
     if messages:
         _, state, note = messages
@@ -226,6 +230,21 @@ def _payment(payments: Sequence[TaskView], order: OrderView) -> Iterator[Entry]:
             yield Entry("waiting", "Payment", "Will be taken as soon as we can; you need do nothing")
         else:
             yield Entry("running", "Payment", "In progress; you need do nothing")
+
+
+def _work(task: TaskView, order_state: OrderState, systems: Systems) -> Entry:
+    """Return the entry of work that isn't money, in the words of its system."""
+    system, title = systems.get(task.system), systems.title_of(task.system)
+    words = system.progress if system else Progress()
+    if order_state is OrderState.COMPENSATING:
+        return Entry("undoing", title, "Being undone")
+    if order_state is OrderState.CANCELLED:
+        return Entry("undone", title, "Undone, or never done")
+    if task.state is TaskState.DONE:
+        return Entry("done", title, words.done)
+    if task.state in (TaskState.FAILED, TaskState.CANCELLED):
+        return Entry("waiting", title, words.delayed)
+    return Entry("waiting" if task.paused else "running", title, words.under_way)
 
 
 def _messages(order: OrderView) -> tuple[str, str, str] | None:

@@ -22,16 +22,16 @@ from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_
 from orderapp.services.backoffice.task_actions import make_due
 from orderapp.services.db.audit import Actor
 from orderapp.services.db.transitions import move
-from orderapp.services.orders.cancel import turn_to_cancelled
 from orderapp.services.reconciliation.compare import Correction
 from orderapp.services.reconciliation.expected import Belief, EndedOrder, ended_orders
 from orderapp.services.saga.attempts import record_attempt
+from orderapp.services.saga.cancellation import turn_to_cancelled
 from orderapp.services.saga.compensation import lock_order, plan_surplus, take_back
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.new_tasks import new_task
 from orderapp.services.saga.prior_attempts import CORRECTION
 from orderapp.services.saga.values import Try
-from orderapp.systems.base import System
+from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
 
 log = structlog.get_logger()
@@ -151,7 +151,7 @@ def _undo_surplus(session: Session, order: EndedOrder, belief: Belief, settings:
 
 
 def _cancel(session: Session, order: EndedOrder, _belief: Belief, settings: Settings) -> None:
-    turn_to_cancelled(session, order.id, settings)
+    turn_to_cancelled(session, order.id, settings.systems)
 
 
 def _do(session: Session, order: EndedOrder, belief: Belief, settings: Settings) -> int:
@@ -161,7 +161,7 @@ def _do(session: Session, order: EndedOrder, belief: Belief, settings: Settings)
     """
     system = _system(belief, settings)
     asks_first = system.guarantee is Guarantee.QUERY_FIRST or system.key_window_seconds is not None
-    task = _find_task(session, belief, TaskKind.SETTLE) or _write_settle_task(session, order, belief, system)
+    task = _find_task(session, belief, _forward_kind(system)) or _write_settle_task(session, order, belief, system)
     # This counts as a claim with an unknown outcome, so the engine first waits for the late window and asks the system;
     # it also checks the age of the key.
     window = {"absent_from": db_now(system.late_window_seconds)}
@@ -183,13 +183,18 @@ def _write_settle_task(session: Session, order: EndedOrder, belief: Belief, syst
             order_id=order.id,
             placement_id=belief.placement_id,
             step_id=belief.step_id,
-            **new_task(TaskKind.SETTLE, system, belief.key, TaskState.CANCELLED),
+            **new_task(_forward_kind(system), system, belief.key, TaskState.CANCELLED),
             key_used_at=belief.used_at,
             created_at=db_now(),
         )
         .returning(Task.id)
     ).scalar_one()
     return session.get_one(Task, task_id)
+
+
+def _forward_kind(system: System) -> TaskKind:
+    """Return the kind of the task that causes a system's effect; a step's call is repeated by one to settle."""
+    return TaskKind.SETTLE if system.part is Part.BLOCKING else system.part.task_kind
 
 
 def _system(belief: Belief, settings: Settings) -> System:

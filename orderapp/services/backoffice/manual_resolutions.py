@@ -18,6 +18,7 @@ from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_
 from orderapp.services.backoffice.task_actions import make_due
 from orderapp.services.db.audit import Actor
 from orderapp.services.db.transitions import move
+from orderapp.services.engine.order_of_work import release
 from orderapp.services.saga.compensation import close_if_complete, lock_order
 from orderapp.services.saga.manual_resolutions import PAST, say
 from orderapp.systems.registry import Systems
@@ -114,7 +115,7 @@ def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings
     refuse(what, objection_to_mark(task, resolution, seen, settings.systems), said.despite)
     ends = not _acts_again(task, resolution)
     values = {"last_code": None, "last_message": f"{PAST[resolution]} by {actor.name}"[:500]}
-    moved = _end(session, task, **values) if ends else _act_again(session, task, settings.systems, **values)
+    moved = (_end if ends else _act_again)(session, task, settings.systems, **values)
     if not moved:
         raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
     say(session, task, resolution, actor, why)
@@ -131,11 +132,14 @@ def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings
     return {"before": before, "after": after, **({"despite": said.despite.value} if said.despite else {})}
 
 
-def _end(session: Session, task: Task, **said: Any) -> int:
+def _end(session: Session, task: Task, systems: Systems, **said: Any) -> int:
     """Close the task as done, because staff say so."""
     same = (Task.id == task.id, Task.fencing == task.fencing)
     closed = {"due_at": None, "publish_at": None, "finished_at": db_now(), "fencing": Task.fencing + 1}
-    return move(session, Task, TaskState.DONE, *same, **closed, **said)
+    moved = move(session, Task, TaskState.DONE, *same, **closed, **said)
+    if moved:
+        release(session, task, systems)
+    return moved
 
 
 def _act_again(session: Session, task: Task, systems: Systems, **said: Any) -> int:

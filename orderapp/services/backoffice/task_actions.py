@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, update
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
-from orderapp.domain.states import OPEN_TASK_STATES, OrderState, TaskKind, TaskState
+from orderapp.domain.states import LASTING_KINDS, OPEN_TASK_STATES, OrderState, TaskKind, TaskState
 from orderapp.errors import NotFound, WrongState
 from orderapp.models import ManualResolution, Order, Resolution, Task, db_now
 from orderapp.services.access.refused_acts import refusals_recorded
@@ -25,8 +25,8 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
 from orderapp.services.engine.poison import LEASE_LAPSED
 from orderapp.services.engine.relay_wakeup import wake_relay
-from orderapp.services.orders.cancel import turn_to_cancelled
 from orderapp.services.saga.attempts import record_taken_away
+from orderapp.services.saga.cancellation import turn_to_cancelled
 from orderapp.services.saga.compensation import lock_order
 from orderapp.services.saga.manual_resolutions import end_resolutions, say
 from orderapp.systems.base import System
@@ -40,11 +40,12 @@ OPEN_TO_ACTS = REQUEUEABLE | OPEN_TASK_STATES
 # The state that an order must have for a task of this kind to make sense.
 ORDER_STATE_FOR = {
     TaskKind.SETTLE: OrderState.CONFIRMED,
+    TaskKind.TASK: OrderState.CONFIRMED,
     TaskKind.NOTIFY: OrderState.CONFIRMED,
     TaskKind.COMPENSATE: OrderState.COMPENSATING,
 }
 # Giving up a task of these kinds leaves an unresolved effect. A message that isn't sent leaves none.
-OWING = frozenset({TaskKind.SETTLE, TaskKind.COMPENSATE})
+OWING = LASTING_KINDS | {TaskKind.COMPENSATE}
 
 
 def requeue(
@@ -102,7 +103,7 @@ def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Setti
         raise NotFound(f"There is no order {order_id}.")
     about = Act("order.cancel", f"order {order.number}", why, order_id)
     with refusals_recorded(actor, about), writing() as session:
-        if not turn_to_cancelled(session, order_id, settings):
+        if not turn_to_cancelled(session, order_id, settings.systems):
             raise WrongState("The order is being cancelled already. Nothing was changed.")
         details = {"before": OrderState.CONFIRMED.value, "after": OrderState.COMPENSATING.value}
         audit.write(session, actor, replace(about, details=details))

@@ -19,7 +19,7 @@ from orderapp.models import Task, db_now, table_of
 from orderapp.services.db.prepared_statements import PreparedStatement
 from orderapp.services.db.transactions import asking, statements_nest, writing
 from orderapp.services.db.transitions import move
-from orderapp.services.engine import poison
+from orderapp.services.engine import order_of_work, poison
 from orderapp.services.engine.claim_plan import TASK_COLUMNS, TASK_PREFIX, claim_plan, claimable
 from orderapp.services.resilience import circuit_breakers, rate_limiter
 from orderapp.services.saga.order_documents import document_of
@@ -59,6 +59,14 @@ class _NotBeside(_NotNow):
     """Another suspect is running; this one gets its turn soon."""
 
 
+class _NotYet(_NotNow):
+    """Other tasks of the order have to be done first."""
+
+    def __init__(self, waited_for: list[str]) -> None:
+        super().__init__()
+        self.waited_for = waited_for
+
+
 class _NotInTurn(_NotNow):
     """The system's next free slot is too far away to wait for it."""
 
@@ -87,6 +95,9 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
         return None
     except _NotInTurn as refused:
         rate_limiter.tell_in_time(task_id, refused.system)
+        return None
+    except _NotYet as refused:
+        order_of_work.put_back(task_id, refused.waited_for, settings.systems)
         return None
     except _NotNow:
         return None
@@ -135,9 +146,9 @@ def give_back(claims: Sequence[Claim]) -> None:
 
 
 def is_plain(system: System) -> bool:
-    """Whether a claim of this system's tasks reads and changes only the task, because the system has no limits."""
+    """Whether a claim of this system's tasks reads and changes only the task: they have no limits and wait for none."""
     limits = system.limits
-    return not limits.rate_per_second and not limits.concurrency
+    return not limits.rate_per_second and not limits.concurrency and not system.after
 
 
 def _plain_claim(rows: Sequence[Any], lease_ends_at: float) -> Claim:
@@ -165,6 +176,8 @@ def _claim_looking_round(session: Session, task_id: int, settings: Settings, lea
     system = settings.systems[task.system]
     if poison.another_runs(session, task):
         raise _NotBeside
+    if waited_for := order_of_work.waits_for(session, task, settings.systems):
+        raise _NotYet(waited_for)
     known = ask_known(session.connection(), task.id)
     turns = _turns(session, system, task, known.used_before)
     return Claim(task, Effect(task.key, document_of(rows)), known, lease_ends_at, probing, turns)

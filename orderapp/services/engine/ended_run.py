@@ -9,6 +9,7 @@ from orderapp.domain.states import TaskKind
 from orderapp.services.engine.claim import Claim
 from orderapp.services.saga.values import Try
 from orderapp.systems.base import System
+from orderapp.systems.registry import Systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,12 @@ class Ran:
     system: System
     one: Try
     decision: Decision
+    systems: Systems
 
     @property
     def is_plainly_done(self) -> bool:
         """Whether the task is done and nothing else must be written, which is usual."""
         task = self.held.task
         done = self.decision.verdict is Verdict.DONE
-        return done and task.kind != TaskKind.COMPENSATE.value and not self.held.probing and not task.repeats
+        plain = task.kind != TaskKind.COMPENSATE.value and not self.system.followers
+        return done and plain and not self.held.probing and not task.repeats

@@ -87,14 +87,14 @@ def _compensate(claim: Claim, system: System) -> tuple[Verb, Answer]:
         return Verb.ASK, _too_early(claim, found)
     if report.finding is Finding.ABSENT and claim.known.proven:
         return Verb.ASK, _against_proof(claim, system, found)
-    surplus = report.effects[claim.task.keep :]
+    surplus = report.in_place[claim.task.keep :]
     if report.finding is not Finding.IN_PLACE or not surplus:
         if claim.known.several_holders and claim.known.absent_in_seconds > 0:
             return Verb.ASK, _too_early(claim, found)
         return Verb.ASK, Answer(Outcome.DONE, "nothing_there", "nothing is there to undo", exchanges=found.exchanges)
     if claim.seconds_left() < (system.calls_per_run - 1) * system.call_seconds:
         return Verb.ASK, replace(NO_TIME_LEFT, exchanges=found.exchanges)
-    undone = system.undo(claim.effect, replace(report, effects=surplus))
+    undone = system.undo(claim.effect, replace(report, effects=surplus if report.effects else ()))
     undone = replace(undone, exchanges=found.exchanges + undone.exchanges)
     if undone.outcome is Outcome.DONE and claim.known.several_holders and claim.known.absent_in_seconds > 0:
         # Another holder's effect may still appear, so the task asks again after the late window.

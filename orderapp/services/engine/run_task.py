@@ -22,12 +22,13 @@ from orderapp.config import Settings
 from orderapp.domain.keys import next_key
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Used, Verdict, decide
-from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
+from orderapp.domain.states import LASTING_KINDS, OrderState, StepState, TaskKind, TaskState
 from orderapp.domain.verbs import Verb
 from orderapp.errors import DatabaseUnavailable
 from orderapp.models import Attempt, ManualResolution, Step, Task, db_now, table_of
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move, moving
+from orderapp.services.engine import order_of_work
 from orderapp.services.engine.claim import Claim, claim
 from orderapp.services.engine.ended_run import Ran
 from orderapp.services.engine.finish import finish
@@ -35,12 +36,13 @@ from orderapp.services.engine.perform import KEY_BARRED, perform
 from orderapp.services.resilience.rate_limiter import in_turn
 from orderapp.services.resilience.skipped_items import Kind, skipping
 from orderapp.services.saga.attempts import record_attempt, says_the_same, worker_name
+from orderapp.services.saga.cancellation import turn_to_cancelled
 from orderapp.services.saga.circuit_feedback import learn_from_run
 from orderapp.services.saga.compensation import close_if_complete, lock_order, plan_surplus, reopen
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.prior_attempts import others_get_through
 from orderapp.services.saga.values import Try
-from orderapp.systems.base import System
+from orderapp.systems.base import OnRefusal, System
 
 log = structlog.get_logger()
 
@@ -78,7 +80,7 @@ def make_run(held: Claim, settings: Settings) -> Ran:
     one = Try(verb, answer, started, time.monotonic())
     used = Used(task.attempts, task.attempt_limit, task.pending_answers)
     decision = decide(answer, used, system.backoff, system.guarantee, random.Random())
-    return Ran(held, system, one, decision)
+    return Ran(held, system, one, decision, settings.systems)
 
 
 def record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
@@ -155,7 +157,8 @@ def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
 def _record(run: Ran) -> TaskState | None:
     task, one, system = run.held.task, run.one, run.system
     with writing() as session:
-        if task.kind == TaskKind.COMPENSATE.value:
+        cancels = _cancels_order(run)
+        if task.kind == TaskKind.COMPENSATE.value or cancels:
             lock_order(session, task.order_id)
         # Accepted earlier and still not finished: only counted, so that an hour of equal answers is one entry to read.
         repeats = _still_pending(one.answer) and says_the_same(session, task, one)
@@ -173,6 +176,9 @@ def _record(run: Ran) -> TaskState | None:
         if state is TaskState.DONE:
             answered = f"the system answered: {one.answer.message or 'done'}"
             end_resolutions(session, ManualResolution.task_id == task.id, answered)
+            order_of_work.release(session, task, run.systems)
+        if cancels:
+            turn_to_cancelled(session, task.order_id, run.systems)
         # With `keep`, one effect stays in place on purpose.
         if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:
             if task.step_id is not None:
@@ -180,6 +186,14 @@ def _record(run: Ran) -> TaskState | None:
             close_if_complete(session, task.order_id, task.placement_id)
         learn_from_run(session, system, one.answer, probing=run.held.probing)
     return state
+
+
+def _cancels_order(run: Ran) -> bool:
+    """Whether the system refused, and declares that the order is cancelled then."""
+    refused = run.one.verb == Verb.ACT and run.one.answer.outcome is Outcome.REFUSED
+    forward = run.held.task.kind != TaskKind.COMPENSATE.value
+    given_up = run.decision.verdict is Verdict.STAFF
+    return refused and forward and given_up and run.system.on_refusal is OnRefusal.CANCELS_ORDER
 
 
 def _still_pending(answer: Answer) -> bool:
@@ -264,7 +278,7 @@ def _record_too_late(session: Session, task: Task, one: Try, system: System) -> 
     """
     log.warning("task.lease_lost", task=task.id, system=system.name, outcome=one.answer.outcome.value)
     # A settle task may also repeat a step's call, so the task's kind counts, not the system's part.
-    settles = task.kind == TaskKind.SETTLE.value
+    settles = task.kind in LASTING_KINDS
     if one.verb != Verb.ACT or not settles or one.answer.outcome in (Outcome.REFUSED, Outcome.NOT_SENT):
         return
     order_state = lock_order(session, task.order_id).state

@@ -142,7 +142,7 @@ def _lost(held: Held) -> LeaseLost:
 def _forward_tasks(held: Held, systems: Systems) -> list[dict[str, Any]]:
     return [
         new_task(system.part.task_kind, system, effect_key(held.document.number, held.placement_number, system.name))
-        for part in (Part.SETTLE, Part.NOTIFY)
+        for part in (Part.SETTLE, Part.TASK, Part.NOTIFY)
         for system in systems.having(part)
         if system.concerns(held.document)
     ]

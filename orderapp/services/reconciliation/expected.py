@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from orderapp.domain.states import (
     FINAL_ORDER_STATES,
     HOLDING_STEP_STATES,
+    LASTING_KINDS,
     OPEN_TASK_STATES,
     OrderState,
     StepState,
@@ -103,7 +104,7 @@ def ended_orders(
 
 
 def _sort(tasks: Sequence[Task], apart_from: Collection[int]) -> _Work:
-    settle = [task for task in tasks if task.kind == TaskKind.SETTLE.value]
+    settle = [task for task in tasks if task.kind in LASTING_KINDS]
     back = {
         (task.placement_id, task.system): task
         for task in tasks
@@ -152,5 +153,5 @@ def _judge(one: Step | Task, confirmed: bool, back: Task | None) -> tuple[bool, 
     if _given_up(back):
         return held, "compensation given up", True, None
     if held and one.state == TaskState.CANCELLED.value:
-        return held, "settlement given up", False, None
+        return held, "settlement given up" if one.kind == TaskKind.SETTLE.value else "task given up", False, None
     return held, f"task {one.state}{', compensated' if back is not None else ''}", False, None

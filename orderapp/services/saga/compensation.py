@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import (
     HOLDING_STEP_STATES,
+    LASTING_KINDS,
     OrderState,
     PlacementState,
     StepState,
@@ -61,7 +62,7 @@ def plan_surplus(session: Session, order_id: uuid.UUID, placement_id: int, syste
     step = session.execute(
         select(Step.id, Step.key).where(Step.placement_id == placement_id, Step.system == system.name)
     ).one_or_none()
-    settles = (Task.placement_id == placement_id, Task.system == system.name, Task.kind == TaskKind.SETTLE.value)
+    settles = (Task.placement_id == placement_id, Task.system == system.name, Task.kind.in_(LASTING_KINDS))
     key = step.key if step else session.execute(select(Task.key).where(*settles)).scalar_one()
     row = _compensate_task(order_id, placement_id, system, key, step.id if step else None)
     # A running call ends within its time-outs, and its effect may appear within the late window after that.
@@ -70,9 +71,9 @@ def plan_surplus(session: Session, order_id: uuid.UUID, placement_id: int, syste
 
 
 def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, systems: Systems) -> int:
-    """Cancel the settle and notify tasks of a cancelled order, and compensate the effects of its settle tasks.
+    """Cancel the forward tasks of a cancelled order, and compensate the effects of those that aren't messages.
 
-    Settle tasks that may still have an effect are compensated too.
+    Tasks that may still have an effect are compensated too.
 
     Transaction: within the caller's.
 
@@ -94,9 +95,7 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
     # Read this only now, because nobody can claim these tasks any more. A claim is counted before its call, so a task
     # that was never claimed has had no effect.
     touched = session.execute(
-        select(Task.system, Task.key, Task.key_used_at).where(
-            *forward, Task.kind == TaskKind.SETTLE.value, Task.claims > 0
-        )
+        select(Task.system, Task.key, Task.key_used_at).where(*forward, Task.kind.in_(LASTING_KINDS), Task.claims > 0)
     ).all()
     rows = [_compensate_task(order_id, placement_id, systems[task.system], task.key, None) for task in touched]
     for row, task in zip(rows, touched, strict=True):

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exist
 from sqlalchemy.orm import aliased
 
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.states import StepState, TaskKind
+from orderapp.domain.states import LASTING_KINDS, StepState, TaskKind
 from orderapp.domain.verbs import Verb
 from orderapp.models import Attempt, Step, Submission, Task, seconds_until
 from orderapp.services.db.transactions import asking
@@ -89,7 +89,7 @@ def _proven() -> ColumnElement[bool]:
         .where(
             settling.placement_id == Task.placement_id,
             settling.system == Task.system,
-            settling.kind == TaskKind.SETTLE.value,
+            settling.kind.in_(LASTING_KINDS),
             Attempt.number > settling.cleared_claims,
         )
         .correlate(Task, Attempt)

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from orderapp.domain.orders import Effect
-from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.outcome import Answer, Finding, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import OrderState, StepState, TaskKind
 from orderapp.models import Task
@@ -230,6 +230,16 @@ def test_real_compensations_that_fail_are_repeated_until_they_are_done(
     sandbox.clear_faults()
     shop.work_until_quiet()
     assert (shop.view(order.id).state, sandbox.held(order.number)) == (OrderState.CANCELLED, {})
+
+
+def test_what_is_in_place_without_an_id_is_undone(empty_shop: Shop, voucher: Scripted) -> None:
+    shop = empty_shop.with_systems(voucher)
+    order = shop.submit().order
+    shop.cancel(order.id)
+    voucher.findings.append(Finding.IN_PLACE)  # this report names no effects
+    shop.let_late_windows_pass()
+    shop.work()
+    assert voucher.verbs() == ["act", "ask", "undo"]
 
 
 def test_what_a_killed_process_did_is_compensated_by_its_rows(empty_shop: Shop, stock: Scripted) -> None:

@@ -1,0 +1,159 @@
+"""Tasks that wait for others of their order, and a refusal that cancels it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from orderapp.domain.outcome import Outcome
+from orderapp.domain.states import OrderState, TaskKind
+from orderapp.errors import ConfigurationError
+from orderapp.services.backoffice import task_actions
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.systems.base import OnRefusal, Part, System
+from orderapp.systems.declarations import refuse_impossible, refuse_impossible_order
+from tests.services.scripted import OneOfEach, Scripted, answers
+from tests.services.shop import Shop
+
+
+def following(name: str, *after: str, part: Part = Part.TASK, **declared: Any) -> Scripted:
+    """Return a system whose task waits for those of others."""
+    system = Scripted(name, part)
+    vars(system).update(after=after, **declared)
+    return system
+
+
+@pytest.fixture
+def bank() -> Scripted:
+    return Scripted("bank", Part.SETTLE)
+
+
+@pytest.fixture
+def paper() -> Scripted:
+    return following("paper", "bank")
+
+
+@pytest.fixture
+def mail() -> Scripted:
+    return following("mail", "bank", "paper", part=Part.NOTIFY)
+
+
+@pytest.fixture
+def shop2(empty_shop: Shop, bank: Scripted, paper: Scripted, mail: Scripted) -> Shop:
+    return empty_shop.with_systems(Scripted("stock"), mail, paper, bank)
+
+
+def calls(*systems: Scripted) -> list[Sequence[str]]:
+    return [system.verbs() for system in systems]
+
+
+def test_each_begins_when_those_before_it_are_done(
+    shop2: Shop, bank: Scripted, paper: Scripted, mail: Scripted
+) -> None:
+    order_of_calls: list[str] = []
+    for system in (bank, paper, mail):
+        system.before = lambda verb, effect, name=system.name: order_of_calls.append(name)  # type: ignore[misc]
+    shop2.submit()
+    shop2.work_until_quiet(within_seconds=5)  # each is made due by the one before it, not by the clock
+    assert order_of_calls == ["bank", "paper", "mail"]
+
+
+def test_what_waits_uses_up_nothing_and_says_for_what(shop2: Shop, bank: Scripted, paper: Scripted) -> None:
+    bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
+    shop2.submit()
+    for _ in range(3):
+        shop2.make_due()
+        shop2.work()
+    task = shop2.task(system="paper")
+    assert (task.state, task.attempts, task.claims) == ("waiting", 0, 0)
+    assert task.last_message == "waits until Bank is done"
+    assert shop2.task(system="mail").last_message == "waits until Bank and Paper is done"
+    assert calls(paper) == [[]]
+
+
+def test_it_goes_on_after_staff_have_put_right_what_it_waits_for(shop2: Shop, bank: Scripted, paper: Scripted) -> None:
+    bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
+    shop2.submit()
+    shop2.work()
+    shop2.work()
+    task_actions.requeue([shop2.task(system="bank").id], COMMAND_LINE, "a new card", shop2.settings)
+    shop2.work_until_quiet(within_seconds=5)
+    assert calls(paper) == [["act"]]
+
+
+def test_a_cancelled_order_leaves_nothing_that_waits(shop2: Shop, bank: Scripted, paper: Scripted) -> None:
+    bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
+    order = shop2.submit().order
+    shop2.work()
+    shop2.cancel(order.id)
+    shop2.work_until_quiet_but_for_staff()
+    assert shop2.view(order.id).state is OrderState.CANCELLED
+    assert calls(paper) == [[]]
+
+
+def test_work_that_is_not_money_is_compensated_and_compared_like_a_settlement(empty_shop: Shop) -> None:
+    stock, paper = Scripted("stock"), Scripted("paper", Part.TASK)
+    shop = empty_shop.with_systems(stock, paper)
+    order = shop.submit().order
+    shop.work_until_quiet()
+    assert [task.kind for task in shop.tasks(system="paper")] == ["task"]
+    shop.cancel(order.id)
+    shop.work_until_quiet_but_for_staff()
+    assert (paper.held, stock.held, shop.view(order.id).state) == (0, 0, OrderState.CANCELLED)
+
+
+def test_a_refusal_cancels_the_order_where_that_is_declared(empty_shop: Shop) -> None:
+    one = OneOfEach()
+    vars(one.bank)["on_refusal"] = OnRefusal.CANCELS_ORDER
+    shop = empty_shop.with_systems(*one.all)
+    one.bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
+    order = shop.submit().order
+    shop.work_until_quiet_but_for_staff()
+    assert shop.view(order.id).state is OrderState.CANCELLED
+    assert one.held == [0, 0, 0]
+    assert shop.tasks(kind=TaskKind.SETTLE.value, state="failed") == []
+
+
+def test_an_unknown_outcome_cancels_nothing(empty_shop: Shop) -> None:
+    one = OneOfEach()
+    vars(one.bank)["on_refusal"] = OnRefusal.CANCELS_ORDER
+    shop = empty_shop.with_systems(*one.all)
+    one.bank.acts.extend([answers(Outcome.UNKNOWN, "timeout")] * 5)
+    order = shop.submit().order
+    for _ in range(6):
+        shop.make_due()
+        shop.work()
+    assert shop.view(order.id).state is OrderState.CONFIRMED
+    assert shop.task(system="bank").state == "failed"
+
+
+def order_of(**after: tuple[str, ...]) -> dict[str, System]:
+    return {"stock": Scripted("stock"), **{name: following(name, *names) for name, names in after.items()}}
+
+
+@pytest.mark.parametrize(
+    ("systems", "told"),
+    [
+        (order_of(a=("a",)), "system a: after: it would wait for itself"),
+        (order_of(a=("b",), b=("c",), c=("a",)), "it would wait for itself"),
+        (order_of(a=("nobody",)), "system a: after: nobody is no system with tasks"),
+        (order_of(a=("stock",)), "system a: after: stock is no system with tasks"),
+    ],
+)
+def test_what_can_never_begin_is_refused_at_the_start(systems: dict[str, System], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        refuse_impossible_order(systems)
+
+
+@pytest.mark.parametrize(
+    ("system", "told"),
+    [
+        (following("a", "bank", part=Part.BLOCKING), "it waits for none"),
+        (following("a", part=Part.NOTIFY, on_refusal=OnRefusal.CANCELS_ORDER), "can cancel its order"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_the_start(system: System, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        refuse_impossible(system)
