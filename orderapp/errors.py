@@ -47,6 +47,12 @@ class ConfigurationError(OrderappError):
     code = "configuration_error"
 
 
+class CallbackRefused(OrderappError):
+    """A partner's callback isn't signed as agreed, is too old, or can't be read; nothing was recorded."""
+
+    code = "callback_refused"
+
+
 class DatabaseUnavailable(OrderappError):
     """The database can't be used, or its answer to a commit was lost; repeating with the same key is safe."""
 

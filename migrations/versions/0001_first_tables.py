@@ -17,6 +17,7 @@ depends_on = None
 
 # In the order in which they can be dropped.
 TABLES = (
+    "callbacks",
     "manual_resolutions",
     "mismatches",
     "attempts",
@@ -319,6 +320,28 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_cart_locks_expires_at"), "cart_locks", ["expires_at"], unique=False)
     op.create_index(op.f("ix_cart_locks_order_id"), "cart_locks", ["order_id"], unique=False)
+    op.create_table(
+        "callbacks",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("system", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=True),
+        sa.Column("said", sa.Text(), nullable=False),
+        sa.Column("acted", sa.Boolean(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_callbacks_order_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_callbacks")),
+        sa.UniqueConstraint("system", "key", "digest", name=op.f("uq_callbacks_system_key_digest")),
+    )
+    op.create_index(
+        "ix_callbacks_order_id",
+        "callbacks",
+        ["order_id"],
+        unique=False,
+        postgresql_where=sa.text("order_id IS NOT NULL"),
+        sqlite_where=sa.text("order_id IS NOT NULL"),
+    )
     op.create_table(
         "order_discounts",
         sa.Column("order_id", sa.Uuid(), nullable=False),

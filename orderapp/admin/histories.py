@@ -12,7 +12,7 @@ from orderapp.admin.titles import system_title
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import PlacementState
 from orderapp.domain.verbs import Verb
-from orderapp.models import Attempt, AuditEntry, Placement, Task
+from orderapp.models import Attempt, AuditEntry, HeardCallback, Placement, Task
 from orderapp.services.backoffice.case_files import OrderFile, TaskFile
 
 DID = (Verb.ACT.value, Outcome.DONE.value)
@@ -57,6 +57,7 @@ def history_of(file: OrderFile) -> list[Entry]:
         *attempt_entries(file.attempts),
         *_placement_entries(file.placements),
         *(_audit_entry(entry) for entry in file.audit_entries),
+        *(_callback_entry(callback) for callback in file.callbacks),
     ]
     # Of equal times: a question before the placement, its beginning, the calls in their order, its end, staff.
     return sorted(entries, key=lambda entry: (entry.at, entry.rank), reverse=True)
@@ -112,6 +113,11 @@ def _placement_entries(placements: Iterable[Placement]) -> Iterator[Entry]:
         if placement.decided_at is not None and placement.state in DECISIONS:
             mark, words = DECISIONS[placement.state]
             yield Entry(placement.decided_at, mark, f"Placement {placement.number} {words}", rank=(END, placement.id))
+
+
+def _callback_entry(callback: HeardCallback) -> Entry:
+    title = f"{system_title(callback.system)} called back about {callback.key}"
+    return Entry(callback.received_at, "done", title, f"It said: {callback.said}", rank=(CALL, 0))
 
 
 def _audit_entry(entry: AuditEntry) -> Entry:

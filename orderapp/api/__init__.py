@@ -6,6 +6,7 @@ from flask import Flask
 
 from orderapp.api import access, description, orders, problems
 from orderapp.api.blueprint import api
+from orderapp.api.callbacks import heard
 from orderapp.api.operations import operations
 from orderapp.extensions import csrf
 
@@ -16,6 +17,8 @@ def init_app(app: Flask) -> None:
     """Add the API and the operations endpoints."""
     # No cookie counts here, so no other site can make a browser do anything.
     csrf.exempt(api)
+    csrf.exempt(heard)
     app.register_blueprint(api)
+    app.register_blueprint(heard)
     app.register_blueprint(operations)
     problems.answer_unknown_addresses(app)

@@ -15,6 +15,7 @@ from orderapp.api.blueprint import api
 from orderapp.api.reading import KeyMissing
 from orderapp.api.schemas import TotalChangedSchema, order_json
 from orderapp.errors import (
+    CallbackRefused,
     CompensationInProgress,
     Conflict,
     DatabaseUnavailable,
@@ -39,6 +40,7 @@ DATABASE_RETRY_SECONDS = 10
 STATUS: Mapping[type[OrderappError], int] = {  # the first that fits
     InvalidRequest: 400,
     KeyMissing: 400,
+    CallbackRefused: 401,
     NotFound: 404,
     OrderArchived: 410,
     KeyReused: 422,

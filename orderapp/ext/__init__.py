@@ -21,6 +21,7 @@ from orderapp.errors import ConfigurationError
 from orderapp.systems.answers import Received, error_code, unreadable, whole
 from orderapp.systems.base import OnRefusal, Part, Progress, Repeats, System, backoff_from
 from orderapp.systems.bounded import call_within, connect, tls_context
+from orderapp.systems.callbacks import Callback
 from orderapp.systems.http import Content, HttpClient
 from orderapp.systems.keyed import HTTP_SCHEMES, HttpSystem, KeyedSystem
 from orderapp.systems.lockouts import CREDENTIALS, SMTP_CODES, lock_out, why_unreachable
@@ -31,11 +32,11 @@ from orderapp.systems.settings import Environment
 # fmt: off
 __all__ = [
     "ABOUT_YOU", "CREDENTIALS", "DISCOUNTS", "HTTP_SCHEMES", "MAX_MINOR", "PAYMENT", "SMTP_CODES", "Answer",
-    "Backoff", "Code", "ConfigurationError", "Content", "Customer", "Discount", "Effect", "Environment", "Exchange",
-    "Finding", "Guarantee", "HttpClient", "HttpSystem", "Inputs", "Kept", "KeyedSystem", "Line", "LineRequest",
-    "Money", "OnRefusal", "OrderDocument", "OrderRequest", "Outcome", "Part", "Progress", "Quote", "Received",
-    "Repeats", "Report", "Rows", "Sandbox", "System", "amount_text", "as_answered", "backoff_from", "call_within",
-    "connect", "customer_ref", "error_code", "lock_out", "mask", "page_reference", "read_offer", "same_code",
-    "tls_context", "unreadable", "whole", "why_unreachable", "without_links",
+    "Backoff", "Callback", "Code", "ConfigurationError", "Content", "Customer", "Discount", "Effect", "Environment",
+    "Exchange", "Finding", "Guarantee", "HttpClient", "HttpSystem", "Inputs", "Kept", "KeyedSystem", "Line",
+    "LineRequest", "Money", "OnRefusal", "OrderDocument", "OrderRequest", "Outcome", "Part", "Progress", "Quote",
+    "Received", "Repeats", "Report", "Rows", "Sandbox", "System", "amount_text", "as_answered", "backoff_from",
+    "call_within", "connect", "customer_ref", "error_code", "lock_out", "mask", "page_reference", "read_offer",
+    "same_code", "tls_context", "unreadable", "whole", "why_unreachable", "without_links",
 ]
 # fmt: on

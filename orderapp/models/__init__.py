@@ -3,6 +3,7 @@
 from orderapp.models.access import ApiToken, RateCounter, Refusal, Role, Staff, StaffSession
 from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
+from orderapp.models.callbacks import HeardCallback
 from orderapp.models.catalogue import Product
 from orderapp.models.health import Circuit, CircuitState, RateSlot, SkippedItem
 from orderapp.models.orders import Order, OrderDiscount, OrderLine
@@ -22,6 +23,7 @@ __all__ = [
     "CartLock",
     "Circuit",
     "CircuitState",
+    "HeardCallback",
     "Mismatch",
     "Order",
     "OrderDiscount",

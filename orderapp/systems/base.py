@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Self
@@ -19,6 +19,7 @@ from orderapp.domain.outcome import Answer, Outcome, Quote, Report
 from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.domain.states import TaskKind
 from orderapp.errors import ConfigurationError
+from orderapp.systems.callbacks import Callback
 from orderapp.systems.limits import Limits
 from orderapp.systems.sandboxes import Sandbox
 from orderapp.systems.settings import Environment
@@ -165,6 +166,13 @@ class System(ABC):
         typed = (value for name, value in order.inputs.items() if name not in self.public_inputs)
         return (order.customer.name, order.customer.email, order.customer.phone, *typed)
 
+    def hear(self, callback: Callback) -> Iterable[str] | None:
+        """Return the keys that a partner's callback is about; None if it isn't signed as agreed, or is too old.
+
+        It is only a hint: what waits for these keys is asked for at once.
+        """
+        raise NotImplementedError(f"{self.name} has no callbacks")
+
     @property
     def may_appear_for_seconds(self) -> float:
         """How long an effect may still appear after its task was taken from a worker during a run.
@@ -176,7 +184,7 @@ class System(ABC):
 
     @classmethod
     def can(cls, verb: str) -> bool:
-        """Return whether the system implements `ask`, `undo` or `quote`."""
+        """Return whether the system implements `ask`, `undo`, `quote` or `hear`."""
         return getattr(cls, verb) is not getattr(System, verb)
 
 

@@ -16,7 +16,7 @@ from orderapp.services.orders.shop_views import Submitted, submitted_under
 
 KEPT = 8  # of each kind: more forms than a visitor has open; the cookie takes half a kilobyte
 _OPEN, _ANSWERED = "open", "answered"
-API_PATHS = "/api/"
+API_PATHS = ("/api/", "/callbacks/")
 
 
 class Sessions(SecureCookieSessionInterface):

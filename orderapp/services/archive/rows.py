@@ -17,6 +17,7 @@ from orderapp.models import (
     Attempt,
     AuditEntry,
     CartLock,
+    HeardCallback,
     ManualResolution,
     Mismatch,
     Order,
@@ -44,6 +45,7 @@ PARTS = {
     "audit_entries": table_of(AuditEntry),
     "manual_resolutions": table_of(ManualResolution),
     "mismatches": table_of(Mismatch),
+    "callbacks": table_of(HeardCallback),
 }
 
 

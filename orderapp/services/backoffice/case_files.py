@@ -14,6 +14,7 @@ from orderapp.errors import NotFound
 from orderapp.models import (
     Attempt,
     AuditEntry,
+    HeardCallback,
     ManualResolution,
     Mismatch,
     Order,
@@ -25,6 +26,7 @@ from orderapp.models import (
 from orderapp.services.archive.archive import refuse_archived_number
 from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
 from orderapp.services.db.transactions import reading
+from orderapp.services.engine.callbacks import callbacks_of
 from orderapp.services.orders.views import OrderView, load_view
 from orderapp.services.reconciliation.mismatches import of_order
 from orderapp.services.resilience.holdups import Holdup, holdups
@@ -33,6 +35,7 @@ from orderapp.services.saga.prior_attempts import left_in_doubt
 # A task that was requeued for years has many attempts: a page shows this many, and links to older ones.
 ATTEMPTS_PER_PAGE = 100
 AUDIT_ENTRIES_PER_PAGE = 100
+CALLBACKS_PER_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class OrderFile:
     doubtful_task_ids: frozenset[int]  # the tasks with an unknown outcome, which may have caused their effect
     mismatches: Sequence[Mismatch]  # the mismatches that reconciliation found, newest first
     holdups: Mapping[str, Holdup]  # what holds up the tasks of systems now, by name
+    callbacks: Sequence[HeardCallback]  # what partners have told us about it, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ def find_order_file(number: str) -> OrderFile:
             ),
             holdups=holdups(session),
             resolutions=_resolutions(session, ManualResolution.order_id == order_id),
+            callbacks=callbacks_of(session, order_id, CALLBACKS_PER_PAGE),
             doubtful_task_ids=frozenset(
                 session.scalars(select(Task.id).where(Task.order_id == order_id, left_in_doubt()))
             ),

@@ -29,6 +29,7 @@ from orderapp.models import Attempt, ManualResolution, Step, Task, db_now, table
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move, moving
 from orderapp.services.engine import order_of_work
+from orderapp.services.engine.callbacks import act_on_heard
 from orderapp.services.engine.claim import Claim, claim
 from orderapp.services.engine.ended_run import Ran
 from orderapp.services.engine.finish import finish
@@ -157,8 +158,7 @@ def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
 def _record(run: Ran) -> TaskState | None:
     task, one, system = run.held.task, run.one, run.system
     with writing() as session:
-        cancels = _cancels_order(run)
-        if task.kind == TaskKind.COMPENSATE.value or cancels:
+        if task.kind == TaskKind.COMPENSATE.value or _cancels_order(run):
             lock_order(session, task.order_id)
         # Accepted earlier and still not finished: only counted, so that an hour of equal answers is one entry to read.
         repeats = _still_pending(one.answer) and says_the_same(session, task, one)
@@ -173,19 +173,27 @@ def _record(run: Ran) -> TaskState | None:
         if one.answer.code == KEY_BARRED and task.step_id is not None:
             # An effect has one key: undo and ask use the step's, so it must change too.
             session.execute(update(Step).where(Step.id == task.step_id).values(key=next_key(task.key)))
-        if state is TaskState.DONE:
-            answered = f"the system answered: {one.answer.message or 'done'}"
-            end_resolutions(session, ManualResolution.task_id == task.id, answered)
-            order_of_work.release(session, task, run.systems)
-        if cancels:
-            turn_to_cancelled(session, task.order_id, run.systems)
-        # With `keep`, one effect stays in place on purpose.
-        if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:
-            if task.step_id is not None:
-                move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
-            close_if_complete(session, task.order_id, task.placement_id)
+        _follow_up(session, run, state)
         learn_from_run(session, system, one.answer, probing=run.held.probing)
     return state
+
+
+def _follow_up(session: Session, run: Ran, state: TaskState) -> None:
+    """Write what follows from a task's new state: for other tasks, and for its order."""
+    task, one = run.held.task, run.one
+    if state is TaskState.DONE:
+        answered = f"the system answered: {one.answer.message or 'done'}"
+        end_resolutions(session, ManualResolution.task_id == task.id, answered)
+        order_of_work.release(session, task, run.systems)
+    if state is TaskState.WAITING and _still_pending(one.answer):
+        act_on_heard(session, task)
+    if _cancels_order(run):
+        turn_to_cancelled(session, task.order_id, run.systems)
+    # With `keep`, one effect stays in place on purpose.
+    if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:
+        if task.step_id is not None:
+            move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
+        close_if_complete(session, task.order_id, task.placement_id)
 
 
 def _cancels_order(run: Ran) -> bool:

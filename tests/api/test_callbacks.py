@@ -1,0 +1,192 @@
+"""Callbacks: hints that make a task due; forged, repeated, early, late or lost ones do no harm."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from standardwebhooks import Webhook
+from werkzeug.test import TestResponse
+
+from orderapp.models import HeardCallback
+from orderapp.services.db.transactions import reading
+from tests.examples.ordering import shop_with
+from tests.sandbox.running import RunningSandbox
+from tests.services.shop import Shop
+
+SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
+NOW = dt.datetime.now(dt.UTC)
+Running = tuple[Shop, RunningSandbox]
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """A shop whose settlements stay pending until the sandbox is told otherwise."""
+    with shop_with("examples.giftcard", tmp_path, SETTLEMENT_CALLBACK_SECRET=SECRET) as (shop, sandbox):
+        sandbox.set("options", "settlement_seconds", 1000)
+        yield shop, sandbox
+
+
+def call_back(
+    shop: Shop,
+    content: Any,
+    *,
+    secret: str = SECRET,
+    ago: dt.timedelta = dt.timedelta(0),
+    system: str = "settlement",
+    **headers: str,
+) -> TestResponse:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    message, at = f"msg_{uuid.uuid4().hex}", dt.datetime.now(dt.UTC) - ago
+    signature = Webhook(secret).sign(message, at, body.decode("utf-8", "replace"))
+    signed = {"webhook-id": message, "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}
+    return shop.app.test_client().post(f"/callbacks/{system}", data=body, headers={**signed, **headers})
+
+
+def about(key: str, state: str = "settled") -> dict[str, Any]:
+    return {"settlement": {"key": key, "state": state}}
+
+
+def pending_settlement(shop: Shop) -> tuple[str, Any]:
+    """Place an order whose settlement was accepted and isn't finished; return its number and the task."""
+    order = shop.submit().order
+    shop.work()
+    task = shop.task(system="settlement")
+    assert (task.state, task.pending_answers) == ("waiting", 1)
+    return order.number, task
+
+
+def finish_settlements(sandbox: RunningSandbox) -> None:
+    sandbox.change("UPDATE keyed SET due_at = 0 WHERE system = 'settlement' AND due_at IS NOT NULL")
+
+
+def heard() -> list[HeardCallback]:
+    with reading() as session:
+        return list(session.scalars(select(HeardCallback).order_by(HeardCallback.id)))
+
+
+def test_a_callback_makes_the_task_due_and_the_system_is_asked(running: Running) -> None:
+    shop, sandbox = running
+    _, task = pending_settlement(shop)
+    finish_settlements(sandbox)
+    answer = call_back(shop, about(task.key))
+    assert (answer.status_code, answer.json) == (202, {})
+    shop.work_until_quiet(within_seconds=5)  # nobody waits for the pause to end
+    assert shop.task(system="settlement").state == "done"
+    assert [(one.key, one.acted) for one in heard()] == [(task.key, True)]
+
+
+def test_what_it_says_proves_nothing(running: Running) -> None:
+    shop, _ = running
+    _, task = pending_settlement(shop)
+    assert call_back(shop, about(task.key, "settled")).status_code == 202
+    shop.work()
+    again = shop.task(system="settlement")
+    assert (again.state, again.attempts) == ("waiting", 0)  # it was asked, is still pending, and used up nothing
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"secret": "whsec_" + base64.b64encode(b"x" * 24).decode()},
+        {"ago": dt.timedelta(minutes=6)},
+        {"ago": dt.timedelta(minutes=-6)},
+        {"webhook-signature": ""},
+        {"webhook-signature": "v1"},
+        {"webhook-signature": "v1,***"},
+        {"webhook-timestamp": "soon"},
+        {"webhook-timestamp": "1e400"},
+        {"webhook-id": ""},
+    ],
+    ids=str,
+)
+def test_one_that_is_forged_or_old_is_refused_and_leaves_nothing(running: Running, forged: dict[str, Any]) -> None:
+    shop, _ = running
+    _, task = pending_settlement(shop)
+    answer = call_back(shop, about(task.key), **forged)
+    assert (answer.status_code, answer.json["code"]) == (401, "callback_refused")
+    assert heard() == []
+    assert shop.task(system="settlement").publish_at == task.publish_at
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xff\xfe", b"[]", b'{"settlement": {}}', b'{"settlement": {"key": 7}}', b'{"settlement": {"key": ""}}'],
+)
+def test_one_that_cannot_be_read_is_refused_and_ends_nothing(running: Running, body: bytes) -> None:
+    shop, _ = running
+    assert call_back(shop, body).status_code in (401, 202)
+    assert heard() == []
+    assert shop.submit().order.state == "confirmed"
+
+
+def test_the_same_again_changes_nothing(running: Running) -> None:
+    shop, _ = running
+    _, task = pending_settlement(shop)
+    for _ in range(3):
+        assert call_back(shop, about(task.key)).status_code == 202
+        shop.work()
+    assert len(heard()) == 1
+    assert shop.task(system="settlement").claims == 2  # its first run, and one because of the callbacks
+
+
+def test_one_that_comes_while_the_task_runs_counts_once_it_has_run(running: Running) -> None:
+    shop, sandbox = running
+    order = shop.submit().order
+    early = f"{order.number}:1:settlement"
+    assert call_back(shop, about(early)).status_code == 202
+    assert [one.acted for one in heard()] == [False]
+    shop.work()  # it is accepted and isn't finished
+    assert [one.acted for one in heard()] == [True]
+    finish_settlements(sandbox)
+    shop.work_until_quiet(within_seconds=5)
+    assert shop.task(system="settlement").state == "done"
+
+
+def test_one_about_an_unknown_key_is_taken_and_says_nothing_of_whom_it_is_about(running: Running) -> None:
+    shop, _ = running
+    assert call_back(shop, about("NO-SUCH:1:settlement")).status_code == 202
+    (one,) = heard()
+    assert (one.order_id, one.said, one.acted) == (None, "", False)
+
+
+def test_one_that_comes_too_late_leaves_a_done_task_alone(running: Running) -> None:
+    shop, sandbox = running
+    number, task = pending_settlement(shop)
+    finish_settlements(sandbox)
+    shop.make_due()
+    shop.work_until_quiet()
+    assert call_back(shop, about(task.key, "refused")).status_code == 202
+    shop.work()
+    assert shop.task(system="settlement").state == "done"
+    (one,) = heard()
+    assert number in one.said
+
+
+@pytest.mark.parametrize("system", ["inventory", "nobody", "giftcard"])
+def test_a_system_without_callbacks_is_not_there(running: Running, system: str) -> None:
+    shop, _ = running
+    assert call_back(shop, {}, system=system).status_code == 404
+
+
+def test_without_a_secret_every_callback_is_refused(tmp_path: Path) -> None:
+    with shop_with("examples.giftcard", tmp_path) as (shop, _):
+        assert call_back(shop, about("K")).status_code == 401
+
+
+def test_staff_see_it_with_the_order(running: Running) -> None:
+    shop, _ = running
+    _, task = pending_settlement(shop)
+    call_back(shop, about(task.key))
+    from orderapp.admin.histories import history_of
+    from orderapp.services.backoffice.case_files import find_order_file
+
+    titles = [entry.title for entry in history_of(find_order_file(task.key.partition(":")[0]))]
+    assert f"Settlement called back about {task.key}" in titles
