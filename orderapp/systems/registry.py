@@ -124,7 +124,7 @@ class Systems(Mapping[str, System]):
 
     def title_of(self, name: str) -> str:
         """Return a system's title; its name if this process doesn't know it."""
-        return self._systems[name].title if name in self._systems else name.capitalize()
+        return self._systems[name].title if name in self._systems else name
 
     def offered_inputs(self) -> list[Code]:
         """Return the inputs that customers can use: those of configured systems, in their order."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from orderapp.config import current_settings
 from orderapp.currencies import amount_text
 from orderapp.domain.money import Money
+from orderapp.systems.registry import Systems
 
 NOTHING = "\N{EN DASH}"
 
@@ -36,4 +37,10 @@ def duration(seconds: int) -> str:
 
 def system_title(name: str) -> str:
     """Return what customers call a system."""
-    return current_settings().systems.title_of(name)
+    return title_in(current_settings().systems, name)
+
+
+def title_in(systems: Systems, name: str) -> str:
+    """Return a system's title; its name, with a capital, if this process doesn't know it."""
+    title = systems.title_of(name)
+    return title[:1].upper() + title[1:]

@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from orderapp.domain.customers import PhoneRules
-from orderapp.domain.inputs import Code
+from orderapp.domain.inputs import ABOUT_YOU, Code
 from orderapp.domain.money import Money
 from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
 from orderapp.domain.typed_text import trimmed
@@ -175,7 +175,8 @@ def messages_by_field(
         declared: What systems ask customers for, by name.
     """
     found: dict[str, list[str]] = {}
-    texts = (*TEXT_FIELDS, *declared)
+    # The part about the customer comes first on the page.
+    texts = (*TEXT_FIELDS, *sorted(declared, key=lambda name: declared[name].section != ABOUT_YOU))
     fields = {path: _field_of(path, list(form.chosen()), skus, texts) for path in error.errors}
     told = {name for path, name in fields.items() if path.startswith(QUANTITY_PREFIX)} - {""}
     for path, messages in error.errors.items():

@@ -305,7 +305,7 @@ def died_half_way(app: Flask, token: str) -> str:
     assert client_id is not None
     request, scope = read_order(order_content(), INPUTS), client_scope(client_id)
     inventory = app.extensions["orderapp.settings"].systems["inventory"]
-    cart = Cart(request.customer, "", "", client_id, hash_cart(scope, request), 0, allow_duplicate=False)
+    cart = Cart(request.customer, request.inputs, client_id, hash_cart(scope, request), 0, allow_duplicate=False)
     priced = price(request, look_up(scope, "k", ["TEA-GREEN"]).products)
     opening = Opening(scope, "k", str(hash_order(request)), priced, Offered(), (inventory,), Admission(), 0)
     open_order(opening, cart)

@@ -154,7 +154,7 @@ def _effects(outside: Outside) -> Iterator[tuple[Simulated, str]]:
 def no_probable_duplicate(before: Snapshot, now: Snapshot, allowed: set[str]) -> None:
     """An identical cart is placed again only if the customer allows it, while its last order is alive and new."""
     keys = {row["order_id"]: row["key"] for row in reversed(now.submissions)}
-    cart = ("customer_email", "coupon")
+    cart = ("customer_email", "inputs")
     for order in now.orders:
         # An order that failed immediately may have stopped before any reservation, and so took no lock.
         if order["id"] in before.order or keys[order["id"]] in allowed or order["state"] == "failed":

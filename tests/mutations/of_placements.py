@@ -185,8 +185,8 @@ MUTATIONS = (
         COMPENSATION,
         (
             (
-                "Task.kind == TaskKind.SETTLE.value, Task.claims > 0",
-                "Task.kind == TaskKind.SETTLE.value, Task.claims < 0",
+                "Task.kind.in_(LASTING_KINDS), Task.claims > 0",
+                "Task.kind.in_(LASTING_KINDS), Task.claims < 0",
             ),
         ),
     ),
@@ -210,7 +210,12 @@ MUTATIONS = (
     Mutation(
         "an order is confirmed without its settlement",
         CONFIRMING,
-        (("        for part in (Part.SETTLE, Part.NOTIFY)\n", "        for part in (Part.NOTIFY,)\n"),),
+        (
+            (
+                "        for part in (Part.SETTLE, Part.TASK, Part.NOTIFY)\n",
+                "        for part in (Part.TASK, Part.NOTIFY)\n",
+            ),
+        ),
     ),
     Mutation(
         "there is no lock on the cart",
@@ -227,7 +232,7 @@ MUTATIONS = (
                 "    from orderapp.services.db.transactions import reading\n\n"
                 "    if not request.allow_duplicate:\n        with reading() as session:\n"
                 "            looked = hash_cart(submitted.by.scope, request)\n"
-                "            cart = Cart(request.customer, '', '', None, looked, 60, False)\n"
+                "            cart = Cart(request.customer, request.inputs, None, looked, 60, False)\n"
                 "            refuse_locked(session, uuid.uuid4(), cart)\n"
                 "    priced = price(request, before.products)\n",
             ),

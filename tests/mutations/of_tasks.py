@@ -101,7 +101,7 @@ MUTATIONS = (
     Mutation(
         "a surplus is taken back with what has to stay",
         PERFORMING,
-        (("    surplus = report.effects[claim.task.keep :]\n", "    surplus = report.effects\n"),),
+        (("    surplus = report.in_place[claim.task.keep :]\n", "    surplus = report.in_place\n"),),
     ),
     Mutation(
         "an unsafe call is repeated",

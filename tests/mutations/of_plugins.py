@@ -1,0 +1,74 @@
+"""Mistakes in what systems declare: inputs, payments, the order of work, callbacks."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+SERVICES = "orderapp/services"
+ORDER_OF_WORK = ("tests/services/engine/test_order_of_work.py",)
+CALLBACKS = ("tests/api/test_callbacks.py",)
+GIFTCARD = ("tests/examples/test_giftcard.py",)
+
+MUTATIONS = (
+    Mutation(
+        "a task is run before those that it waits for",
+        f"{SERVICES}/engine/claim.py",
+        (("        raise _NotYet(waited_for)\n", "        pass\n"),),
+        tests=ORDER_OF_WORK,
+    ),
+    Mutation(
+        "a task that waited isn't told when it may begin",
+        f"{SERVICES}/engine/run_task.py",
+        (("        order_of_work.release(session, task, run.systems)\n", ""),),
+        tests=ORDER_OF_WORK,
+    ),
+    Mutation(
+        "a refusal cancels no order",
+        f"{SERVICES}/engine/run_task.py",
+        (("        turn_to_cancelled(session, task.order_id, run.systems)\n", "        pass\n"),),
+        tests=ORDER_OF_WORK,
+    ),
+    Mutation(
+        "work that isn't money is left in place when its order is cancelled",
+        "orderapp/domain/states.py",
+        (("frozenset({TaskKind.SETTLE, TaskKind.TASK})", "frozenset({TaskKind.SETTLE})"),),
+        tests=ORDER_OF_WORK,
+    ),
+    Mutation(
+        "what is in place without an id isn't undone",
+        "orderapp/domain/outcome.py",
+        (('return self.effects or (("",) if self.finding is Finding.IN_PLACE else ())', "return self.effects"),),
+        tests=("tests/services/saga/test_compensation.py",),
+    ),
+    Mutation(
+        "a callback that isn't signed counts",
+        f"{SERVICES}/engine/callbacks.py",
+        (("None if heard is None else list(dict.fromkeys(heard))", "list(heard or [])"),),
+        tests=CALLBACKS,
+    ),
+    Mutation(
+        "the same callback counts each time",
+        f"{SERVICES}/engine/callbacks.py",
+        (("            if _is_new(session, system, key, digest, order_id, said):\n", "            if True:\n"),),
+        tests=CALLBACKS,
+    ),
+    Mutation(
+        "a callback that comes while its task runs is lost",
+        f"{SERVICES}/engine/run_task.py",
+        (("        act_on_heard(session, task)\n", "        pass\n"),),
+        tests=CALLBACKS,
+    ),
+    Mutation(
+        "a private input is kept in histories",
+        "orderapp/systems/base.py",
+        (("        return (order.customer.name, order.customer.email, order.customer.phone, *typed)\n",
+          "        return (order.customer.name, order.customer.email, order.customer.phone)\n"),),
+        tests=GIFTCARD,
+    ),
+    Mutation(
+        "a gift card is taken off before the discounts",
+        "orderapp/domain/discounts.py",
+        (("sorted(offers, key=lambda one: one.is_payment)", "offers"),),
+        tests=("tests/domain/test_discounts.py",),
+    ),
+)  # fmt: skip
