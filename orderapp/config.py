@@ -61,7 +61,6 @@ class Settings:
     order_limits: Mapping[str, Most]
     secure_cookies: bool
     public_url: str
-    sandbox_url: str
     systems: Systems
     secrets: tuple[str, ...] = field(repr=False)  # all values among these that must not be shown
 
@@ -104,7 +103,6 @@ class Settings:
             order_limits={kind: _most(env, f"ORDERS_PER_{kind.upper()}", most) for kind, most in DEFAULTS.items()},
             secure_cookies=public_url.startswith("https://"),
             public_url=public_url,
-            sandbox_url="" if production else env.text("SANDBOX_URL"),
             systems=Systems.from_environment(env, backoff),
             secrets=_secrets_in(variables),
         )

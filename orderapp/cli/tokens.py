@@ -6,7 +6,7 @@ import click
 
 from orderapp.cli.command import Group, one_line
 from orderapp.services.access import api_tokens
-from orderapp.services.access.token_list import list_clients
+from orderapp.services.access.api_tokens import list_clients
 
 tokens = Group("tokens", help="Who may use the API.")
 

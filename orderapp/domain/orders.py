@@ -144,3 +144,8 @@ class Effect:
 
     key: str  # the idempotency key, committed before the call and the same in every repeat
     order: OrderDocument  # the order of the effect
+
+    def key_of(self, system: str) -> str:
+        """Return the key of another system's effect in the same placement."""
+        number, placement = self.key.split(":")[:2]
+        return f"{number}:{placement}:{system}"

@@ -26,5 +26,4 @@ def environment(base_url: str, smtp_url: str, kinds: Sequence[type[System]]) -> 
         "SMS_FROM": "+15005550006",
         "SMTP_URL": smtp_url,
         "MAIL_FROM": "shop@example.com",
-        "SANDBOX_URL": base_url,
     }

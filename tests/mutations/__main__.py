@@ -25,7 +25,7 @@ TREE = Path(__file__).resolve().parents[2]
 ALL = (*of_placements.MUTATIONS, *of_tasks.MUTATIONS, *of_plugins.MUTATIONS, *of_survivors.MUTATIONS)
 AT_ONCE = 2  # each is a process that keeps one core busy
 # What the product and the tests named here need of the tree.
-PARTS = ("orderapp", "tasks", "tests", "templates", "static", "migrations", "pyproject.toml", "wsgi.py")
+PARTS = ("orderapp", "tasks", "tests", "examples", "templates", "static", "migrations", "pyproject.toml", "wsgi.py")
 # Many times what CI plays, and other games each time: some mistakes show in one game of several hundred.
 EXAMPLES = "2000"
 MOST_SECONDS = 3600  # far beyond what a survivor takes on a busy machine
@@ -103,6 +103,8 @@ def run(mutation: Mutation, tree: Path) -> str:
         return ""
     if done.returncode != 1:
         raise RuntimeError(f"{mutation.name}: the tests didn't run\n{done.stdout}{done.stderr}")
+    if " failed" not in done.stdout.strip().splitlines()[-1]:
+        return ""  # a test that couldn't be set up has caught nothing
     where = "model: " if mutation.tests == MODEL else ""
     said = re.search(r"^\S+:\d+: (.*)$", done.stdout, re.MULTILINE)
     return where + (said[1] if said else done.stdout.strip().splitlines()[-1])[:120]

@@ -10,7 +10,7 @@ from orderapp.sandbox.environment import environment
 from orderapp.systems.registry import system_classes
 
 URL, SMTP_URL = "http://127.0.0.1:8001", "smtp://127.0.0.1:8002"
-NO_SYSTEMS = {"SMTP_URL", "SANDBOX_URL"}
+NO_SYSTEMS = {"SMTP_URL"}
 
 
 def test_a_system_is_pointed_at_the_sandbox_if_and_only_if_that_answers_for_it(tmp_path: Path) -> None:

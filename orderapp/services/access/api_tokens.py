@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import secrets
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import bindparam, insert, select, update
@@ -15,7 +17,7 @@ from orderapp.models import ApiToken, db_now, table_of
 from orderapp.services.db import audit
 from orderapp.services.db.audit import COMMAND_LINE, Act
 from orderapp.services.db.prepared_statements import PreparedStatement
-from orderapp.services.db.transactions import writing
+from orderapp.services.db.transactions import reading, writing
 
 log = structlog.get_logger()
 
@@ -27,6 +29,15 @@ _TOKENS = table_of(ApiToken).c
 _CLIENT_OF = PreparedStatement(
     select(_TOKENS.id).where(_TOKENS.token_hash == bindparam("hash"), _TOKENS.revoked_at.is_(None))
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRow:
+    """An API client: when its token was created and, if it was, revoked."""
+
+    name: str
+    created_at: dt.datetime
+    revoked_at: dt.datetime | None
 
 
 def create(name: str) -> str:
@@ -99,6 +110,13 @@ def revoke(name: str) -> None:
         if revoked:
             audit.write(session, COMMAND_LINE, Act("token.revoke", f"API token {client_id}", details={"client": name}))
     log.info("api_token.revoked", client=client_id)
+
+
+def list_clients() -> list[ClientRow]:
+    """Return all API clients, by name."""
+    with reading() as session:
+        rows = session.execute(select(ApiToken.name, ApiToken.created_at, ApiToken.revoked_at).order_by(ApiToken.name))
+        return [ClientRow(name, created_at, revoked_at) for name, created_at, revoked_at in rows]
 
 
 def _hash(token: str) -> str:
