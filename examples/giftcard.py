@@ -93,6 +93,7 @@ class Giftcard(HttpSystem):
     is_payment: ClassVar[bool] = True
     inputs: ClassVar[tuple[Code, ...]] = (Code("giftcard", "Gift card code", guessable=True, section=PAYMENT),)
     refusals: ClassVar[Mapping[str, str]] = {"card_empty": "There isn't enough left on your gift card."}
+    example: ClassVar[Mapping[str, str]] = {"giftcard": "GIFT20"}
     sandbox: ClassVar[Sandbox] = Sandbox(stand_in, {"GIFT20": {"balance": 2000}}, undo_paths=("/refund",))
     late_window_seconds = 10.0
 
@@ -136,7 +137,9 @@ class Giftcard(HttpSystem):
         answer = Answer(Outcome.DONE)
         for payment_id in report.effects if report else ():
             received = self.call("POST", f"/payments/{payment_id}/refund", effect.order, json_body={})
-            answer = replace(received.answer, exchanges=(*answer.exchanges, *received.answer.exchanges))
+            undone = received.body == {"id": payment_id, "undone": True}
+            said = received.answer if undone or received.answer.outcome is not Outcome.DONE else unreadable(received)
+            answer = replace(said, exchanges=(*answer.exchanges, *said.exchanges))
             if answer.outcome is not Outcome.DONE:
                 break
         return answer

@@ -24,9 +24,11 @@ from orderapp.ext import (
     Outcome,
     Part,
     Progress,
+    Received,
     Report,
     Sandbox,
     amount_text,
+    unreadable,
 )
 
 
@@ -63,6 +65,12 @@ def page(order: OrderDocument) -> bytes:
     return f"<h1>Invoice {order.number}</h1><ul>{lines}</ul><p>Paid: {amount_text(order.total)}".encode()
 
 
+def _stored(received: Received) -> Answer:
+    """Return the answer; a success without the documented 204 proves nothing."""
+    documented = received.status == 204 or received.answer.outcome is not Outcome.DONE
+    return received.answer if documented else unreadable(received)
+
+
 class Invoice(HttpSystem):
     """Invoices of paid orders."""
 
@@ -82,7 +90,7 @@ class Invoice(HttpSystem):
     def act(self, effect: Effect) -> Answer:
         """Store it under the effect's key."""
         invoice = Content(page(effect.order), "text/html")
-        return self.call("PUT", f"/documents/{effect.key}", effect.order, content=invoice).answer
+        return _stored(self.call("PUT", f"/documents/{effect.key}", effect.order, content=invoice))
 
     def ask(self, effect: Effect) -> Report:
         """Fetch it; only the invoice itself proves that it is there."""
@@ -93,4 +101,4 @@ class Invoice(HttpSystem):
 
     def undo(self, effect: Effect, report: Report | None) -> Answer:
         """Delete it."""
-        return self.call("DELETE", f"/documents/{effect.key}", effect.order).answer
+        return _stored(self.call("DELETE", f"/documents/{effect.key}", effect.order))

@@ -16,6 +16,7 @@ class Loyalty(KeyedSystem):
     part: ClassVar[Part] = Part.BLOCKING
     position: ClassVar[int] = 40
     repeats: ClassVar[Repeats] = Repeats(not_sent=1, unknown=1)
+    example: ClassVar[Mapping[str, str]] = {"member_ref": "M-1001"}
     collection: ClassVar[str] = "credits"
     noun: ClassVar[str] = "credit"
     done_state: ClassVar[str] = "credited"

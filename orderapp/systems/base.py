@@ -92,6 +92,7 @@ class System(ABC):
         stores_failures: Whether the system stores a failure under the key and repeats it forever, so that a repeat
             never succeeds (idempotent systems only).
         key_window_seconds: How long the system remembers a key; None if it never forgets one.
+        example: The inputs of an order that concerns it, for the tests of its contract.
         sandbox: Its stand-in, if it has a protocol of its own; keyed systems have one without it.
         setting: The prefix of its settings, if that isn't its name in capitals.
     """
@@ -111,6 +112,7 @@ class System(ABC):
     repeats: ClassVar[Repeats] = Repeats()
     calls_per_run: ClassVar[int] = 1
     stores_failures: ClassVar[bool] = False
+    example: ClassVar[Mapping[str, str]] = {}
     sandbox: ClassVar[Sandbox | None] = None
     setting: ClassVar[str] = ""
 

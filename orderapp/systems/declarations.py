@@ -19,6 +19,7 @@ _TYPES: Mapping[str, type] = {
     "guarantee": Guarantee,
     "inputs": tuple,
     "refusals": Mapping,
+    "example": Mapping,
     "is_payment": bool,
     "after": tuple,
     "on_refusal": OnRefusal,

@@ -161,6 +161,9 @@ def _against_proof(claim: Claim, system: System, found: Answer) -> Answer:
         text = "shows nothing, although it answered that it was done; it is asked once more"
         again = Answer(Outcome.UNKNOWN, AGAINST_PROOF, text, pending=True, exchanges=found.exchanges)
         return replace(again, retry_after_seconds=system.late_window_seconds)
+    if claim.known.undo_doubtful:
+        # Our own undo, whose answer was lost, explains it.
+        return Answer(Outcome.DONE, "nothing_there", "nothing is there any more", exchanges=found.exchanges)
     text = (
         "it answered that it was done, and now shows nothing, also after the late window; look there whether it is in "
         "place, and mark it so"

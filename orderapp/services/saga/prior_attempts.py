@@ -28,6 +28,7 @@ class Known:
     doubtful: bool  # an earlier attempt may have caused the effect
     accepted: bool  # the system accepted an earlier attempt and finishes it later
     proven: bool  # for a compensation: the system answered that the effect is done, and it was not undone since
+    undo_doubtful: bool  # an earlier undo may have undone the effect
     several_holders: bool  # more than one process may have made the call
 
     @property
@@ -36,7 +37,7 @@ class Known:
         return self.doubtful or self.accepted
 
     @classmethod
-    def of_row(cls, row: Any, *, doubtful: bool, accepted: bool, proven: bool) -> Self:
+    def of_row(cls, row: Any, *, doubtful: bool, accepted: bool, proven: bool, undo_doubtful: bool = False) -> Self:
         """Return the value from a row with `absent_in`, `key_age` and `holders`."""
         return cls(
             absent_in_seconds=float(row.absent_in or 0.0),
@@ -44,6 +45,7 @@ class Known:
             doubtful=doubtful,
             accepted=accepted,
             proven=proven,
+            undo_doubtful=undo_doubtful,
             several_holders=row.holders > 1,
         )
 
@@ -54,7 +56,9 @@ def ask_known(connection: Connection, task_id: int) -> Known:
     This is a statement after the claim: one that has waited for the row would not see what the last holder wrote.
     """
     row = connection.execute(_KNOWN, {"task": task_id}).one()
-    return Known.of_row(row, doubtful=row.doubtful, accepted=row.accepted, proven=row.proven)
+    return Known.of_row(
+        row, doubtful=row.doubtful, accepted=row.accepted, proven=row.proven, undo_doubtful=row.undo_doubtful
+    )
 
 
 def left_in_doubt() -> ColumnElement[bool]:
@@ -105,7 +109,13 @@ def _proven() -> ColumnElement[bool]:
     return and_(Task.kind == TaskKind.COMPENSATE.value, in_place)
 
 
-def _known() -> Select[Any, Any, Any, Any, Any, Any]:
+def _undo_in_doubt() -> ColumnElement[bool]:
+    """Return the condition that an earlier undo by the task may have worked although nobody knows."""
+    undo = (Attempt.verb == Verb.UNDO.value, Attempt.outcome == Outcome.UNKNOWN.value)
+    return exists().where(Attempt.task_id == Task.id, *undo)
+
+
+def _known() -> Select[Any, Any, Any, Any, Any, Any, Any]:
     return (
         select(
             seconds_until(Task.absent_from).label("absent_in"),
@@ -113,6 +123,7 @@ def _known() -> Select[Any, Any, Any, Any, Any, Any]:
             left_in_doubt().label("doubtful"),
             was_accepted().label("accepted"),
             _proven().label("proven"),
+            _undo_in_doubt().label("undo_doubtful"),
             Submission.fencing.label("holders"),
         )
         .join(Submission, Submission.placement_id == Task.placement_id)

@@ -72,8 +72,9 @@ def test_who_lost_the_lease_cannot_abort_placement_either(shop2: Shop, stock: Sc
     assert (stock.held, points.held) == (0, 0)
 
 
-def test_who_lost_the_lease_confirms_nothing_while_the_next_holder_is_at_work(
-    shop2: Shop, stock: Scripted, points: Scripted
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.REFUSED])
+def test_who_lost_the_lease_decides_nothing_while_the_next_holder_is_at_work(
+    shop2: Shop, stock: Scripted, points: Scripted, outcome: Outcome
 ) -> None:
     content, next_holder_calls, first_is_over = shop2.content(), threading.Event(), threading.Event()
     results: list[Future[Result]] = []
@@ -93,7 +94,7 @@ def test_who_lost_the_lease_confirms_nothing_while_the_next_holder_is_at_work(
             points.acts.append(act_of_the_next)
             results.append(pool.submit(go_on))
             assert next_holder_calls.wait(10)
-            return points.do(effect)
+            return points.do(effect) if outcome is Outcome.DONE else Answer(outcome, "no", repeatable=False)
 
         points.acts.append(act_of_the_first)
         with pytest.raises(InProgress):

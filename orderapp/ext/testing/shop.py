@@ -1,0 +1,195 @@
+"""A whole shop in one process, on SQLite, with the sandbox standing in for all of its systems."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import requests
+from flask import Flask
+from sqlalchemy import select
+
+from orderapp import create_app, current_settings
+from orderapp.domain.states import OrderState
+from orderapp.extensions import db
+from orderapp.models import Base, Order
+from orderapp.sandbox.environment import environment
+from orderapp.sandbox.serving import HOST, SandboxServer
+from orderapp.sandbox.settings import SandboxSettings
+from orderapp.services.db.transactions import reading
+from orderapp.services.engine.backlog import pull_forward
+from orderapp.services.engine.outbox import due_hints
+from orderapp.services.engine.probes import probe_the_failing
+from orderapp.services.engine.recovery import recover
+from orderapp.services.engine.run_task import run_task
+from orderapp.services.orders.cancel import cancel_order
+from orderapp.services.orders.product_import import import_products
+from orderapp.services.orders.request_schema import read_order
+from orderapp.services.orders.views import OrderView, find_order
+from orderapp.services.placing.place import Placed, Placing
+from orderapp.systems.registry import plugin_modules, system_classes
+
+PRODUCTS = [{"sku": "TEA-GREEN", "name": "Green tea", "price": {"value": 790, "currency": "EUR"}}]
+QUIET_SECONDS = 30.0  # far longer than all pauses of the settings below together
+CALL_SECONDS = 10
+# Short pauses, so that a test needn't wait; circuits never open.
+QUICK = {
+    "RETRY_BASE_SECONDS": "0.01",
+    "RETRY_MAX_SECONDS": "0.05",
+    "RETRY_ATTEMPTS": "1000",
+    "CIRCUIT_CALLS": "0",
+    "SUBMISSION_LEASE_SECONDS": "6",
+    "TASK_LEASE_SECONDS": "2",
+    "DUPLICATE_WINDOW_SECONDS": "0",
+    "COUPON_LATE_SECONDS": "0.2",
+}
+LATE_WINDOW_SECONDS = 0.3  # of each system that is asked first
+TIMEOUT = "0.4,0.4"
+
+
+class Killed(BaseException):
+    """The process ends here: nothing catches it, so what isn't committed by now never will be."""
+
+
+class TestedShop:
+    """A running shop; use it inside `running_shop`."""
+
+    __test__ = False  # for pytest: it isn't a test
+
+    def __init__(self, app: Flask, sandbox_url: str) -> None:
+        self.app = app
+        self.settings = current_settings()
+        self._sandbox_url = sandbox_url
+        self._numbers = itertools.count(1)
+
+    def place(self, **members: Any) -> Placed:
+        """Place an order of another customer each time; keywords are inputs, or members of the API's body."""
+        number = next(self._numbers)
+        customer = {"name": "Ada Lovelace", "email": f"ada{number}@example.com"}
+        content: dict[str, Any] = {"customer": customer, "lines": [{"sku": "TEA-GREEN", "quantity": 2}]}
+        for name, value in members.items():
+            declared = self.settings.systems.inputs.get(name)
+            (customer if declared and declared.customer else content)[name] = value
+        return Placing(self.settings).submit(read_order(content, self.settings.systems.inputs), f"key-{number}")
+
+    def cancel(self, order: OrderView) -> None:
+        """Cancel a confirmed order."""
+        cancel_order(order.id, self.settings)
+
+    def orders(self) -> list[OrderView]:
+        """Return all orders, oldest first."""
+        with reading() as session:
+            ids = session.scalars(select(Order.id).order_by(Order.created_at)).all()
+        return [find_order(order_id) for order_id in ids]
+
+    def see(self, order: OrderView) -> OrderView:
+        """Return the order as it is now."""
+        return find_order(order.id)
+
+    def work(self) -> None:
+        """Do once what the timer, the relay and the workers do; a worker that dies is followed by another."""
+        recover(self.settings)
+        probe_the_failing(self.settings)
+        pull_forward(self.settings)
+        for hint in due_hints(self.settings):
+            with suppress(Killed):
+                run_task(hint.task_id, self.settings)
+
+    def work_until(self, is_reached: Callable[[], bool]) -> None:
+        """Work until something is reached. TimeoutError after half a minute."""
+        ends_at = time.monotonic() + QUIET_SECONDS
+        while not is_reached():
+            if time.monotonic() > ends_at:
+                raise TimeoutError(f"not reached within {QUIET_SECONDS:g} seconds")
+            self.work()
+            time.sleep(0.01)
+
+    def work_until_done(self, order: OrderView) -> OrderView:
+        """Work until the order and all of its tasks have ended or need staff; return the order."""
+
+        def is_done() -> bool:
+            now = find_order(order.id)
+            under_way = now.state in (OrderState.PLACING, OrderState.COMPENSATING)
+            return not under_way and not any(task.state in ("waiting", "running") for task in now.tasks)
+
+        self.work_until(is_done)
+        return find_order(order.id)
+
+    def held(self, order: OrderView) -> Mapping[str, int]:
+        """Return how many effects each system holds for an order; messages aren't among them."""
+        found = requests.get(f"{self._sandbox_url}/ledger.json", {"order_ref": order.number}, timeout=CALL_SECONDS)
+        net: dict[str, int] = {}
+        for row in found.json()["net"]:
+            net[row["system"]] = net.get(row["system"], 0) + row["net"]
+        return {name: count for name, count in net.items() if count and name not in ("email", "sms")}
+
+    def rows(self, system: str) -> dict[str, Any]:
+        """Return the rows that a plugin's stand-in keeps, by key."""
+        found = requests.get(f"{self._sandbox_url}/state/{system}.json", timeout=CALL_SECONDS)
+        return {row["key"]: json.loads(row["content"]) for row in found.json()["rows"]}
+
+    def disturb(self, system: str, fault: str, **values: Any) -> None:
+        """Give a system a fault: `rate`, `seconds`, `scope` (all, writes, do, undo, reads)."""
+        url = f"{self._sandbox_url}/faults/{system}"
+        requests.post(url, json={"fault": fault, **values}, timeout=CALL_SECONDS).raise_for_status()
+
+    def heal(self) -> None:
+        """Take every system's fault away."""
+        requests.post(f"{self._sandbox_url}/faults/clear", json={}, timeout=CALL_SECONDS).raise_for_status()
+
+    def die(self, system: str, verb: str, *, after: bool) -> None:
+        """Let the process die at the next `act` or `undo` of a system: before the call, or `after` it. Once."""
+        connector = self.settings.systems[system]
+        usual = getattr(connector, verb)
+
+        def dying(*arguments: Any) -> Any:
+            vars(connector)[verb] = usual
+            if after:
+                usual(*arguments)
+            raise Killed
+
+        vars(connector)[verb] = dying
+
+
+@contextmanager
+def running_shop(folder: Path, plugins: str, **variables: str) -> Iterator[TestedShop]:
+    """Run a shop inside the block, in its application context.
+
+    Args:
+        folder: For the databases.
+        plugins: As in `ORDERAPP_PLUGINS`.
+        variables: Further environment variables.
+    """
+    kinds = system_classes(plugin_modules({"ORDERAPP_PLUGINS": plugins}))
+    server = SandboxServer(SandboxSettings(data=folder / "sandbox.sqlite", kinds=kinds))
+    server.start()
+    try:
+        sandbox_url, smtp_url = f"http://{HOST}:{server.port}", f"smtp://{HOST}:{server.smtp_port}"
+        timeouts = {f"{kind.setting or kind.name.upper()}_TIMEOUT": TIMEOUT for kind in kinds}
+        app = create_app(
+            {
+                "ORDERAPP_MODE": "development",
+                "DATABASE_URL": f"sqlite:///{folder / 'orders.db'}",
+                "INSTANCE_PATH": str(folder),
+                "ORDERAPP_PLUGINS": plugins,
+                **QUICK,
+                **timeouts,
+                **environment(sandbox_url, smtp_url, kinds),
+                **variables,
+            }
+        )
+        with app.app_context():
+            Base.metadata.create_all(db.engine)
+            import_products(PRODUCTS)
+            shop = TestedShop(app, sandbox_url)
+            for system in shop.settings.systems.values():
+                system.late_window_seconds = min(system.late_window_seconds, LATE_WINDOW_SECONDS)
+            yield shop
+            db.engine.dispose()
+    finally:
+        server.stop()
