@@ -41,6 +41,12 @@ MUTATIONS = (
         tests=("tests/services/saga/test_compensation.py",),
     ),
     Mutation(
+        "nothing after our own undo is for staff",
+        f"{SERVICES}/engine/perform.py",
+        (("    if claim.known.undo_doubtful:\n", "    if False:\n"),),
+        tests=("tests/services/engine/test_absent_against_proof.py",),
+    ),
+    Mutation(
         "a callback that isn't signed counts",
         f"{SERVICES}/engine/callbacks.py",
         (("None if heard is None else list(dict.fromkeys(heard))", "list(heard or [])"),),

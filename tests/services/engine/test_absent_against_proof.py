@@ -82,6 +82,19 @@ def test_what_is_undone_by_our_own_act_is_no_contradiction(shop1: Shop, ledger: 
     assert shop1.view(order.id).state is OrderState.CANCELLED
 
 
+def test_nothing_after_our_own_undo_is_no_contradiction_once_it_has_been_asked_for_twice(
+    shop1: Shop, ledger: Scripted
+) -> None:
+    order = shop1.submit().order
+    shop1.work_until_quiet()
+    shop1.cancel(order.id)
+    ledger.undos.append(lambda effect: (ledger.in_place.clear(), answers(Outcome.UNKNOWN)(effect))[1])
+    ledger.findings.extend([Finding.IN_PLACE, Finding.ABSENT, Finding.ABSENT])  # it forgets what it has undone
+    shop1.work_until_quiet_but_for_staff()
+    assert shop1.view(order.id).state is OrderState.CANCELLED
+    assert ledger.verbs() == ["act", "ask", "undo", "ask", "ask"]
+
+
 def test_what_was_accepted_and_shows_nothing_is_not_done_twice(empty_shop: Shop) -> None:
     ledger = Scripted("ledger", Part.SETTLE, Guarantee.QUERY_FIRST, late_window_seconds=60, attempts=9)
     shop = empty_shop.with_systems(ledger)
