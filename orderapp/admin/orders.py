@@ -19,7 +19,7 @@ from orderapp.admin.histories import history_of
 from orderapp.admin.holdup_texts import why_it_waits
 from orderapp.admin.listing import Listing, OneOf, choices
 from orderapp.admin.mismatch_texts import CORRECTIONS, beside, consequence_of
-from orderapp.admin.titles import input_label, system_title
+from orderapp.admin.titles import input_label, input_shown, system_title
 from orderapp.admin.verdicts import verdict_of
 from orderapp.config import current_settings
 from orderapp.domain.keys import read_order_number
@@ -94,6 +94,7 @@ class OrdersView(Listing):
             may_act=who.member().may(Role.OPERATOR),
             title_of=system_title,
             label_of_input=input_label,
+            shown_of_input=input_shown,
         )
         return page
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from orderapp.admin.titles import input_shown
 from orderapp.domain.money import Money
 from orderapp.errors import InvalidRequest
 from orderapp.models import Attempt
@@ -96,3 +97,9 @@ def test_the_form_the_order_page_and_the_api_have_it(running: tuple[Shop, Runnin
     assert 'name="giftcard"' in client.get("/").text
     schemas = client.get("/api/v1/openapi.json").json["components"]["schemas"]
     assert "giftcard" in schemas["NewOrder"]["properties"]
+
+
+@pytest.mark.usefixtures("running")
+def test_staff_see_only_the_end_of_a_code_that_pays_or_is_unknown() -> None:
+    shown = [input_shown(name, "GIFT20") for name in ("giftcard", "bygone", "coupon")]
+    assert shown == ["\N{HORIZONTAL ELLIPSIS}20", "\N{HORIZONTAL ELLIPSIS}20", "GIFT20"]
