@@ -7,7 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("orderapp", "tasks", "templates", "static", "migrations", "tests", "docs", "scripts", "deploy", ".ci")
+ROOMS = (
+    "orderapp",
+    "tasks",
+    "templates",
+    "static",
+    "migrations",
+    "tests",
+    "examples",
+    "docs",
+    "scripts",
+    "deploy",
+    ".ci",
+)
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
