@@ -8,17 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    "orderapp",
-    "tasks",
-    "templates",
-    "static",
-    "migrations",
-    "tests",
-    "examples",
-    "docs",
-    "scripts",
-    "deploy",
-    ".ci",
+    *("orderapp", "tasks", "templates", "static", "migrations", "tests", "examples"),
+    *("docs", "scripts", "deploy", ".ci"),
 )
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
