@@ -91,3 +91,19 @@ def test_every_process_says_it_in_one_line(command: list[str], tmp_path: Path) -
     assert ended.returncode != 0
     assert "plugin no.such: can't be imported" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_an_installed_package_names_its_plugin_itself(tmp_path: Path) -> None:
+    (tmp_path / "myshop.py").write_text(HEAD + WELL)
+    installed = tmp_path / "myshop-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: myshop\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[orderapp.plugins]\nwell = myshop\n")
+    asked = (
+        "from orderapp.systems.registry import plugin_modules, system_classes\n"
+        "print([kind.name for kind in system_classes(plugin_modules({}))])"
+    )
+    variables = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    said = subprocess.run([sys.executable, "-c", asked], env=variables, capture_output=True, text=True, check=True)
+    assert "'well'" in said.stdout
