@@ -245,7 +245,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
         sa.UniqueConstraint("number", name=op.f("uq_orders_number")),
     )
-    op.create_index(op.f("ix_orders_client_id"), "orders", ["client_id"], unique=False)
+    op.create_index("ix_orders_client_newest", "orders", ["client_id", "created_at", "id"], unique=False)
     op.create_index("ix_orders_newest", "orders", ["created_at", "id"], unique=False)
     op.create_index("ix_orders_state_newest", "orders", ["state", "created_at"], unique=False)
     op.create_table(

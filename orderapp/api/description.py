@@ -12,9 +12,10 @@ from flask import Response, jsonify, request
 from marshmallow import Schema
 
 from orderapp.api.blueprint import PREFIX, api
+from orderapp.api.order_queries import OrderQuerySchema
 from orderapp.api.problems import MEDIA_TYPE
 from orderapp.api.reading import KEY_PATTERN, MAX_KEY_CHARACTERS
-from orderapp.api.schemas import OrderAnswerSchema, ProblemSchema, ProductsSchema
+from orderapp.api.schemas import OrderAnswerSchema, OrdersAnswerSchema, ProblemSchema, ProductsSchema
 from orderapp.config import current_settings
 from orderapp.domain.inputs import Code
 from orderapp.services.orders import request_schema
@@ -85,7 +86,14 @@ def _operations(new_order: type[Schema]) -> dict[str, dict[str, dict[str, Any]]]
         "/products": {"get": _operation("listProducts", "What is for sale", _answer(200, "Products", ProductsSchema))},
         "/orders": {
             "post": _operation("placeOrder", "Place an order", submission | _body_problems(), KEY_PARAMETER)
-            | {"requestBody": body}
+            | {"requestBody": body},
+            "get": _operation(
+                "listOrders",
+                "See the orders that this client placed, newest first",
+                _answer(200, "A page of orders", OrdersAnswerSchema)
+                | _problem(400, "A wrong parameter: invalid_request"),
+                {"in": "query", "schema": OrderQuerySchema},
+            ),
         },
         "/orders/{order_id}": {
             "get": _operation("getOrder", "See an order", _answer(200, "The order") | one_order, ID_PARAMETER)

@@ -9,6 +9,7 @@ from flask import Response, jsonify, url_for
 
 from orderapp.api.access import client_id
 from orderapp.api.blueprint import api
+from orderapp.api.order_queries import cursor_of, read_order_query
 from orderapp.api.problems import problem
 from orderapp.api.reading import read_idempotency_key, read_json, read_json_if_any, read_order_id
 from orderapp.api.schemas import ProductsSchema, order_json
@@ -16,6 +17,7 @@ from orderapp.config import current_settings
 from orderapp.errors import NotFound
 from orderapp.services.orders import catalogue
 from orderapp.services.orders.cancel import cancel_order
+from orderapp.services.orders.order_list import list_orders
 from orderapp.services.orders.request_schema import read_order, read_retry
 from orderapp.services.orders.views import OrderView, find_order_of_client
 from orderapp.services.placing import submitters
@@ -45,6 +47,14 @@ def place() -> Response:
     key, client, settings = read_idempotency_key(), client_id(), current_settings()
     request = read_order(content, settings.systems.inputs, settings.phones)
     return _answer(Placing(settings).submit(request, key, submitters.client(client, request.customer)))
+
+
+@api.get("/orders")
+def list_own() -> Response:
+    """Answer with this client's orders, newest first, page by page."""
+    wanted, limit, after = read_order_query()
+    page = list_orders(client_id(), wanted, limit, after)
+    return jsonify({"orders": [order_json(order) for order in page.orders], "next": cursor_of(page.next)})
 
 
 @api.get("/orders/<order_id>")

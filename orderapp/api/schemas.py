@@ -107,6 +107,15 @@ class OrderAnswerSchema(Answer):
     order = fields.Nested(OrderSchema, required=True)
 
 
+class OrdersAnswerSchema(Answer):
+    """A page of orders."""
+
+    orders = fields.List(fields.Nested(OrderSchema), required=True)
+    next = fields.String(
+        required=True, allow_none=True, metadata={"description": "The cursor of the next page; null on the last one"}
+    )
+
+
 class TotalChangedSchema(Answer):
     """What an order would cost, where that isn't what was expected."""
 

@@ -23,13 +23,14 @@ class Order(Base):
         CheckConstraint("subtotal_minor >= 0 AND total_minor >= 0 AND total_minor <= subtotal_minor", name="amounts"),
         CheckConstraint("placement_number >= 1", name="placement_from_one"),
         Index("ix_orders_newest", "created_at", "id"),
+        Index("ix_orders_client_newest", "client_id", "created_at", "id"),
         Index("ix_orders_state_newest", "state", "created_at"),
         Index("ix_orders_customer_email", text("lower(customer_email)")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
     number: Mapped[str] = mapped_column(String(32), unique=True)
-    client_id: Mapped[int | None] = mapped_column(ForeignKey("api_tokens.id"), index=True)
+    client_id: Mapped[int | None] = mapped_column(ForeignKey("api_tokens.id"))
     state: Mapped[str] = mapped_column(state_column(OrderState))
     # The order's state once its compensation is complete.
     ends_as: Mapped[str | None] = mapped_column(state_column(OrderState))

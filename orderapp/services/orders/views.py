@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
-from orderapp.domain.orders import Customer, Discount, Line, Reduced
+from orderapp.domain.orders import Customer, Discount, Line, OrderDocument, Reduced
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import NotFound
 from orderapp.models import Attempt, Order, Placement, Step, SwitchMode, SystemSwitch, Task, table_of
 from orderapp.services.db.transactions import reading
-from orderapp.services.saga.order_documents import load_row_and_document
+from orderapp.services.saga.order_documents import load_row_and_document, load_rows_and_documents
 from orderapp.services.saga.values import Confirmed, Held, Stopped
 
 # Built once, on the tables, because every answer needs them.
-_PLACEMENTS, _STEPS, _TASKS, _ATTEMPTS = (table_of(model).c for model in (Placement, Step, Task, Attempt))
+_ORDERS, _PLACEMENTS, _STEPS = (table_of(model).c for model in (Order, Placement, Step))
+_TASKS, _ATTEMPTS = (table_of(model).c for model in (Task, Attempt))
 _PLACEMENT = select(
     _PLACEMENTS.id, _PLACEMENTS.failed_system, _PLACEMENTS.failed_outcome, _PLACEMENTS.failed_code
 ).where(_PLACEMENTS.order_id == bindparam("order"), _PLACEMENTS.number == bindparam("placement"))
@@ -44,20 +47,15 @@ _SWITCHED_OFF = or_(
 _PAUSED = and_(
     _TASKS.state == TaskState.WAITING.value, exists().where(_SWITCHES.system == _TASKS.system, _SWITCHED_OFF)
 )
-_TASKS_OF = (
-    select(
-        _TASKS.id,
-        _TASKS.kind,
-        _TASKS.system,
-        _TASKS.state,
-        _TASKS.attempts,
-        _TASKS.placement_id,
-        _REFUSED.label("refused"),
-        _PAUSED.label("paused"),
-    )
-    .where(_TASKS.order_id == bindparam("order"), ~_REPAIRS)
-    .order_by(_TASKS.id)
-)
+
+
+def _tasks_where(condition: ColumnElement[bool]) -> Select[Any]:
+    columns = (_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts, _TASKS.placement_id)
+    judged = (_REFUSED.label("refused"), _PAUSED.label("paused"))
+    return select(*columns, *judged).where(condition, ~_REPAIRS).order_by(_TASKS.id)
+
+
+_TASKS_OF = _tasks_where(_TASKS.order_id == bindparam("order"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,30 @@ def load_view(session: Session, order_id: uuid.UUID) -> OrderView:
     if placement is None:
         raise NotFound(f"There is no order {order_id} any more.")  # archived between the two statements
     steps = session.execute(_STEPS_OF, {"placement": placement.id})
-    tasks = session.execute(_TASKS_OF, {"order": order_id})
+    return _view(order, document, placement, steps, session.execute(_TASKS_OF, {"order": order_id}))
+
+
+def load_views(session: Session, order_ids: Sequence[uuid.UUID]) -> list[OrderView]:
+    """Return those of these orders that exist, in this sequence. Transaction: within the caller's; four queries."""
+    found = load_rows_and_documents(session, order_ids)
+    present = and_(_ORDERS.id == _PLACEMENTS.order_id, _ORDERS.placement_number == _PLACEMENTS.number)
+    placements = select(_PLACEMENTS.order_id, *_PLACEMENT.selected_columns).where(_PLACEMENTS.order_id.in_(order_ids))
+    by_order = {row.order_id: row for row in session.execute(placements.join(table_of(Order), present))}
+    wanted = [row.id for row in by_order.values()]
+    steps, tasks = defaultdict[int, list[Any]](list), defaultdict[uuid.UUID, list[Any]](list)
+    columns = (_STEPS.placement_id, *_STEPS_OF.selected_columns)
+    for step in session.execute(select(*columns).where(_STEPS.placement_id.in_(wanted)).order_by(_STEPS.position)):
+        steps[step.placement_id].append(step)
+    for task in session.execute(_tasks_where(_TASKS.order_id.in_(order_ids)).add_columns(_TASKS.order_id)):
+        tasks[task.order_id].append(task)
+    return [
+        _view(*found[order_id], placement, steps[placement.id], tasks[order_id])
+        for order_id in order_ids
+        if order_id in found and (placement := by_order.get(order_id)) is not None
+    ]
+
+
+def _view(order: Any, document: OrderDocument, placement: Any, steps: Iterable[Any], tasks: Iterable[Any]) -> OrderView:
     stopped = None
     if placement.failed_outcome is not None:
         stopped = Stopped(placement.failed_system or "", Outcome(placement.failed_outcome), placement.failed_code or "")

@@ -50,8 +50,16 @@ def load_row_and_document(session: Session, order_id: uuid.UUID) -> tuple[Any, O
 
 def load_documents(session: Session, order_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, OrderDocument]:
     """Return the documents of the orders that exist, in one query. Transaction: within the caller's."""
+    return {order_id: document for order_id, (_, document) in load_rows_and_documents(session, order_ids).items()}
+
+
+def load_rows_and_documents(
+    session: Session, order_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, tuple[Any, OrderDocument]]:
+    """Return the rows and documents of the orders that exist, in one query. Transaction: within the caller's."""
     rows = session.connection().execute(_SEVERAL, {"wanted": list(order_ids)}).all()
-    return {order_id: document_of(list(those)) for order_id, those in groupby(rows, key=lambda row: row.id)}
+    orders = ((order_id, list(those)) for order_id, those in groupby(rows, key=lambda row: row.id))
+    return {order_id: (those[0], document_of(those)) for order_id, those in orders}
 
 
 def inputs_text(inputs: Inputs) -> str:
