@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from orderapp.ext import (
     CREDENTIALS,
     HTTP_SCHEMES,
     Answer,
     Backoff,
+    Callback,
+    ConfigurationError,
     Effect,
     Environment,
     Guarantee,
@@ -45,7 +50,12 @@ class Sms(System):
         account, secret = env.header("SMS_ACCOUNT_SID"), env.secret("SMS_AUTH_TOKEN")
         address = env.address("SMS", HTTP_SCHEMES, default="https://api.twilio.com")
         timeouts = env.timeouts("SMS_TIMEOUT")
-        self._sender = env.text("SMS_FROM")
+        self._sender, self._secret = env.text("SMS_FROM"), secret
+        public_url = env.text("PUBLIC_URL").rstrip("/")
+        wants_callbacks = env.flag("SMS_CALLBACKS")
+        if wants_callbacks and not public_url:
+            raise ConfigurationError("SMS_CALLBACKS: Twilio can call back only to PUBLIC_URL, which isn't set")
+        self._callbacks = f"{public_url}/callbacks/{self.name}" if wants_callbacks else ""
         self.configured = bool(account and secret and self._sender)
         self.call_seconds = timeouts.total_seconds
         self.backoff = backoff_from(env, "SMS", backoff)
@@ -69,6 +79,8 @@ class Sms(System):
             "From": self._sender,
             "Body": f"Thank you! Your order {order.number} is confirmed.",
         }
+        if self._callbacks:
+            form["StatusCallback"] = f"{self._callbacks}?{urlencode({'key': effect.key})}"
         received = self._http.call(
             "POST", f"{self._account}/Messages.json", form=form, private=self.private_values(order)
         )
@@ -89,6 +101,19 @@ class Sms(System):
         code, message = _code(body.get("error_code")), f"took the message, and gave it up: {status}"
         named = f"twilio_{code or status}"
         return replace(received.answer, outcome=Outcome.NOT_SENT, code=named, message=message, repeatable=False)
+
+    def hear(self, callback: Callback) -> Iterable[str] | None:
+        """Return the key of the message whose delivery Twilio tells of; staff see it with the order.
+
+        Source: https://www.twilio.com/docs/usage/security#validating-requests
+        """
+        signed = callback.url + "".join(f"{name}{value}" for name, value in sorted(callback.form.items()))
+        expected = base64.b64encode(hmac.digest(self._secret.encode(), signed.encode(), "sha1"))
+        sent = callback.headers.get("x-twilio-signature", "").encode()
+        if not self._secret or not hmac.compare_digest(expected, sent):
+            return None
+        key = callback.query.get("key")
+        return [key] if key else []
 
     def check(self) -> Answer:
         """Ask for the account itself; any answer except a refusal of our credentials is good."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 from dataclasses import replace
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 
 from orderapp.domain.orders import Customer
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Guarantee
+from orderapp.errors import ConfigurationError
+from orderapp.systems.callbacks import Callback
 from orderapp.systems.sms import Sms
 from tests.systems.conftest import Wire
 from tests.systems.making import ACCOUNT, ORDER, SECRET, effect_for, make
@@ -121,3 +125,44 @@ def test_the_check_shows_whether_the_credentials_are_right(status: int, outcome:
     wire.answers(status)
     assert make(Sms).check().outcome.value == outcome
     assert wire.requests[0].request.path_url == f"/2010-04-01/Accounts/{ACCOUNT}.json"
+
+
+URL = "https://shop.example/callbacks/sms?key=7K3M9-QXZ2F%3A1%3Asms"
+FORM = {"MessageSid": "SM1", "MessageStatus": "delivered"}
+
+
+def signature(url: str, form: dict[str, str], secret: str = SECRET) -> str:
+    """Sign as Twilio does: the address, then each field with its value, sorted by name."""
+    signed = url + "".join(name + form[name] for name in sorted(form))
+    return base64.b64encode(hmac.new(secret.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+
+
+def told(url: str = URL, form: dict[str, str] = FORM, **headers: str) -> Callback:
+    signed = {"x-twilio-signature": signature(URL, FORM), **headers}
+    return Callback(url, signed, urlencode(form).encode())
+
+
+def test_twilio_is_asked_to_call_back_only_where_that_is_wanted(wire: Wire) -> None:
+    wire.answers(201, '{"sid": "SM1", "status": "queued"}')
+    make(Sms, SMS_CALLBACKS="1", PUBLIC_URL="https://shop.example/").act(EFFECT)
+    assert parse_qs(str(wire.requests[0].request.body))["StatusCallback"] == [URL]
+    with pytest.raises(ConfigurationError, match="^SMS_CALLBACKS: .*PUBLIC_URL"):
+        make(Sms, SMS_CALLBACKS="1")
+
+
+def test_a_callback_signed_by_twilio_names_its_message() -> None:
+    assert make(Sms).hear(told()) == [EFFECT.key]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        told(url=URL.replace("7K3M9", "8K3M9")),
+        told(form={**FORM, "MessageStatus": "failed"}),
+        told(**{"x-twilio-signature": ""}),
+        told(**{"x-twilio-signature": "\u00fc"}),
+        told(**{"x-twilio-signature": signature(URL, FORM, "another secret")}),
+    ],
+)
+def test_any_other_is_refused(forged: Callback) -> None:
+    assert make(Sms).hear(forged) is None
