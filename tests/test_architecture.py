@@ -28,6 +28,8 @@ SYSTEMS, SANDBOX, SERVICES = Path("orderapp/systems"), Path("orderapp/sandbox"),
 HTTP, CONNECTIONS, TRANSITIONS = SYSTEMS / "http.py", SYSTEMS / "connections.py", SERVICES / "db/transitions.py"
 # It starts the product and waits for its own web process, before anything can be ordered.
 STARTER = Path("orderapp/development.py")
+# It tells the sandbox which faults to make.
+TESTING = Path("orderapp/ext/testing/shop.py")
 
 
 @cache
@@ -106,7 +108,7 @@ def importing(module: str) -> list[Path]:
 
 
 def test_http_calls_leave_from_one_file() -> None:
-    assert importing("requests") == sorted([STARTER, CONNECTIONS, HTTP])
+    assert importing("requests") == sorted([STARTER, TESTING, CONNECTIONS, HTTP])
     assert importing("urllib3") == [CONNECTIONS, HTTP]
     assert importing("http.client") == [CONNECTIONS]
     assert importing("orderapp.systems.connections") == [HTTP]

@@ -87,13 +87,7 @@ def _operations(new_order: type[Schema]) -> dict[str, dict[str, dict[str, Any]]]
         "/orders": {
             "post": _operation("placeOrder", "Place an order", submission | _body_problems(), KEY_PARAMETER)
             | {"requestBody": body},
-            "get": _operation(
-                "listOrders",
-                "See the orders that this client placed, newest first",
-                _answer(200, "A page of orders", OrdersAnswerSchema)
-                | _problem(400, "A wrong parameter: invalid_request"),
-                {"in": "query", "schema": OrderQuerySchema},
-            ),
+            "get": _list(),
         },
         "/orders/{order_id}": {
             "get": _operation("getOrder", "See an order", _answer(200, "The order") | one_order, ID_PARAMETER)
@@ -124,6 +118,13 @@ def _operations(new_order: type[Schema]) -> dict[str, dict[str, dict[str, Any]]]
             }
         },
     }
+
+
+def _list() -> dict[str, Any]:
+    summary = "See the orders that this client placed, newest first"
+    page = _answer(200, "A page of orders", OrdersAnswerSchema)
+    wrong = _problem(400, "A wrong parameter: invalid_request")
+    return _operation("listOrders", summary, page | wrong, {"in": "query", "schema": OrderQuerySchema})
 
 
 def _retry(responses: dict[str, Any]) -> dict[str, Any]:

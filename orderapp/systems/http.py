@@ -45,7 +45,7 @@ UNWRITABLE = (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema,
 class Content(NamedTuple):
     """A request's body, and its type for the header Content-Type."""
 
-    body: bytes
+    body: bytes | str
     type: str
 
 
@@ -212,7 +212,7 @@ def _content_of(
 ) -> Content | None:
     if json_body is not None:
         return Content(json.dumps(json_body).encode(), "application/json")
-    return Content(urlencode(form).encode(), "application/x-www-form-urlencoded") if form is not None else content
+    return Content(urlencode(form), "application/x-www-form-urlencoded") if form is not None else content
 
 
 def _failed(error: Exception, unreached: bool, sent: bool) -> Answer:
