@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from orderapp.ext import (
+    Answer,
     Backoff,
     Callback,
     Effect,
@@ -23,6 +24,7 @@ from orderapp.ext import (
     Outcome,
     Part,
     Progress,
+    Quote,
     Repeats,
     customer_ref,
 )
@@ -34,6 +36,7 @@ class Authorisation(KeyedSystem):
     name: ClassVar[str] = "card"
     title: ClassVar[str] = "Card"
     part: ClassVar[Part] = Part.BLOCKING
+    is_payment: ClassVar[bool] = True
     position: ClassVar[int] = 90  # last: the customer's money is asked for once everything else is reserved
     repeats: ClassVar[Repeats] = Repeats(not_sent=1, unknown=1)
     refusals: ClassVar[Mapping[str, str]] = {"card_declined": "Your bank declined the payment. Use another card."}
@@ -45,11 +48,15 @@ class Authorisation(KeyedSystem):
         """Return True: every order is paid by card."""
         return True
 
+    def quote(self, request: OrderRequest) -> Quote:
+        """Return that the card pays all that is left, so that nothing is left for the settlement."""
+        return Quote(Answer(Outcome.DONE), kind="percent", value=100)
+
     def body(self, effect: Effect) -> Mapping[str, Any]:
         """Return who pays how much."""
         order = effect.order
-        payer = customer_ref(order.customer)
-        return {"order_ref": order.number, "customer_ref": payer, "amount": order.total.as_json()}
+        payer, amount = customer_ref(order.customer), order.taken_off(self)
+        return {"order_ref": order.number, "customer_ref": payer, "amount": amount.as_json()}
 
 
 class Capture(KeyedSystem):

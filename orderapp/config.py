@@ -223,7 +223,7 @@ def _secrets_in(variables: Mapping[str, str]) -> tuple[str, ...]:
     """Return every value that must not be shown: keys, tokens and passwords, also those inside addresses."""
     found = set()
     for name, value in variables.items():
-        if name.startswith("SECRET_KEY") or name.endswith(("_TOKEN", "PASSWORD")):
+        if name.startswith("SECRET_KEY") or name.endswith(("_TOKEN", "PASSWORD", "_SECRET")):
             found |= {value.strip(), *(part.strip() for part in value.split(";"))}
         elif name.endswith("_URL"):
             found |= {password for address in (value, *value.split(";")) for password in passwords_in(address.strip())}

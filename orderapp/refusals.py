@@ -13,7 +13,7 @@ log = structlog.get_logger()
 # The code of a status, if the refusal has none of its own.
 CODES = {401: "not_authenticated", 403: "forbidden", 429: "too_many_attempts"}
 # The part of the product that a blueprint belongs to; every other blueprint is a view of the back office.
-AREAS = {"api": "api", "operations": "operations", "shop": "shop", None: "shop"}
+AREAS = {"api": "api", "callbacks": "api", "operations": "operations", "shop": "shop", None: "shop"}
 
 
 def init_app(app: Flask) -> None:

@@ -328,11 +328,19 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("order_id", sa.Uuid(), nullable=True),
         sa.Column("said", sa.Text(), nullable=False),
-        sa.Column("acted", sa.Boolean(), nullable=False),
+        sa.Column("acted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_callbacks_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_callbacks")),
         sa.UniqueConstraint("system", "key", "digest", name=op.f("uq_callbacks_system_key_digest")),
+    )
+    op.create_index(
+        "ix_callbacks_unknown",
+        "callbacks",
+        ["received_at"],
+        unique=False,
+        postgresql_where=sa.text("order_id IS NULL"),
+        sqlite_where=sa.text("order_id IS NULL"),
     )
     op.create_index(
         "ix_callbacks_order_id",

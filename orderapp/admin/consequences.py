@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orderapp.config import current_settings
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskKind
 from orderapp.domain.verbs import Verb
@@ -76,7 +77,9 @@ def consequence_of(task: Task, resolution: Resolution, system: System | None, ti
 def what_giving_up_means(task: Task) -> str:
     """Return what follows from giving a task up."""
     stays_open = "" if task.keep else ", and the order stays open"
-    return {
+    system = current_settings().systems.get(task.system)
+    begins = " What waits for it begins." if system is not None and system.followers else ""
+    text = {
         TaskKind.COMPENSATE: f"Nobody tries it any more. What may be held stays counted as an "
         f"unresolved effect{stays_open}.",
         TaskKind.SETTLE: "Nobody tries it any more. The money stays owed, counted as an unresolved effect, until it is "
@@ -85,6 +88,7 @@ def what_giving_up_means(task: Task) -> str:
         "done or the order is cancelled. It can be requeued later.",
         TaskKind.NOTIFY: "Nobody tries it any more; the customer may never get the message. It can be requeued later.",
     }[TaskKind(task.kind)]
+    return text + begins
 
 
 def _if_it_did(message: bool, system: System | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from orderapp.config import current_settings
-from orderapp.domain.inputs import PAYMENT
 
 
 def system_title(name: str) -> str:
@@ -19,5 +18,6 @@ def input_label(name: str) -> str:
 
 def input_shown(name: str, value: str) -> str:
     """Return what staff see of an input: only the end of a code that pays, or that the running version doesn't know."""
-    code = current_settings().systems.inputs.get(name)
-    return value if code is not None and code.section != PAYMENT else f"\N{HORIZONTAL ELLIPSIS}{value[-2:]}"
+    systems = current_settings().systems
+    paying = {code.name for system in systems.values() if system.is_payment for code in system.inputs}
+    return value if name in systems.inputs and name not in paying else f"\N{HORIZONTAL ELLIPSIS}{value[-2:]}"

@@ -17,11 +17,18 @@ heard = Blueprint("callbacks", __name__, url_prefix=PREFIX)
 heard.register_error_handler(OrderappError, answer_refusal)
 
 
+def _address() -> str:
+    """Return the address that was called as the partner wrote it: of PUBLIC_URL, with the query as it came."""
+    query = request.query_string.decode("latin-1")
+    root = current_settings().public_url or request.root_url.rstrip("/")
+    return f"{root}{request.path}{f'?{query}' if query else ''}"
+
+
 @heard.post("/<system>")
 def hear(system: str) -> tuple[Response, int]:
     """Record a callback, and have the system asked; the answer is the same however often it comes."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    callback = Callback(request.url, headers, request.get_data(cache=False))
+    callback = Callback(_address(), headers, request.get_data(cache=False))
     if callbacks.hear(system, callback, current_settings().systems).made_due:
         wake_relay()
     return jsonify({}), 202

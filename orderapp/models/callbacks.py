@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from sqlalchemy import Boolean, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orderapp.models.base import Base, BigId, UtcDateTime, partial_index
@@ -18,6 +18,12 @@ class HeardCallback(Base):
     __table_args__ = (
         UniqueConstraint("system", "key", "digest"),
         partial_index("ix_callbacks_order_id", "order_id"),
+        Index(
+            "ix_callbacks_unknown",
+            "received_at",
+            postgresql_where=text("order_id IS NULL"),
+            sqlite_where=text("order_id IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -27,6 +33,6 @@ class HeardCallback(Base):
     order_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("orders.id"))
     # What it said, masked and bounded.
     said: Mapped[str] = mapped_column(Text)
-    # Whether a task was made due because of it.
-    acted: Mapped[bool] = mapped_column(Boolean)
+    # When a task was made due because of it; empty if none was.
+    acted_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     received_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)

@@ -80,6 +80,9 @@ def refuse_impossible(system: System) -> None:
             system.part not in (Part.SETTLE, Part.TASK) and system.on_refusal is not OnRefusal.NEEDS_ATTENTION
         ),
         "only a blocking system is asked for discounts (quote)": not blocking and system.can("quote"),
+        "a code that can be guessed is looked up before the order (quote)": (
+            any(code.guessable for code in system.inputs) and not system.can("quote")
+        ),
         "what pays is asked how much (quote)": system.is_payment and not system.can("quote"),
     }
     for reason, found in impossible.items():

@@ -18,6 +18,7 @@ from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.systems import recent_exchanges
 from orderapp.systems.base import System
+from orderapp.systems.returned import flaw_of
 
 log = structlog.get_logger()
 
@@ -56,8 +57,12 @@ def _guarded_verb(system: System, verb: str, call: Callable[..., Any]) -> Callab
         except Exception as error:  # noqa: BLE001 - whatever a connector raises
             return instead(_raised(system, verb, error, arguments))
         if isinstance(given, kinds):
-            return given
-        wrong = TypeError(f"{verb} gave back {type(given).__name__}, not {kinds[0].__name__}")
+            flaw = flaw_of(given, system)
+            if flaw is None:
+                return given
+            wrong = TypeError(f"{verb} gave back {flaw}")
+        else:
+            wrong = TypeError(f"{verb} gave back {type(given).__name__}, not {kinds[0].__name__}")
         return instead(_raised(system, verb, wrong, arguments))
 
     return calling

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hmac
 import json
 import uuid
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ def test_a_callback_makes_the_task_due_and_the_system_is_asked(running: Running)
     assert (answer.status_code, answer.json) == (202, {})
     shop.work_until_quiet(within_seconds=5)  # nobody waits for the pause to end
     assert shop.task(system="settlement").state == "done"
-    assert [(one.key, one.acted) for one in heard()] == [(task.key, True)]
+    assert [(one.key, one.acted_at is not None) for one in heard()] == [(task.key, True)]
 
 
 def test_what_it_says_proves_nothing(running: Running) -> None:
@@ -142,19 +143,42 @@ def test_one_that_comes_while_the_task_runs_counts_once_it_has_run(running: Runn
     order = shop.submit().order
     early = f"{order.number}:1:settlement"
     assert call_back(shop, about(early)).status_code == 202
-    assert [one.acted for one in heard()] == [False]
+    assert [one.acted_at for one in heard()] == [None]
     shop.work()  # it is accepted and isn't finished
-    assert [one.acted for one in heard()] == [True]
+    assert [one.acted_at is not None for one in heard()] == [True]
     finish_settlements(sandbox)
     shop.work_until_quiet(within_seconds=5)
     assert shop.task(system="settlement").state == "done"
+
+
+def test_it_uses_up_no_attempts_of_a_task_that_fails(running: Running) -> None:
+    shop, sandbox = running
+    sandbox.fault("settlement", "error_before")
+    order = shop.submit().order
+    shop.work()
+    task = shop.task(system="settlement")
+    assert task.last_code == "internal_error"
+    assert call_back(shop, about(task.key)).status_code == 202
+    assert shop.task(system="settlement").publish_at == task.publish_at
+    assert [one.acted_at for one in heard()] == [None]
+    assert order.number in heard()[0].said
+
+
+def test_a_callback_is_checked_by_the_address_as_it_was_written(tmp_path: Path) -> None:
+    url, secret = "https://shop.example/callbacks/sms?key=N%3A1%3Asms", "sandbox-auth-token"
+    signed = base64.b64encode(hmac.digest(secret.encode(), f"{url}MessageStatussent".encode(), "sha1")).decode()
+    with shop_with("examples.giftcard", tmp_path, PUBLIC_URL="https://shop.example") as (shop, _):
+        client, form = shop.app.test_client(), {"MessageStatus": "sent"}
+        where = {"path": "/callbacks/sms", "query_string": "key=N%3A1%3Asms", "base_url": "https://shop.example"}
+        assert client.post(**where, data=form, headers={"X-Twilio-Signature": signed}).status_code == 202
+        assert client.post(**where, data=form, headers={"X-Twilio-Signature": "x"}).status_code == 401
 
 
 def test_one_about_an_unknown_key_is_taken_and_says_nothing_of_whom_it_is_about(running: Running) -> None:
     shop, _ = running
     assert call_back(shop, about("NO-SUCH:1:settlement")).status_code == 202
     (one,) = heard()
-    assert (one.order_id, one.said, one.acted) == (None, "", False)
+    assert (one.order_id, one.said, one.acted_at) == (None, "", None)
 
 
 def test_one_that_comes_too_late_leaves_a_done_task_alone(running: Running) -> None:

@@ -39,7 +39,8 @@ def test_what_is_authorised_while_the_customer_waits_is_captured_afterwards(runn
     assert sandbox.held(order.number) == {"inventory": 1, "card": 1}
     shop.work_until_quiet()
     assert sandbox.held(order.number)["capture"] == 1
-    assert content_of(sandbox, "card")["amount"] == {"value": order.total.minor, "currency": "EUR"}
+    assert content_of(sandbox, "card")["amount"] == {"value": order.subtotal.minor, "currency": "EUR"}
+    assert content_of(sandbox, "settlement")["amount"] == {"value": 0, "currency": "EUR"}
     assert content_of(sandbox, "capture")["authorisation"] == f"{order.number}:1:card"
 
 

@@ -11,11 +11,12 @@ from sqlalchemy import select
 
 from orderapp.admin.titles import input_shown
 from orderapp.domain.money import Money
-from orderapp.errors import InvalidRequest
+from orderapp.errors import InvalidRequest, SystemUnknown
 from orderapp.models import Attempt
 from orderapp.services.db.transactions import reading
 from orderapp.services.orders.views import find_order
 from orderapp.services.placing.place import Result
+from orderapp.systems.registry import Systems
 from tests.examples.ordering import rows_of, shop_with
 from tests.sandbox.running import RunningSandbox
 from tests.services.shop import Shop
@@ -80,6 +81,20 @@ def test_a_cancelled_order_gives_the_money_back(running: tuple[Shop, RunningSand
     shop.cancel(order.id)
     shop.work_until_quiet_but_for_staff()
     assert (balance(sandbox), sandbox.held(order.number).get("giftcard")) == (2000, None)
+
+
+def test_a_process_without_the_plugin_does_not_try_again_at_the_full_price(
+    running: tuple[Shop, RunningSandbox],
+) -> None:
+    shop, sandbox = running
+    sandbox.fault("inventory", "refuses", scope="do")
+    failed = shop.submit(giftcard="GIFT20").order
+    sandbox.clear_faults()
+    shop.work_until_quiet_but_for_staff()
+    known = {name: one for name, one in shop.settings.systems.items() if name != "giftcard"}
+    with pytest.raises(SystemUnknown):
+        shop.with_settings(systems=Systems(known)).retry(failed.id)
+    assert find_order(failed.id).placements == 1
 
 
 def test_its_code_is_in_no_history(running: tuple[Shop, RunningSandbox]) -> None:

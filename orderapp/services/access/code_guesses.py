@@ -58,12 +58,10 @@ class Guess:
     Args:
         guessers: Who.
         codes: The codes, with the inputs that they need; empty if the submission has no guessable code.
-        fields: The fields in which an InvalidRequest reports an unknown code.
     """
 
     guessers: Sequence[Guesser]
     codes: tuple[str, ...]
-    fields: frozenset[str]
 
     @classmethod
     def of(cls, guessers: Sequence[Guesser], typed: Inputs, declared: Mapping[str, Code]) -> Guess:
@@ -71,7 +69,7 @@ class Guess:
         guessable = [code for name, code in declared.items() if code.guessable and typed[name]]
         names = sorted({name for code in guessable for name in (code.name, code.needs) if name})
         codes = tuple(f"{name}={typed[name]}" for name in names)
-        return cls(guessers, codes, frozenset(code.path for code in guessable))
+        return cls(guessers, codes)
 
     def limits(self) -> dict[str, int]:
         """Return the limits to check before the codes may be tried, by bucket; none without codes."""
@@ -95,15 +93,16 @@ def refuse_guessers(limits: Mapping[str, int], counted: Iterable[Counted]) -> No
 
 @contextmanager
 def counting(guess: Guess) -> Iterator[None]:
-    """Count a try if the block raises for an unknown code, or for a total that the codes have changed.
+    """Count a try if the block raises for a wrong code, or for a total that the codes have changed.
 
     An answer with the total reveals that the codes are right, and places no order, so a wrong expected total can be
     used for guessing. Raises TooManyAttempts instead if this try is over the limit.
     """
     try:
         yield
-    except InvalidRequest as error:
-        if guess.fields & error.errors.keys():
+    except InvalidRequest:
+        # Whichever field it names: a right code with a wrong second one is a guess too.
+        if guess.codes:
             refuse_guessers(*_counted(guess))
         raise
     except TotalChanged:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import delete, or_, select, union_all, update
+from sqlalchemy import delete, exists, select, union_all, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.masking import mask
@@ -32,6 +32,8 @@ MOST_KEYS = 100  # in one callback; partners that bundle send a few
 LONGEST_KEY = 64  # ours are never longer
 # A partner that calls with keys we don't know yet, or never will: kept this long.
 UNKNOWN_KEPT_SECONDS = 7 * 86_400
+# A partner that tells us of each of its steps has us ask it no more often than this.
+ACT_AGAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def hear(name: str, callback: Callback, systems: Systems) -> Heard:
     """Record a callback, and make the tasks due that wait for what it is about.
 
     Transaction: one, committed here.
-    Idempotent because: the same content about the same key is recorded once, and only the first time changes a task.
+    Idempotent because: the same content about the same key is recorded once, and what is due can't be due twice.
     If we die here: nothing is recorded; the partner calls again, or the task asks in its own time.
 
     Raises:
@@ -60,23 +62,26 @@ def hear(name: str, callback: Callback, systems: Systems) -> Heard:
     said, digest = callback.body.decode("utf-8", "replace"), hashlib.sha256(callback.body).hexdigest()
     known = made_due = 0
     with writing() as session:
-        _forget_unknown(session)
         for key in keys:
             order_id = _order_of(session, name, key)
-            known += order_id is not None
-            if _is_new(session, system, key, digest, order_id, said):
-                made_due += _act(session, system, key)
+            lately = _was_acted_on(session, system, key)
+            acted = _act(session, system, key, order_id) if order_id is not None and not lately else 0
+            known, made_due = known + (order_id is not None), made_due + acted
+            if acted or not lately:
+                _record(session, system, key, digest, order_id, said, acted=bool(acted))
     log.info("callback.heard", system=name, keys=len(keys), known=known, made_due=made_due)
     return Heard(known, made_due)
 
 
-def act_on_heard(session: Session, task: Task) -> None:
+def act_on_heard(session: Session, task: Task, system: System) -> None:
     """Make a task due again that has just been told "not finished yet", if a callback came while it ran.
 
     Transaction: within the caller's.
     """
-    heard = (HeardCallback.system == task.system, HeardCallback.key == task.key, HeardCallback.acted.is_(False))
-    if session.execute(update(HeardCallback).where(*heard).values(acted=True).returning(HeardCallback.id)).all():
+    if not system.can("hear"):
+        return
+    heard = (HeardCallback.system == task.system, HeardCallback.key == task.key, HeardCallback.acted_at.is_(None))
+    if session.execute(update(HeardCallback).where(*heard).values(acted_at=db_now()).returning(HeardCallback.id)).all():
         waiting = (Task.id == task.id, Task.state == TaskState.WAITING.value)
         session.execute(update(Task).where(*waiting).values(due_at=db_now(), publish_at=db_now()))
 
@@ -84,9 +89,13 @@ def act_on_heard(session: Session, task: Task) -> None:
 def _keys(system: System, callback: Callback) -> list[str]:
     try:
         heard = system.hear(callback)
-        keys = None if heard is None else list(dict.fromkeys(heard))
+        if isinstance(heard, str | bytes):
+            raise TypeError("hear gave back one text, not several keys")
+        # Sorted, so that two callbacks about the same keys lock their rows in the same order.
+        keys = None if heard is None else sorted(set(heard))
     except Exception as error:
-        log.exception("callback.raised", system=system.name, error=type(error).__name__)
+        # Neither the error's text nor its trace: they may hold what the partner sent.
+        log.error("callback.raised", system=system.name, error=type(error).__name__)  # noqa: TRY400
         raise CallbackRefused("This callback couldn't be read. Nothing was recorded.") from error
     if keys is None:
         raise CallbackRefused("This callback isn't signed as agreed, or is too old. Nothing was recorded.")
@@ -104,43 +113,43 @@ def _order_of(session: Session, system: str, key: str) -> uuid.UUID | None:
     return session.scalars(union_all(*rows)).first()
 
 
-def _is_new(  # noqa: PLR0913 - the columns of its row
-    session: Session, system: System, key: str, digest: str, order_id: uuid.UUID | None, said: str
-) -> bool:
+def _record(  # noqa: PLR0913 - the columns of its row
+    session: Session, system: System, key: str, digest: str, order_id: uuid.UUID | None, said: str, *, acted: bool
+) -> None:
+    """Keep what it said, once for equal content, however often it comes."""
     # Of an order that we don't know, nobody can say what is private.
     kept = mask(said, system.private_values(load_document(session, order_id))) if order_id is not None else ""
-    values = {
-        "system": system.name,
-        "key": key,
-        "digest": digest,
-        "order_id": order_id,
-        "said": kept,
-        "acted": False,
-        "received_at": db_now(),
-    }
-    adding = upsert(session, HeardCallback, values, None, unique="system, key, digest")
-    return session.execute(adding.returning(HeardCallback.id)).first() is not None
+    values = {"system": system.name, "key": key, "digest": digest, "order_id": order_id, "said": kept}
+    acted_at = {"acted_at": db_now() if acted else None}
+    new = {**values, **acted_at, "received_at": db_now()}
+    session.execute(upsert(session, HeardCallback, new, acted_at, unique="system, key, digest"))
 
 
-def _act(session: Session, system: System, key: str) -> int:
-    """Make the tasks of a key due that wait for an unfinished or unknown effect; return how many."""
+def _act(session: Session, system: System, key: str, order_id: uuid.UUID) -> int:
+    """Make the tasks of a key due whose last answer was "not finished yet"; return how many.
+
+    Any other task waits for its time: a callback must not use up its attempts, nor shorten a late window. A system that
+    can't be asked isn't called again at all; staff see the callback. Each key is acted on once in a few seconds.
+    """
+    # Locked, so that a run that is being recorded at this moment is seen, or sees our row.
+    of_key = (Task.order_id == order_id, Task.system == system.name, Task.key == key)
+    tasks = session.scalars(select(Task).where(*of_key).with_for_update()).all()
     if system.guarantee is Guarantee.UNSAFE:
-        return 0  # it can't be asked, and a repeat would do it twice; staff see the callback
-    due = (
-        Task.system == system.name,
-        Task.key == key,
-        Task.state == TaskState.WAITING.value,
-        or_(Task.pending_answers > 0, Task.absent_from.is_not(None)),
-    )
+        return 0
+    pending = [task.id for task in tasks if task.pending_answers and not task.last_code]
+    due = (Task.id.in_(pending), Task.state == TaskState.WAITING.value)
     moved = session.execute(update(Task).where(*due).values(due_at=db_now(), publish_at=db_now()).returning(Task.id))
-    count = len(moved.all())
-    if count:
-        acted = (HeardCallback.system == system.name, HeardCallback.key == key)
-        session.execute(update(HeardCallback).where(*acted).values(acted=True))
-    return count
+    return len(moved.all())
 
 
-def _forget_unknown(session: Session) -> None:
+def _was_acted_on(session: Session, system: System, key: str) -> bool:
+    lately = HeardCallback.acted_at > db_now(-ACT_AGAIN_SECONDS)
+    acted = exists().where(HeardCallback.system == system.name, HeardCallback.key == key, lately)
+    return bool(session.scalar(select(acted)))
+
+
+def forget_unknown(session: Session) -> None:
+    """Delete old callbacks about keys that aren't ours. Transaction: within the caller's."""
     old = (HeardCallback.order_id.is_(None), HeardCallback.received_at < db_now(-UNKNOWN_KEPT_SECONDS))
     session.execute(delete(HeardCallback).where(*old))
 

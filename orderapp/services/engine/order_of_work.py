@@ -43,7 +43,7 @@ def put_back(task_id: int, waited_for: Collection[str], systems: Systems) -> Non
     other = aliased(Task)
     still = exists().where(other.placement_id == Task.placement_id, *_not_done(other, waited_for))
     waiting = (Task.id == task_id, Task.state == TaskState.WAITING.value, still)
-    values = {"publish_at": db_now(pause), "last_message": f"waits until {titles} is done"}
+    values = {"due_at": db_now(pause), "publish_at": db_now(pause), "last_message": f"waits until {titles} is done"}
     with writing() as session:
         session.execute(update(Task).where(*waiting).values(values))
 
@@ -59,5 +59,7 @@ def release(session: Session, task: Task, systems: Systems) -> None:
 
 
 def _not_done(other: type[Task], names: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for a task that is still waited for: nobody waits for one that staff gave up."""
     forward = other.kind != TaskKind.COMPENSATE.value
-    return (other.system.in_(names), forward, other.state != TaskState.DONE.value)
+    ended = (TaskState.DONE.value, TaskState.CANCELLED.value)
+    return (other.system.in_(names), forward, other.state.not_in(ended))

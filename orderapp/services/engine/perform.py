@@ -48,6 +48,9 @@ def perform(claim: Claim, system: System) -> tuple[Verb, Answer]:
         return _act_unless_done(claim, system)
     if system.stores_failures and known.doubtful:
         return _bar_key(claim, system)
+    if system.guarantee is Guarantee.UNSAFE and known.accepted:
+        text = "it accepted this before and can't be asked what came of it; look there, and mark it so"
+        return Verb.ACT, Answer(Outcome.NOT_SENT, "accepted_before", text, repeatable=False, called=False)
     if system.guarantee is Guarantee.UNSAFE and known.doubtful:
         # After an unknown outcome or a dead worker only a requeue by staff leads here, so staff have decided.
         log.warning("task.unsafe_repeat", task=claim.task.id, system=system.name)

@@ -20,6 +20,7 @@ from orderapp.domain.verbs import Verb
 from orderapp.models import CartLock, RateCounter, Step, Submission, Task, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
+from orderapp.services.engine.callbacks import forget_unknown
 from orderapp.services.engine.poison import LEASE_LAPSED
 from orderapp.services.resilience.skipped_items import Kind, forget_old, left_out, skipping
 from orderapp.services.saga.abort import check_back
@@ -99,6 +100,7 @@ def tidy() -> None:
         session.execute(delete(CartLock).where(CartLock.expires_at < db_now(-CART_LOCKS_KEPT_SECONDS)))
         session.execute(delete(RateCounter).where(RateCounter.window_ends_at < db_now()))
         forget_old(session)
+        forget_unknown(session)
 
 
 def _recover_placement(submission_id: int, settings: Settings) -> bool:

@@ -42,6 +42,7 @@ from orderapp.services.saga.circuit_feedback import learn_from_run
 from orderapp.services.saga.compensation import close_if_complete, lock_order, plan_surplus, reopen
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.prior_attempts import others_get_through
+from orderapp.services.saga.unknown_systems import systems_missing
 from orderapp.services.saga.values import Try
 from orderapp.systems.base import OnRefusal, System
 
@@ -158,7 +159,7 @@ def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
 def _record(run: Ran) -> TaskState | None:
     task, one, system = run.held.task, run.one, run.system
     with writing() as session:
-        if task.kind == TaskKind.COMPENSATE.value or _cancels_order(run):
+        if task.kind == TaskKind.COMPENSATE.value or _cancels_order(run) or run.system.followers:
             lock_order(session, task.order_id)
         # Accepted earlier and still not finished: only counted, so that an hour of equal answers is one entry to read.
         repeats = _still_pending(one.answer) and says_the_same(session, task, one)
@@ -186,8 +187,8 @@ def _follow_up(session: Session, run: Ran, state: TaskState) -> None:
         end_resolutions(session, ManualResolution.task_id == task.id, answered)
         order_of_work.release(session, task, run.systems)
     if state is TaskState.WAITING and _still_pending(one.answer):
-        act_on_heard(session, task)
-    if _cancels_order(run):
+        act_on_heard(session, task, run.system)
+    if _cancels_order(run) and not systems_missing(session, task.order_id, run.systems):
         turn_to_cancelled(session, task.order_id, run.systems)
     # With `keep`, one effect stays in place on purpose.
     if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:

@@ -27,6 +27,7 @@ from orderapp.errors import (
     InProgress,
     LeaseLost,
     ProbableDuplicate,
+    SystemUnknown,
     TooManyAttempts,
     WrongState,
 )
@@ -116,6 +117,7 @@ class Placing:
             NotFound: there is no such order.
             CompensationInProgress: the earlier placement still holds something; nothing was done.
             WrongState: the order isn't failed; nothing was done.
+            SystemUnknown: this process doesn't know what the customer typed in; nothing was done.
             InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
             KeyReused, OrderArchived, InProgress, DatabaseUnavailable: as for `submit`.
         """
@@ -135,6 +137,9 @@ class Placing:
         request = replace(
             as_request(document), allow_duplicate=wishes.allow_duplicate, expected_total=wishes.expected_total
         )
+        for name in request.inputs:
+            if name not in self._systems.inputs:
+                raise SystemUnknown(name)  # without it the order would cost more than the customer agreed to
         submitted = Submitted.of(request, by, key, content_hash, self._settings)
 
         def write(opening: Opening, cart: Cart) -> Held:

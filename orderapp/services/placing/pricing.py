@@ -100,13 +100,13 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
         InvalidRequest: the system doesn't know a code; nothing is recorded.
     """
     asked = systems_with_discounts(request, systems)
+    for system in asked:
+        if not system.configured:
+            raise InvalidRequest({"": [f"{system.title} can't be used here."]})
     for name, answer in admission.refusals.items():
         now = time.monotonic()
         stopped = Stopped(name, answer.outcome, answer.code)
         return Offered(stopped=stopped, expected=bool(asked), tried=Try(Verb.ACT, answer, now, now))
-    for system in asked:
-        if not system.configured:
-            raise InvalidRequest({"": [f"{system.title} can't be used here."]})
     answers = all_of([partial(_ask, admission.of(system), request) for system in asked])
     offers: list[Offer] = []
     spelt: dict[str, str] = {}
@@ -120,18 +120,23 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
         if stopped_by:
             tried = Try(Verb.QUOTE, _as_answer(stopped_by, quote.answer), started, ended)
             return Offered(stopped=stopped_by, expected=True, tried=tried)
-        offers.append(Offer(system.name, quote.code, quote.kind, quote.value, system.is_payment))
+        code = f"\N{HORIZONTAL ELLIPSIS}{quote.code[-2:]}" if system.is_payment else quote.code
+        offers.append(Offer(system.name, code, quote.kind, quote.value, system.is_payment))
         spelt.update(quote.spelt)
     return Offered(discounts.apply(subtotal, offers), spelt=spelt)
 
 
 def systems_with_discounts(request: OrderRequest, systems: Systems) -> list[System]:
-    """Return the systems that may give this order a discount."""
-    return [
-        system
-        for system in systems.values()
-        if system.part is Part.BLOCKING and system.can(Verb.QUOTE) and system.concerns(request)
-    ]
+    """Return the systems that may take something off this order's price.
+
+    One without an address takes no part, unless the customer typed something in for it.
+    """
+
+    def takes_part(system: System) -> bool:
+        return system.configured or any(request.inputs[code.name] for code in system.inputs)
+
+    quoting = [system for system in systems.values() if system.part is Part.BLOCKING and system.can(Verb.QUOTE)]
+    return [system for system in quoting if takes_part(system) and system.concerns(request)]
 
 
 def _ask(system: System, request: OrderRequest) -> tuple[Quote | None, float, float]:

@@ -6,6 +6,7 @@ that this work waits.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -59,3 +60,12 @@ def _names(session: Session, column: InstrumentedAttribute[str]) -> set[str]:
     following = select(column).where(column > names.c.name).order_by(column).limit(1).scalar_subquery()
     names = names.union_all(select(following).where(names.c.name.is_not(None)))
     return {name for name in session.scalars(select(names.c.name)) if name is not None}
+
+
+def systems_missing(session: Session, order_id: uuid.UUID, known: Collection[str]) -> bool:
+    """Return whether an order has steps or tasks of a system that this process doesn't know.
+
+    Transaction: within the caller's.
+    """
+    unknown = [select(one.id).where(one.order_id == order_id, one.system.not_in(list(known))) for one in (Step, Task)]
+    return any(session.scalar(rows.limit(1)) is not None for rows in unknown)

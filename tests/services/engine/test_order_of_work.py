@@ -83,6 +83,26 @@ def test_it_goes_on_after_staff_have_put_right_what_it_waits_for(shop2: Shop, ba
     assert calls(paper) == [["act"]]
 
 
+def test_nobody_waits_for_what_staff_gave_up(shop2: Shop, bank: Scripted, paper: Scripted) -> None:
+    bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
+    shop2.submit()
+    shop2.work()
+    shop2.work()
+    task_actions.cancel([shop2.task(system="bank").id], COMMAND_LINE, "paid in cash")
+    shop2.make_due()
+    shop2.work_until_quiet()
+    assert calls(paper) == [["act"]]
+
+
+def test_what_waits_is_due_when_it_is_looked_at_again(shop2: Shop, bank: Scripted) -> None:
+    bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
+    shop2.submit()
+    shop2.work()
+    task = shop2.task(system="paper")
+    assert task.due_at == task.publish_at
+    assert 50 < (shop2.seconds_until_due(task.id) or 0) <= 60
+
+
 def test_a_cancelled_order_leaves_nothing_that_waits(shop2: Shop, bank: Scripted, paper: Scripted) -> None:
     bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
     order = shop2.submit().order

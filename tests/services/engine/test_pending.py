@@ -237,3 +237,15 @@ def test_a_settlement_that_stays_pending_for_days(shop: Shop, sandbox: RunningSa
     assert 80 < asked < 170
     assert waiting.claims == asked
     assert len(shop.attempts(task_id=waiting.id)) == 1
+
+
+def test_what_an_unsafe_system_has_accepted_is_not_done_again(empty_shop: Shop) -> None:
+    texts = Scripted("texts", Part.NOTIFY, Guarantee.UNSAFE)
+    shop = empty_shop.with_systems(Scripted("stock"), texts)
+    texts.acts.append(answers(Outcome.DONE, "", pending=True))
+    shop.submit()
+    shop.work()
+    shop.make_due()
+    shop.work()
+    task = shop.task(system="texts")
+    assert (task.state, task.last_code, texts.verbs()) == ("failed", "accepted_before", ["act"])
