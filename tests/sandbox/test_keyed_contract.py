@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from orderapp.sandbox.settings import KeyedDeclaration, keyed_systems
+from orderapp.systems.registry import system_classes
 from tests.sandbox.calls import INVENTORY, KEYED, Keyed, code
 from tests.sandbox.running import RunningSandbox
 
@@ -187,20 +188,19 @@ def test_errors_of_the_transport_have_the_same_shape(sandbox):
 
 def test_the_connectors_declare_what_the_contract_says():
     written_here = {KeyedDeclaration(one.system, one.collection, one.noun, one.done) for one in KEYED}
-    assert written_here <= set(keyed_systems())
+    assert written_here <= set(keyed_systems(system_classes()))
 
 
 def test_a_new_keyed_system_is_stood_in_for_without_more(tmp_path):
-    loyalty = Keyed("loyalty", "awards", "award", "awarded", {"points": 7})
-    declared = KeyedDeclaration(loyalty.system, loyalty.collection, loyalty.noun, loyalty.done)
-    with RunningSandbox(tmp_path, keyed=(*keyed_systems(), declared)) as sandbox:
-        assert loyalty.post(sandbox, "K1", loyalty.content("A")).json() == loyalty.state("K1", "awarded")
+    loyalty = Keyed("loyalty", "credits", "credit", "credited", {"points": 7})
+    with RunningSandbox(tmp_path, kinds=system_classes(("examples.loyalty",))) as sandbox:
+        assert loyalty.post(sandbox, "K1", loyalty.content("A")).json() == loyalty.state("K1", "credited")
         assert loyalty.post(sandbox, "K1", loyalty.content("A")).status_code == 200
         assert loyalty.post(sandbox, "K1", loyalty.content("B")).status_code == 422
         assert sandbox.held("A") == {"loyalty": 1}
         assert loyalty.cancel(sandbox, "K1").json() == loyalty.state("K1", "cancelled")
         assert sandbox.held("A") == {}
-        assert [row["key"] for row in sandbox.rows("awards")] == ["K1"]
+        assert [row["key"] for row in sandbox.rows("credits")] == ["K1"]
         sandbox.fault("loyalty", "error_before")
         assert loyalty.post(sandbox, "K2", loyalty.content("A")).status_code == 500
         assert "Loyalty" in requests.get(sandbox.base_url, timeout=5).text

@@ -16,6 +16,7 @@ from werkzeug.serving import make_server
 from orderapp.models import CartLock, Order, Product
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.orders.cancel import cancel_order
+from tests.servers.whole_answers import answering_whole
 
 PLACE = "[data-guard-button]"
 # Ratios of WCAG 2.2 AA, for each element that has text of its own, against the first ground behind it.
@@ -49,7 +50,7 @@ FAINT_TEXT = """() => {
 @pytest.fixture
 def shop_url(app) -> Iterator[str]:
     """Where the shop runs, with several requests at a time."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, answering_whole(app), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
