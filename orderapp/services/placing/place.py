@@ -117,7 +117,7 @@ class Placing:
             NotFound: there is no such order.
             CompensationInProgress: the earlier placement still holds something; nothing was done.
             WrongState: the order isn't failed; nothing was done.
-            SystemUnknown: this process doesn't know what the customer typed in; nothing was done.
+            SystemUnknown: this process doesn't know a system that took something off; nothing was done.
             InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
             KeyReused, OrderArchived, InProgress, DatabaseUnavailable: as for `submit`.
         """
@@ -137,9 +137,9 @@ class Placing:
         request = replace(
             as_request(document), allow_duplicate=wishes.allow_duplicate, expected_total=wishes.expected_total
         )
-        for name in request.inputs:
-            if name not in self._systems.inputs:
-                raise SystemUnknown(name)  # without it the order would cost more than the customer agreed to
+        for taken_off in document.discounts:
+            if taken_off.source not in self._systems:
+                raise SystemUnknown(taken_off.source)  # without it the order would cost more than was agreed
         submitted = Submitted.of(request, by, key, content_hash, self._settings)
 
         def write(opening: Opening, cart: Cart) -> Held:
