@@ -49,20 +49,38 @@ MUTATIONS = (
     Mutation(
         "a callback that isn't signed counts",
         f"{SERVICES}/engine/callbacks.py",
-        (("None if heard is None else list(dict.fromkeys(heard))", "list(heard or [])"),),
+        (("None if heard is None else sorted(set(heard))", "sorted(set(heard or []))"),),
         tests=CALLBACKS,
     ),
     Mutation(
         "the same callback counts each time",
         f"{SERVICES}/engine/callbacks.py",
-        (("            if _is_new(session, system, key, digest, order_id, said):\n", "            if True:\n"),),
+        (("            lately = _was_acted_on(session, system, key)\n", "            lately = False\n"),),
         tests=CALLBACKS,
     ),
     Mutation(
         "a callback that comes while its task runs is lost",
         f"{SERVICES}/engine/run_task.py",
-        (("        act_on_heard(session, task)\n", "        pass\n"),),
+        (("        act_on_heard(session, task, run.system)\n", "        pass\n"),),
         tests=CALLBACKS,
+    ),
+    Mutation(
+        "a callback uses up the attempts of a task that fails",
+        f"{SERVICES}/engine/callbacks.py",
+        (("if task.pending_answers and not task.last_code]", "]"),),
+        tests=CALLBACKS,
+    ),
+    Mutation(
+        "nonsense of a connector is believed",
+        "orderapp/systems/guarding.py",
+        (("            flaw = flaw_of(given, system)\n", "            flaw = None\n"),),
+        tests=("tests/systems/test_returned.py",),
+    ),
+    Mutation(
+        "a process tries an order again without what another system took off",
+        f"{SERVICES}/placing/place.py",
+        (("            if taken_off.source not in self._systems:\n", "            if False:\n"),),
+        tests=GIFTCARD,
     ),
     Mutation(
         "a private input is kept in histories",
