@@ -48,7 +48,7 @@ def perform(claim: Claim, system: System) -> tuple[Verb, Answer]:
         return _act_unless_done(claim, system)
     if system.stores_failures and known.doubtful:
         return _bar_key(claim, system)
-    if system.guarantee is Guarantee.UNSAFE and known.accepted:
+    if system.guarantee is Guarantee.UNSAFE and claim.task.pending_answers:
         text = "it accepted this before and can't be asked what came of it; look there, and mark it so"
         return Verb.ACT, Answer(Outcome.NOT_SENT, "accepted_before", text, repeatable=False, called=False)
     if system.guarantee is Guarantee.UNSAFE and known.doubtful:

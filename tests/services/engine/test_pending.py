@@ -15,6 +15,7 @@ from orderapp.errors import DatabaseUnavailable
 from orderapp.models import Task
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.case_files import find_task_file
+from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from orderapp.services.engine import run_task as engine_run
@@ -249,3 +250,6 @@ def test_what_an_unsafe_system_has_accepted_is_not_done_again(empty_shop: Shop) 
     shop.work()
     task = shop.task(system="texts")
     assert (task.state, task.last_code, texts.verbs()) == ("failed", "accepted_before", ["act"])
+    task_actions.requeue([task.id], COMMAND_LINE, "it never came", shop.settings, Risk.TWICE)
+    shop.work()
+    assert (shop.task(system="texts").state, texts.verbs()) == ("done", ["act", "act"])
