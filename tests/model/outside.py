@@ -6,7 +6,8 @@ Each call takes the next of its run's ways, and goes well when there are no more
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
@@ -102,6 +103,19 @@ class Outside:
         for one in [one for one in self.late if one[0] <= self.clock.seconds]:
             self.late.remove(one)
             one[3]()
+
+
+class Violated(BaseException):
+    """A rule is broken. No exception, since the product takes whatever a connector raises for an unknown outcome."""
+
+
+@contextmanager
+def violations_get_through() -> Iterator[None]:
+    """Let a failed assertion in the block end the game."""
+    try:
+        yield
+    except AssertionError as error:
+        raise Violated(str(error)) from error
 
 
 class Simulated(System):
@@ -207,14 +221,16 @@ class Simulated(System):
         return DONE
 
     def _call(self, verb: str, effect: Effect, deed: Callable[[], Answer]) -> Answer:
-        self.outside.called(verb, self, effect)
+        with violations_get_through():
+            self.outside.called(verb, self, effect)
         run = self.outside.run
         way = self.outside.next_way()
         while run is not None and way == STOPS_BEFORE:
             run.stop()
             way = self.outside.next_way()
         if verb == "act":
-            self.outside.posts(self, effect.key)
+            with violations_get_through():
+                self.outside.posts(self, effect.key)
             if run is not None and run.acted_late and way in (DIES_AFTER, DIES_APPEARS_LATE):
                 way = WELL
         return self._answer(verb, effect.key, way, deed)
