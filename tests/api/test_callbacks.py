@@ -138,6 +138,16 @@ def test_the_same_again_changes_nothing(running: Running) -> None:
     assert shop.task(system="settlement").claims == 2  # its first run, and one because of the callbacks
 
 
+def test_a_second_hint_at_once_is_kept_and_acted_on_some_seconds_later(running: Running) -> None:
+    shop, _ = running
+    _, task = pending_settlement(shop)
+    call_back(shop, about(task.key, "processing"))
+    shop.work()
+    call_back(shop, about(task.key, "settled"))
+    assert [one.acted_at is not None for one in heard()] == [True, True]
+    assert 0 < (shop.seconds_until_due(task.id) or 0) <= 5
+
+
 def test_one_that_comes_while_the_task_runs_counts_once_it_has_run(running: Running) -> None:
     shop, sandbox = running
     order = shop.submit().order

@@ -65,10 +65,10 @@ def hear(name: str, callback: Callback, systems: Systems) -> Heard:
         for key in keys:
             order_id = _order_of(session, name, key)
             lately = _was_acted_on(session, system, key)
-            acted = _act(session, system, key, order_id) if order_id is not None and not lately else 0
+            pause_seconds = ACT_AGAIN_SECONDS if lately else 0.0
+            acted = _act(session, system, key, order_id, pause_seconds) if order_id is not None else 0
             known, made_due = known + (order_id is not None), made_due + acted
-            if acted or not lately:
-                _record(session, system, key, digest, order_id, said, acted=bool(acted))
+            _record(session, system, key, digest, order_id, said, acted=bool(acted))
     log.info("callback.heard", system=name, keys=len(keys), known=known, made_due=made_due)
     return Heard(known, made_due)
 
@@ -125,21 +125,23 @@ def _record(  # noqa: PLR0913 - the columns of its row
     session.execute(upsert(session, HeardCallback, new, acted_at, unique="system, key, digest"))
 
 
-def _act(session: Session, system: System, key: str, order_id: uuid.UUID) -> int:
-    """Make the tasks of a key due whose last answer was "not finished yet"; return how many.
+def _act(session: Session, system: System, key: str, order_id: uuid.UUID, pause_seconds: float) -> int:
+    """Make the tasks of a key due after a pause, whose last answer was "not finished yet"; return how many.
 
     Any other task waits for its time: a callback must not use up its attempts, nor shorten a late window. A system that
-    can't be asked isn't called again at all; staff see the callback. Each key is acted on once in a few seconds.
+    can't be asked isn't called again at all; staff see the callback.
     """
     # Locked, so that a run that is being recorded at this moment is seen, or sees our row.
     of_key = (Task.order_id == order_id, Task.system == system.name, Task.key == key)
     tasks = session.scalars(select(Task).where(*of_key).with_for_update()).all()
     if system.guarantee is Guarantee.UNSAFE:
         return 0
-    pending = [task.id for task in tasks if task.pending_answers and not task.last_code]
-    due = (Task.id.in_(pending), Task.state == TaskState.WAITING.value)
-    moved = session.execute(update(Task).where(*due).values(due_at=db_now(), publish_at=db_now()).returning(Task.id))
-    return len(moved.all())
+    waiting = [task for task in tasks if task.state == TaskState.WAITING.value]
+    pending = [task.id for task in waiting if task.pending_answers and not task.last_code]
+    soon = db_now(pause_seconds)
+    later = (Task.id.in_(pending), Task.due_at > soon)
+    session.execute(update(Task).where(*later).values(due_at=soon, publish_at=soon))
+    return len(pending)
 
 
 def _was_acted_on(session: Session, system: System, key: str) -> bool:
