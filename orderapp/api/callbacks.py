@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
 
-from orderapp.api.problems import answer_refusal
+from orderapp.api.problems import answer_http_error, answer_refusal
 from orderapp.config import current_settings
 from orderapp.errors import OrderappError
 from orderapp.services.engine import callbacks
@@ -15,6 +16,7 @@ PREFIX = "/callbacks"
 
 heard = Blueprint("callbacks", __name__, url_prefix=PREFIX)
 heard.register_error_handler(OrderappError, answer_refusal)
+heard.register_error_handler(HTTPException, answer_http_error)
 
 
 def _address() -> str:

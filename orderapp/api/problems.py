@@ -33,7 +33,7 @@ from orderapp.errors import (
 from orderapp.services.orders.views import find_order
 
 MEDIA_TYPE = "application/problem+json"
-ALL_PATHS = ("/api", "/api/")  # whatever begins so is ours, also where there is nothing
+ALL_PATHS = ("/api/", "/callbacks/")  # whatever begins so is ours, also where there is nothing
 # A database that restarts is back within half a minute; asking sooner only adds to its load.
 DATABASE_RETRY_SECONDS = 10
 
@@ -128,12 +128,12 @@ def not_authenticated(challenge: str) -> Response:
 
 
 def answer_unknown_addresses(app: Flask) -> None:
-    """Answer requests below /api that lead to no page of the API; elsewhere the shop's pages answer them."""
+    """Answer requests for programs' addresses that lead nowhere; elsewhere the shop's pages answer them."""
 
     @app.before_request
     def answer() -> Response | None:
         error = request.routing_exception
-        ours = request.path == ALL_PATHS[0] or request.path.startswith(ALL_PATHS[1])
+        ours = f"{request.path}/".startswith(ALL_PATHS)
         if not ours or error is None or isinstance(error, RequestRedirect):
             return None
         return answer_http_error(error)

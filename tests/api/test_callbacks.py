@@ -210,6 +210,14 @@ def test_a_system_without_callbacks_is_not_there(running: Running, system: str) 
     assert call_back(shop, {}, system=system).status_code == 404
 
 
+def test_what_is_no_callback_is_answered_for_programs(running: Running) -> None:
+    shop, _ = running
+    client = shop.app.test_client()
+    large = client.post("/callbacks/settlement", data=b"x" * 300_000)
+    assert [large.status_code, client.get("/callbacks/settlement").status_code] == [413, 405]
+    assert {large.mimetype, client.get("/callbacks/").mimetype} == {"application/problem+json"}
+
+
 def test_without_a_secret_every_callback_is_refused(tmp_path: Path) -> None:
     with shop_with("examples.giftcard", tmp_path) as (shop, _):
         assert call_back(shop, about("K")).status_code == 401
