@@ -18,7 +18,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet -
 	--generate-hashes $(if $(UPGRADE),--upgrade) pyproject.toml
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run check test model mutations sweep mutants bench growth overload memory history chaos drain services lint format docs lock wheel
+.PHONY: help run check test model mutations sweep mutants bench growth overload memory history chaos drain services lint format docs reference lock wheel
 
 help: ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -75,14 +75,19 @@ lint: $(DEVELOPMENT) ## Check style, types, the direction of imports, the packag
 	.venv/bin/lint-imports
 	.venv/bin/pip check
 	.venv/bin/python scripts/check_docs.py
+	.venv/bin/python -m scripts.write_reference --check
 	.venv/bin/python scripts/check_locks.py
 
 format: $(DEVELOPMENT) ## Format all Python files
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
 
-docs: $(DEVELOPMENT) ## Check that links, paths, commands and names in the documentation exist
+docs: $(DEVELOPMENT) ## Check that what the documentation points to exists, and that docs/ext.md is up to date
 	@.venv/bin/python scripts/check_docs.py
+	@.venv/bin/python -m scripts.write_reference --check
+
+reference: $(DEVELOPMENT) ## Write docs/ext.md, the reference of what plugins may import, from the docstrings
+	@.venv/bin/python -m scripts.write_reference
 
 lock: $(DEVELOPMENT) ## Update the locked packages from pyproject.toml (newer versions of all: UPGRADE=1 make lock)
 	@$(LOCK) -o requirements.txt

@@ -33,7 +33,12 @@ def minor_digits(code: str) -> int:
 
 
 def amount_text(amount: Money) -> str:
-    """Return an amount as text: Money(1250, "EUR") is "€12.50", Money(500, "JPY") is "¥500"."""
+    """Return an amount as text for people, in English.
+
+    Example:
+        >>> amount_text(Money(1250, "EUR")), amount_text(Money(500, "JPY"))
+        ('€12.50', '¥500')
+    """
     digits = minor_digits(amount.currency)
     pattern = "\N{CURRENCY SIGN}#,##0" + "." * bool(digits) + "0" * digits
     units = Decimal(amount.minor).scaleb(-digits)

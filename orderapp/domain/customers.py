@@ -9,7 +9,12 @@ from orderapp.domain.orders import Customer
 
 
 def customer_ref(customer: Customer) -> str:
-    """Return a stable pseudonym of a customer, computed from the e-mail address and useless to others."""
+    """Return a stable pseudonym of a customer, for partners who needn't know who it is.
+
+    Example:
+        >>> customer_ref(Customer("Ada", "ada@example.org")) == customer_ref(Customer("A. L.", "Ada@Example.org"))
+        True
+    """
     return "C-" + hashlib.sha256(customer.email.casefold().encode()).hexdigest()[:24]
 
 

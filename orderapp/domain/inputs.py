@@ -15,7 +15,12 @@ ABOUT_YOU, DISCOUNTS, PAYMENT = "About you", "Discounts", "Payment"  # parts of 
 
 
 class Inputs(dict[str, str]):
-    """The values of an order's inputs, by name. One that was left empty isn't kept, and reads as an empty text."""
+    """The values of an order's inputs, by name. One that was left empty isn't kept, and reads as an empty text.
+
+    Example:
+        >>> Inputs(coupon="SPRING")["coupon"], Inputs()["coupon"]
+        ('SPRING', '')
+    """
 
     def __missing__(self, name: str) -> str:
         return ""
@@ -37,6 +42,10 @@ class Code:
         guessable: Whether a right one is worth something, so that wrong ones are counted and limited.
         private: Whether it is hidden in histories and logs.
         capitals: Whether it is usually written in capitals, so that telephones offer them.
+
+    Example:
+        >>> Code("giftcard", "Gift card code", section=PAYMENT, guessable=True).called
+        'gift card code'
     """
 
     name: str
@@ -65,7 +74,7 @@ class Code:
         """Yield what is wrong with a value that isn't empty.
 
         Args:
-            value: The value, of at most LONGEST_CODE characters.
+            value: The value, of at most 64 characters.
             others: The values of all inputs, by name; those that are malformed are missing here.
         """
         if not _CODE.fullmatch(value):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Ten thousand million units with two decimals: far above any order, and a line's price times its quantity is still far
-# below the overflow of a 64-bit column.
+# The largest amount that is accepted from anybody. Ten thousand million units with two decimals: far above any order,
+# and a line's price times its quantity is still far below the overflow of a 64-bit column.
 MAX_MINOR = 10**12
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount of money."""
+    """An amount of money. Amounts of one currency can be added and subtracted.
+
+    Example:
+        >>> Money(1250, "EUR") - Money(250, "EUR")
+        Money(minor=1000, currency='EUR')
+    """
 
     minor: int  # the amount in minor units (cents), negative only in differences
     currency: str  # ISO 4217 code, three capital letters

@@ -15,34 +15,35 @@ MAX_QUANTITY = 1000  # of one product; more is a wholesale order that needs a co
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who orders. `email` is valid, `phone` is E.164 or empty."""
+    """Who orders."""
 
-    name: str
-    email: str
-    phone: str = ""
+    name: str  # as typed in, on one line
+    email: str  # a valid address
+    phone: str = ""  # in the form of E.164, such as `+4930901820`; or empty
 
 
 @dataclass(frozen=True, slots=True)
 class LineRequest:
-    """What the customer asks for: a product and how many (1 to MAX_QUANTITY)."""
+    """What the customer asks for: a product and how many."""
 
-    sku: str
-    quantity: int
+    sku: str  # the product's name in the catalogue
+    quantity: int  # 1 to 1000
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A submission's content, well-formed.
+    """A submission's content, well-formed. It sets no prices.
 
-    It sets no prices: `expected_total` and `expected_subtotal` are what the customer was shown. If the order would cost
-    something else, the customer is asked first. Either may be None. `inputs` are what the systems ask customers for.
+    A system gets it before there is an order: in `quote`, and in `concerns`.
     """
 
-    customer: Customer
-    lines: tuple[LineRequest, ...]
-    inputs: Inputs = field(default_factory=Inputs)
-    allow_duplicate: bool = False
+    customer: Customer  # who orders
+    lines: tuple[LineRequest, ...]  # what, 1 to 100 products
+    inputs: Inputs = field(default_factory=Inputs)  # what the systems ask customers for
+    allow_duplicate: bool = False  # whether the customer knows of the same order a moment ago, and wants it twice
+    # What the customer was shown. If the order would cost something else, the customer is asked first.
     expected_total: Money | None = None
+    # The same before discounts.
     expected_subtotal: Money | None = None
 
 
@@ -61,10 +62,10 @@ AS_ORDERED = RetryRequest()
 class Line:
     """A product as ordered, at the price at that time."""
 
-    sku: str
-    name: str
-    quantity: int
-    price: Money
+    sku: str  # the product's name in the catalogue
+    name: str  # what customers read
+    quantity: int  # 1 to 1000
+    price: Money  # of one piece
 
     @property
     def total(self) -> Money:
@@ -74,12 +75,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """What a system takes off: a discount, or a payment such as by gift card. `amount` is 0 or more."""
+    """What a system takes off: a discount, or a payment such as by gift card."""
 
-    source: str
-    code: str
-    amount: Money
-    is_payment: bool = False
+    source: str  # the system's name
+    code: str  # the customer's code, as the system spells it
+    amount: Money  # 0 or more
+    is_payment: bool = False  # whether it is a payment and not a discount
 
 
 class Reduced:
@@ -101,20 +102,16 @@ class Reduced:
 
 @dataclass(frozen=True, slots=True)
 class OrderDocument(Reduced):
-    """An order as the external systems see it.
+    """An order as the external systems see it."""
 
-    `total` is what is left to pay, after all discounts and payments; `in_shop`: the order was placed in the shop and
-    has a page there.
-    """
-
-    number: str
-    customer: Customer
-    lines: tuple[Line, ...]
-    subtotal: Money
-    total: Money
-    inputs: Inputs = field(default_factory=Inputs)
-    discounts: tuple[Discount, ...] = ()
-    in_shop: bool = False
+    number: str  # what customers and partners call it; unique
+    customer: Customer  # who orders
+    lines: tuple[Line, ...]  # what, at the prices of that time
+    subtotal: Money  # of all lines
+    total: Money  # what is left to pay, after all discounts and payments
+    inputs: Inputs = field(default_factory=Inputs)  # what the systems asked the customer for
+    discounts: tuple[Discount, ...] = ()  # what systems take off, payments such as by gift card among them
+    in_shop: bool = False  # whether it was placed in the shop, and has a page there
 
     def taken_off(self, system: Named) -> Money:
         """Return what a system took off the price: its discount, or what is paid with it."""
@@ -140,7 +137,14 @@ def as_spelt(order: Asked, spelt: Mapping[str, str]) -> Asked:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one system does or undoes for one placement of an order."""
+    """What one system does or undoes for one placement of an order.
+
+    Example:
+        >>> tea = Line("tea", "Green tea", 2, Money(450, "EUR"))
+        >>> order = OrderDocument("A-1", Customer("Ada", "ada@example.org"), (tea,), tea.total, tea.total)
+        >>> Effect("A-1:1:loyalty", order).key_of("settlement")
+        'A-1:1:settlement'
+    """
 
     key: str  # the idempotency key, committed before the call and the same in every repeat
     order: OrderDocument  # the order of the effect

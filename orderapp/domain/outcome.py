@@ -20,7 +20,7 @@ class Outcome(StrEnum):
 class Finding(StrEnum):
     """What a system says when asked about one of our keys."""
 
-    IN_PLACE = "in_place"
+    IN_PLACE = "in_place"  # the effect is there
     PENDING = "pending"  # accepted; the system finishes it later
     ABSENT = "absent"  # it doesn't know the key, which proves nothing before the late window has passed
     UNDONE = "undone"  # the effect was cancelled, or can't appear any more
@@ -31,9 +31,9 @@ class Finding(StrEnum):
 class Exchange:
     """One request and its answer, masked and cut to a bounded size, for the history."""
 
-    request: str
-    response: str
-    duration_ms: int
+    request: str  # the method, the path and the body
+    response: str  # the status and the body, or the error
+    duration_ms: int  # how long it took
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class Answer:
 class Report:
     """What a system said when asked about a key: the finding, and what an undo will need."""
 
-    finding: Finding
-    answer: Answer
+    finding: Finding  # what is there
+    answer: Answer  # of the call that asked, with its exchanges
     effects: tuple[str, ...] = ()  # the system's own ids of the effects in place, if it has ids
 
     @property
@@ -89,12 +89,12 @@ class Quote:
     usable answer (neither `kind` nor `refused`).
     """
 
-    answer: Answer
+    answer: Answer  # of the call that asked, with its exchanges
     code: str = ""  # the customer's code, as the system spells it
-    kind: str = ""  # percent | amount
+    kind: str = ""  # `percent` or `amount`
     value: int = 0  # percent points 0..100, or minor units
-    currency: str = ""
-    refused: str = ""
+    currency: str = ""  # of an amount
+    refused: str = ""  # why not, as a code such as `coupon_used_up`
     field: str = ""  # the name of the wrong input, if nothing should be recorded
     # The customer's input in the system's own spelling, by input: the system may accept no other spelling.
     spelt: Mapping[str, str] = dataclasses.field(default_factory=dict)

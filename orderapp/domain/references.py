@@ -10,7 +10,12 @@ TOKEN_BYTES = 18
 
 
 def page_reference(secret: str, order_number: str) -> str:
-    """Return the name of the order's page: its number, a dot, and a token that only we can make."""
+    """Return the name of the order's page in the shop: its number, a dot, and a token that only we can make.
+
+    Args:
+        secret: The setting `SECRET_KEY`.
+        order_number: The order's number.
+    """
     return f"{order_number}.{token(secret, 'page', order_number)}"
 
 

@@ -45,9 +45,9 @@ class Verdict(StrEnum):
 class Backoff:
     """The pauses between a task's attempts. All values are positive; `base_seconds` is at most `max_seconds`."""
 
-    base_seconds: float
-    max_seconds: float
-    attempts: int
+    base_seconds: float  # the longest first pause; it doubles with each attempt
+    max_seconds: float  # the longest pause of all
+    attempts: int  # how many attempts there are before staff take over
 
     def delay_seconds(self, attempt: int, rng: random.Random) -> float:
         """Return how long to wait after attempt number `attempt` (from 1): full jitter under an exponential cap."""

@@ -61,7 +61,12 @@ def has_link(text: str) -> bool:
 
 
 def without_links(text: str) -> str:
-    """Return a text in which no program finds a host name: "Dr.Smith" becomes "Dr. Smith"."""
+    """Return a text in which no mail program or phone finds a host name to make a link of.
+
+    Example:
+        >>> without_links("Dr.Smith")
+        'Dr. Smith'
+    """
     return _INNER_DOT.sub(r"\1 ", text)
 
 

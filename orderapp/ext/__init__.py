@@ -29,14 +29,29 @@ from orderapp.systems.offers import as_answered, read_offer, same_code
 from orderapp.systems.sandboxes import Kept, Rows, Sandbox
 from orderapp.systems.settings import Environment
 
+# The comments are the headings of docs/ext.md, which `make reference` makes from the docstrings.
 # fmt: off
 __all__ = [
-    "ABOUT_YOU", "CREDENTIALS", "DISCOUNTS", "HTTP_SCHEMES", "MAX_MINOR", "PAYMENT", "SMTP_CODES", "Answer",
-    "Backoff", "Callback", "Code", "ConfigurationError", "Content", "Customer", "Discount", "Effect", "Environment",
-    "Exchange", "Finding", "Guarantee", "HttpClient", "HttpSystem", "Inputs", "Kept", "KeyedSystem", "Line",
-    "LineRequest", "Money", "OnRefusal", "OrderDocument", "OrderRequest", "Outcome", "Part", "Progress", "Quote",
-    "Received", "Repeats", "Report", "Rows", "Sandbox", "System", "amount_text", "as_answered", "backoff_from",
-    "call_within", "connect", "customer_ref", "error_code", "lock_out", "mask", "page_reference", "read_offer",
-    "same_code", "tls_context", "unreadable", "whole", "why_unreachable", "without_links",
+    # Declare a system
+    "System", "HttpSystem", "KeyedSystem", "Part", "Guarantee", "Repeats", "Backoff", "OnRefusal", "Progress",
+    # Ask customers for something
+    "Code", "Inputs", "ABOUT_YOU", "DISCOUNTS", "PAYMENT",
+    # Read the order
+    "Effect", "OrderDocument", "OrderRequest", "Customer", "Line", "LineRequest", "Discount", "Money", "MAX_MINOR",
+    "amount_text", "customer_ref", "page_reference",
+    # Say what happened
+    "Outcome", "Answer", "Finding", "Report", "Quote", "Exchange",
+    # Call over HTTP
+    "HttpClient", "Content", "Received", "HTTP_SCHEMES", "unreadable", "error_code", "whole", "same_code",
+    "as_answered", "read_offer",
+    # Call in another way
+    "connect", "call_within", "tls_context", "mask", "without_links", "lock_out", "why_unreachable", "CREDENTIALS",
+    "SMTP_CODES",
+    # Hear the partner
+    "Callback",
+    # Read settings
+    "Environment", "backoff_from", "ConfigurationError",
+    # Stand in for the system
+    "Sandbox", "Kept", "Rows",
 ]
 # fmt: on

@@ -37,14 +37,14 @@ CODE = re.compile(r"[a-z0-9_]{1,64}")
 class Received:
     """A call's outcome by status alone, and the content of its answer."""
 
-    answer: Answer
-    status: int = 0
+    answer: Answer  # DONE for every 2xx: whether it has the documented body is for the system to judge
+    status: int = 0  # of HTTP; 0 if no answer came
     body: Mapping[str, Any] | None = None  # the JSON object, if there was one
     raw: bytes = b""  # the body as it came
 
 
 def unreadable(received: Received) -> Answer:
-    """Return the answer for a 2xx whose body isn't of the documented shape: unknown."""
+    """Return the answer for a 2xx whose body isn't of the documented shape, or isn't about our key: unknown."""
     return Answer(
         Outcome.UNKNOWN,
         "unreadable_answer",
@@ -77,7 +77,12 @@ def judge(status: int, raw: bytes, headers: Mapping[str, str], masked: Callable[
 
 
 def whole(value: Any) -> int | None:
-    """Return a JSON value as an integer; JSON has only one number type, so 10.0 is 10. None for anything else."""
+    """Return a JSON value as an integer; JSON has only one number type, so 10.0 is 10. None for anything else.
+
+    Example:
+        >>> whole(10.0), whole(True), whole("10")
+        (10, None, None)
+    """
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if type(value) is int else None  # for isinstance, True would be an int too

@@ -44,10 +44,15 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """How often, and after which pause, a blocking call is repeated after a failure while the customer waits."""
+    """How often, and after which pause, a blocking call is repeated after a failure while the customer waits.
 
-    not_sent: int = 0
-    unknown: int = 0
+    Example:
+        >>> Repeats(not_sent=1).allowed(Outcome.NOT_SENT), Repeats(not_sent=1).allowed(Outcome.UNKNOWN)
+        (1, 0)
+    """
+
+    not_sent: int = 0  # repeats after a call that proved not to have been sent
+    unknown: int = 0  # repeats after an unknown outcome; idempotent systems only
     pause_seconds: float = 0.1  # long enough for a listener to come back, short enough not to be noticed
 
     def allowed(self, outcome: Outcome) -> int:
@@ -56,7 +61,17 @@ class Repeats:
 
 
 class Progress(NamedTuple):
-    """What customers read about a task: while it is on its way, when it is done, and when it takes long."""
+    """What customers read about a task.
+
+    Attributes:
+        under_way: While it waits or runs.
+        done: When it is done.
+        delayed: When it takes long, or is with staff.
+
+    Example:
+        >>> Progress("Is being packed", "Sent", "Will be sent later").done
+        'Sent'
+    """
 
     under_way: str = "On its way"
     done: str = "Done"
@@ -95,6 +110,10 @@ class System(ABC):
         example: The inputs of an order that concerns it, for the tests of its contract.
         sandbox: Its stand-in, if it has a protocol of its own; keyed systems have one without it.
         setting: The prefix of its settings, if that isn't its name in capitals.
+        configured: Whether it has its settings; without them it takes no part in any order. `__init__` sets it.
+        call_seconds: The longest that one call may take. `__init__` sets it.
+        backoff: The pauses between the attempts of its tasks. `__init__` sets it, usually by `backoff_from`.
+        limits: Its agreed rate, its parallel runs, and when its circuit opens; read from its settings.
     """
 
     name: ClassVar[str]
@@ -134,30 +153,61 @@ class System(ABC):
     @classmethod
     @abstractmethod
     def from_environment(cls, env: Environment, backoff: Backoff) -> Self:
-        """Make the system from its settings; ConfigurationError for a wrong one."""
+        """Make the system from its settings.
+
+        Args:
+            env: The settings of this process.
+            backoff: The pauses between attempts that all tasks have by default.
+
+        Raises:
+            ConfigurationError: a setting is wrong; the process doesn't start.
+        """
 
     @abstractmethod
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
-        """Return whether the system has a part in this order."""
+        """Return whether the system has a part in this order: a step of its placement, or a task.
+
+        It is decided once, before the order is recorded, from what stands in the order alone; nothing is called.
+        """
 
     @abstractmethod
     def act(self, effect: Effect) -> Answer:
-        """Cause the effect, under its key."""
+        """Cause the effect, under its key. Called while no transaction is open.
+
+        It sends the same content each time it is called for one effect. It raises nothing: a failure is an answer, and
+        whatever doesn't prove an outcome is `unknown`. If it raises all the same, the outcome is `unknown` too.
+        """
 
     @abstractmethod
     def check(self) -> Answer:
-        """Make a harmless call that shows whether address and credentials are right."""
+        """Make a harmless call that shows whether address and credentials are right, for `flask doctor`."""
 
     def quote(self, request: OrderRequest) -> Quote | None:
-        """Return the discount that the order would get; None for a system without discounts. Change nothing there."""
+        """Return what the system would take off the order; None if nothing.
+
+        It is asked before anything is recorded, at the same time as other systems, and only if it concerns the order.
+        It changes nothing.
+        """
         return None
 
     def ask(self, effect: Effect) -> Report:
-        """Return what is in place under the effect's key. Query_first systems and reconciliation need it."""
+        """Return what is in place under the effect's key, and change nothing.
+
+        Query_first systems need it before each repeat and undo, reconciliation once a day. Only a complete answer about
+        this key may say that nothing is there.
+        """
         raise NotImplementedError(f"{self.name} can't be asked")
 
     def undo(self, effect: Effect, report: Report | None) -> Answer:
-        """Take the effect back; harmless when repeated. `report` is what `ask` said, for query_first systems."""
+        """Take the effect back: this one and no other.
+
+        It is harmless if it is repeated, if there is nothing to take back, and if it comes before the action, which
+        must then come to nothing.
+
+        Args:
+            effect: What to take back.
+            report: What `ask` said a moment ago, for query_first systems; None for all others.
+        """
         raise NotImplementedError(f"{self.name} can't be undone")
 
     def private_values(self, order: OrderRequest | OrderDocument) -> tuple[str, ...]:
@@ -171,7 +221,8 @@ class System(ABC):
     def hear(self, callback: Callback) -> Iterable[str] | None:
         """Return the keys that a partner's callback is about; None if it isn't signed as agreed, or is too old.
 
-        It is only a hint: what waits for these keys is asked for at once.
+        It is only a hint: what waits for these keys is due at once, and the system is asked for the truth. Keys that
+        nobody knows yet are kept for a while.
         """
         raise NotImplementedError(f"{self.name} has no callbacks")
 
@@ -191,7 +242,16 @@ class System(ABC):
 
 
 def backoff_from(env: Environment, prefix: str, default: Backoff) -> Backoff:
-    """Return the backoff, changed by `<prefix>_RETRY_BASE_SECONDS`, `_RETRY_MAX_SECONDS` and `_RETRY_ATTEMPTS`."""
+    """Return a backoff, changed by `<prefix>_RETRY_BASE_SECONDS`, `_RETRY_MAX_SECONDS` and `_RETRY_ATTEMPTS`.
+
+    Args:
+        env: The settings.
+        prefix: The system's prefix, usually its name in capitals.
+        default: What counts for those that aren't set.
+
+    Raises:
+        ConfigurationError: a value is out of range, or the first pause is longer than the longest.
+    """
     base, cap = f"{prefix}_RETRY_BASE_SECONDS".lstrip("_"), f"{prefix}_RETRY_MAX_SECONDS".lstrip("_")
     refined = Backoff(
         env.number(base, default.base_seconds, 0.001, 86_400),

@@ -40,6 +40,8 @@ _call = _Call()
 def call_within(total_seconds: float) -> Iterator[_Call]:
     """Limit everything that this thread's bounded sockets do in the block to `total_seconds`.
 
+    The sockets are those of `connect` and `tls_context`.
+
     Yields:
         An object that says whether any byte of a request was sent (`sent`), and whether connecting or the handshake
         failed (`unreached`). Together they prove that nothing was sent.

@@ -44,6 +44,8 @@ class Callback:
     def signed_by(self, secret: str) -> bool:
         """Return whether it is signed with the secret as Standard Webhooks say, and at most five minutes old.
 
+        An empty secret signs nothing, so a system without its setting accepts no callback.
+
         Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
         """
         if not secret:

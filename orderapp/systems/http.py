@@ -45,8 +45,8 @@ UNWRITABLE = (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema,
 class Content(NamedTuple):
     """A request's body, and its type for the header Content-Type."""
 
-    body: bytes | str
-    type: str
+    body: bytes | str  # as it is sent
+    type: str  # such as `text/xml`
 
 
 class HttpClient:

@@ -19,6 +19,7 @@ from orderapp.systems.base import System, backoff_from
 from orderapp.systems.http import HttpClient
 from orderapp.systems.settings import Environment
 
+# The schemes of an HTTP system's address, each with whether it is encrypted: for `Environment.address`.
 HTTP_SCHEMES = {"https": True, "http": False}
 
 
@@ -56,9 +57,12 @@ class HttpSystem(System):
 
 
 class KeyedSystem(HttpSystem):
-    """A system that knows our effects by our keys.
+    """A system that knows our effects by our keys: the protocol of most systems.
+
+    A subclass says the name of its collection, and the body of the POST that asks for an effect. All the rest is here.
 
     Attributes:
+        guarantee: Such systems are idempotent.
         collection: The plural noun in the path.
         noun: The member of an answer that holds the effect.
         done_state: The effect's state once it is in place.

@@ -47,7 +47,7 @@ class Kept(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A stand-in for a system.
+    """A stand-in for a system, in the sandbox of `make run` and in the tests of its contract.
 
     Args:
         routes: Adds the system's addresses to a blueprint, which answers at the system's `…_URL`.

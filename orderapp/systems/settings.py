@@ -33,7 +33,12 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Environment variables with their types checked."""
+    """Environment variables with their types checked. Each message of an error names the variable.
+
+    Example:
+        >>> Environment({"LOYALTY_POINTS": "10"}, production=True).integer("LOYALTY_POINTS", 1, 1, 100)
+        10
+    """
 
     variables: Mapping[str, str]  # the variables, usually `os.environ`
     production: bool  # whether unencrypted addresses of other hosts need an explicit switch
@@ -120,7 +125,7 @@ class Environment:
             schemes: The known schemes, each with whether it is encrypted.
             default: The address if the variable isn't set.
             variable: The variable's name, if it isn't `<prefix>_URL`.
-            permits: The parts that it may have besides scheme, host, port and path: keys of BESIDE_THE_PATH.
+            permits: The parts that it may have besides scheme, host, port and path: `login`, `query`, `fragment`.
 
         Raises:
             ConfigurationError: an unknown scheme, no host, a part that isn't permitted, or an unencrypted address of
