@@ -112,7 +112,7 @@ INTERFACES = [
     ),
     *_of(
         MODEL_VIEW,
-        "orderapp/admin/tasks.py",
+        "orderapp/admin/tabbed_listing.py",
         ("_filters", "the filters that a list has chosen", OF_INSTANCES, (f"{MODEL_VIEW}.index_view",)),
     ),
     *_of(

@@ -16,13 +16,13 @@ from orderapp.admin import cells
 from orderapp.admin.audit_texts import subject_of, value_of
 from orderapp.admin.guard import page_at
 from orderapp.admin.labels import ACTS, act_in_words
-from orderapp.admin.listing import Listing, OneOf
+from orderapp.admin.listing import Listing, OneOf, order_numbers
 from orderapp.models import AuditEntry, Order, Staff
 from orderapp.services.db.audit import COMMAND_LINE, UNKNOWN
 from orderapp.services.db.transactions import reading
 
 
-def _at(_view: Any, _context: Context | None, row: AuditEntry, _name: str) -> Any:
+def _at(row: AuditEntry) -> Markup:
     return Markup('<a href="{}">{}</a>').format(url_for("audit.page", entry_id=row.id), cells.time_of(row.at))
 
 
@@ -56,7 +56,7 @@ class ByActor(OneOf):
         """Return nothing to Flask-Admin, which would ask the database when the application starts."""
 
 
-def _act(_view: Any, _context: Context | None, row: AuditEntry, _name: str) -> Any:
+def _act(row: AuditEntry) -> Markup:
     words = escape(act_in_words(row.act, refused=bool(row.refused)))
     return Markup("{}<br>{}").format(words, cells.badge("bad", "Refused")) if row.refused else words
 
@@ -67,9 +67,9 @@ class AuditView(Listing):
     column_list = ("at", "actor", "act", "subject", "reason")
     column_labels = {"at": "When (UTC)", "actor": "Who", "act": "What", "subject": "On what", "reason": "Why"}
     column_formatters = {
-        "at": _at,
+        "at": cells.by_row(_at),
         "actor": cells.text,
-        "act": _act,
+        "act": cells.by_row(_act),
         "subject": _subject,
         "reason": cells.prose,
     }
@@ -83,8 +83,7 @@ class AuditView(Listing):
 
     def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
         """Return the numbers of the orders that acts are about."""
-        numbers = session.execute(select(Order.id, Order.number).where(Order.id.in_({row.order_id for row in rows})))
-        return {"order_numbers": {row.id: row.number for row in numbers}}
+        return {"order_numbers": order_numbers(session, rows)}
 
     @page_at("/<int(max=9223372036854775807):entry_id>")
     def page(self, entry_id: int) -> str:

@@ -20,6 +20,16 @@ NOTHING = Markup('<span class="muted">\N{EN DASH}</span>')
 Formatter = Callable[[Any, Context | None, Any, str], Any]
 
 
+def by_row(show: Callable[[Any], Any]) -> Formatter:
+    """Return the formatter that shows what a function makes of the row."""
+    return lambda _view, _context, row, _name: show(row)
+
+
+def order(_view: Any, context: Context | None, row: Any, _name: str) -> Any:
+    """Show a row's order by its number, with a link. The page's `order_numbers` has the numbers by id."""
+    return order_link(context["order_numbers"][row.order_id] if context else "")
+
+
 def text(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
     """Show a value as text in its own writing direction; a dash for no value."""
     value = getattr(row, name)

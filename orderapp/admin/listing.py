@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from orderapp.admin.guard import Guarded
 from orderapp.config import current_settings
 from orderapp.domain.typed_text import trimmed
-from orderapp.models import holds
+from orderapp.models import Order, holds
 from orderapp.services.db.transactions import reading
 from orderapp.systems.base import NAME, System
 
@@ -73,6 +74,12 @@ class Code(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
         """Narrow a statement to the rows that have the value."""
         none = or_(self.column.is_(None), self.column == "")
         return query.where(none if value == NO_CODE else self.column == value)
+
+
+def order_numbers(session: Session, rows: Sequence[Any]) -> dict[uuid.UUID, str]:
+    """Return the numbers of the orders that rows belong to, by id."""
+    numbers = select(Order.id, Order.number).where(Order.id.in_({row.order_id for row in rows}))
+    return {row.id: row.number for row in session.execute(numbers)}
 
 
 def choices(states: Iterable[StrEnum]) -> list[tuple[str, str]]:

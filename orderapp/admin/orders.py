@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
 
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
-from jinja2.runtime import Context
 from sqlalchemy import ColumnElement, func
 
 from orderapp.admin import cells, who
@@ -32,23 +30,15 @@ from orderapp.services.backoffice.corrections import objection_to_correction
 NUMBER = re.compile(r"[0-9A-Za-z-]{1,32}")
 
 
-def _number(_view: Any, _context: Context | None, row: Order, _name: str) -> Any:
-    return cells.order_link(row.number)
-
-
-def _total(_view: Any, _context: Context | None, row: Order, _name: str) -> Any:
-    return cells.money(row.total_minor, row.currency)
-
-
 class OrdersView(Listing):
     """Orders, newest first."""
 
     column_formatters = {
-        "number": _number,
+        "number": cells.by_row(lambda row: cells.order_link(row.number)),
         "state": cells.state,
         "customer_name": cells.text,
         "customer_email": cells.text,
-        "total_minor": _total,
+        "total_minor": cells.by_row(lambda row: cells.money(row.total_minor, row.currency)),
         "placement_number": cells.text,
         "created_at": cells.moment,
     }

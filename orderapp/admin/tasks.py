@@ -9,7 +9,6 @@ from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 from jinja2.runtime import Context
 from markupsafe import Markup
-from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, selecting, who
@@ -18,35 +17,20 @@ from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries, doubts_of, repeat_entries
 from orderapp.admin.holdup_texts import kept_systems, why_it_waits, why_it_would_wait
 from orderapp.admin.labels import TASK_STATES, act_in_words
-from orderapp.admin.listing import Code, Listing, OneOf, OneSystem, choices
+from orderapp.admin.listing import Code, OneOf, OneSystem, choices, order_numbers
 from orderapp.admin.selecting import BulkAct
+from orderapp.admin.tabbed_listing import TabbedListing
 from orderapp.admin.task_acts import bulk_act
 from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.models import Order, Role, Task, holds
+from orderapp.models import Role, Task
 from orderapp.services.backoffice import manual_resolutions, task_actions
 from orderapp.services.backoffice.bulk import MAX_SELECTION
 from orderapp.services.backoffice.case_files import find_task_file
-from orderapp.services.db.capped_counts import Count, capped
+from orderapp.services.db.capped_counts import capped
 from orderapp.services.db.transactions import reading
 from orderapp.services.resilience.holdups import holdups
-
-# In staff's hands first.
-TABS = (TaskState.FAILED, TaskState.WAITING, TaskState.RUNNING, TaskState.DONE, TaskState.CANCELLED)
-
-
-def _task(_view: Any, _context: Context | None, row: Task, _name: str) -> Any:
-    return cells.task_link(row.id, f"{row.kind.capitalize()} {row.id}")
-
-
-def _order(_view: Any, context: Context | None, row: Task, _name: str) -> Any:
-    number = context["order_numbers"][row.order_id] if context else ""
-    return cells.order_link(number)
-
-
-def _attempts(_view: Any, _context: Context | None, row: Task, _name: str) -> Any:
-    return f"{row.attempts} of {row.attempt_limit}"
 
 
 def _due(_view: Any, context: Context | None, row: Task, _name: str) -> Any:
@@ -54,16 +38,21 @@ def _due(_view: Any, context: Context | None, row: Task, _name: str) -> Any:
     return cells.time_of(row.due_at) + (Markup('<br><bdi class="prose">{}</bdi>').format(waits) if waits else "")
 
 
-class TasksView(Listing):
+class TasksView(TabbedListing):
     """Tasks, newest first."""
 
     list_template = "office/tasks.html"
+    # In staff's hands first.
+    state_texts = {
+        state: TASK_STATES[state]
+        for state in (TaskState.FAILED, TaskState.WAITING, TaskState.RUNNING, TaskState.DONE, TaskState.CANCELLED)
+    }
     column_formatters = {
-        "id": _task,
-        "order_id": _order,
+        "id": cells.by_row(lambda row: cells.task_link(row.id, f"{row.kind.capitalize()} {row.id}")),
+        "order_id": cells.order,
         "system": cells.system,
         "state": cells.task_state,
-        "attempts": _attempts,
+        "attempts": cells.by_row(lambda row: f"{row.attempts} of {row.attempt_limit}"),
         "due_at": _due,
         "last_message": cells.prose,
     }
@@ -75,7 +64,7 @@ class TasksView(Listing):
         "last_message": "Last said",
     }
     column_filters = (
-        OneOf("state", Task.state, "State", [(state.value, TASK_STATES[state]) for state in TABS]),
+        OneOf("state", Task.state, "State", [(state.value, text) for state, text in state_texts.items()]),
         OneOf("kind", Task.kind, "Kind", choices(TaskKind)),
         OneSystem("system", Task.system),
         Code("code", Task.last_code, "Cause"),
@@ -87,12 +76,11 @@ class TasksView(Listing):
     def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
         """Return the orders' numbers, and how many tasks each tab has under the same filters."""
         may_act = who.member().may(Role.OPERATOR)
-        numbers = session.execute(select(Order.id, Order.number).where(Order.id.in_({row.order_id for row in rows})))
         return {
-            "order_numbers": {row.id: row.number for row in numbers},
+            "order_numbers": order_numbers(session, rows),
             "holdups": holdups(session),
-            "tabs": self._tabs(session),
-            "kept_filters": self._kept_filters(),
+            "tabs": self.tabs(session),
+            "kept_filters": self.kept_filters(),
             "marks": BUTTONS,
             "may_act": may_act,
             "open_to_acts": {row.id for row in rows if may_act and TaskState(row.state) in task_actions.OPEN_TO_ACTS},
@@ -132,8 +120,8 @@ class TasksView(Listing):
     @page_at("/requeue-failed", Role.OPERATOR)
     def requeue_failed(self) -> ResponseReturnValue:
         """Show what requeueing would do to the failed tasks that the filters let through, the oldest MAX_SELECTION."""
-        kept = self._kept_filters()
-        failed = self._narrowed(select(Task.id).where(holds(Task.state, TaskState.FAILED.value)))
+        kept = self.kept_filters()
+        failed = self.rows_in(TaskState.FAILED)
         with reading() as session:
             ids = session.scalars(failed.order_by(Task.id).limit(MAX_SELECTION)).all()
             of = capped(session, {"failed": failed})["failed"]
@@ -177,28 +165,3 @@ class TasksView(Listing):
         with reading() as session:
             kept = kept_systems(values["preview"].included, holdups(session))
         return self.render(template, title_of=system_title, kept=kept, **values)
-
-    def _narrowed(self, statement: Select[int]) -> Select[int]:
-        """Return a statement narrowed by the filters besides the state."""
-        for index, _, value in self._get_list_extra_args().filters:
-            if self._filters[index].arg != "state":
-                statement = self._filters[index].apply(statement, value)
-        return statement
-
-    def _tabs(self, session: Session) -> list[tuple[str, str, Count | None, bool]]:
-        """Return address, text, count and whether it is the present one, for each state."""
-        kept = self._kept_filters()
-        counts = capped(
-            session, {one: self._narrowed(select(Task.id).where(holds(Task.state, one.value))) for one in TABS}
-        )
-        present = request.args.get("state") or None
-        tabs: list[tuple[str, str, Count | None, bool]] = [
-            (url_for(".index_view", state=one.value, **kept), TASK_STATES[one], counts[one], present == one.value)
-            for one in TABS
-        ]
-        return [*tabs, (url_for(".index_view", **kept), "All", None, present is None)]
-
-    def _kept_filters(self) -> dict[str, Any]:
-        """Return the filters besides the state; what isn't known as one is refused."""
-        chosen = self._get_filters(self._get_list_extra_args().filters)
-        return {name: value for name, value in chosen.items() if name != "state"}
