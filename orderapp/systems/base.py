@@ -138,17 +138,13 @@ class System(ABC):
     key_window_seconds: float | None = None
     late_window_seconds: float = 0.0
     configured: bool = True
-    # The inputs that may be kept in histories and logs: its own, and those of the systems that it is registered with.
+    # The inputs that may be kept in histories and logs, of all systems that it is registered with; alone it keeps none.
     public_inputs: frozenset[str] = frozenset()
     # The systems whose tasks wait for its own.
     followers: tuple[str, ...] = ()
     limits: Limits = Limits()
     call_seconds: float
     backoff: Backoff
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.public_inputs = frozenset(code.name for code in cls.inputs if isinstance(code, Code) and not code.private)
 
     @classmethod
     @abstractmethod

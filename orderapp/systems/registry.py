@@ -123,7 +123,7 @@ class Systems(Mapping[str, System]):
         return cls(made)
 
     def title_of(self, name: str) -> str:
-        """Return a system's title; its name if this process doesn't know it."""
+        """Return what staff and customers call a system: its title, or its name if this process doesn't know it."""
         return self._systems[name].title if name in self._systems else name
 
     def offered_inputs(self) -> list[Code]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from orderapp.config import current_settings
 from orderapp.currencies import amount_text
 from orderapp.domain.money import Money
-from orderapp.systems.registry import Systems
 
 NOTHING = "\N{EN DASH}"
 
@@ -33,14 +31,3 @@ def duration(seconds: int) -> str:
         if seconds >= 2 * unit_seconds:
             return f"{-(-seconds // unit_seconds)} {unit}s"
     return f"{seconds} second{'' if seconds == 1 else 's'}"
-
-
-def system_title(name: str) -> str:
-    """Return what customers call a system."""
-    return title_in(current_settings().systems, name)
-
-
-def title_in(systems: Systems, name: str) -> str:
-    """Return a system's title; its name, with a capital, if this process doesn't know it."""
-    title = systems.title_of(name)
-    return title[:1].upper() + title[1:]

@@ -11,7 +11,6 @@ from orderapp.services.orders.views import OrderView, StepView, TaskView
 from orderapp.services.resilience.admission import PAUSED
 from orderapp.systems.base import Progress
 from orderapp.systems.registry import Systems
-from orderapp.web.formats import title_in
 from orderapp.web.return_texts import PAYMENTS as RETURNING_PAYMENTS
 from orderapp.web.return_texts import STEPS as RETURNING_STEPS
 from orderapp.web.return_texts import Obstacle, obstacle, returning
@@ -155,7 +154,7 @@ def _reason(order: OrderView, systems: Systems) -> str:
         return ""
     if not order.stopped.system:
         return INTERRUPTED
-    title = title_in(systems, order.stopped.system)
+    title = systems.title_of(order.stopped.system)
     if _is_paused(order):
         return NOTHING_SENT.format(title=title)
     if order.stopped.outcome is not Outcome.REFUSED:
@@ -172,7 +171,7 @@ def _is_paused(order: OrderView) -> bool:
 def _steps(order: OrderView, systems: Systems) -> Iterator[Entry]:
     running_is_taken = False
     for step in order.steps:
-        title = title_in(systems, step.system)
+        title = systems.title_of(step.system)
         entry = _step(title, step, order, running_is_taken)
         if entry:
             running_is_taken |= entry.state == "running"
@@ -235,7 +234,7 @@ def _payment(payments: Sequence[TaskView], order: OrderView) -> Iterator[Entry]:
 
 def _work(task: TaskView, order_state: OrderState, systems: Systems) -> Entry:
     """Return the entry of work that isn't money, in the words of its system."""
-    system, title = systems.get(task.system), title_in(systems, task.system)
+    system, title = systems.get(task.system), systems.title_of(task.system)
     words = system.progress if system else Progress()
     if order_state is OrderState.COMPENSATING:
         return Entry("undoing", title, "Being undone")

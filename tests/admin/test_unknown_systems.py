@@ -81,4 +81,4 @@ def test_the_customers_page_names_it(app: Flask, rows: Rows, state: OrderState) 
             session.execute(update(Placement).values(**failure))
     page = app.test_client().get(f"/orders/{reference_of(number)}")
     assert page.status_code == 200
-    assert "Bygone" in page.text
+    assert NAME in page.text

@@ -10,6 +10,7 @@ import pytest
 from orderapp.domain.inputs import Inputs
 from orderapp.domain.outcome import Outcome, Quote
 from orderapp.systems.membership import Membership
+from orderapp.systems.registry import Systems
 from tests.systems.conftest import Wire
 from tests.systems.making import REQUEST, make
 
@@ -27,7 +28,8 @@ def told(*benefits: object, ref: object = "M-1001") -> str:
 
 def quoted(wire: Wire, status: int, body: str) -> Quote:
     wire.answers(status, body)
-    quote = make(Membership).quote(REQUEST)
+    systems = Systems({Membership.name: make(Membership)})
+    quote = systems[Membership.name].quote(REQUEST)
     assert quote is not None
     return quote
 
