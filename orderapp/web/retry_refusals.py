@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, g, make_response, render_template, request
@@ -40,20 +41,24 @@ Words = dict[str, Any]
 
 def refused(order: OrderView, key: str, error: OrderappError | CSRFError, left_out: Code | None) -> Response:
     """Say why the order wasn't placed again, and offer what can be done now."""
-    status, words_of = next((status, words) for kind, status, words in WORDS if isinstance(error, kind))
+    why = next(why for why in REFUSED if isinstance(error, why.error))
+    wait = getattr(error, "retry_after_seconds", None)
     words = {
+        "title": why.title,
+        "text": why.text.format(error=error, nothing=NOT_DONE, wait=wait and formats.duration(wait)),
+        "is_over": why.is_over,
         "button": "Try again",
         "without": left_out.name if left_out else "",
         "expected_total": shown_total(),
-        **words_of(order, error),
+        **why.more(order, error),
     }
     if isinstance(error, OrderappError):
         g.refusal = error.code  # for the log and the count of refusals: it was answered here, not as an error
     page = render_template("shop/retry_refused.html", reference=reference_of(order.number), key=key, **words)
-    response = make_response(page, status)
+    response = make_response(page, why.status)
     response.headers["Cache-Control"] = "no-store"
     if isinstance(error, TooManyAttempts | Overloaded):
-        response.headers["Retry-After"] = str(error.retry_after_seconds)
+        response.headers["Retry-After"] = str(wait)
     return response
 
 
@@ -62,67 +67,41 @@ def shown_total() -> Money | None:
     return read_money(request.form.get("expected_total", ""))
 
 
-def _what_is_gone(order: OrderView, error: InvalidRequest) -> Words:
+def _offer_without(order: OrderView, error: InvalidRequest) -> Words:
     declared = current_settings().systems.inputs
     wrong = {name for name, code in declared.items() if code.path in error.errors}
     lost = next((code for code in codes_of(order) if wrong & {code.name, code.needs}), None)
-    if lost:
-        offer = without_a_code(order, lost)
-        return {
-            "title": f"Your {lost.called} can't be used any more",
-            "text": f"It isn't known any more. {NOT_DONE} You can order without it; all the rest is kept.",
-            "button": "",
-            "offer": offer,
-        }
+    if lost is None:
+        return {"button": ""}
     return {
-        "title": "Something in your order can't be had any more",
-        "text": f"{NOT_DONE} Change the order: what is still sold is kept.",
+        "title": f"Your {lost.called} can't be used any more",
+        "text": f"It isn't known any more. {NOT_DONE} You can order without it; all the rest is kept.",
         "button": "",
+        "offer": without_a_code(order, lost),
     }
 
 
-def _of_the_key(order: OrderView, error: KeyReused) -> Words:
+def _show_the_other(order: OrderView, error: KeyReused) -> Words:
     if error.order_id == order.id:
         text = f"Perhaps in another tab, with the code. {NOT_DONE} The order's page says what came of it."
-        return {"title": "This order was tried again meanwhile", "text": text, "is_over": True}
-    title = "You have ordered this anew meanwhile"
+        return {"title": "This order was tried again meanwhile", "text": text}
     try:
-        other = reference_of(views.find_order(error.order_id).number)
+        return {"other_reference": reference_of(views.find_order(error.order_id).number)}
     except NotFound:
-        return {"title": title, "text": f"That order is archived by now. {NOT_DONE}", "is_over": True}
-    return {
-        "title": title,
-        "text": f"Perhaps in another tab: another order stands in the place of this one. {NOT_DONE}",
-        "is_over": True,
-        "other_reference": other,
-    }
+        return {"text": f"That order is archived by now. {NOT_DONE}"}
 
 
-def _of_the_state(_order: OrderView, _error: Conflict) -> Words:
-    text = f"Somebody was quicker, perhaps you in another tab. {NOT_DONE} The order's page says where it stands."
-    return {"title": "This order can't be tried again now", "text": text, "is_over": True}
-
-
-def _of_the_archive(_order: OrderView, error: OrderArchived) -> Words:
-    text = f"It is our order {error.number}, and is archived by now. {NOT_DONE}"
-    return {"title": "You ordered this anew long ago", "text": text, "is_over": True}
-
-
-def _of_duplicate(_order: OrderView, error: ProbableDuplicate) -> Words:
+def _offer_twice(_order: OrderView, error: ProbableDuplicate) -> Words:
     other = views.find_order(error.order_id).number if drafts.is_ours(error.order_id) else None
     return {
-        "title": "You have ordered exactly this meanwhile",
-        "text": f"The same order was placed a moment ago, apart from this one. {NOT_DONE}",
         "button": "Place it all the same",
         "allow_duplicate": True,
         "other_reference": reference_of(other) if other else None,
     }
 
 
-def _of_another_total(order: OrderView, error: TotalChanged) -> Words:
+def _offer_at_the_new_total(order: OrderView, error: TotalChanged) -> Words:
     return {
-        "title": "The price has changed",
-        "text": f"Since you saw the page, your order has come to cost something else. {NOT_DONE}",
         "button": f"Order for {amount_text(error.total)}",
         "changed": error,
         "before": {line.sku: line.price for line in order.lines},
@@ -131,49 +110,93 @@ def _of_another_total(order: OrderView, error: TotalChanged) -> Words:
     }
 
 
-def _of_many_orders(_order: OrderView, error: TooManyOrders) -> Words:
-    text = (
-        f"A great many orders came from your network, browser, e-mail address or phone. {NOT_DONE} "
-        f"Wait {formats.duration(error.retry_after_seconds)}, then try again; all of it is kept."
-    )
-    return {"title": "Too many orders at once", "text": text}
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What customers are told of a kind of error, and offered. `more` adds to the words, or replaces some."""
+
+    error: type[Exception]
+    status: int
+    title: str
+    text: str  # with {nothing}, {wait} and {error}
+    more: Callable[[OrderView, Any], Words] = lambda _order, _error: {}
+    is_over: bool = False  # nothing is left to do here
 
 
-def _of_many_codes(_order: OrderView, error: TooManyAttempts) -> Words:
-    wait = formats.duration(error.retry_after_seconds)
-    text = f"Too many codes were tried. {NOT_DONE} Wait {wait}, then try again; all of it is kept."
-    return {"title": "That was tried too often", "text": text}
-
-
-def _of_the_token(_order: OrderView, _error: CSRFError) -> Words:
-    text = (
+# By kind of error; the first match counts.
+REFUSED = (
+    Refused(
+        ProbableDuplicate,
+        409,
+        "You have ordered exactly this meanwhile",
+        "The same order was placed a moment ago, apart from this one. {nothing}",
+        _offer_twice,
+    ),
+    Refused(
+        TotalChanged,
+        409,
+        "The price has changed",
+        "Since you saw the page, your order has come to cost something else. {nothing}",
+        _offer_at_the_new_total,
+    ),
+    Refused(
+        KeyReused,
+        409,
+        "You have ordered this anew meanwhile",
+        "Perhaps in another tab: another order stands in the place of this one. {nothing}",
+        _show_the_other,
+        is_over=True,
+    ),
+    Refused(
+        Conflict,
+        409,
+        "This order can't be tried again now",
+        "Somebody was quicker, perhaps you in another tab. {nothing} The order's page says where it stands.",
+        is_over=True,
+    ),
+    Refused(
+        InvalidRequest,
+        400,
+        "Something in your order can't be had any more",
+        "{nothing} Change the order: what is still sold is kept.",
+        _offer_without,
+    ),
+    Refused(
+        OrderArchived,
+        410,
+        "You ordered this anew long ago",
+        "It is our order {error.number}, and is archived by now. {nothing}",
+        is_over=True,
+    ),
+    Refused(
+        TooManyOrders,
+        429,
+        "Too many orders at once",
+        "A great many orders came from your network, browser, e-mail address or phone. {nothing} "
+        "Wait {wait}, then try again; all of it is kept.",
+    ),
+    Refused(
+        TooManyAttempts,
+        429,
+        "That was tried too often",
+        "Too many codes were tried. {nothing} Wait {wait}, then try again; all of it is kept.",
+    ),
+    Refused(
+        CSRFError,
+        400,
+        "Please press the button once more",
         "This page was open for too long, or your browser sent no cookie. Nothing was changed by this; if you come "
-        "here each time, allow cookies for this site in your browser's settings."
-    )
-    return {"title": "Please press the button once more", "text": text}
-
-
-def _of_the_crowd(_order: OrderView, _error: Overloaded) -> Words:
-    text = "This try was turned away, and did nothing. Try again in a moment: it isn't placed twice."
-    return {"title": "A great many orders are coming in", "text": text}
-
-
-def _of_the_database(_order: OrderView, _error: DatabaseUnavailable) -> Words:
-    text = "We don't know yet whether your order was placed again. Try again in a minute: it isn't placed twice."
-    return {"title": "We can't take orders at this moment", "text": text}
-
-
-# Status and text by kind of error; the first match counts.
-WORDS: tuple[tuple[type[Exception], int, Callable[[OrderView, Any], Words]], ...] = (
-    (ProbableDuplicate, 409, _of_duplicate),
-    (TotalChanged, 409, _of_another_total),
-    (KeyReused, 409, _of_the_key),
-    (Conflict, 409, _of_the_state),
-    (InvalidRequest, 400, _what_is_gone),
-    (OrderArchived, 410, _of_the_archive),
-    (TooManyOrders, 429, _of_many_orders),
-    (TooManyAttempts, 429, _of_many_codes),
-    (CSRFError, 400, _of_the_token),
-    (Overloaded, 503, _of_the_crowd),
-    (DatabaseUnavailable, 503, _of_the_database),
+        "here each time, allow cookies for this site in your browser's settings.",
+    ),
+    Refused(
+        Overloaded,
+        503,
+        "A great many orders are coming in",
+        "This try was turned away, and did nothing. Try again in a moment: it isn't placed twice.",
+    ),
+    Refused(
+        DatabaseUnavailable,
+        503,
+        "We can't take orders at this moment",
+        "We don't know yet whether your order was placed again. Try again in a minute: it isn't placed twice.",
+    ),
 )
