@@ -14,10 +14,11 @@ from flask import Flask
 from orderapp.services.access import api_tokens
 from orderapp.services.engine.recovery import recover
 from orderapp.services.orders.request_schema import read_order
-from orderapp.services.placing.cart_locks import Cart
+from orderapp.services.placing.opening import Opening, Submitted
 from orderapp.services.placing.preflight import look_up
 from orderapp.services.placing.pricing import Offered, price
-from orderapp.services.placing.tx1 import Opening, open_order
+from orderapp.services.placing.submitters import Submitter
+from orderapp.services.placing.tx1 import open_order
 from orderapp.services.resilience.admission import Admission
 from orderapp.services.saga.content_hashes import hash_cart, hash_order
 from orderapp.services.saga.submissions import client_scope
@@ -304,11 +305,12 @@ def died_half_way(app: Flask, token: str) -> str:
     client_id = api_tokens.authenticate(token)
     assert client_id is not None
     request, scope = read_order(order_content(), INPUTS), client_scope(client_id)
-    inventory = app.extensions["orderapp.settings"].systems["inventory"]
-    cart = Cart(request.customer, request.inputs, client_id, hash_cart(scope, request), 0, allow_duplicate=False)
+    settings = app.extensions["orderapp.settings"]
+    inventory = settings.systems["inventory"]
+    submitted = Submitted.of(request, Submitter(client_id), "k", hash_order(request), settings)
     priced = price(request, look_up(scope, "k", ["TEA-GREEN"]).products)
-    opening = Opening(scope, "k", str(hash_order(request)), priced, Offered(), (inventory,), Admission(), 0)
-    open_order(opening, cart)
+    cart_hash = hash_cart(scope, request)
+    open_order(Opening(submitted, request, cart_hash, priced, Offered(), (inventory,), Admission(), 0, 0))
     time.sleep(0.01)  # the lease ran out at once, which the database's clock tells in milliseconds
     return "k"
 

@@ -220,7 +220,7 @@ MUTATIONS = (
     Mutation(
         "there is no lock on the cart",
         f"{SERVICES}/placing/cart_locks.py",
-        (("    if taken is None:\n", "    if taken is None and cart.cart_hash == str():\n"),),
+        (("    if taken is None:\n", "    if taken is None and opening.cart_hash == str():\n"),),
     ),
     Mutation(
         "the cart is looked at first and locked later",
@@ -228,15 +228,20 @@ MUTATIONS = (
         (
             (
                 "    priced = price(request, before.products)\n",
-                "    import uuid\n\n    from orderapp.services.placing.cart_locks import refuse_locked\n"
+                "    import types\n    import uuid\n\n"
+                "    from orderapp.services.placing.cart_locks import refuse_locked\n"
                 "    from orderapp.services.db.transactions import reading\n\n"
                 "    if not request.allow_duplicate:\n        with reading() as session:\n"
                 "            looked = hash_cart(submitted.by.scope, request)\n"
-                "            cart = Cart(request.customer, request.inputs, None, looked, 60, False)\n"
+                "            cart = types.SimpleNamespace(cart_hash=looked, duplicate_window_seconds=60)\n"
                 "            refuse_locked(session, uuid.uuid4(), cart)\n"
                 "    priced = price(request, before.products)\n",
             ),
-            ("        allow_duplicate=request.allow_duplicate,\n", "        allow_duplicate=True,\n"),
+            (
+                "    request = as_spelt(request, offered.spelt)\n",
+                "    from dataclasses import replace\n"
+                "    request = replace(as_spelt(request, offered.spelt), allow_duplicate=True)\n",
+            ),
         ),
     ),
     Mutation(

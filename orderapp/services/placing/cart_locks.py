@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -12,41 +10,26 @@ from sqlalchemy import ColumnElement, Float, Integer, Uuid, and_, bindparam, lit
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
-from orderapp.domain.inputs import Inputs
-from orderapp.domain.orders import Customer
 from orderapp.domain.states import OrderState
 from orderapp.errors import ProbableDuplicate
 from orderapp.models import CartLock, Order, Placement, db_now, table_of
-from orderapp.services.access.attempt_counters import Allowance
 from orderapp.services.db.transactions import reading
 from orderapp.services.db.upserts import proposed, upsert
+from orderapp.services.placing.opening import Opening
 
 _ENDED = [literal(state.value) for state in (OrderState.FAILED, OrderState.CANCELLED)]
 
 
-@dataclass(frozen=True, slots=True)
-class Cart:
-    """Who orders what."""
-
-    customer: Customer
-    inputs: Inputs
-    client_id: int | None
-    cart_hash: str
-    duplicate_window_seconds: int  # 0: an identical cart is never treated as a duplicate
-    allow_duplicate: bool
-    allowances: Sequence[Allowance] = ()  # the order limits that its order uses up
-
-
-def lock_cart(session: Session, order_id: uuid.UUID, placement_number: int, cart: Cart) -> None:
+def lock_cart(session: Session, order_id: uuid.UUID, placement_number: int, opening: Opening) -> None:
     """Take the lock on the customer's cart in one statement, so that only one of two tabs gets it.
 
     Transaction: within the caller's. Raises ProbableDuplicate.
     """
-    taking = locking(session.get_bind().dialect.name, whatever_holds_it=cart.allow_duplicate)
-    parameters = locking_parameters(order_id, placement_number, cart)
+    taking = locking(session.get_bind().dialect.name, whatever_holds_it=opening.request.allow_duplicate)
+    parameters = locking_parameters(order_id, placement_number, opening)
     taken = session.connection().execute(taking, parameters).scalar_one_or_none()
     if taken is None:
-        other = session.execute(select(CartLock.order_id).where(CartLock.cart_hash == cart.cart_hash)).scalar_one()
+        other = session.execute(select(CartLock.order_id).where(CartLock.cart_hash == opening.cart_hash)).scalar_one()
         raise ProbableDuplicate(other)
 
 
@@ -65,27 +48,27 @@ def locking(dialect_name: str, *, whatever_holds_it: bool) -> ReturningInsert[An
     return taking.returning(locks.c.order_id)
 
 
-def locking_parameters(order_id: uuid.UUID, placement_number: int, cart: Cart) -> dict[str, Any]:
+def locking_parameters(order_id: uuid.UUID, placement_number: int, opening: Opening) -> dict[str, Any]:
     """Return the parameters of `locking`."""
     return {
-        "cart": cart.cart_hash,
+        "cart": opening.cart_hash,
         "cart_order": order_id,
         "cart_placement": placement_number,
-        "window_seconds": cart.duplicate_window_seconds,
+        "window_seconds": opening.duplicate_window_seconds,
     }
 
 
-def refuse_holder(cart: Cart) -> None:
+def refuse_holder(opening: Opening) -> None:
     """Raise ProbableDuplicate with the order that holds the cart's lock; return if no order holds it any more."""
     with reading() as session:
         locks = table_of(CartLock).c
-        held = select(locks.order_id).where(locks.cart_hash == cart.cart_hash, _is_held())
-        other = session.execute(held, {"window_seconds": cart.duplicate_window_seconds}).scalar_one_or_none()
+        held = select(locks.order_id).where(locks.cart_hash == opening.cart_hash, _is_held())
+        other = session.execute(held, {"window_seconds": opening.duplicate_window_seconds}).scalar_one_or_none()
     if other is not None:
         raise ProbableDuplicate(other)
 
 
-def refuse_locked(session: Session, order_id: uuid.UUID, cart: Cart) -> None:
+def refuse_locked(session: Session, order_id: uuid.UUID, opening: Opening) -> None:
     """Raise ProbableDuplicate if another order holds the cart's lock.
 
     The refusal that stopped our order may only be the effect of that order, such as a coupon that it has redeemed.
@@ -93,9 +76,9 @@ def refuse_locked(session: Session, order_id: uuid.UUID, cart: Cart) -> None:
     Transaction: within the caller's.
     """
     locks = table_of(CartLock).c
-    held_by_another = select(locks.order_id).where(locks.cart_hash == cart.cart_hash, locks.order_id != order_id)
+    held_by_another = select(locks.order_id).where(locks.cart_hash == opening.cart_hash, locks.order_id != order_id)
     other = session.execute(
-        held_by_another.where(_is_held()), {"window_seconds": cart.duplicate_window_seconds}
+        held_by_another.where(_is_held()), {"window_seconds": opening.duplicate_window_seconds}
     ).scalar_one_or_none()
     if other is not None:
         raise ProbableDuplicate(other)

@@ -36,11 +36,10 @@ from orderapp.services.db.transactions import reading
 from orderapp.services.engine.relay_wakeup import wake_relay
 from orderapp.services.orders.views import OrderView, find_order, view_confirmed
 from orderapp.services.placing.blocking_calls import call_blocking
-from orderapp.services.placing.cart_locks import Cart
-from orderapp.services.placing.prepare import Submitted, look_before, prepare
+from orderapp.services.placing.opening import Opening, Submitted
+from orderapp.services.placing.prepare import look_before, prepare
 from orderapp.services.placing.submitters import UNCOUNTED, Submitter
 from orderapp.services.placing.tx1 import open_order, open_retry
-from orderapp.services.placing.tx1_rows import Opening
 from orderapp.services.placing.tx2 import confirm
 from orderapp.services.saga.abort import abort_placement, record_too_late
 from orderapp.services.saga.archived_keys import refuse_archived_key
@@ -142,21 +141,21 @@ class Placing:
                 raise SystemUnknown(taken_off.source)  # without it the order would cost more than was agreed
         submitted = Submitted.of(request, by, key, content_hash, self._settings)
 
-        def write(opening: Opening, cart: Cart) -> Held:
-            return open_retry(opening, order_id, order.placements, document, cart)
+        def write(opening: Opening) -> Held:
+            return open_retry(opening, order_id, order.placements, document)
 
         return self._place(submitted, write, document)
 
     def _place(
-        self, submitted: Submitted, write: Callable[[Opening, Cart], Held], ordered: OrderDocument | None = None
+        self, submitted: Submitted, write: Callable[[Opening], Held], ordered: OrderDocument | None = None
     ) -> Placed:
         before = look_before(submitted)
         known = self._answer_known(submitted) if before.submitted else None
         if known:
             return known
         try:
-            opening, cart = prepare(submitted, before, self._settings, ordered)
-            held = write(opening, cart)
+            opening = prepare(submitted, before, self._settings, ordered)
+            held = write(opening)
         except (IntegrityError, ProbableDuplicate, TooManyAttempts, WrongState) as error:
             # A submission with the same key was recorded first, or a retry under another key was, or the order number
             # was taken.
@@ -165,7 +164,7 @@ class Placing:
                 return known
             if not isinstance(error, IntegrityError):
                 raise
-            held = write(opening, cart)
+            held = write(opening)
         stopped = opening.offered.stopped
         if stopped is None:
             take_back_ordered(submitted.guess, before.counted)

@@ -16,11 +16,11 @@ from orderapp.errors import InProgress, WrongState
 from orderapp.services.db.json_rows import as_json
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.write_plan import Rows
-from orderapp.services.placing.cart_locks import Cart, lock_cart, locking_parameters, refuse_holder, refuse_locked
+from orderapp.services.placing.cart_locks import lock_cart, locking_parameters, refuse_holder, refuse_locked
+from orderapp.services.placing.opening import Opening
 from orderapp.services.placing.order_limits import constrained
 from orderapp.services.placing.tx1_plan import new_order_plan, retry_plan
 from orderapp.services.placing.tx1_rows import (
-    Opening,
     again_document,
     allowance_row,
     discount_rows,
@@ -41,7 +41,7 @@ LOCK_TRIES = 10
 LOCK_RETRY_SECONDS = 1
 
 
-def open_order(opening: Opening, cart: Cart) -> Held:
+def open_order(opening: Opening) -> Held:
     """Record a new order with its first placement.
 
     Transaction: one (TX1), committed here.
@@ -55,38 +55,36 @@ def open_order(opening: Opening, cart: Cart) -> Held:
         sqlalchemy.exc.IntegrityError: the key (or, once in 10^8, the order number) already exists.
     """
     order_id, started = new_id(), time.monotonic()
-    document = ordered_document(new_order_number(), cart, opening)
+    document = ordered_document(new_order_number(), opening)
     stopped = opening.offered.stopped is not None
-    locks_cart = bool(cart.duplicate_window_seconds) and not stopped
+    locks_cart = bool(opening.duplicate_window_seconds) and not stopped
     plan = new_order_plan(
         stopped=stopped,
         locks_cart=locks_cart,
-        whatever_holds_it=cart.allow_duplicate,
-        counts=bool(cart.allowances),
+        whatever_holds_it=opening.request.allow_duplicate,
+        counts=bool(opening.submitted.allowances),
     )
     parameters = {
-        **_named("order", order_row(order_id, document.number, opening, cart)),
-        **_placement_parameters(1, document, opening, cart),
-        **(locking_parameters(order_id, 1, cart) if locks_cart else {}),
+        **_named("order", order_row(order_id, document.number, opening)),
+        **_placement_parameters(1, document, opening),
+        **(locking_parameters(order_id, 1, opening) if locks_cart else {}),
         "lines": as_json(line_rows(opening)),
     }
-    with constrained(cart.allowances):
+    with constrained(opening.submitted.allowances):
         if stopped:
             with writing() as session:
                 held = _held(order_id, 1, document, opening, started, plan.run_within(session, parameters))
-                _record_stop(session, held, opening, cart)
+                _record_stop(session, held, opening)
             return held
         for _ in range(LOCK_TRIES):
             if (written := plan.run(parameters)) is not None:
                 return _held(order_id, 1, document, opening, started, written)
             # Returns if the lock was released just now: then we try again to take it.
-            refuse_holder(cart)
+            refuse_holder(opening)
     raise InProgress(LOCK_RETRY_SECONDS)
 
 
-def open_retry(
-    opening: Opening, order_id: uuid.UUID, placement_number: int, document: OrderDocument, cart: Cart
-) -> Held:
+def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, document: OrderDocument) -> Held:
     """Record a new placement of a failed order; it takes the cart's lock again and counts like an order.
 
     Transaction: one (TX1), committed here.
@@ -107,28 +105,28 @@ def open_retry(
     again = again_document(document, opening)
     stopped = opening.offered.stopped is not None
     parameters = {
-        **_named("order", retry_row(order_id, number, opening, cart)),
-        **_placement_parameters(number, again, opening, cart),
+        **_named("order", retry_row(order_id, number, opening)),
+        **_placement_parameters(number, again, opening),
     }
-    plan = retry_plan(stopped=stopped, counts=bool(cart.allowances))
-    with constrained(cart.allowances), writing() as session:
+    plan = retry_plan(stopped=stopped, counts=bool(opening.submitted.allowances))
+    with constrained(opening.submitted.allowances), writing() as session:
         written = plan.run_within(session, parameters)
         if written is None:
             raise WrongState("The order is not in a state in which it can be tried again; nothing was done.")
         held = _held(order_id, number, again, opening, started, written)
         if stopped:
-            _record_stop(session, held, opening, cart)
-        elif cart.duplicate_window_seconds:
-            lock_cart(session, order_id, number, cart)
+            _record_stop(session, held, opening)
+        elif opening.duplicate_window_seconds:
+            lock_cart(session, order_id, number, opening)
     return held
 
 
-def _placement_parameters(number: int, document: OrderDocument, opening: Opening, cart: Cart) -> dict[str, Any]:
+def _placement_parameters(number: int, document: OrderDocument, opening: Opening) -> dict[str, Any]:
     return {
         **_named("placement", placement_row(number, opening)),
         **_named("submission", submission_row(opening)),
         "lease_seconds": opening.lease_seconds,
-        "allowances": as_json(allowance_row(one) for one in cart.allowances),
+        "allowances": as_json(allowance_row(one) for one in opening.submitted.allowances),
         "discounts": as_json(discount_rows(opening)),
         "steps": as_json(step_rows(number, document, opening)),
     }
@@ -157,7 +155,7 @@ def _held(
     )
 
 
-def _record_stop(session: Session, held: Held, opening: Opening, cart: Cart) -> None:
+def _record_stop(session: Session, held: Held, opening: Opening) -> None:
     """Record the answer of the system that refused a discount, unless another order holds the cart's lock."""
     stopped, tried = opening.offered.stopped, opening.offered.tried
     if stopped and tried and held.steps:
@@ -165,5 +163,5 @@ def _record_stop(session: Session, held: Held, opening: Opening, cart: Cart) -> 
         results = [StepResult(at_fault, resumed=False, tries=[tried])]
         record_steps(session, held.order_id, results)
         learn_from_steps(session, results, opening.admission, {system.name: system for system in opening.systems})
-    if cart.duplicate_window_seconds and not cart.allow_duplicate:
-        refuse_locked(session, held.order_id, cart)
+    if opening.duplicate_window_seconds and not opening.request.allow_duplicate:
+        refuse_locked(session, held.order_id, opening)

@@ -1,66 +1,30 @@
-"""The input of a new placement, and the rows written from it."""
+"""The rows that TX1 writes, and the order's document."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from orderapp.domain.keys import effect_key
-from orderapp.domain.money import Money
 from orderapp.domain.orders import OrderDocument, as_spelt
 from orderapp.domain.states import OrderState, PlacementState, StepState
 from orderapp.services.access.attempt_counters import Allowance
-from orderapp.services.placing.cart_locks import Cart
-from orderapp.services.placing.pricing import Offered, Priced
-from orderapp.services.resilience.admission import Admission
+from orderapp.services.placing.opening import Opening
 from orderapp.services.saga.order_documents import inputs_text
-from orderapp.systems.base import System
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """The input of a new placement.
-
-    Args:
-        scope, key, content_hash: The submission.
-        priced: Lines and subtotal.
-        offered: The discounts, or what stopped us from getting them: then the placement is recorded as ended
-            immediately, because nothing was reserved.
-        systems: The systems with a step in it, in the order of the calls.
-        admission: Which of them may be called at present.
-        lease_seconds: How long we hold the placement.
-    """
-
-    scope: str
-    key: str
-    content_hash: str
-    priced: Priced
-    offered: Offered
-    systems: tuple[System, ...]
-    admission: Admission
-    lease_seconds: float
-
-    @property
-    def total(self) -> Money:
-        """What the customer pays."""
-        return Money(
-            self.priced.subtotal.minor - sum(one.amount.minor for one in self.offered.discounts),
-            self.priced.subtotal.currency,
-        )
-
-
-def ordered_document(number: str, cart: Cart, opening: Opening) -> OrderDocument:
+def ordered_document(number: str, opening: Opening) -> OrderDocument:
     """Return the document that the external systems will see."""
     return OrderDocument(
         number=number,
-        customer=cart.customer,
+        customer=opening.request.customer,
         lines=opening.priced.lines,
         subtotal=opening.priced.subtotal,
         total=opening.total,
-        inputs=cart.inputs,
+        inputs=opening.request.inputs,
         discounts=opening.offered.discounts,
-        in_shop=cart.client_id is None,
+        in_shop=opening.submitted.by.client_id is None,
     )
 
 
@@ -75,30 +39,30 @@ def again_document(document: OrderDocument, opening: Opening) -> OrderDocument:
     )
 
 
-def order_row(order_id: uuid.UUID, number: str, opening: Opening, cart: Cart) -> dict[str, Any]:
+def order_row(order_id: uuid.UUID, number: str, opening: Opening) -> dict[str, Any]:
     """Return the new order's row, without its times."""
     return {
         "id": order_id,
         "number": number,
-        "client_id": cart.client_id,
+        "client_id": opening.submitted.by.client_id,
         "state": (OrderState.FAILED if opening.offered.stopped else OrderState.PLACING).value,
         "placement_number": 1,
-        "customer_name": cart.customer.name,
-        "customer_email": cart.customer.email,
-        "customer_phone": cart.customer.phone,
-        "inputs": inputs_text(cart.inputs),
+        "customer_name": opening.request.customer.name,
+        "customer_email": opening.request.customer.email,
+        "customer_phone": opening.request.customer.phone,
+        "inputs": inputs_text(opening.request.inputs),
         "currency": opening.priced.subtotal.currency,
         "subtotal_minor": opening.priced.subtotal.minor,
         "total_minor": opening.total.minor,
     }
 
 
-def retry_row(order_id: uuid.UUID, number: int, opening: Opening, cart: Cart) -> dict[str, Any]:
+def retry_row(order_id: uuid.UUID, number: int, opening: Opening) -> dict[str, Any]:
     """Return what a retry changes in its order's row."""
     return {
         "id": order_id,
         "placement_number": number,
-        "inputs": inputs_text(cart.inputs),
+        "inputs": inputs_text(opening.request.inputs),
         "total_minor": opening.total.minor,
     }
 
@@ -118,9 +82,9 @@ def placement_row(number: int, opening: Opening) -> dict[str, Any]:
 def submission_row(opening: Opening) -> dict[str, Any]:
     """Return a submission's row, without its order, placement and lease."""
     return {
-        "scope": opening.scope,
-        "key": opening.key,
-        "content_hash": opening.content_hash,
+        "scope": opening.submitted.by.scope,
+        "key": opening.submitted.key,
+        "content_hash": str(opening.submitted.content_hash),
         "fencing": 1,
     }
 
