@@ -174,9 +174,8 @@ MUTATIONS = (
         COMPENSATION,
         (
             (
-                "    move(session, Task, TaskState.CANCELLED, *forward, fencing=Task.fencing + 1, **values)\n",
-                '    notify = (*forward, Task.kind == "notify")\n'
-                "    move(session, Task, TaskState.CANCELLED, *notify, fencing=Task.fencing + 1, **values)\n",
+                "CANCELLED, *forward, fencing=Task.fencing + 1, last_message=why",
+                'CANCELLED, *forward, Task.kind == "notify", fencing=Task.fencing + 1, last_message=why',
             ),
         ),
     ),

@@ -17,7 +17,7 @@ from orderapp.services.backoffice.circumstances import Circumstances, circumstan
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_marking
 from orderapp.services.backoffice.task_actions import make_due
 from orderapp.services.db.audit import Actor
-from orderapp.services.db.transitions import move
+from orderapp.services.db.transitions import closed, move
 from orderapp.services.engine.order_of_work import release
 from orderapp.services.saga.compensation import close_if_complete, lock_order
 from orderapp.services.saga.manual_resolutions import PAST, say
@@ -135,8 +135,7 @@ def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings
 def _end(session: Session, task: Task, systems: Systems, **said: Any) -> int:
     """Close the task as done, because staff say so."""
     same = (Task.id == task.id, Task.fencing == task.fencing)
-    closed = {"due_at": None, "publish_at": None, "finished_at": db_now(), "fencing": Task.fencing + 1}
-    moved = move(session, Task, TaskState.DONE, *same, **closed, **said)
+    moved = move(session, Task, TaskState.DONE, *same, fencing=Task.fencing + 1, **closed(), **said)
     if moved:
         release(session, task, systems)
     return moved

@@ -22,7 +22,7 @@ from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.db.transitions import move
+from orderapp.services.db.transitions import closed, move
 from orderapp.services.engine.poison import LEASE_LAPSED
 from orderapp.services.engine.relay_wakeup import wake_relay
 from orderapp.services.saga.attempts import record_taken_away
@@ -199,10 +199,7 @@ def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str
         Task.id == task.id,
         Task.fencing == task.fencing,
         fencing=Task.fencing + 1,
-        lease_until=None,
-        due_at=None,
-        publish_at=None,
-        finished_at=db_now(),
+        **closed(),
     )
     if not moved:
         what = f"Task {task.id} can't be given up"

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Update, literal, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import State, sources_of
-from orderapp.models import Mismatch, Order, Placement, Step, Task, table_of
+from orderapp.models import Mismatch, Order, Placement, Step, Task, db_now, table_of
 
 Movable = type[Order | Placement | Step | Task | Mismatch]
 
@@ -42,6 +42,11 @@ def move(
 def moving(model: Movable, to: State) -> Update:
     """Return the statement of `move`. The caller adds conditions for the rows, and may cache it for frequent use."""
     return update(table_of(model)).where(may_move(model, to)).values(state=to.value)
+
+
+def closed() -> dict[str, Any]:
+    """Return what a task that is done or cancelled has besides its state: nobody's lease, no time, its end."""
+    return {"lease_until": None, "due_at": None, "publish_at": None, "finished_at": db_now()}
 
 
 def may_move(model: Movable, to: State) -> ColumnElement[bool]:

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from orderapp.domain.states import TaskState
-from orderapp.models import Attempt, Task, db_now, table_of
+from orderapp.models import Attempt, Task, table_of
 from orderapp.services.db.json_rows import as_json, columns_of, rows_of
-from orderapp.services.db.transitions import moving
+from orderapp.services.db.transitions import closed, moving
 from orderapp.services.db.write_plan import Before, Write, WritePlan
 from orderapp.services.engine.ended_run import Ran
 from orderapp.services.saga.attempts import recording_runs, task_attempt
@@ -40,14 +40,7 @@ def _done(before: Before) -> ReturningUpdate[Any]:
     return (
         moving(Task, TaskState.DONE)
         .where(*ours, ~has_unproven_resolution(_TASKS.id))
-        .values(
-            lease_until=None,
-            due_at=None,
-            publish_at=None,
-            finished_at=db_now(),
-            last_code=run.c.code,
-            last_message="",
-        )
+        .values(last_code=run.c.code, last_message="", **closed())
         .returning(_TASKS.id)
     )
 

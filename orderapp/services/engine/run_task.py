@@ -27,7 +27,7 @@ from orderapp.domain.verbs import Verb
 from orderapp.errors import DatabaseUnavailable
 from orderapp.models import Attempt, ManualResolution, Step, Task, db_now, table_of
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.db.transitions import move, moving
+from orderapp.services.db.transitions import closed, move, moving
 from orderapp.services.engine import order_of_work
 from orderapp.services.engine.callbacks import act_on_heard
 from orderapp.services.engine.claim import Claim, claim
@@ -263,7 +263,7 @@ def _moving_on(
     if in_doubt:
         values["absent_from"] = db_now(bindparam("late_window_seconds", type_=Float))
     if state is TaskState.DONE:
-        values["finished_at"] = db_now()
+        values |= closed()
     if new_key:
         # Like every key, it is committed before use. Nothing remains to wait for, so the task is due now.
         values |= {"key": bindparam("next_key"), "key_used_at": None, "cleared_claims": bindparam("our_claims")}

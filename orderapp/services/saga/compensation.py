@@ -20,7 +20,7 @@ from orderapp.domain.states import (
 )
 from orderapp.errors import NotFound
 from orderapp.models import ManualResolution, Order, Placement, Step, Task, db_now
-from orderapp.services.db.transitions import move
+from orderapp.services.db.transitions import closed, move
 from orderapp.services.saga.attempts import record_taken_away
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.new_tasks import new_task
@@ -81,17 +81,11 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
         How many compensate tasks were written.
     """
     forward = (Task.placement_id == placement_id, Task.kind != TaskKind.COMPENSATE.value)
-    values = {
-        "lease_until": None,
-        "due_at": None,
-        "publish_at": None,
-        "finished_at": db_now(),
-        "last_message": "the order was cancelled",
-    }
+    why = "the order was cancelled"
     record_taken_away(session, *forward)
     # The next fencing token takes the task away from a worker that may be running it.
-    move(session, Task, TaskState.CANCELLED, *forward, fencing=Task.fencing + 1, **values)
-    end_resolutions(session, ManualResolution.task_id.in_(select(Task.id).where(*forward)), "the order was cancelled")
+    move(session, Task, TaskState.CANCELLED, *forward, fencing=Task.fencing + 1, last_message=why, **closed())
+    end_resolutions(session, ManualResolution.task_id.in_(select(Task.id).where(*forward)), why)
     # Read this only now, because nobody can claim these tasks any more. A claim is counted before its call, so a task
     # that was never claimed has had no effect.
     touched = session.execute(
