@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
@@ -59,6 +60,7 @@ class Settings:
     web_processes: int
     phones: PhoneRules
     order_limits: Mapping[str, Most]
+    tax_percent: Decimal  # the tax that all prices include; 0: none is shown
     secure_cookies: bool
     public_url: str
     systems: Systems
@@ -101,6 +103,7 @@ class Settings:
             web_processes=env.integer("WEB_CONCURRENCY", 2, 1, 1000),  # gunicorn.conf.py starts them
             phones=PhoneRules(_country(env, "SHOP_COUNTRY"), _countries(env, "PHONE_COUNTRIES")),
             order_limits={kind: _most(env, f"ORDERS_PER_{kind.upper()}", most) for kind, most in DEFAULTS.items()},
+            tax_percent=_percent(env, "TAX_PERCENT"),
             secure_cookies=public_url.startswith("https://"),
             public_url=public_url,
             systems=Systems.from_environment(env, backoff),
@@ -180,6 +183,13 @@ def _most(env: Environment, variable: str, default: Most) -> Most:
         raise ConfigurationError(f"{variable}: {raw!r} is not three whole numbers (a minute, an hour, a day), nor 0")
     minute, hour, day = map(int, words)
     return minute, hour, day
+
+
+def _percent(env: Environment, variable: str) -> Decimal:
+    raw = env.text(variable, "0")
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", raw):
+        raise ConfigurationError(f"{variable}: {raw!r} is not a rate in percent such as 19 or 8.1")
+    return Decimal(raw)
 
 
 def current_settings() -> Settings:

@@ -45,6 +45,11 @@ def init_app(app: Flask) -> None:
             raise Overloaded(RETRY_SECONDS)
 
 
+def is_beside() -> bool:
+    """Return whether this request is served in the lane beside: what it can do without should be left out."""
+    return _lane.is_beside
+
+
 class Threads(ThreadPoolExecutor):
     """The threads of a web process, with a queue of bounded length and the lane beside it.
 

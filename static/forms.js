@@ -40,7 +40,8 @@ document.addEventListener("submit", (event) => {
     event.preventDefault();
     return;
   }
-  const button = event.submitter || form.querySelector("[data-guard-button]");
+  const pressed = event.submitter;
+  const button = pressed && !("enter" in pressed.dataset) ? pressed : form.querySelector("[data-guard-button]");
   if (!button || !("unguarded" in button.dataset)) lock(form, button);
 });
 

@@ -22,6 +22,9 @@ class Customer:
     phone: str = ""  # in the form of E.164, such as `+4930901820`; or empty
 
 
+NOBODY = Customer("", "")  # of an order that is only priced
+
+
 @dataclass(frozen=True, slots=True)
 class LineRequest:
     """What the customer asks for: a product and how many."""

@@ -46,7 +46,7 @@ class Coupon(HttpSystem):
         Code(
             "coupon",
             label="Coupon code",
-            hint="Checked when you place the order.",
+            hint="Press Apply to see what it takes off.",
             noun="coupon",
             guessable=True,
             capitals=True,

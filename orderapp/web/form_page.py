@@ -9,15 +9,24 @@ from flask.typing import ResponseReturnValue
 
 from orderapp.config import current_settings
 from orderapp.domain.inputs import ABOUT_YOU, Code
+from orderapp.errors import InvalidRequest
 from orderapp.services.orders import catalogue
-from orderapp.services.orders.catalogue import ProductView
 from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.services.placing import submitters
 from orderapp.services.placing.place import Placing
-from orderapp.web import drafts, formats, order_form
+from orderapp.web import drafts, order_form
 from orderapp.web.blueprint import shop
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import number_in, reference_of
+from orderapp.web.summary import (
+    Summary,
+    as_shown,
+    at_prices,
+    discounts_come_by_themselves,
+    priced_inputs,
+    texts_for_script,
+    with_discounts,
+)
 
 MAX_KEY_CHARACTERS = 64
 
@@ -37,6 +46,7 @@ def index() -> ResponseReturnValue:
 
 @shop.get("/orders")
 @shop.get("/total")
+@shop.get("/summary")
 def lead_back() -> ResponseReturnValue:
     """Lead to the form: people reload or bookmark the addresses that a form is sent to."""
     return redirect(url_for("shop.index"), 303)
@@ -53,8 +63,26 @@ def draft() -> ResponseReturnValue:
 
 @shop.post("/total")
 def preview() -> ResponseReturnValue:
-    """Show the form again with its total and all values kept; place nothing."""
-    return show_form(sent_form(), kind="typed")
+    """Show the form again with its total, the discounts for its codes, and all values kept; place nothing."""
+    form = sent_form()
+    summary = with_discounts(form) if form.chosen() else Summary()
+    return show_form(form, messages_of(InvalidRequest(summary.problems), form), 200, "typed", summary)
+
+
+@shop.post("/summary")
+def summary() -> ResponseReturnValue:
+    """Answer with the summary alone, for the page to replace, or with nothing (204) if the order can't be priced."""
+    form = sent_form()
+    try:
+        found = with_discounts(form)
+    except InvalidRequest:
+        return "", 204  # the page has no total then; its mistakes are told when it is sent
+    page = render_template(
+        "shop/_summary.html", summary=found, problems=messages_of(InvalidRequest(found.problems), form)
+    )
+    response = make_response(page)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @shop.post("/orders")
@@ -77,8 +105,18 @@ def sent_form() -> OrderForm:
     return order_form.read(request.form, current_settings().systems.inputs)
 
 
+def messages_of(error: InvalidRequest, form: OrderForm) -> dict[str, str]:
+    """Return the messages about a form by its fields, in the order of the page."""
+    skus = [product.sku for product in catalogue.list_products()]
+    return order_form.messages_by_field(error, form, skus, current_settings().systems.inputs)
+
+
 def show_form(
-    form: OrderForm, errors: Mapping[str, str] | None = None, status: int = 200, kind: str = ""
+    form: OrderForm,
+    errors: Mapping[str, str] | None = None,
+    status: int = 200,
+    kind: str = "",
+    summary: Summary | None = None,
 ) -> ResponseReturnValue:
     """Render the order form with the typed values, the errors, and the order that its key has led to.
 
@@ -87,19 +125,24 @@ def show_form(
         errors: The messages by field.
         status: The HTTP status.
         kind: For the script that keeps drafts: `typed`, `again`, `new`, or nothing for a plain visit.
+        summary: What the order costs; None to work it out.
     """
     products, arrived = catalogue.list_products(), drafts.order_of(form.key)
     drafts.give_out(form.key)
+    settings = current_settings()
     page = render_template(
         "shop/form.html",
         form=form,
         products=products,
         errors=errors or {},
-        total=_total(form, products),
+        summary=summary or as_shown(form) or at_prices(form, products),
+        texts=texts_for_script(),
+        priced_inputs=priced_inputs(),
+        discounted=discounts_come_by_themselves(),
         arrived=reference_of(arrived.number) if arrived else None,
         kind=kind,
-        sections=_sections(current_settings().systems.offered_inputs()),
-        home_country=current_settings().phones.country,
+        sections=_sections(settings.systems.offered_inputs()),
+        home_country=settings.phones.country,
     )
     response = make_response(page, status)
     # The key belongs to this page only; coming back to the page from the history still finds it.
@@ -113,11 +156,6 @@ def _sections(inputs: Iterable[Code]) -> dict[str, list[Code]]:
     for code in inputs:
         sections.setdefault(code.section, []).append(code)
     return sections
-
-
-def _total(form: OrderForm, products: list[ProductView]) -> str:
-    chosen = form.chosen()
-    return formats.sum_text(product.price.times(chosen[product.sku]) for product in products if product.sku in chosen)
 
 
 def _form_of(reference: str) -> OrderForm:

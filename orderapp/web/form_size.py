@@ -6,7 +6,7 @@ from flask import Flask, request
 
 from orderapp.services.orders.catalogue import count_products
 
-FORMS = frozenset({"shop.place", "shop.preview"})
+FORMS = frozenset({"shop.place", "shop.preview", "shop.summary"})
 # The name of a quantity's field with the longest SKU (64 characters), escaped, and a mistyped quantity.
 BYTES_PER_PRODUCT = 256
 

@@ -150,6 +150,14 @@ def to_request(form: OrderForm, declared: Mapping[str, Code], phones: PhoneRules
     return replace(request, expected_total=form.expected_total, expected_subtotal=form.expected_subtotal())
 
 
+def to_cart(form: OrderForm, declared: Mapping[str, Code]) -> OrderRequest:
+    """Return what the price depends on: lines and inputs. Raises one InvalidRequest with all errors of these."""
+    problems = form.problems()
+    if problems:
+        raise InvalidRequest(problems)
+    return request_schema.read_cart(form.content(declared), declared)
+
+
 def money_field(amount: Money) -> str:
     """Return an amount as written in a hidden field: "1250 EUR"."""
     return f"{amount.minor} {amount.currency}"

@@ -12,7 +12,6 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from orderapp.config import current_settings
 from orderapp.currencies import amount_text
 from orderapp.errors import (
     DatabaseUnavailable,
@@ -28,13 +27,14 @@ from orderapp.errors import (
     TooManyOrders,
     TotalChanged,
 )
-from orderapp.services.orders import catalogue, views
-from orderapp.web import drafts, formats, order_form, order_page
+from orderapp.services.orders import views
+from orderapp.web import drafts, formats, order_page
 from orderapp.web.blueprint import shop
 from orderapp.web.error_pages import error_page
-from orderapp.web.form_page import sent_form, show_form
+from orderapp.web.form_page import messages_of, sent_form, show_form
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import reference_of
+from orderapp.web.summary import PAY
 
 STALE_PAGE = "This page was open for too long. Nothing was ordered by it; check your order and place it again."
 NO_COOKIES = (
@@ -49,6 +49,15 @@ TOO_MANY_CODES = (
 TOO_MANY_ORDERS = (
     "A great many orders came from your network, browser, e-mail address or phone. Nothing was ordered, and what you "
     "typed is kept. Wait {wait}, then place the order again."
+)
+PRICE_CHANGED = (
+    "The price has changed",
+    "Since you saw the page, what you chose has come to cost something else. Nothing was ordered.",
+)
+# Without a script, the total on the page stays as it was while the order is changed.
+TOTAL_CHANGED = (
+    "Please check the new total",
+    "You have changed your order since its total was shown, or a discount is another one now. Nothing was ordered.",
 )
 Answer = Callable[[Any], ResponseReturnValue]
 FORM_ENDPOINTS = ("shop.place", "shop.preview")
@@ -78,9 +87,7 @@ def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], An
 def invalid(error: InvalidRequest) -> ResponseReturnValue:
     """Show the form with what is wrong, under the same key."""
     form = sent_form()
-    skus = [product.sku for product in catalogue.list_products()]
-    messages = order_form.messages_by_field(error, form, skus, current_settings().systems.inputs)
-    return show_form(form, messages, 400, "typed")
+    return show_form(form, messages_of(error, form), 400, "typed")
 
 
 @_answers(TooManyAttempts)
@@ -154,12 +161,14 @@ def total_changed(error: TotalChanged) -> ResponseReturnValue:
     """Show what it costs now and what has changed, and ask."""
     sent = sent_form()
     form = replace(sent, shown={line.sku: line.price for line in error.lines}, expected_total=error.total)
+    repriced = any(line.price != sent.shown.get(line.sku, line.price) for line in error.lines)
+    title, text = PRICE_CHANGED if repriced else TOTAL_CHANGED
     return _send_again(
         form,
         409,
-        title="The price has changed",
-        paragraphs=("Since you saw the page, what you chose has come to cost something else. Nothing was ordered.",),
-        button=f"Place the order for {amount_text(error.total)}",
+        title=title,
+        paragraphs=(text,),
+        button=PAY.format(total=amount_text(error.total)),
         changed=error,
         before=sent.shown,
         total_before=sent.expected_total or sent.expected_subtotal(),
@@ -203,6 +212,15 @@ def archived(error: OrderArchived) -> ResponseReturnValue:
 @_answers(DatabaseUnavailable)
 def unavailable(_: DatabaseUnavailable) -> ResponseReturnValue:
     """Keep what was typed and offer to try again: nobody knows yet whether the order was recorded."""
+    if request.endpoint == "shop.preview":
+        return _send_again(
+            sent_form(),
+            503,
+            title="We can't work out the total at this moment",
+            paragraphs=("Nothing was ordered. What you typed is kept on this page. Try again in a minute.",),
+            button="Try again",
+            action=url_for("shop.preview"),
+        )
     return _send_again(
         sent_form(),
         503,

@@ -94,6 +94,37 @@ def test_the_script_takes_the_digits_of_a_minor_unit_from_the_server(page, shop_
     expect(page.locator(".product").first).to_contain_text(re.compile(r"\.\d{2}$|\.\d{3}$", re.MULTILINE))
 
 
+def test_a_discount_is_shown_as_soon_as_it_is_applied_and_follows_the_order(page, shop_url):
+    fill(page, shop_url, **{"Green tea": "2"})
+    page.get_by_label("Coupon code").fill("NO-SUCH")
+    expect(page.locator(PLACE)).to_have_text("Order and pay at most €25.00")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_label("Coupon code")).to_have_accessible_description(re.compile("check how it is written"))
+    page.get_by_label("Coupon code").fill("WELCOME10")
+    expect(page.locator(".field-error")).to_have_count(0)
+    page.get_by_label("Coupon code").press("Enter")
+    expect(page.locator(PLACE)).to_have_text("Order and pay €22.50")
+    expect(page.locator("[data-summary-told][role=status]")).to_have_text("With your discount, the total is €22.50.")
+    page.get_by_label("Green tea").fill("4")
+    expect(page.locator(PLACE)).to_have_text("Order and pay €45.00")
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(Order)) == 0
+    page.locator(PLACE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+    expect(page.locator("dd.total")).to_have_text("€45.00")
+
+
+def test_a_check_of_a_code_that_gets_no_answer_stands_in_nobody_s_way(page, shop_url):
+    fill(page, shop_url)
+    page.route("**/summary", lambda route: route.abort("connectionreset"))
+    page.get_by_label("Coupon code").fill("WELCOME10")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("[data-summary-told]")).to_contain_text("can't be checked at the moment")
+    page.locator(PLACE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+    expect(page.locator("dd.total")).to_have_text("€22.50")
+
+
 def test_an_order_can_be_placed_with_the_keyboard_alone(page, shop_url):
     page.goto(shop_url)
     page.keyboard.press("Tab")
@@ -155,7 +186,7 @@ def test_back_from_the_order_everything_typed_is_there_and_the_button_can_be_pre
     expect(page.get_by_label("Name")).to_have_value("Ada Lovelace")
     expect(page.get_by_label("Green tea")).to_have_value("2")
     expect(page.locator("[data-total]")).to_have_text("€25.00")
-    expect(page.locator(PLACE)).to_have_text("Place the order")
+    expect(page.locator(PLACE)).to_have_text("Order and pay €25.00")
     expect(page.locator(PLACE)).not_to_have_attribute("aria-disabled", "true")
 
 

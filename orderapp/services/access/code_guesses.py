@@ -22,6 +22,8 @@ WRONG_CODES_OF_CLIENT = 200
 # Visitors share an address, for example in an office or a school: five may guess before the others are affected. A
 # visitor without a cookie has a new session each time, so only this limit applies.
 WRONG_CODES_OF_NETWORK = 50
+# Whoever sees a discount with their last look must still be able to order with it.
+KEPT_FOR_ORDER = 1
 TOO_MANY = (
     "Too many codes were tried. Nothing was recorded. Orders without a code are placed as ever; "
     "a code can be tried again later."
@@ -71,9 +73,12 @@ class Guess:
         codes = tuple(f"{name}={typed[name]}" for name in names)
         return cls(guessers, codes)
 
-    def limits(self) -> dict[str, int]:
-        """Return the limits to check before the codes may be tried, by bucket; none without codes."""
-        return {bucket_of(guesser.bucket_parts): guesser.limit for guesser in self.guessers} if self.codes else {}
+    def limits(self, kept: int = 0) -> dict[str, int]:
+        """Return the limits to check before the codes may be tried, by bucket; none without codes.
+
+        `kept` is how many tries must be left.
+        """
+        return {bucket_of(one.bucket_parts): one.limit - kept for one in self.guessers} if self.codes else {}
 
     def buckets_of_tries(self) -> list[str]:
         """Return the names of the counters for exactly these codes; none without codes."""
@@ -109,6 +114,16 @@ def counting(guess: Guess) -> Iterator[None]:
         if guess.codes:
             refuse_guessers(*_counted(guess))
         raise
+
+
+def count_preview(guess: Guess) -> None:
+    """Count codes whose discount a customer wants to see: it tells a guesser whether they are right.
+
+    An order with these codes takes the count back. Raises TooManyAttempts if this try is over the limit.
+    """
+    if guess.codes:
+        limits, counted = _counted(guess)
+        refuse_guessers({bucket: limit - KEPT_FOR_ORDER for bucket, limit in limits.items()}, counted)
 
 
 def take_back_ordered(guess: Guess, counted: Iterable[Counted]) -> None:

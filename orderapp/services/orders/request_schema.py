@@ -12,7 +12,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 from orderapp.domain.customers import PhoneRules
 from orderapp.domain.inputs import LONGEST_CODE, Code, Inputs
 from orderapp.domain.money import MAX_MINOR, Money
-from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, Customer, LineRequest, OrderRequest, RetryRequest
+from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY, NOBODY, Customer, LineRequest, OrderRequest, RetryRequest
 from orderapp.domain.typed_text import can_be_seen, has_link, hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services.orders.email_addresses import NoAddress, read_email
@@ -27,6 +27,7 @@ PHONE = (
     "service and satellite numbers aren't taken, nor numbers of countries that the shop leaves out"
 )
 ANY_COUNTRY = PhoneRules()
+ABOUT_THE_CUSTOMER = frozenset({"customer.name", "customer.email", "customer.phone"})
 
 
 class Text(fields.String):
@@ -186,6 +187,31 @@ def read_order(data: Any, inputs: Mapping[str, Code], phones: PhoneRules = ANY_C
         loaded["duplicate"] == "allow",
         loaded.get("expected_total"),
     )
+
+
+def read_cart(data: Any, inputs: Mapping[str, Code]) -> OrderRequest:
+    """Validate only what an order's price depends on: its lines, and what systems ask customers for.
+
+    Args:
+        data: The input, in the form of the API's body. What is wrong about the customer doesn't matter.
+        inputs: What systems ask customers for, by name.
+
+    Returns:
+        The request, of a customer without name and addresses.
+
+    Raises:
+        InvalidRequest: with the messages about lines and inputs, by field.
+    """
+    lines = data.get("lines", [])
+    if len(lines) > MAX_LINES:
+        raise InvalidRequest({"lines": [f"At most {MAX_LINES} different products can be ordered at once."]})
+    loaded, malformed = _load(data, _reader(tuple(inputs.values())))
+    errors = {path: told for path, told in malformed.items() if path not in ABOUT_THE_CUSTOMER}
+    typed = _inputs(loaded, inputs, errors)
+    merged = _merge(loaded.get("lines", []), errors)
+    if errors:
+        raise InvalidRequest(errors)
+    return OrderRequest(NOBODY, merged, typed)
 
 
 def read_retry(data: Any) -> RetryRequest:

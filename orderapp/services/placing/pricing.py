@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -107,23 +107,42 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
         now = time.monotonic()
         stopped = Stopped(name, answer.outcome, answer.code)
         return Offered(stopped=stopped, expected=bool(asked), tried=Try(Verb.ACT, answer, now, now))
-    answers = all_of([partial(_ask, admission.of(system), request) for system in asked])
     offers: list[Offer] = []
     spelt: dict[str, str] = {}
-    for system, (quote, started, ended) in zip(asked, answers, strict=True):
+    for system, (quote, started, ended) in quotes_of(asked, request, admission):
         if quote is None:
             continue
         if quote.field:
-            path = systems.inputs[quote.field].path if quote.field in systems.inputs else quote.field
-            raise InvalidRequest({path: [NOT_USABLE]})
-        stopped_by = _obstacle(system, quote, subtotal)
-        if stopped_by:
-            tried = Try(Verb.QUOTE, _as_answer(stopped_by, quote.answer), started, ended)
-            return Offered(stopped=stopped_by, expected=True, tried=tried)
-        code = f"\N{HORIZONTAL ELLIPSIS}{quote.code[-2:]}" if system.is_payment else quote.code
-        offers.append(Offer(system.name, code, quote.kind, quote.value, system.is_payment))
+            raise InvalidRequest({path_of(quote, systems): [NOT_USABLE]})
+        offer = offer_of(system, quote, subtotal)
+        if isinstance(offer, Stopped):
+            tried = Try(Verb.QUOTE, _as_answer(offer, quote.answer), started, ended)
+            return Offered(stopped=offer, expected=True, tried=tried)
+        offers.append(offer)
         spelt.update(quote.spelt)
     return Offered(discounts.apply(subtotal, offers), spelt=spelt)
+
+
+Asked = tuple[Quote | None, float, float]  # what a system offers, and when it was asked and answered (monotonic clock)
+
+
+def quotes_of(asked: Sequence[System], request: OrderRequest, admission: Admission) -> Iterator[tuple[System, Asked]]:
+    """Ask these systems side by side what they would take off; yield the answers in the same order."""
+    return zip(asked, all_of([partial(_ask, admission.of(system), request) for system in asked]), strict=True)
+
+
+def path_of(quote: Quote, systems: Systems) -> str:
+    """Return where the API's body has the input that a quote says is wrong."""
+    return systems.inputs[quote.field].path if quote.field in systems.inputs else quote.field
+
+
+def offer_of(system: System, quote: Quote, subtotal: Money) -> Offer | Stopped:
+    """Return what a system would take off, or what stops an order with these inputs."""
+    obstacle = _obstacle(system, quote, subtotal)
+    if obstacle:
+        return obstacle
+    code = f"\N{HORIZONTAL ELLIPSIS}{quote.code[-2:]}" if system.is_payment else quote.code
+    return Offer(system.name, code, quote.kind, quote.value, system.is_payment)
 
 
 def systems_with_discounts(request: OrderRequest, systems: Systems) -> list[System]:
@@ -139,8 +158,7 @@ def systems_with_discounts(request: OrderRequest, systems: Systems) -> list[Syst
     return [system for system in quoting if takes_part(system) and system.concerns(request)]
 
 
-def _ask(system: System, request: OrderRequest) -> tuple[Quote | None, float, float]:
-    """Return what a system offers, and when it was asked and answered, by the monotonic clock."""
+def _ask(system: System, request: OrderRequest) -> Asked:
     started = time.monotonic()
     return system.quote(request), started, time.monotonic()
 

@@ -40,6 +40,11 @@ def visitor(address: str | None, session: str | None, customer: Customer) -> Sub
     return Submitter(None, guessers_of_visitor(address, session), sources_of_visitor(address, session, customer))
 
 
+def passer_by(address: str | None, session: str | None) -> Submitter:
+    """Return a visitor who only wants to know what an order would cost; arguments as for `visitor`."""
+    return Submitter(None, guessers_of_visitor(address, session))
+
+
 def client(client_id: int, customer: Customer) -> Submitter:
     """Return an API client that submits for a customer."""
     return Submitter(client_id, guessers_of_client(client_id, customer.email), (Source("client", client_id),))
