@@ -18,10 +18,10 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet -
 	--generate-hashes $(if $(UPGRADE),--upgrade) pyproject.toml
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run check test model mutations sweep mutants bench growth overload memory history chaos drain services lint format docs reference lock wheel
+.PHONY: help run check test model mutations sweep mutants bench growth overload memory history chaos drain services lint format docs reference lock translations wheel
 
 help: ## Say what each command does
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 run: $(RUNTIME) ## Run the whole product on http://127.0.0.1:8000 until Ctrl-C (elsewhere: PORT=9000 make run)
 	@exec .venv/bin/python -m orderapp.development
@@ -93,6 +93,9 @@ lock: $(DEVELOPMENT) ## Update the locked packages from pyproject.toml (newer ve
 	@$(LOCK) -o requirements.txt
 	@$(LOCK) --extra dev --constraint requirements.txt -o requirements-dev.txt
 	@$(LOCK) --extra bench --constraint requirements.txt -o requirements-bench.txt
+
+translations: $(DEVELOPMENT) ## Update orderapp/translations/ after texts have changed, or begin another language (LANGUAGE=fr make translations)
+	@LANGUAGE="$(LANGUAGE)" .venv/bin/python -m scripts.update_translations
 
 wheel: $(DEVELOPMENT) ## Build the package to install, a wheel, in build/
 	@.venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w build .

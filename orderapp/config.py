@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
+from zoneinfo import ZoneInfo
 
 from flask import current_app
 from phonenumbers import SUPPORTED_REGIONS
 
+from orderapp import languages
 from orderapp.addresses import database_url, is_encrypted, passwords_in, rabbitmq_urls
 from orderapp.domain.customers import PhoneRules
 from orderapp.domain.order_limits import DEFAULTS, Most
@@ -59,6 +61,8 @@ class Settings:
     proxy_sets_request_id: bool
     web_processes: int
     phones: PhoneRules
+    language: str  # of customers whose own isn't known: a code of `languages.codes()`
+    time_zone: ZoneInfo  # in which the shop writes times
     order_limits: Mapping[str, Most]
     tax_percent: Decimal  # the tax that all prices include; 0: none is shown
     secure_cookies: bool
@@ -102,6 +106,8 @@ class Settings:
             proxy_sets_request_id=_proxy_sets_request_id(env),
             web_processes=env.integer("WEB_CONCURRENCY", 2, 1, 1000),  # gunicorn.conf.py starts them
             phones=PhoneRules(_country(env, "SHOP_COUNTRY"), _countries(env, "PHONE_COUNTRIES")),
+            language=_language(env),
+            time_zone=env.time_zone(),
             order_limits={kind: _most(env, f"ORDERS_PER_{kind.upper()}", most) for kind, most in DEFAULTS.items()},
             tax_percent=_percent(env, "TAX_PERCENT"),
             secure_cookies=public_url.startswith("https://"),
@@ -174,6 +180,13 @@ def _countries(env: Environment, variable: str) -> frozenset[str]:
     if unknown := sorted(found - SUPPORTED_REGIONS):
         raise ConfigurationError(f"{variable}: {unknown[0]!r} is no country's code such as DE (ISO 3166)")
     return found
+
+
+def _language(env: Environment) -> str:
+    code = env.text("SHOP_LANGUAGE", languages.SOURCE)
+    if code not in languages.codes():
+        raise ConfigurationError(f"SHOP_LANGUAGE: {code!r} is none of {', '.join(languages.codes())}")
+    return code
 
 
 def _most(env: Environment, variable: str, default: Most) -> Most:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from babel import Locale
 from babel.numbers import format_currency, get_currency_precision
 from iso4217 import Currency
 
 from orderapp.domain.money import Money
 
-LOCALE = "en"  # the language of all pages and e-mails
 # Codes without minor units (gold, the code for tests) are not money that a shop takes.
 _DIGITS = {one.code: one.exponent for one in Currency if one.exponent is not None}
 
@@ -32,14 +32,19 @@ def minor_digits(code: str) -> int:
     return get_currency_precision(code) if known is None else known
 
 
-def amount_text(amount: Money) -> str:
-    """Return an amount as text for people, in English.
+def amount_text(amount: Money, language: str = "en") -> str:
+    """Return an amount as text for people.
+
+    Args:
+        amount: The amount.
+        language: The language's code.
 
     Example:
-        >>> amount_text(Money(1250, "EUR")), amount_text(Money(500, "JPY"))
-        ('€12.50', '¥500')
+        >>> amount_text(Money(1250, "EUR")), amount_text(Money(500, "JPY")), amount_text(Money(1250, "EUR"), "de")
+        ('€12.50', '¥500', '12,50\xa0€')
     """
     digits = minor_digits(amount.currency)
-    pattern = "\N{CURRENCY SIGN}#,##0" + "." * bool(digits) + "0" * digits
+    usual = Locale.parse(language).currency_formats["standard"].pattern
+    pattern = usual.replace("0.00", "0" + "." * bool(digits) + "0" * digits)
     units = Decimal(amount.minor).scaleb(-digits)
-    return format_currency(units, amount.currency, pattern, locale=LOCALE, currency_digits=False)
+    return format_currency(units, amount.currency, pattern, locale=language, currency_digits=False)

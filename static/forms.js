@@ -3,7 +3,7 @@
 
 // After this time without an answer the button is unlocked. The form keeps its key, so sending it again is safe.
 const LOCK_MILLISECONDS = 30000;
-const OVERDUE = "This is taking longer than it should. You can press the button again: it can't happen twice.";
+const OVERDUE = document.currentScript.dataset.overdue;
 
 function say(form, text) {
   const status = form.querySelector("[data-guard-status]");

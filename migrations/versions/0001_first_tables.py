@@ -227,6 +227,7 @@ def upgrade() -> None:
         sa.Column("customer_email", sa.String(length=254), nullable=False),
         sa.Column("customer_phone", sa.String(length=20), nullable=False),
         sa.Column("inputs", sa.Text(), nullable=False),
+        sa.Column("language", sa.String(length=12), server_default="en", nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("subtotal_minor", sa.BigInteger(), nullable=False),
         sa.Column("total_minor", sa.BigInteger(), nullable=False),

@@ -92,5 +92,17 @@ class Code:
 
 # Members of an order's body and fields of the form that no input can have.
 TAKEN = frozenset(
-    {"customer", "lines", "duplicate", "expected_total", "name", "email", "phone", "key", "csrf_token", "without"}
+    {
+        "customer",
+        "lines",
+        "duplicate",
+        "language",
+        "expected_total",
+        "name",
+        "email",
+        "phone",
+        "key",
+        "csrf_token",
+        "without",
+    }
 )

@@ -48,6 +48,7 @@ class OrderRequest:
     expected_total: Money | None = None
     # The same before discounts.
     expected_subtotal: Money | None = None
+    language: str = ""  # the code of the customer's language; empty if nobody knows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ class OrderDocument(Reduced):
     inputs: Inputs = field(default_factory=Inputs)  # what the systems asked the customer for
     discounts: tuple[Discount, ...] = ()  # what systems take off, payments such as by gift card among them
     in_shop: bool = False  # whether it was placed in the shop, and has a page there
+    language: str = "en"  # the code of the language in which its customer is written to
 
     def taken_off(self, system: Named) -> Money:
         """Return what a system took off the price: its discount, or what is paid with it."""

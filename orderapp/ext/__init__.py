@@ -18,6 +18,7 @@ from orderapp.domain.references import page_reference
 from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.domain.typed_text import without_links
 from orderapp.errors import ConfigurationError
+from orderapp.languages import Language, language
 from orderapp.systems.answers import Received, error_code, unreadable, whole
 from orderapp.systems.base import OnRefusal, Part, Progress, Repeats, System, backoff_from
 from orderapp.systems.bounded import call_within, connect, tls_context
@@ -39,6 +40,8 @@ __all__ = [
     # Read the order
     "Effect", "OrderDocument", "OrderRequest", "Customer", "Line", "LineRequest", "Discount", "Money", "MAX_MINOR",
     "amount_text", "customer_ref", "page_reference",
+    # Write to customers
+    "Language", "language",
     # Say what happened
     "Outcome", "Answer", "Finding", "Report", "Quote", "Exchange",
     # Call over HTTP

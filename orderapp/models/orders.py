@@ -40,6 +40,8 @@ class Order(Base):
     customer_phone: Mapped[str] = mapped_column(String(20))
     # JSON: what the customer typed in for the systems, by the names of their inputs.
     inputs: Mapped[str] = mapped_column(Text)
+    # The language it was placed in, in which its customer is written to: a code such as `de`.
+    language: Mapped[str] = mapped_column(String(12), server_default="en")
     currency: Mapped[str] = mapped_column(String(3))
     subtotal_minor: Mapped[int] = mapped_column(BigInteger)
     total_minor: Mapped[int] = mapped_column(BigInteger)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from orderapp import languages
 from orderapp.config import FILES
 from orderapp.sandbox.answers import Problem, error_body, json_answer
 from orderapp.sandbox.control import control_blueprint
@@ -57,6 +58,7 @@ def create_sandbox(settings: SandboxSettings) -> Flask:
     app.register_blueprint(pages_blueprint(state))
     app.after_request(add_security_headers)
     _answer_errors(app, state)
+    languages.teach(app.jinja_env, lambda: languages.ENGLISH)
     app.wsgi_app = Misbehaving(app.wsgi_app, stand_ins, board, state.late)  # type: ignore[method-assign]
     return app
 

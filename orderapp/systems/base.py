@@ -107,6 +107,8 @@ class System(ABC):
         stores_failures: Whether the system stores a failure under the key and repeats it forever, so that a repeat
             never succeeds (idempotent systems only).
         key_window_seconds: How long the system remembers a key; None if it never forgets one.
+        translations: What customers read of it in other languages, by language code and English text, where our own
+            translations lack it: that of a plugin.
         example: The inputs of an order that concerns it, for the tests of its contract.
         sandbox: Its stand-in, if it has a protocol of its own; keyed systems have one without it.
         setting: The prefix of its settings, if that isn't its name in capitals.
@@ -131,6 +133,7 @@ class System(ABC):
     repeats: ClassVar[Repeats] = Repeats()
     calls_per_run: ClassVar[int] = 1
     stores_failures: ClassVar[bool] = False
+    translations: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     example: ClassVar[Mapping[str, str]] = {}
     sandbox: ClassVar[Sandbox | None] = None
     setting: ClassVar[str] = ""

@@ -19,6 +19,7 @@ _TYPES: Mapping[str, type] = {
     "guarantee": Guarantee,
     "inputs": tuple,
     "refusals": Mapping,
+    "translations": Mapping,
     "example": Mapping,
     "is_payment": bool,
     "after": tuple,
@@ -44,6 +45,11 @@ def refuse_incomplete(kind: type[System]) -> None:
             raise ConfigurationError(f"{where}: {member} has to be a {wanted.__name__}, and is {found!r}")
     if not all(isinstance(one, Code) for one in kind.inputs):
         raise ConfigurationError(f"{where}: inputs has to be a tuple of Code")
+    by_language = kind.translations.values()
+    if not all(isinstance(texts, Mapping) for texts in by_language) or not all(
+        isinstance(text, str) for texts in by_language for pair in texts.items() for text in pair
+    ):
+        raise ConfigurationError(f"{where}: translations has to map language codes to mappings of texts")
     if not all(isinstance(text, str) for pair in kind.refusals.items() for text in pair):
         raise ConfigurationError(f"{where}: refusals has to map codes to sentences")
 

@@ -33,10 +33,10 @@ from orderapp.ext import (
     Outcome,
     Part,
     System,
-    amount_text,
     backoff_from,
     call_within,
     connect,
+    language,
     lock_out,
     mask,
     page_reference,
@@ -174,7 +174,7 @@ class Email(System):
         order, message = effect.order, EmailMessage(policy.SMTP.clone(cte_type="7bit"))
         message["From"] = self._sender
         message["To"] = order.customer.email
-        message["Subject"] = f"Your order {order.number} is confirmed"
+        message["Subject"] = language(order.language).gettext("Your order %(number)s is confirmed", number=order.number)
         message["Date"] = formatdate(usegmt=True)
         # A colon isn't allowed in a Message-ID (RFC 5322, 3.6.4).
         message["Message-ID"] = f"<{effect.key.replace(':', '.')}@{self._domain}>"
@@ -201,19 +201,23 @@ def _sender_in(env: Environment) -> tuple[str, str]:
 
 
 def _text(order: OrderDocument, page: str) -> str:
-    rows = [f"  {line.quantity} x {line.name}: {amount_text(line.total)}" for line in order.lines]
-    rows += [f"  Discount {discount.code}: -{amount_text(discount.amount)}" for discount in order.reductions]
-    rows += [f"  Already paid: -{amount_text(payment.amount)}" for payment in order.payments]
+    spoken = language(order.language)
+    _ = spoken.gettext
+    rows = [f"{line.quantity} x {line.name}: {spoken.amount(line.total)}" for line in order.lines]
+    rows += [
+        _("Discount %(code)s: -%(amount)s", code=one.code, amount=spoken.amount(one.amount)) for one in order.reductions
+    ]
+    rows += [_("Already paid: -%(amount)s", amount=spoken.amount(one.amount)) for one in order.payments]
     return "\n".join(
         (
-            f"Hello {without_links(order.customer.name)},",
+            _("Hello %(name)s,", name=without_links(order.customer.name)),
             "",
-            f"thank you, your order {order.number} is confirmed:",
+            _("thank you, your order %(number)s is confirmed:", number=order.number),
             "",
-            *rows,
+            *(f"  {row}" for row in rows),
             "",
-            f"  Total: {amount_text(order.total)}",
-            *(("", "Where your order stands:", page) if page else ()),
+            "  " + _("Total: %(amount)s", amount=spoken.amount(order.total)),
+            *(("", _("Where your order stands:"), page) if page else ()),
         )
     )
 

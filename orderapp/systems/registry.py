@@ -107,6 +107,10 @@ class Systems(Mapping[str, System]):
     def __init__(self, systems: Mapping[str, System]) -> None:
         self._systems = {name: guarded(system) for name, system in systems.items()}
         self.inputs = inputs_of(self._systems.values())
+        self.translations: dict[str, dict[str, str]] = {}  # by language code, then by English text
+        for system in self._systems.values():
+            for code, texts in system.translations.items():
+                self.translations.setdefault(code, {}).update(texts)
         public = frozenset(name for name, code in self.inputs.items() if not code.private)
         for system in self._systems.values():
             system.public_inputs = public

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
 
 from orderapp.domain.masking import WHOLE_WORD_CHARACTERS
 from orderapp.errors import ConfigurationError
@@ -94,6 +95,18 @@ class Environment:
         if value != int(value):
             raise ConfigurationError(f"{name}: {value:g} is not a whole number")
         return int(value)
+
+    def time_zone(self) -> ZoneInfo:
+        """Return the zone in which the shop writes times, `SHOP_TIME_ZONE`; UTC by default.
+
+        Raises:
+            ConfigurationError: it isn't known on this machine.
+        """
+        name = self.text("SHOP_TIME_ZONE", "UTC")
+        try:
+            return ZoneInfo(name)
+        except (ValueError, OSError, LookupError) as error:  # no name of a zone, or none of this machine's
+            raise ConfigurationError(f"SHOP_TIME_ZONE: {name!r} is no time zone such as Europe/Berlin") from error
 
     def timeouts(self, name: str) -> Timeouts:
         """Return `connect,read` time-outs in seconds, by default 1,3; each from 0.01 to 60."""

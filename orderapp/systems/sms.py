@@ -26,6 +26,7 @@ from orderapp.ext import (
     Part,
     System,
     backoff_from,
+    language,
     lock_out,
     unreadable,
     whole,
@@ -77,7 +78,9 @@ class Sms(System):
         form = {
             "To": order.customer.phone,
             "From": self._sender,
-            "Body": f"Thank you! Your order {order.number} is confirmed.",
+            "Body": language(order.language).gettext(
+                "Thank you! Your order %(number)s is confirmed.", number=order.number
+            ),
         }
         if self._callbacks:
             form["StatusCallback"] = f"{self._callbacks}?{urlencode({'key': effect.key})}"

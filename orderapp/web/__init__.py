@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from flask import Flask
 
-from orderapp.web import drafts, error_pages, form_page, order_page, unplaced
+from orderapp.web import drafts, error_pages, form_page, language, language_switch, order_page, unplaced
 from orderapp.web.blueprint import shop
 
-__all__ = ["form_page", "init_app", "order_page", "unplaced"]  # the pages register their routes on import
+__all__ = [
+    "form_page",
+    "init_app",
+    "language_switch",
+    "order_page",
+    "unplaced",
+]  # the pages register their routes on import
 
 
 def init_app(app: Flask) -> None:
     """Add the shop's pages, and the pages for errors of the whole application."""
     app.session_interface = drafts.Sessions()
+    language.init_app(app)
     app.register_blueprint(shop)
     error_pages.register(app)

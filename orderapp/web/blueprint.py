@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from orderapp.config import current_settings
-from orderapp.currencies import amount_text, minor_digits
+from orderapp.currencies import minor_digits
 from orderapp.web import formats
 
 shop = Blueprint("shop", __name__)
-shop.add_app_template_filter(amount_text, "money")
+shop.add_app_template_filter(formats.amount_text, "money")
 shop.add_app_template_filter(minor_digits, "minor_digits")
 shop.add_app_template_filter(formats.moment, "moment")
-shop.add_app_template_filter(lambda name: current_settings().systems.title_of(name), "system_title")
+shop.add_app_template_filter(formats.system_title, "system_title")

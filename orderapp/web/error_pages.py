@@ -15,27 +15,34 @@ from orderapp.errors import (
     Overloaded,
     TooManyAttempts,
 )
+from orderapp.web.language import lazy_gettext as _
 
 WORDS = {
-    400: ("We couldn't make sense of that", "Nothing was changed. Go back, reload the page and try once more."),
-    401: ("Please log in", "This page is for staff who have logged in. Nothing was changed."),
-    403: ("This isn't open to you", "You lack the permission for this. Nothing was changed."),
-    404: ("There is no such page", "The address may be mistyped or cut short. Orders are not affected."),
-    405: ("That can't be done here", "Nothing was changed. Go back and use the buttons on the page."),
-    409: ("That can't be done at this moment", "Nothing was changed. Reload the page to see where things stand."),
+    400: (_("We couldn't make sense of that"), _("Nothing was changed. Go back, reload the page and try once more.")),
+    401: (_("Please log in"), _("This page is for staff who have logged in. Nothing was changed.")),
+    403: (_("This isn't open to you"), _("You lack the permission for this. Nothing was changed.")),
+    404: (_("There is no such page"), _("The address may be mistyped or cut short. Orders are not affected.")),
+    405: (_("That can't be done here"), _("Nothing was changed. Go back and use the buttons on the page.")),
+    409: (_("That can't be done at this moment"), _("Nothing was changed. Reload the page to see where things stand.")),
     410: (
-        "This order is archived",
-        "It was placed long ago, and can't be shown or changed here any more. Nothing was done.",
+        _("This order is archived"),
+        _("It was placed long ago, and can't be shown or changed here any more. Nothing was done."),
     ),
-    413: ("That was too much at once", "Nothing was changed. Send less in one go."),
-    429: ("That was tried too often", "Nothing was changed. Wait a little and try again."),
+    413: (_("That was too much at once"), _("Nothing was changed. Send less in one go.")),
+    429: (_("That was tried too often"), _("Nothing was changed. Wait a little and try again.")),
     500: (
-        "Something went wrong on our side",
-        "We don't know whether your last step was done. Reload the page to see; the same form sent again is done once.",
+        _("Something went wrong on our side"),
+        _(
+            "We don't know whether your last step was done. Reload the page to see; the same form sent again is done "
+            "once."
+        ),
     ),
     503: (
-        "We can't be reached properly at this moment",
-        "We don't know whether your last step was done. Try again in a minute; the same form sent again is done once.",
+        _("We can't be reached properly at this moment"),
+        _(
+            "We don't know whether your last step was done. Try again in a minute; the same form sent again is done "
+            "once."
+        ),
     ),
 }
 STATUS = {

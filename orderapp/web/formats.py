@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from orderapp.currencies import amount_text
+from orderapp.config import current_settings
 from orderapp.domain.money import Money
+from orderapp.web.language import current, declared
 
 NOTHING = "\N{EN DASH}"
 
@@ -20,14 +21,21 @@ def sum_text(amounts: Iterable[Money]) -> str:
     return " + ".join(amount_text(amount) for amount in by_currency.values()) or NOTHING
 
 
+def amount_text(amount: Money) -> str:
+    """Return an amount in the page's language: "€12.50"."""
+    return current().amount(amount)
+
+
 def moment(at: dt.datetime) -> str:
-    """Return a time as text in UTC: "22 Nov 2026, 21:03:05 UTC"."""
-    return f"{at.astimezone(dt.UTC):%-d %b %Y, %H:%M:%S} UTC"
+    """Return a time in the page's language and the shop's zone: "22 Nov 2026, 21:03:05 UTC"."""
+    return current().moment(at, current_settings().time_zone)
 
 
 def duration(seconds: int) -> str:
-    """Return how long to wait, rounded up: "1 second", "45 seconds", "10 minutes", "3 hours"."""
-    for unit_seconds, unit in ((3600, "hour"), (60, "minute")):
-        if seconds >= 2 * unit_seconds:
-            return f"{-(-seconds // unit_seconds)} {unit}s"
-    return f"{seconds} second{'' if seconds == 1 else 's'}"
+    """Return how long to wait, rounded up, in the page's language: "1 second", "10 minutes", "3 hours"."""
+    return current().duration(seconds)
+
+
+def system_title(name: str) -> str:
+    """Return what customers call a system, in the page's language."""
+    return declared(current_settings().systems.title_of(name))

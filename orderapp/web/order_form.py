@@ -17,6 +17,7 @@ from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
 from orderapp.domain.typed_text import trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services.orders import request_schema
+from orderapp.web import language
 from orderapp.web.order_reference import names_retry
 
 KEY_BYTES = 24  # 192 random bits: nobody guesses another customer's key, and none comes twice
@@ -69,6 +70,7 @@ class OrderForm:
             "customer": customer,
             "lines": [{"sku": sku, "quantity": number} for sku, number in self.chosen().items()],
             "duplicate": "allow" if self.allow_duplicate else "refuse",
+            "language": language.current().code,
         }
         for name, value in self.inputs.items():
             (customer if declared[name].customer else content)[name] = value

@@ -70,7 +70,7 @@ def successor(order: OrderView) -> str | None:
 def request_of(order: OrderView) -> OrderRequest:
     """Return an order's original request."""
     lines = tuple(LineRequest(line.sku, line.quantity) for line in order.lines)
-    return OrderRequest(order.customer, lines, order.inputs)
+    return OrderRequest(order.customer, lines, order.inputs, language=order.language)
 
 
 def leaving_out(code: Code, asked: OrderRequest) -> OrderRequest:

@@ -110,7 +110,7 @@ def test_what_was_ordered_anew_is_not_tried_again_in_another_tab(client, failed,
     assert page.status_code == 409
     assert title_of(page) == "You have ordered this anew meanwhile"
     assert f'href="{anew}"' in page.text
-    assert "<form" not in page.text
+    assert "<form" not in page.text.partition("<footer")[0]
     assert standing() == 1
 
 
@@ -150,7 +150,7 @@ def test_what_can_t_be_ordered_together_any_more_is_told_and_the_order_can_be_ch
     assert page.status_code == 400
     assert title_of(page) == "Something in your order can&#39;t be had any more"
     assert "Nothing was ordered by this" in page.text
-    assert "<form" not in page.text
+    assert "<form" not in page.text.partition("<footer")[0]
     assert f'again={location.rpartition("/")[2]}"' in page.text
     assert find_shop_order(number_of(location)).placements == 1
 

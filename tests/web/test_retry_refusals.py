@@ -37,7 +37,7 @@ def failed(client, new_form, run_tasks):
 
 def assert_over(page, failed):
     """Check that nothing is left to press, and that the way back is there."""
-    assert "<form" not in page.text
+    assert "<form" not in page.text.partition("<footer")[0]
     assert f'href="{failed}"' in page.text
 
 

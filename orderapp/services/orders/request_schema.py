@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from orderapp import languages
 from orderapp.domain.customers import PhoneRules
 from orderapp.domain.inputs import LONGEST_CODE, Code, Inputs
 from orderapp.domain.money import MAX_MINOR, Money
@@ -126,6 +127,11 @@ class OrderSchema(WishesSchema):
         unknown = RAISE
 
     customer = fields.Nested(CustomerSchema, required=True)
+    language = fields.String(
+        load_default="",
+        validate=validate.OneOf(languages.codes(), error="Give one of the languages of the shop: {choices}."),
+        metadata={"description": "Of mails and text messages to the customer; by default the shop's"},
+    )
     lines = fields.List(
         fields.Nested(LineSchema), required=True, validate=validate.Length(1, MAX_LINES, error=LINES_RANGE)
     )
@@ -186,6 +192,7 @@ def read_order(data: Any, inputs: Mapping[str, Code], phones: PhoneRules = ANY_C
         typed,
         loaded["duplicate"] == "allow",
         loaded.get("expected_total"),
+        language=loaded["language"],
     )
 
 

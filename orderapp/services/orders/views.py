@@ -102,6 +102,7 @@ class OrderView(Reduced):
     steps: tuple[StepView, ...]
     tasks: tuple[TaskView, ...]
     stopped: Stopped | None  # what ended the present placement; None if nothing did
+    language: str = "en"  # in which its customer is written to
 
     @property
     def is_final(self) -> bool:
@@ -146,6 +147,7 @@ def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
         steps=tuple(StepView(step.system, StepState.DONE, "") for step in held.steps),
         tasks=tuple(_task_view(row) for row in confirmed.tasks),
         stopped=None,
+        language=document.language,
     )
 
 
@@ -209,6 +211,7 @@ def _view(order: Any, document: OrderDocument, placement: Any, steps: Iterable[A
             for row in tasks
         ),
         stopped=stopped,
+        language=document.language,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orderapp.config import Settings
 from orderapp.domain.orders import OrderDocument, as_spelt
 from orderapp.domain.outcome import Outcome
@@ -63,7 +65,7 @@ def _opening(submitted: Submitted, priced: Priced, before: Beforehand, settings:
     admission = admit(before.standing, concerned)
     offered = ask_for_discounts(request, priced.subtotal, settings.systems, admission)
     refuse_another_total(request, priced, offered)
-    request = as_spelt(request, offered.spelt)
+    request = replace(as_spelt(request, offered.spelt), language=request.language or settings.language)
     return Opening(
         submitted,
         request,

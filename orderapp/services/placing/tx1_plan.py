@@ -20,7 +20,7 @@ from orderapp.services.placing.cart_locks import locking
 _ORDERS, _DISCOUNTS, _PLACEMENTS = table_of(Order), table_of(OrderDiscount), table_of(Placement)
 _SUBMISSIONS, _STEPS = table_of(Submission), table_of(Step)
 _ORDER_COLUMNS = ("id", "number", "client_id", "state", "placement_number", "customer_name", "customer_email",
-                  "customer_phone", "inputs", "currency", "subtotal_minor", "total_minor")  # fmt: skip
+                  "customer_phone", "inputs", "language", "currency", "subtotal_minor", "total_minor")  # fmt: skip
 _RETRY_COLUMNS = ("placement_number", "inputs", "total_minor")
 _PLACEMENT_COLUMNS = ("number", "state", "failed_system", "failed_outcome", "failed_code")
 _SUBMISSION_COLUMNS = ("scope", "key", "content_hash", "fencing")

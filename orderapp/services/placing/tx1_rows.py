@@ -25,6 +25,7 @@ def ordered_document(number: str, opening: Opening) -> OrderDocument:
         inputs=opening.request.inputs,
         discounts=opening.offered.discounts,
         in_shop=opening.submitted.by.client_id is None,
+        language=opening.request.language,
     )
 
 
@@ -51,6 +52,7 @@ def order_row(order_id: uuid.UUID, number: str, opening: Opening) -> dict[str, A
         "customer_email": opening.request.customer.email,
         "customer_phone": opening.request.customer.phone,
         "inputs": inputs_text(opening.request.inputs),
+        "language": opening.request.language,
         "currency": opening.priced.subtotal.currency,
         "subtotal_minor": opening.priced.subtotal.minor,
         "total_minor": opening.total.minor,

@@ -13,7 +13,7 @@ import orjson
 from orderapp.domain.orders import OrderRequest
 
 # Not part of the content: a repeat with other values here is still the same order.
-BESIDE_THE_CONTENT = frozenset({"allow_duplicate", "expected_total", "expected_subtotal"})
+BESIDE_THE_CONTENT = frozenset({"allow_duplicate", "expected_total", "expected_subtotal", "language"})
 # Stored in front of the hash, so that a new way of hashing doesn't turn genuine repeats into other content.
 VERSION = "v1"
 

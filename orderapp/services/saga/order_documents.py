@@ -30,7 +30,7 @@ from orderapp.errors import NotFound
 from orderapp.models import Order, OrderDiscount, OrderLine, table_of
 
 LINE, DISCOUNT = "line", "discount"
-_DOCUMENT_COLUMNS = ("number", "customer_name", "customer_email", "customer_phone", "inputs", "currency",
+_DOCUMENT_COLUMNS = ("number", "customer_name", "customer_email", "customer_phone", "inputs", "language", "currency",
                      "subtotal_minor", "total_minor", "client_id")  # fmt: skip
 _PART_COLUMNS = ("part", "word", "text", "quantity", "minor", "is_payment")
 
@@ -85,6 +85,7 @@ def document_of(rows: Sequence[Any]) -> OrderDocument:
             if row.part == DISCOUNT
         ),
         in_shop=order.client_id is None,
+        language=order.language,
     )
 
 
