@@ -1,15 +1,19 @@
-"""An order's effect ledger: for each effect what is intended, what is in place by our rows, and what staff said."""
+"""An order's effect ledger: for each effect what should be, what is, how we know, and since when."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from orderapp.admin.evidence import Evidence, evidence_of
+from orderapp.config import current_settings
 from orderapp.domain.states import MismatchState, PlacementState, StepState, TaskKind, TaskState
+from orderapp.domain.verbs import Verb
 from orderapp.models import ManualResolution, Placement, Resolution, Step, Task
 from orderapp.services.backoffice.case_files import OrderFile
 
-# What is intended: True for in place, False for nothing, None while it is undecided.
+# What should be: True for in place, False for nothing, None while it is undecided.
 INTENDED: dict[str, bool | None] = {
     PlacementState.PLACING.value: None,
     PlacementState.CONFIRMED.value: True,
@@ -36,6 +40,9 @@ class Effect:
     ours: str
     theirs: str
     tone: str
+    since: dt.datetime | None  # since when it is as it is; None if nothing was done yet
+    evidence: Evidence  # how we know
+    can_be_asked: bool  # whether the system can be asked about it
     resolutions: Sequence[ManualResolution]
 
 
@@ -92,6 +99,7 @@ def _line(
     mismatch = next(
         (one for one in file.mismatches if one.key == row.key and one.state != MismatchState.GONE.value), None
     )
+    system = current_settings().systems.get(row.system)
     return Effect(
         system=row.system,
         key=row.key,
@@ -100,15 +108,24 @@ def _line(
         ours=ours,
         theirs=mismatch.theirs if mismatch else "",
         tone="bad" if mismatch else _tone(agrees, by_resolution, tasks),
+        since=_since(row, tasks),
+        evidence=evidence_of(file, row, ids),
+        can_be_asked=system is not None and system.configured and system.can(Verb.ASK),
         resolutions=resolutions,
     )
+
+
+def _since(row: Step | Task, tasks: Sequence[Task]) -> dt.datetime | None:
+    """Return when an effect's present state began: with the step's answer, or the end of the work on it."""
+    ends = [row.decided_at if isinstance(row, Step) else row.finished_at, *(task.finished_at for task in tasks)]
+    return max((end for end in ends if end is not None), default=None)
 
 
 def _should_be(should_be: bool | None, message: bool) -> str:
     if should_be is None:
         return "Being decided"
     if message:
-        return "Sent once" if should_be else "No matter"
+        return "Sent once" if should_be else "Either way"
     return "In place, once" if should_be else "Nothing"
 
 

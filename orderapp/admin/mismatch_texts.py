@@ -39,14 +39,16 @@ def consequence_of(mismatch: Mismatch) -> str:
 
 def beside(verdict: Verdict, mismatches: Sequence[Mismatch]) -> Verdict:
     """Return the verdict on an order with mismatches; without any, return it unchanged."""
-    told = tuple(_told(mismatch) for mismatch in mismatches if mismatch.state != MismatchState.GONE.value)
-    if not told:
+    unresolved = [mismatch for mismatch in mismatches if mismatch.state != MismatchState.GONE.value]
+    if not unresolved:
         return verdict
-    correcting = all(mismatch.state != MismatchState.OPEN.value for mismatch in mismatches)
+    told = tuple(_told(mismatch) for mismatch in unresolved)
+    correcting = all(mismatch.state != MismatchState.OPEN.value for mismatch in unresolved)
     tone, title = ("warn", "Its correction is ordered") if correcting else ("bad", "A system says otherwise")
     # A system contradicts the statement that all is well.
     ours = () if verdict.tone == "good" else verdict.sentences
-    return Verdict(tone, f"By our rows: {verdict.title}. {title}.", (*told, *ours))
+    since = min(mismatch.found_at for mismatch in unresolved)
+    return Verdict(tone, title, (*told, f"Without it: {verdict.title}.", *ours), since)
 
 
 def _told(mismatch: Mismatch) -> str:

@@ -9,23 +9,16 @@ from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, func
 
-from orderapp.admin import cells, who
+from orderapp.admin import cells, order_page, who
 from orderapp.admin.acting import act
-from orderapp.admin.effect_ledger import ledger_of
 from orderapp.admin.guard import act_at, page_at
-from orderapp.admin.histories import history_of
-from orderapp.admin.holdup_texts import why_it_waits
 from orderapp.admin.listing import Listing, OneOf, choices
-from orderapp.admin.mismatch_texts import CORRECTIONS, beside, consequence_of
-from orderapp.admin.titles import input_label, input_shown, system_title
-from orderapp.admin.verdicts import verdict_of
 from orderapp.config import current_settings
 from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
 from orderapp.models import Order, Role
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.case_files import OrderFile, find_order_file
-from orderapp.services.backoffice.corrections import objection_to_correction
 
 NUMBER = re.compile(r"[0-9A-Za-z-]{1,32}")
 
@@ -69,23 +62,8 @@ class OrdersView(Listing):
     @page_at("/<number>")
     def page(self, number: str) -> str:
         """Show all about one order."""
-        file = _find(number)
-        page: str = self.render(
-            "office/order.html",
-            file=file,
-            order=file.view,
-            ledger=ledger_of(file),
-            verdict=beside(verdict_of(file), file.mismatches),
-            why_it_waits=lambda task: why_it_waits(task, file.holdups),
-            corrections=CORRECTIONS,
-            consequence_of=consequence_of,
-            objection_to_correction=lambda mismatch: objection_to_correction(mismatch, current_settings().systems),
-            entries=history_of(file),
-            may_act=who.member().may(Role.OPERATOR),
-            title_of=system_title,
-            label_of_input=input_label,
-            shown_of_input=input_shown,
-        )
+        values = order_page.values_of(_find(number))
+        page: str = self.render("office/order.html", may_act=who.member().may(Role.OPERATOR), **values)
         return page
 
     @act_at("/<number>/cancel", Role.OPERATOR, "order.cancel")

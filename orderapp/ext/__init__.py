@@ -20,7 +20,7 @@ from orderapp.domain.typed_text import without_links
 from orderapp.errors import ConfigurationError
 from orderapp.languages import Language, language
 from orderapp.systems.answers import Received, error_code, unreadable, whole
-from orderapp.systems.base import OnRefusal, Part, Progress, Repeats, System, backoff_from
+from orderapp.systems.base import Errand, OnRefusal, Part, Progress, Repeats, System, backoff_from
 from orderapp.systems.bounded import call_within, connect, tls_context
 from orderapp.systems.callbacks import Callback
 from orderapp.systems.http import Content, HttpClient
@@ -35,6 +35,7 @@ from orderapp.systems.settings import Environment
 __all__ = [
     # Declare a system
     "System", "HttpSystem", "KeyedSystem", "Part", "Guarantee", "Repeats", "Backoff", "OnRefusal", "Progress",
+    "Errand",
     # Ask customers for something
     "Code", "Inputs", "ABOUT_YOU", "DISCOUNTS", "PAYMENT",
     # Read the order

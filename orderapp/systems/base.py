@@ -78,6 +78,13 @@ class Progress(NamedTuple):
     delayed: str = "Takes longer than usual; we look after it, you need do nothing"
 
 
+class Errand(NamedTuple):
+    """What staff call its work, as it stands after "to"; empty for general words."""
+
+    act: str = ""  # doing it, such as "take payment"
+    undo: str = ""  # taking it back, such as "refund the payment"
+
+
 class OnRefusal(StrEnum):
     """What happens when the system of a task refuses for good."""
 
@@ -99,6 +106,7 @@ class System(ABC):
         after: The systems whose tasks of the same order have to be done before its own.
         on_refusal: What happens when it refuses its task for good.
         progress: What customers read about its task.
+        errand: What staff call its work.
         required: Whether the product can't run without it.
         position: Its place among the calls until there are measured failure rates; low is early.
         repeats: Which failures are repeated while the customer waits.
@@ -128,6 +136,7 @@ class System(ABC):
     after: ClassVar[tuple[str, ...]] = ()
     on_refusal: ClassVar[OnRefusal] = OnRefusal.NEEDS_ATTENTION
     progress: ClassVar[Progress] = Progress()
+    errand: ClassVar[Errand] = Errand()
     required: ClassVar[bool] = False
     position: ClassVar[int] = 100
     repeats: ClassVar[Repeats] = Repeats()

@@ -13,6 +13,7 @@ from orderapp.ext import (
     Code,
     Effect,
     Environment,
+    Errand,
     Exchange,
     Finding,
     Guarantee,
@@ -41,6 +42,7 @@ class Coupon(HttpSystem):
     name: ClassVar[str] = "coupon"
     title: ClassVar[str] = "Coupon"
     part: ClassVar[Part] = Part.BLOCKING
+    errand: ClassVar[Errand] = Errand("redeem the coupon", "return the coupon")
     guarantee: ClassVar[Guarantee] = Guarantee.QUERY_FIRST
     inputs: ClassVar[tuple[Code, ...]] = (
         Code(

@@ -9,7 +9,7 @@ from typing import Any
 from orderapp.domain.inputs import Code
 from orderapp.domain.retry import Guarantee
 from orderapp.errors import ConfigurationError
-from orderapp.systems.base import NAME, OnRefusal, Part, Progress, Repeats, System
+from orderapp.systems.base import NAME, Errand, OnRefusal, Part, Progress, Repeats, System
 
 # What a class declares, and of which type; the first four have no default.
 _TYPES: Mapping[str, type] = {
@@ -25,6 +25,7 @@ _TYPES: Mapping[str, type] = {
     "after": tuple,
     "on_refusal": OnRefusal,
     "progress": Progress,
+    "errand": Errand,
     "required": bool,
     "position": int,
     "repeats": Repeats,

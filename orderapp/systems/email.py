@@ -26,6 +26,7 @@ from orderapp.ext import (
     ConfigurationError,
     Effect,
     Environment,
+    Errand,
     Exchange,
     Guarantee,
     OrderDocument,
@@ -69,6 +70,7 @@ class Email(System):
     name: ClassVar[str] = "email"
     title: ClassVar[str] = "E-mail"
     part: ClassVar[Part] = Part.NOTIFY
+    errand: ClassVar[Errand] = Errand("send the e-mail")
     guarantee: ClassVar[Guarantee] = Guarantee.IDEMPOTENT
     setting: ClassVar[str] = "SMTP"
 

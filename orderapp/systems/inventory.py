@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from orderapp.ext import Effect, KeyedSystem, OrderDocument, OrderRequest, Part, Repeats
+from orderapp.ext import Effect, Errand, KeyedSystem, OrderDocument, OrderRequest, Part, Repeats
 
 
 class Inventory(KeyedSystem):
@@ -14,6 +14,7 @@ class Inventory(KeyedSystem):
     name: ClassVar[str] = "inventory"
     title: ClassVar[str] = "Stock"
     part: ClassVar[Part] = Part.BLOCKING
+    errand: ClassVar[Errand] = Errand("reserve the stock", "release the stock")
     required: ClassVar[bool] = True
     refusals: ClassVar[Mapping[str, str]] = {
         "out_of_stock": "Something in your order isn't in stock in that quantity. Order less of it, or something else."

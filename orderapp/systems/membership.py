@@ -11,6 +11,7 @@ from orderapp.ext import (
     ABOUT_YOU,
     Code,
     Effect,
+    Errand,
     KeyedSystem,
     OrderDocument,
     OrderRequest,
@@ -34,6 +35,7 @@ class Membership(KeyedSystem):
     name: ClassVar[str] = "membership"
     title: ClassVar[str] = "Member benefit"
     part: ClassVar[Part] = Part.BLOCKING
+    errand: ClassVar[Errand] = Errand("use the member benefit", "return the member benefit")
     inputs: ClassVar[tuple[Code, ...]] = (
         Code("member_ref", label="Member number", hint="If you are a member.", customer=True, section=ABOUT_YOU),
         Code(

@@ -10,6 +10,7 @@ from orderapp.ext import (
     Callback,
     Effect,
     Environment,
+    Errand,
     KeyedSystem,
     OrderDocument,
     OrderRequest,
@@ -25,6 +26,7 @@ class Settlement(KeyedSystem):
     name: ClassVar[str] = "settlement"
     title: ClassVar[str] = "Settlement"
     part: ClassVar[Part] = Part.SETTLE
+    errand: ClassVar[Errand] = Errand("take payment", "refund the payment")
     required: ClassVar[bool] = True
     collection: ClassVar[str] = "settlements"
     noun: ClassVar[str] = "settlement"

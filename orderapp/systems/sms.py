@@ -18,6 +18,7 @@ from orderapp.ext import (
     ConfigurationError,
     Effect,
     Environment,
+    Errand,
     Guarantee,
     HttpClient,
     OrderDocument,
@@ -45,6 +46,7 @@ class Sms(System):
     name: ClassVar[str] = "sms"
     title: ClassVar[str] = "Text message"
     part: ClassVar[Part] = Part.NOTIFY
+    errand: ClassVar[Errand] = Errand("send the text message")
     guarantee: ClassVar[Guarantee] = Guarantee.UNSAFE
 
     def __init__(self, env: Environment, backoff: Backoff) -> None:

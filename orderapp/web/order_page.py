@@ -17,8 +17,8 @@ from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, retry_page
 from orderapp.web.blueprint import shop
-from orderapp.web.order_reference import number_in, retry_key, retry_key_of
-from orderapp.web.order_texts import story_of
+from orderapp.web.order_reference import number_in, reference_of, retry_key, retry_key_of
+from orderapp.web.order_texts import Story, story_of
 from orderapp.web.retry_refusals import refused
 from orderapp.web.without_a_code import discounting, refused_code, request_of, successor, without_a_code
 
@@ -62,6 +62,13 @@ def ask_again(error: CSRFError | Overloaded) -> ResponseReturnValue:
 def lead_to_order(reference: str) -> ResponseReturnValue:
     """Lead to the order's page: people reload or bookmark the address that its button sends to."""
     return redirect(url_for("shop.order", reference=reference), 303)
+
+
+@shop.app_template_global("seen_by_customer")
+def seen_by_customer(order: OrderView) -> tuple[Story, str]:
+    """Return what an order's page says now and its address, for staff who talk with the customer."""
+    systems, address = current_settings().systems, url_for("shop.order", reference=reference_of(order.number))
+    return story_of(order, systems), f"{current_settings().public_url}{address}"
 
 
 def _find(reference: str) -> OrderView:

@@ -93,8 +93,8 @@ def test_a_mark_is_recorded_and_in_the_ledger_of_its_order(rows, browser, doubtf
     order = browser.get(f"/admin/orders/{rows.number(task.order_id)}").text
     assert "In place, as marked by staff" in order
     assert "on our &lt;account&gt;" in order
-    assert "Confirmed and complete, as marked by staff" in order
-    assert "happened, as operator@example.com marked it; nothing has proven it yet." in order
+    assert "All right, as marked by staff" in order
+    assert "Settlement did its part, as operator@example.com marked it; nothing has proven it yet." in order
     assert "Marked a task as happened" in browser.get("/admin/audit/").text
 
 

@@ -180,7 +180,7 @@ def test_an_order_says_where_its_older_attempts_are_once_there_are_some(rows, br
 @pytest.mark.parametrize(
     ("order_state", "task", "verdict"),
     [
-        (OrderState.CONFIRMED, (TaskState.DONE, TaskKind.SETTLE), "Confirmed and complete"),
+        (OrderState.CONFIRMED, (TaskState.DONE, TaskKind.SETTLE), "All right"),
         (OrderState.CONFIRMED, (TaskState.WAITING, TaskKind.SETTLE), "the rest is on its way"),
         (OrderState.CONFIRMED, (TaskState.FAILED, TaskKind.SETTLE), "Confirmed, but it needs you"),
         (OrderState.CONFIRMED, (TaskState.CANCELLED, TaskKind.SETTLE), "given up in part"),
@@ -202,14 +202,14 @@ def test_an_orders_page_says_in_words_how_it_stands(rows, browser, order_state, 
     assert verdict in browser.get(f"/admin/orders/{rows.number(order_id)}").text
 
 
-def test_work_is_told_without_saying_it_twice(rows, browser):
+def test_work_is_told_in_the_words_of_people_with_its_next_try(rows, browser):
     order_id = rows.order()
     rows.task(TaskState.WAITING, TaskKind.SETTLE, order_id)
     rows.task(TaskState.WAITING, TaskKind.NOTIFY, order_id)
     rows.task(TaskState.WAITING, TaskKind.NOTIFY, order_id, system="sms", key="another")
     page = browser.get(f"/admin/orders/{rows.number(order_id)}").text
-    for work in ("the settlement,", "the message by E-mail,", "the text message,"):
-        assert f"Still to come: {work}" in page
+    for work in ("take payment", "send the e-mail", "send the text message"):
+        assert f"Still to do: {work} (try 13 of 12, in 1 h at " in page
 
 
 def test_staff_are_told_what_the_customer_is_and_isnt_told(rows, browser):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, selectinload
 
-from orderapp.domain.states import OrderState
+from orderapp.domain.states import OrderState, TaskState
 from orderapp.errors import NotFound
 from orderapp.models import (
     Attempt,
@@ -21,6 +22,7 @@ from orderapp.models import (
     Placement,
     Submission,
     Task,
+    db_now,
     seconds_until,
 )
 from orderapp.services.archive.archive import refuse_archived_number
@@ -36,6 +38,7 @@ from orderapp.services.saga.prior_attempts import left_in_doubt
 ATTEMPTS_PER_PAGE = 100
 AUDIT_ENTRIES_PER_PAGE = 100
 CALLBACKS_PER_PAGE = 100
+NEED_STAFF = (TaskState.FAILED.value, TaskState.CANCELLED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class OrderFile:
     mismatches: Sequence[Mismatch]  # the mismatches that reconciliation found, newest first
     holdups: Mapping[str, Holdup]  # what holds up the tasks of systems now, by name
     callbacks: Sequence[HeardCallback]  # what partners have told us about it, newest first
+    circumstances: Mapping[int, Circumstances]  # what decides which acts staff may do, for tasks that need them
+    now: dt.datetime  # when it was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ def find_order_file(number: str) -> OrderFile:
             refuse_archived_number(session, number)
             raise NotFound(f"There is no order {number}.")
         attempts = _attempts(session, Attempt.order_id == order_id)
+        tasks = session.scalars(select(Task).where(Task.order_id == order_id).order_by(Task.id)).all()
         return OrderFile(
             view=load_view(session, order_id),
             placements=session.scalars(
@@ -87,7 +93,7 @@ def find_order_file(number: str) -> OrderFile:
                 .options(selectinload(Placement.steps))
                 .order_by(Placement.number.desc())
             ).all(),
-            tasks=session.scalars(select(Task).where(Task.order_id == order_id).order_by(Task.id)).all(),
+            tasks=tasks,
             attempts=attempts[:ATTEMPTS_PER_PAGE],
             older_attempts=len(attempts) > ATTEMPTS_PER_PAGE,
             audit_entries=_audit_entries(session, order_id),
@@ -104,6 +110,8 @@ def find_order_file(number: str) -> OrderFile:
             doubtful_task_ids=frozenset(
                 session.scalars(select(Task.id).where(Task.order_id == order_id, left_in_doubt()))
             ),
+            circumstances=circumstances_of(session, [task.id for task in tasks if task.state in NEED_STAFF]),
+            now=session.execute(select(db_now())).scalar_one(),
         )
 
 
