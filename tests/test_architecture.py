@@ -28,7 +28,7 @@ SYSTEMS, SANDBOX, SERVICES = Path("orderapp/systems"), Path("orderapp/sandbox"),
 HTTP, CONNECTIONS, TRANSITIONS = SYSTEMS / "http.py", SYSTEMS / "connections.py", SERVICES / "db/transitions.py"
 # It starts the product and waits for its own web process, before anything can be ordered.
 STARTER = Path("orderapp/development.py")
-# It tells the sandbox which faults to make.
+# It tells the sandbox which faults to make, and lets the leases of a dead process run out without waiting.
 TESTING = Path("orderapp/ext/testing/shop.py")
 
 
@@ -127,7 +127,7 @@ COMMITTING = ("commit", "writing", "begin", "raw_connection", "PreparedStatement
 def test_only_services_commit() -> None:
     elsewhere = [path for path in PRODUCT if SERVICES not in path.parents and SANDBOX not in path.parents]
     found = {(path, name) for path in elsewhere for name, _ in calls(path) if name in COMMITTING}
-    assert found == {(CONNECTIONS, "begin")}, "which begins to read an answer"
+    assert found == {(CONNECTIONS, "begin"), (TESTING, "writing")}, "which begins to read an answer; lets leases lapse"
     # Whoever has a prepared statement commits by running it, whatever the name it is run under.
     having = importing("orderapp.services.db.prepared_statements")
     assert having

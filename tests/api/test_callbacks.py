@@ -6,8 +6,10 @@ import base64
 import datetime as dt
 import hmac
 import json
+import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,22 @@ from sqlalchemy import select
 from standardwebhooks import Webhook
 from werkzeug.test import TestResponse
 
+from orderapp.ext.testing import TestedShop, running_shop
 from orderapp.models import HeardCallback
 from orderapp.services.db.transactions import reading
-from tests.examples.ordering import shop_with
-from tests.sandbox.running import RunningSandbox
 from tests.services.shop import Shop
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 NOW = dt.datetime.now(dt.UTC)
-Running = tuple[Shop, RunningSandbox]
+Running = tuple[Shop, TestedShop]
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     """A shop whose settlements stay pending until the sandbox is told otherwise."""
-    with shop_with("examples.giftcard", tmp_path, SETTLEMENT_CALLBACK_SECRET=SECRET) as (shop, sandbox):
-        sandbox.set("options", "settlement_seconds", 1000)
-        yield shop, sandbox
+    with running_shop(tmp_path, "examples.giftcard", SETTLEMENT_CALLBACK_SECRET=SECRET) as running:
+        running.set("options", "settlement_seconds", 1000)
+        yield Shop(running.app, running.settings), running
 
 
 def call_back(
@@ -64,8 +65,9 @@ def pending_settlement(shop: Shop) -> tuple[str, Any]:
     return order.number, task
 
 
-def finish_settlements(sandbox: RunningSandbox) -> None:
-    sandbox.change("UPDATE keyed SET due_at = 0 WHERE system = 'settlement' AND due_at IS NOT NULL")
+def finish_settlements(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "sandbox.sqlite")) as connection, connection:
+        connection.execute("UPDATE keyed SET due_at = 0 WHERE system = 'settlement' AND due_at IS NOT NULL")
 
 
 def heard() -> list[HeardCallback]:
@@ -73,10 +75,10 @@ def heard() -> list[HeardCallback]:
         return list(session.scalars(select(HeardCallback).order_by(HeardCallback.id)))
 
 
-def test_a_callback_makes_the_task_due_and_the_system_is_asked(running: Running) -> None:
-    shop, sandbox = running
+def test_a_callback_makes_the_task_due_and_the_system_is_asked(running: Running, tmp_path: Path) -> None:
+    shop, _ = running
     _, task = pending_settlement(shop)
-    finish_settlements(sandbox)
+    finish_settlements(tmp_path)
     answer = call_back(shop, about(task.key))
     assert (answer.status_code, answer.json) == (202, {})
     shop.work_until_quiet(within_seconds=5)  # nobody waits for the pause to end
@@ -148,22 +150,22 @@ def test_a_second_hint_at_once_is_kept_and_acted_on_some_seconds_later(running: 
     assert 0 < (shop.seconds_until_due(task.id) or 0) <= 5
 
 
-def test_one_that_comes_while_the_task_runs_counts_once_it_has_run(running: Running) -> None:
-    shop, sandbox = running
+def test_one_that_comes_while_the_task_runs_counts_once_it_has_run(running: Running, tmp_path: Path) -> None:
+    shop, _ = running
     order = shop.submit().order
     early = f"{order.number}:1:settlement"
     assert call_back(shop, about(early)).status_code == 202
     assert [one.acted_at for one in heard()] == [None]
     shop.work()  # it is accepted and isn't finished
     assert [one.acted_at is not None for one in heard()] == [True]
-    finish_settlements(sandbox)
+    finish_settlements(tmp_path)
     shop.work_until_quiet(within_seconds=5)
     assert shop.task(system="settlement").state == "done"
 
 
 def test_it_uses_up_no_attempts_of_a_task_that_fails(running: Running) -> None:
     shop, sandbox = running
-    sandbox.fault("settlement", "error_before")
+    sandbox.disturb("settlement", "error_before")
     order = shop.submit().order
     shop.work()
     task = shop.task(system="settlement")
@@ -177,7 +179,7 @@ def test_it_uses_up_no_attempts_of_a_task_that_fails(running: Running) -> None:
 def test_a_callback_is_checked_by_the_address_as_it_was_written(tmp_path: Path) -> None:
     url, secret = "https://shop.example/callbacks/sms?key=N%3A1%3Asms", "sandbox-auth-token"
     signed = base64.b64encode(hmac.digest(secret.encode(), f"{url}MessageStatussent".encode(), "sha1")).decode()
-    with shop_with("examples.giftcard", tmp_path, PUBLIC_URL="https://shop.example") as (shop, _):
+    with running_shop(tmp_path, "examples.giftcard", PUBLIC_URL="https://shop.example") as shop:
         client, form = shop.app.test_client(), {"MessageStatus": "sent"}
         where = {"path": "/callbacks/sms", "query_string": "key=N%3A1%3Asms", "base_url": "https://shop.example"}
         assert client.post(**where, data=form, headers={"X-Twilio-Signature": signed}).status_code == 202
@@ -191,10 +193,10 @@ def test_one_about_an_unknown_key_is_taken_and_says_nothing_of_whom_it_is_about(
     assert (one.order_id, one.said, one.acted_at) == (None, "", None)
 
 
-def test_one_that_comes_too_late_leaves_a_done_task_alone(running: Running) -> None:
-    shop, sandbox = running
+def test_one_that_comes_too_late_leaves_a_done_task_alone(running: Running, tmp_path: Path) -> None:
+    shop, _ = running
     number, task = pending_settlement(shop)
-    finish_settlements(sandbox)
+    finish_settlements(tmp_path)
     shop.make_due()
     shop.work_until_quiet()
     assert call_back(shop, about(task.key, "refused")).status_code == 202
@@ -219,8 +221,8 @@ def test_what_is_no_callback_is_answered_for_programs(running: Running) -> None:
 
 
 def test_without_a_secret_every_callback_is_refused(tmp_path: Path) -> None:
-    with shop_with("examples.giftcard", tmp_path) as (shop, _):
-        assert call_back(shop, about("K")).status_code == 401
+    with running_shop(tmp_path, "examples.giftcard") as running:
+        assert call_back(Shop(running.app, running.settings), about("K")).status_code == 401
 
 
 def test_staff_see_it_with_the_order(running: Running) -> None:

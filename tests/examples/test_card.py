@@ -13,83 +13,69 @@ from standardwebhooks import Webhook
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
+from orderapp.ext.testing import TestedShop, running_shop
 from orderapp.services.placing.place import Result
-from tests.examples.ordering import shop_with
-from tests.sandbox.running import RunningSandbox
-from tests.services.shop import Shop
 
 SECRET = "whsec_" + base64.b64encode(b"c" * 24).decode()
-Running = tuple[Shop, RunningSandbox]
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with shop_with("examples.card", tmp_path, CAPTURE_CALLBACK_SECRET=SECRET) as both:
-        yield both
+def shop(tmp_path: Path) -> Iterator[TestedShop]:
+    with running_shop(tmp_path, "examples.card", CAPTURE_CALLBACK_SECRET=SECRET) as running:
+        yield running
 
 
-def content_of(sandbox: RunningSandbox, system: str) -> dict[str, object]:
-    (effect,) = [one for one in sandbox.ledger(system=system)["effects"] if one["effect"] == "do"]
+def content_of(shop: TestedShop, system: str) -> dict[str, object]:
+    (effect,) = [one for one in shop.effects(system) if one["effect"] == "do"]
     return dict(effect["content"])
 
 
-def test_what_is_authorised_while_the_customer_waits_is_captured_afterwards(running: Running) -> None:
-    shop, sandbox = running
-    order = shop.submit().order
-    assert sandbox.held(order.number) == {"inventory": 1, "card": 1}
-    shop.work_until_quiet()
-    assert sandbox.held(order.number)["capture"] == 1
-    assert content_of(sandbox, "card")["amount"] == {"value": order.subtotal.minor, "currency": "EUR"}
-    assert content_of(sandbox, "settlement")["amount"] == {"value": 0, "currency": "EUR"}
-    assert content_of(sandbox, "capture")["authorisation"] == f"{order.number}:1:card"
+def test_what_is_authorised_while_the_customer_waits_is_captured_afterwards(shop: TestedShop) -> None:
+    order = shop.place().order
+    assert shop.held(order) == {"inventory": 1, "card": 1}
+    shop.work_until_done(order)
+    assert shop.held(order)["capture"] == 1
+    assert content_of(shop, "card")["amount"] == {"value": order.subtotal.minor, "currency": "EUR"}
+    assert content_of(shop, "settlement")["amount"] == {"value": 0, "currency": "EUR"}
+    assert content_of(shop, "capture")["authorisation"] == f"{order.number}:1:card"
 
 
-def test_a_declined_card_fails_the_order_and_everything_else_is_given_back(running: Running) -> None:
-    shop, sandbox = running
-    sandbox.fault("card", "refuses", scope="do")
-    placed = shop.submit()
+def test_a_declined_card_fails_the_order_and_everything_else_is_given_back(shop: TestedShop) -> None:
+    shop.disturb("card", "refuses", scope="do")
+    placed = shop.place()
     assert placed.result is Result.REFUSED
-    sandbox.clear_faults()
-    shop.work_until_quiet_but_for_staff()
-    assert (shop.view(placed.order.id).state, sandbox.held(placed.order.number)) == (OrderState.FAILED, {})
+    shop.heal()
+    failed = shop.work_until_done(placed.order)
+    assert (failed.state, shop.held(failed)) == (OrderState.FAILED, {})
 
 
-def test_an_authorisation_whose_answer_is_lost_is_voided(running: Running) -> None:
-    shop, sandbox = running
-    sandbox.fault("card", "error_after", scope="do")
-    placed = shop.submit()
+def test_an_authorisation_whose_answer_is_lost_is_voided(shop: TestedShop) -> None:
+    shop.disturb("card", "error_after", scope="do")
+    placed = shop.place()
     assert placed.stopped
     assert placed.stopped.outcome is Outcome.UNKNOWN
-    sandbox.clear_faults()
-    shop.make_due()
-    shop.work_until_quiet_but_for_staff()
-    assert sandbox.held(placed.order.number) == {}
+    shop.heal()
+    assert shop.held(shop.work_until_done(placed.order)) == {}
 
 
-def test_a_refused_capture_cancels_the_order_and_voids_the_authorisation(running: Running) -> None:
-    shop, sandbox = running
-    order = shop.submit().order
-    sandbox.fault("capture", "refuses", scope="do")
+def test_a_refused_capture_cancels_the_order_and_voids_the_authorisation(shop: TestedShop) -> None:
+    order = shop.place().order
+    shop.disturb("capture", "refuses", scope="do")
     shop.work()
-    sandbox.clear_faults()
-    shop.work_until_quiet_but_for_staff()
-    assert shop.view(order.id).state is OrderState.CANCELLED
-    assert {name for name in sandbox.held(order.number) if name != "email"} == set()
+    shop.heal()
+    order = shop.work_until_done(order)
+    assert (order.state, shop.held(order)) == (OrderState.CANCELLED, {})
 
 
-def test_a_cancelled_order_is_refunded_and_voided(running: Running) -> None:
-    shop, sandbox = running
-    order = shop.submit().order
-    shop.work_until_quiet()
-    shop.cancel(order.id)
-    shop.work_until_quiet_but_for_staff()
-    assert shop.view(order.id).state is OrderState.CANCELLED
-    assert not {"card", "capture", "inventory"} & sandbox.held(order.number).keys()
+def test_a_cancelled_order_is_refunded_and_voided(shop: TestedShop) -> None:
+    order = shop.work_until_done(shop.place().order)
+    shop.cancel(order)
+    order = shop.work_until_done(order)
+    assert (order.state, shop.held(order)) == (OrderState.CANCELLED, {})
 
 
-def test_the_acquirers_callback_is_a_hint_to_ask(running: Running) -> None:
-    shop, _ = running
-    order = shop.submit().order
+def test_the_acquirers_callback_is_a_hint_to_ask(shop: TestedShop) -> None:
+    order = shop.place().order
     body = json.dumps({"capture": {"key": f"{order.number}:1:capture"}})
     now = dt.datetime.now(dt.UTC)
     headers = {
@@ -100,5 +86,5 @@ def test_the_acquirers_callback_is_a_hint_to_ask(running: Running) -> None:
     client = shop.app.test_client()
     assert client.post("/callbacks/capture", data=body, headers=headers).status_code == 202
     assert client.post("/callbacks/capture", data=body, headers={**headers, "webhook-id": "msg_2"}).status_code == 401
-    shop.work_until_quiet()
-    assert shop.task(system="capture").state == "done"
+    order = shop.work_until_done(order)
+    assert [task.state for task in order.tasks if task.system == "capture"] == ["done"]

@@ -51,7 +51,7 @@ def happened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     code = example()
     assert code.count("position: ClassVar[int] = 40") == 1
     (systems / "litmus.py").write_text(code.replace("position: ClassVar[int] = 40", "position: ClassVar[int] = 5"))
-    run(systems, "-m", "tests.systems.ordering_with_a_new_system", str(systems), str(data))
+    run(systems, "-m", "tests.systems.ordering_with_a_new_system", str(data))
     found: dict[str, Any] = json.loads((data / "happened.json").read_text())
     return found
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import requests
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from orderapp import create_app, current_settings
 from orderapp.domain.states import OrderState
 from orderapp.extensions import db
-from orderapp.models import Base, Order
+from orderapp.models import Base, Order, Submission, Task, db_now
 from orderapp.sandbox.environment import environment
 from orderapp.sandbox.serving import HOST, SandboxServer
 from orderapp.sandbox.settings import SandboxSettings
-from orderapp.services.db.transactions import reading
+from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.backlog import pull_forward
 from orderapp.services.engine.outbox import due_hints
 from orderapp.services.engine.probes import probe_the_failing
@@ -44,12 +44,10 @@ QUICK = {
     "RETRY_MAX_SECONDS": "0.05",
     "RETRY_ATTEMPTS": "1000",
     "CIRCUIT_CALLS": "0",
-    "SUBMISSION_LEASE_SECONDS": "6",
-    "TASK_LEASE_SECONDS": "2",
     "DUPLICATE_WINDOW_SECONDS": "0",
 }
 LATE_WINDOW_SECONDS = 0.3  # of each system that is asked first
-TIMEOUT = "0.4,0.4"
+TIMEOUT = "2,2"  # a stand-in answers in milliseconds, on a busy machine in tenths of a second
 
 
 class Killed(BaseException):
@@ -75,7 +73,9 @@ class TestedShop:
         for name, value in members.items():
             declared = self.settings.systems.inputs.get(name)
             (customer if declared and declared.customer else content)[name] = value
-        return Placing(self.settings).submit(read_order(content, self.settings.systems.inputs), f"key-{number}")
+        request = read_order(content, self.settings.systems.inputs)
+        with lapsing_leases():
+            return Placing(self.settings).submit(request, f"key-{number}")
 
     def cancel(self, order: OrderView) -> None:
         """Cancel a confirmed order."""
@@ -97,7 +97,7 @@ class TestedShop:
         probe_the_failing(self.settings)
         pull_forward(self.settings)
         for hint in due_hints(self.settings):
-            with suppress(Killed):
+            with suppress(Killed), lapsing_leases():
                 run_task(hint.task_id, self.settings)
 
     def work_until(self, is_reached: Callable[[], bool]) -> None:
@@ -122,26 +122,32 @@ class TestedShop:
 
     def held(self, order: OrderView) -> Mapping[str, int]:
         """Return how many effects each system holds for an order; messages aren't among them."""
-        found = requests.get(f"{self._sandbox_url}/ledger.json", {"order_ref": order.number}, timeout=CALL_SECONDS)
         net: dict[str, int] = {}
-        for row in found.json()["net"]:
+        for row in self._told("ledger.json", order_ref=order.number)["net"]:
             net[row["system"]] = net.get(row["system"], 0) + row["net"]
         messages = {one.name for one in self.settings.systems.values() if one.part is Part.NOTIFY}
         return {name: count for name, count in net.items() if count and name not in messages}
 
     def rows(self, system: str) -> dict[str, Any]:
         """Return the rows that a plugin's stand-in keeps, by key."""
-        found = requests.get(f"{self._sandbox_url}/state/{system}.json", timeout=CALL_SECONDS)
-        return {row["key"]: json.loads(row["content"]) for row in found.json()["rows"]}
+        return {row["key"]: json.loads(row["content"]) for row in self._told(f"state/{system}.json")["rows"]}
+
+    def effects(self, system: str) -> list[dict[str, Any]]:
+        """Return what a system did and undid, oldest first: `effect` is `do` or `undo`, `content` what was sent."""
+        effects: list[dict[str, Any]] = self._told("ledger.json", system=system)["effects"]
+        return effects
+
+    def set(self, section: str, key: str, value: float) -> None:
+        """Set a number that the sandbox keeps: `stock` by SKU, `options` by name."""
+        self._do(f"state/{section}", key=key, value=value)
 
     def disturb(self, system: str, fault: str, **values: Any) -> None:
         """Give a system a fault: `rate`, `seconds`, `scope` (all, writes, do, undo, reads)."""
-        url = f"{self._sandbox_url}/faults/{system}"
-        requests.post(url, json={"fault": fault, **values}, timeout=CALL_SECONDS).raise_for_status()
+        self._do(f"faults/{system}", fault=fault, **values)
 
     def heal(self) -> None:
         """Take every system's fault away."""
-        requests.post(f"{self._sandbox_url}/faults/clear", json={}, timeout=CALL_SECONDS).raise_for_status()
+        self._do("faults/clear")
 
     def die(self, system: str, verb: str, *, after: bool) -> None:
         """Let the process die at the next `act` or `undo` of a system: before the call, or `after` it. Once."""
@@ -155,6 +161,26 @@ class TestedShop:
             raise Killed
 
         vars(connector)[verb] = dying
+
+    def _told(self, path: str, **query: str) -> Any:
+        found = requests.get(f"{self._sandbox_url}/{path}", query, timeout=CALL_SECONDS)
+        found.raise_for_status()
+        return found.json()
+
+    def _do(self, path: str, **values: Any) -> None:
+        requests.post(f"{self._sandbox_url}/{path}", json=values, timeout=CALL_SECONDS).raise_for_status()
+
+
+@contextmanager
+def lapsing_leases() -> Iterator[None]:
+    """Do as if the leases of a process that dies inside the block had run out by now."""
+    try:
+        yield
+    except Killed:
+        with writing() as session:
+            for leased in (Submission, Task):
+                session.execute(update(leased).where(leased.lease_until.is_not(None)).values(lease_until=db_now(-1.0)))
+        raise
 
 
 @contextmanager
