@@ -17,6 +17,9 @@ depends_on = None
 
 # In the order in which they can be dropped.
 TABLES = (
+    "deliveries",
+    "events",
+    "webhook_subscriptions",
     "callbacks",
     "manual_resolutions",
     "mismatches",
@@ -233,6 +236,7 @@ def upgrade() -> None:
         sa.Column("total_minor", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("event_number", sa.Integer(), server_default="0", nullable=False),
         sa.CheckConstraint("ends_as IN ('failed', 'cancelled')", name=op.f("ck_orders_ends_as_known")),
         sa.CheckConstraint(
             "state IN ('placing', 'confirmed', 'compensating', 'failed', 'cancelled')",
@@ -351,6 +355,91 @@ def upgrade() -> None:
         postgresql_where=sa.text("order_id IS NOT NULL"),
         sqlite_where=sa.text("order_id IS NOT NULL"),
     )
+    op.create_table(
+        "webhook_subscriptions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("url", sa.String(length=500), nullable=False),
+        sa.Column("events", sa.String(length=300), nullable=False),
+        sa.Column("secret", sa.String(length=80), nullable=False),
+        sa.Column("old_secret", sa.String(length=80), nullable=True),
+        sa.Column("old_secret_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_because", sa.String(length=500), nullable=True),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_subscriptions")),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("uid", sa.String(length=40), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("type", sa.String(length=18), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("placement_number", sa.Integer(), nullable=False),
+        sa.Column("total_minor", sa.BigInteger(), nullable=False),
+        sa.Column("details", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("distributed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('placing', 'confirmed', 'compensating', 'failed', 'cancelled')",
+            name=op.f("ck_events_state_known"),
+        ),
+        sa.CheckConstraint(
+            "type IN ('order.placed', 'order.confirmed', 'order.compensating', 'order.failed', 'order.cancelled', "
+            "'order.consistent', 'effect.unresolved', 'mismatch.found', 'mismatch.resolved')",
+            name=op.f("ck_events_type_known"),
+        ),
+        sa.CheckConstraint("sequence >= 1", name=op.f("ck_events_sequence_from_one")),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_events_order_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sa.UniqueConstraint("order_id", "sequence", name=op.f("uq_events_order_id_sequence")),
+        sa.UniqueConstraint("uid", name=op.f("uq_events_uid")),
+    )
+    op.create_index("ix_events_at", "events", ["at"], unique=False)
+    op.create_index(
+        "ix_events_undistributed",
+        "events",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("distributed_at IS NULL"),
+        sqlite_where=sa.text("distributed_at IS NULL"),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=9), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("queued_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tasks", sa.Integer(), nullable=False),
+        sa.Column("task_id", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("state IN ('waiting', 'delivered', 'dropped')", name=op.f("ck_deliveries_state_known")),
+        sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_deliveries_event_id")),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_deliveries_order_id")),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["webhook_subscriptions.id"], name=op.f("fk_deliveries_subscription_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("event_id", "subscription_id", name=op.f("uq_deliveries_event_id_subscription_id")),
+    )
+    op.create_index(
+        "ix_deliveries_waiting",
+        "deliveries",
+        ["subscription_id", "order_id", "sequence"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
+        sqlite_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index("ix_deliveries_order_id", "deliveries", ["order_id"], unique=False)
+    op.create_index("ix_deliveries_state_newest", "deliveries", ["state", "id"], unique=False)
+    op.create_index("ix_deliveries_subscription_newest", "deliveries", ["subscription_id", "id"], unique=False)
     op.create_table(
         "order_discounts",
         sa.Column("order_id", sa.Uuid(), nullable=False),

@@ -5,6 +5,7 @@ from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
 from orderapp.models.callbacks import HeardCallback
 from orderapp.models.catalogue import Product
+from orderapp.models.events import Delivery, DeliveryState, Event, WebhookSubscription
 from orderapp.models.health import Circuit, CircuitState, RateSlot, SkippedItem
 from orderapp.models.orders import Order, OrderDiscount, OrderLine
 from orderapp.models.reconciliation import ManualResolution, Mismatch, Reconciliation, Resolution
@@ -23,6 +24,9 @@ __all__ = [
     "CartLock",
     "Circuit",
     "CircuitState",
+    "Delivery",
+    "DeliveryState",
+    "Event",
     "HeardCallback",
     "Mismatch",
     "Order",
@@ -45,6 +49,7 @@ __all__ = [
     "SystemSwitch",
     "Task",
     "Resolution",
+    "WebhookSubscription",
     "db_now",
     "holds",
     "seconds_until",

@@ -47,6 +47,8 @@ class Order(Base):
     total_minor: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # How many events there were, written or not; the number of the newest one.
+    event_number: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class OrderLine(Base):

@@ -17,6 +17,8 @@ from orderapp.models import (
     Attempt,
     AuditEntry,
     CartLock,
+    Delivery,
+    Event,
     HeardCallback,
     ManualResolution,
     Mismatch,
@@ -46,6 +48,8 @@ PARTS = {
     "manual_resolutions": table_of(ManualResolution),
     "mismatches": table_of(Mismatch),
     "callbacks": table_of(HeardCallback),
+    "events": table_of(Event),
+    "deliveries": table_of(Delivery),
 }
 
 

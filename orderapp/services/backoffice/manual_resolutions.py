@@ -20,6 +20,7 @@ from orderapp.services.db.audit import Actor
 from orderapp.services.db.transitions import closed, move
 from orderapp.services.engine.order_of_work import release
 from orderapp.services.saga.compensation import close_if_complete, lock_order
+from orderapp.services.saga.events import tell_if_consistent
 from orderapp.services.saga.manual_resolutions import PAST, say
 from orderapp.systems.registry import Systems
 
@@ -129,6 +130,8 @@ def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings
             move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
             after["step"] = StepState.COMPENSATED.value
         close_if_complete(session, task.order_id, task.placement_id)
+    if ends:
+        tell_if_consistent(session, task.order_id)
     return {"before": before, "after": after, **({"despite": said.despite.value} if said.despite else {})}
 
 

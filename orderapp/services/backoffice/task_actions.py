@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, update
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
+from orderapp.domain.events import EventType
 from orderapp.domain.states import LASTING_KINDS, OPEN_TASK_STATES, OrderState, TaskKind, TaskState
 from orderapp.errors import NotFound, WrongState
 from orderapp.models import ManualResolution, Order, Resolution, Task, db_now
@@ -28,6 +29,7 @@ from orderapp.services.engine.relay_wakeup import wake_relay
 from orderapp.services.saga.attempts import record_taken_away
 from orderapp.services.saga.cancellation import turn_to_cancelled
 from orderapp.services.saga.compensation import lock_order
+from orderapp.services.saga.events import tell, tell_if_consistent
 from orderapp.services.saga.manual_resolutions import end_resolutions, say
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
@@ -207,4 +209,6 @@ def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str
         raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
     if TaskKind(task.kind) in OWING:
         say(session, task, Resolution.GIVEN_UP, actor, why)
+        tell(session, task.order_id, EventType.UNRESOLVED, effect={"system": task.system, "key": task.key})
+    tell_if_consistent(session, task.order_id)
     return {"before": {"state": task.state, "attempts": task.attempts}, "after": {"state": TaskState.CANCELLED.value}}

@@ -52,11 +52,14 @@ class Write(NamedTuple):
         name: The name of the rows that it returns.
         statement: Makes the statement from the earlier writes. It returns rows; a SELECT may lock or read rows.
         one: Whether it returns exactly one row; otherwise any number, with only numbers and strings.
+        only_if: A column of an earlier write's one row, such as `order.is_heard`: if it is false, the statement is left
+            out where it would be one of its own. It must have no effect then in any case.
     """
 
     name: str
     statement: Callable[[Before], Statement]
     one: bool = True
+    only_if: str = ""
 
 
 class _Alone(NamedTuple):
@@ -101,8 +104,12 @@ class WritePlan:
 
     def run_within(self, session: Session, parameters: Mapping[str, Any]) -> Rows | None:
         """Run the plan, write by write; return what `run` returns. Transaction: within the caller's."""
-        connection, given, found = session.connection(), dict(parameters), {}
+        connection, given = session.connection(), dict(parameters)
+        found: dict[str, Sequence[Any]] = {}
         for write, statement, needs, is_used in self._one_by_one(connection.dialect):
+            if write.only_if and not given[_value_of(*write.only_if.split("."))]:
+                found[write.name] = []
+                continue
             rows = found[write.name] = connection.execute(statement, {name: given[name] for name in needs}).all()
             if write.one and not rows:
                 if write is self._writes[0]:

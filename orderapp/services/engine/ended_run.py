@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orderapp.domain.outcome import Outcome
 from orderapp.domain.retry import Decision, Verdict
 from orderapp.domain.states import TaskKind
+from orderapp.domain.verbs import Verb
 from orderapp.services.engine.claim import Claim
 from orderapp.services.saga.values import Try
-from orderapp.systems.base import System
+from orderapp.systems.base import OnRefusal, System
 from orderapp.systems.registry import Systems
 
 
@@ -21,6 +23,14 @@ class Ran:
     one: Try
     decision: Decision
     systems: Systems
+
+    @property
+    def cancels_order(self) -> bool:
+        """Whether the system refused, and declares that the order is cancelled then."""
+        refused = self.one.verb == Verb.ACT and self.one.answer.outcome is Outcome.REFUSED
+        forward = self.held.task.kind != TaskKind.COMPENSATE.value
+        given_up = self.decision.verdict is Verdict.STAFF
+        return refused and forward and given_up and self.system.on_refusal is OnRefusal.CANCELS_ORDER
 
     @property
     def is_plainly_done(self) -> bool:

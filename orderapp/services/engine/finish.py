@@ -14,6 +14,7 @@ from orderapp.services.db.transitions import closed, moving
 from orderapp.services.db.write_plan import Before, Write, WritePlan
 from orderapp.services.engine.ended_run import Ran
 from orderapp.services.saga.attempts import recording_runs, task_attempt
+from orderapp.services.saga.events import is_heard
 from orderapp.services.saga.manual_resolutions import has_unproven_resolution
 
 _TASKS = table_of(Task).c
@@ -22,7 +23,8 @@ _TASKS = table_of(Task).c
 def finish(runs: Sequence[Ran]) -> frozenset[int]:
     """Record that these tasks are done, each with its attempt; return the ids of those that were still ours.
 
-    Nothing is written for a task that was taken from us or that has an unproven manual resolution.
+    Nothing is written for a task that was taken from us or that has an unproven manual resolution, and for none of them
+    if somebody subscribes to events: then each run may have to tell that its order is consistent.
 
     Transaction: one, committed here.
     Idempotent because: each task is moved once, under its fencing token.
@@ -39,7 +41,7 @@ def _done(before: Before) -> ReturningUpdate[Any]:
     ours = (_TASKS.id == run.c.task_id, _TASKS.fencing == run.c.fencing, _TASKS.state == TaskState.RUNNING.value)
     return (
         moving(Task, TaskState.DONE)
-        .where(*ours, ~has_unproven_resolution(_TASKS.id))
+        .where(*ours, ~has_unproven_resolution(_TASKS.id), ~is_heard())
         .values(last_code=run.c.code, last_message="", **closed())
         .returning(_TASKS.id)
     )

@@ -40,11 +40,12 @@ from orderapp.services.saga.attempts import record_attempt, says_the_same, worke
 from orderapp.services.saga.cancellation import turn_to_cancelled
 from orderapp.services.saga.circuit_feedback import learn_from_run
 from orderapp.services.saga.compensation import close_if_complete, lock_order, plan_surplus, reopen
+from orderapp.services.saga.events import is_heard, tell_if_consistent
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.prior_attempts import others_get_through
 from orderapp.services.saga.unknown_systems import systems_missing
 from orderapp.services.saga.values import Try
-from orderapp.systems.base import OnRefusal, System
+from orderapp.systems.base import System
 
 log = structlog.get_logger()
 
@@ -159,7 +160,9 @@ def _record_runs(runs: Sequence[Ran]) -> dict[int, TaskState | None]:
 def _record(run: Ran) -> TaskState | None:
     task, one, system = run.held.task, run.one, run.system
     with writing() as session:
-        if task.kind == TaskKind.COMPENSATE.value or _cancels_order(run) or run.system.followers:
+        # Then the last of its order's runs tells that the order is consistent.
+        heard = run.decision.verdict is Verdict.DONE and bool(session.scalar(select(is_heard())))
+        if heard or task.kind == TaskKind.COMPENSATE.value or run.cancels_order or run.system.followers:
             lock_order(session, task.order_id)
         # Accepted earlier and still not finished: only counted, so that an hour of equal answers is one entry to read.
         repeats = _still_pending(one.answer) and says_the_same(session, task, one)
@@ -175,6 +178,8 @@ def _record(run: Ran) -> TaskState | None:
             # An effect has one key: undo and ask use the step's, so it must change too.
             session.execute(update(Step).where(Step.id == task.step_id).values(key=next_key(task.key)))
         _follow_up(session, run, state)
+        if heard:
+            tell_if_consistent(session, task.order_id)
         learn_from_run(session, system, one.answer, probing=run.held.probing)
     return state
 
@@ -188,21 +193,13 @@ def _follow_up(session: Session, run: Ran, state: TaskState) -> None:
         order_of_work.release(session, task, run.systems)
     if state is TaskState.WAITING and _still_pending(one.answer):
         act_on_heard(session, task, run.system)
-    if _cancels_order(run) and not systems_missing(session, task.order_id, run.systems):
+    if run.cancels_order and not systems_missing(session, task.order_id, run.systems):
         turn_to_cancelled(session, task.order_id, run.systems)
     # With `keep`, one effect stays in place on purpose.
     if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:
         if task.step_id is not None:
             move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
         close_if_complete(session, task.order_id, task.placement_id)
-
-
-def _cancels_order(run: Ran) -> bool:
-    """Whether the system refused, and declares that the order is cancelled then."""
-    refused = run.one.verb == Verb.ACT and run.one.answer.outcome is Outcome.REFUSED
-    forward = run.held.task.kind != TaskKind.COMPENSATE.value
-    given_up = run.decision.verdict is Verdict.STAFF
-    return refused and forward and given_up and run.system.on_refusal is OnRefusal.CANCELS_ORDER
 
 
 def _still_pending(answer: Answer) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from orderapp.domain.events import EventType
 from orderapp.domain.identity import new_id
 from orderapp.domain.keys import new_order_number
 from orderapp.domain.orders import OrderDocument
@@ -34,6 +35,7 @@ from orderapp.services.placing.tx1_rows import (
 )
 from orderapp.services.saga.attempts import record_steps
 from orderapp.services.saga.circuit_feedback import learn_from_steps
+from orderapp.services.saga.events import events_parameter
 from orderapp.services.saga.values import Held, PlannedStep, StepResult
 
 # How often the lock of a cart is tried: each further try means that a holder has ended within these milliseconds.
@@ -129,6 +131,7 @@ def _placement_parameters(number: int, document: OrderDocument, opening: Opening
         "allowances": as_json(allowance_row(one) for one in opening.submitted.allowances),
         "discounts": as_json(discount_rows(opening)),
         "steps": as_json(step_rows(number, document, opening)),
+        "events": events_parameter([EventType.FAILED if opening.offered.stopped else EventType.PLACED]),
     }
 
 

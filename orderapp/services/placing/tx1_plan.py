@@ -16,11 +16,13 @@ from orderapp.services.db.json_rows import columns_of, rows_of
 from orderapp.services.db.transitions import moving
 from orderapp.services.db.write_plan import Before, Write, WritePlan
 from orderapp.services.placing.cart_locks import locking
+from orderapp.services.saga import events
 
 _ORDERS, _DISCOUNTS, _PLACEMENTS = table_of(Order), table_of(OrderDiscount), table_of(Placement)
 _SUBMISSIONS, _STEPS = table_of(Submission), table_of(Step)
 _ORDER_COLUMNS = ("id", "number", "client_id", "state", "placement_number", "customer_name", "customer_email",
-                  "customer_phone", "inputs", "language", "currency", "subtotal_minor", "total_minor")  # fmt: skip
+                  "customer_phone", "inputs", "language", "currency", "subtotal_minor", "total_minor",
+                  "event_number")  # fmt: skip
 _RETRY_COLUMNS = ("placement_number", "inputs", "total_minor")
 _PLACEMENT_COLUMNS = ("number", "state", "failed_system", "failed_outcome", "failed_code")
 _SUBMISSION_COLUMNS = ("scope", "key", "content_hash", "fencing")
@@ -31,8 +33,8 @@ _STEP_COLUMNS = ("system", "position", "key", "state", "outcome", "code")
 def new_order_plan(*, stopped: bool, locks_cart: bool, whatever_holds_it: bool, counts: bool) -> WritePlan:
     """Return the writes of a new order; they write nothing if another order holds the cart's lock.
 
-    Parameters: `order_…`, `placement_…`, `submission_…` (columns), `lines`, `discounts`, `steps` (lists), and, where
-    needed, `locking_parameters`, `lease_seconds`, `allowances`.
+    Parameters: `order_…`, `placement_…`, `submission_…` (columns), `lines`, `discounts`, `steps`, `events` (lists),
+    and, where needed, `locking_parameters`, `lease_seconds`, `allowances`.
 
     Args:
         stopped: Whether the order fails immediately, because a discount could not be had; then nobody holds it.
@@ -75,6 +77,7 @@ def _placement(*, stopped: bool) -> Sequence[Write]:
         Write("discounts", _discounts, one=False),
         Write("placement", _decided_placement if stopped else _open_placement),
         Write("submission", _ended_submission if stopped else _held_submission),
+        Write("events", events.recording, one=False, only_if="order.is_heard"),
         Write("steps", _steps, one=False),
     )
 
@@ -82,16 +85,16 @@ def _placement(*, stopped: bool) -> Sequence[Write]:
 def _new_order(before: Before) -> ReturningInsert[Any]:
     values = {**_given("order", _ORDERS, _ORDER_COLUMNS), "created_at": db_now(), "updated_at": db_now()}
     sources = [before["cart"]] if "cart" in before else []
-    return _insert(_ORDERS, values, *sources).returning(_ORDERS.c.id)
+    return _insert(_ORDERS, values, *sources).returning(*events.facts())
 
 
 def _placing_again(_: Before) -> ReturningUpdate[Any]:
-    return moving(Order, OrderState.PLACING).where(*_unchanged()).values(**_retried()).returning(_ORDERS.c.id)
+    return moving(Order, OrderState.PLACING).where(*_unchanged()).values(**_retried()).returning(*events.facts())
 
 
 def _stays_failed(_: Before) -> ReturningUpdate[Any]:
     still_failed = _ORDERS.c.state == OrderState.FAILED.value
-    return update(_ORDERS).where(*_unchanged(), still_failed).values(**_retried()).returning(_ORDERS.c.id)
+    return update(_ORDERS).where(*_unchanged(), still_failed).values(**_retried()).returning(*events.facts())
 
 
 def _unchanged() -> tuple[Any, Any]:
@@ -100,7 +103,12 @@ def _unchanged() -> tuple[Any, Any]:
 
 
 def _retried() -> dict[str, Any]:
-    return {**_given("order", _ORDERS, _RETRY_COLUMNS), "ends_as": None, "updated_at": db_now()}
+    return {
+        **_given("order", _ORDERS, _RETRY_COLUMNS),
+        "ends_as": None,
+        "updated_at": db_now(),
+        "event_number": _ORDERS.c.event_number + 1,
+    }
 
 
 def _gone_discounts(before: Before) -> Any:

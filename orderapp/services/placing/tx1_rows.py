@@ -56,6 +56,7 @@ def order_row(order_id: uuid.UUID, number: str, opening: Opening) -> dict[str, A
         "currency": opening.priced.subtotal.currency,
         "subtotal_minor": opening.priced.subtotal.minor,
         "total_minor": opening.total.minor,
+        "event_number": 1,
     }
 
 

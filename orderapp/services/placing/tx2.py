@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, true, update
+from sqlalchemy import Integer, bindparam, insert, select, true, update
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
+from orderapp.domain.events import EventType
 from orderapp.domain.keys import effect_key
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, PlacementState, StepState
@@ -16,6 +17,7 @@ from orderapp.services.db.json_rows import as_json, columns_of, rows_of
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.transitions import may_move, moving
 from orderapp.services.db.write_plan import Before, Write, WritePlan
+from orderapp.services.saga import events
 from orderapp.services.saga.attempts import recording_steps, step_attempts
 from orderapp.services.saga.circuit_feedback import learn_from_steps, nothing_to_learn
 from orderapp.services.saga.compensation import plan_surplus
@@ -43,11 +45,17 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirme
     Raises:
         LeaseLost: another process has taken the placement over; nothing was written.
     """
+    tasks = _forward_tasks(held, systems)
+    # Of a resumed placement, a surplus may have to be taken back.
+    complete = not tasks and not held.resumed
+    told = [EventType.CONFIRMED, *([EventType.CONSISTENT] if complete else [])]
     parameters = {
         "held_submission": held.submission_id,
         "held_fencing": held.fencing,
         "attempts": as_json(step_attempts(results)),
-        "tasks": as_json(_forward_tasks(held, systems)),
+        "tasks": as_json(tasks),
+        "events": events.events_parameter(told),
+        "number_of_events": len(told),
     }
     if not held.resumed and nothing_to_learn(results, held.admission):
         written = _CONFIRMING.run(parameters)
@@ -57,6 +65,8 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirme
             if written and held.resumed:
                 for step in held.steps:
                     plan_surplus(session, held.order_id, held.placement_id, systems[step.system])
+                if not tasks:
+                    events.tell_if_consistent(session, held.order_id)
             if written:
                 learn_from_steps(session, results, held.admission, systems)
     if written is None:
@@ -97,8 +107,9 @@ def _placement(before: Before) -> ReturningUpdate[Any]:
 
 def _order(before: Before) -> ReturningUpdate[Any]:
     ours = _ORDERS.c.id == select(before["lease"].c.order_id).scalar_subquery()
-    confirming = moving(Order, OrderState.CONFIRMED).where(ours).values(updated_at=db_now())
-    return confirming.returning(_ORDERS.c.id, _ORDERS.c.client_id, _ORDERS.c.created_at, _ORDERS.c.updated_at)
+    number = _ORDERS.c.event_number + bindparam("number_of_events", type_=Integer)
+    confirming = moving(Order, OrderState.CONFIRMED).where(ours).values(updated_at=db_now(), event_number=number)
+    return confirming.returning(*events.facts(), _ORDERS.c.client_id, _ORDERS.c.created_at, _ORDERS.c.updated_at)
 
 
 def _steps(before: Before) -> ReturningUpdate[Any]:
@@ -130,6 +141,7 @@ _CONFIRMING = WritePlan(
     Write("order", _order),
     Write("steps", _steps, one=False),
     Write("recorded", recording_steps, one=False),
+    Write("events", events.recording, one=False, only_if="order.is_heard"),
     Write("tasks", _new_tasks, one=False),
     returns=("order", "tasks"),
 )

@@ -7,16 +7,19 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select, union
 from sqlalchemy.orm import Session
 
+from orderapp.domain.events import EventType
 from orderapp.domain.states import MismatchState
-from orderapp.models import Mismatch, Order, Task, db_now
-from orderapp.services.db.transitions import move
+from orderapp.models import ManualResolution, Mismatch, Order, Task, db_now
+from orderapp.services.db.transitions import move, moving
 from orderapp.services.db.upserts import upsert
 from orderapp.services.reconciliation.compare import Compared, Kind, Look
 from orderapp.services.reconciliation.expected import OPEN as OPEN_TASKS
 from orderapp.services.reconciliation.proofs import end_proven
+from orderapp.services.saga.events import tell, tell_if_consistent
+from orderapp.services.saga.manual_resolutions import UNPROVEN
 from orderapp.systems.registry import Systems
 
 UNRESOLVED = Mismatch.state != MismatchState.GONE.value
@@ -77,13 +80,33 @@ def record(session: Session, compared: Sequence[Compared], systems: Systems) -> 
         if look.differs:
             _see(session, look)
     clean = [look.belief.key for look in looks if look.kind is None]
-    if clean:
-        move(session, Mismatch, MismatchState.GONE, Mismatch.key.in_(clean), gone_at=db_now())
+    gone = _gone(session, Mismatch.key.in_(clean)) if clean else []
     # A settlement whose key was barred continues under a new one; the old key can't have an effect any more.
     used = [belief.key for one in compared for belief in one.order.beliefs]
-    barred = (Mismatch.order_id.in_([one.order.id for one in compared]), Mismatch.key.not_in(used))
-    move(session, Mismatch, MismatchState.GONE, *barred, gone_at=db_now())
-    end_proven(session, [look for look in looks if look.finding is not None], systems)
+    gone += _gone(session, Mismatch.order_id.in_([one.order.id for one in compared]), Mismatch.key.not_in(used))
+    proven = end_proven(session, [look for look in looks if look.finding is not None], systems)
+    for order_id in sorted({order_id for order_id, _ in gone} | proven):
+        for of_order, effect in gone:
+            if of_order == order_id:
+                tell(session, order_id, EventType.MISMATCH_RESOLVED, effect=effect)
+        tell_if_consistent(session, order_id)
+
+
+def open_in(session: Session, order_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Return which of these orders have a mismatch or a manual resolution that a comparison may end.
+
+    Transaction: within the caller's.
+    """
+    mismatched = select(Mismatch.order_id).where(Mismatch.order_id.in_(order_ids), UNRESOLVED)
+    said = select(ManualResolution.order_id).where(ManualResolution.order_id.in_(order_ids), UNPROVEN)
+    return set(session.scalars(union(mismatched, said)))
+
+
+def _gone(session: Session, *which: ColumnElement[bool]) -> list[tuple[uuid.UUID, dict[str, str]]]:
+    """Close mismatches; return the order of each, and what it was about."""
+    moved = moving(Mismatch, MismatchState.GONE).where(*which).values(gone_at=db_now())
+    rows = session.connection().execute(moved.returning(Mismatch.order_id, Mismatch.system, Mismatch.key))
+    return [(order_id, {"system": system, "key": key}) for order_id, system, key in rows]
 
 
 def _see(session: Session, look: Look) -> None:
@@ -108,4 +131,7 @@ def _see(session: Session, look: Look) -> None:
         "found_at": db_now(),
     }
     counted = {**seen, "seen": Mismatch.seen + 1}
-    session.execute(upsert(session, Mismatch, first, counted, unique="uq_mismatches_key_unresolved"))
+    seeing = upsert(session, Mismatch, first, counted, unique="uq_mismatches_key_unresolved").returning(Mismatch.seen)
+    if session.execute(seeing).scalar_one() == 1:
+        effect = {"system": look.belief.system, "key": look.belief.key}
+        tell(session, look.order_id, EventType.MISMATCH_FOUND, effect=effect, mismatch=look.kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from orderapp.systems.registry import Systems
 THERE = frozenset({Finding.IN_PLACE, Finding.PENDING})
 
 
-def end_proven(session: Session, looks: Sequence[Look], systems: Systems) -> None:
+def end_proven(session: Session, looks: Sequence[Look], systems: Systems) -> set[uuid.UUID]:
     """Close the manual resolutions of these keys that the answers prove or disprove.
 
     A given-up effect stays unresolved until it is as our rows say it should be.
@@ -29,21 +30,28 @@ def end_proven(session: Session, looks: Sequence[Look], systems: Systems) -> Non
         session: The caller's session.
         looks: Clear answers.
         systems: Say how late an effect may still appear.
+
+    Returns:
+        The orders of those that were closed.
     """
     by_key = {look.belief.key: look for look in looks}
     said = session.execute(
         select(
             ManualResolution.id,
+            ManualResolution.order_id,
             ManualResolution.key,
             ManualResolution.resolution,
             (-seconds_until(ManualResolution.made_at)).label("age_seconds"),
         ).where(ManualResolution.key.in_(by_key), UNPROVEN)
     ).all()
+    proven = set()
     for row in said:
         look = by_key[row.key]
         proof = _proof(Resolution(row.resolution), look, row.age_seconds, systems[look.belief.system])
         if proof:
             end_resolutions(session, ManualResolution.id == row.id, f"reconciliation: {proof}")
+            proven.add(row.order_id)
+    return proven
 
 
 def _proof(resolution: Resolution, look: Look, age_seconds: float, system: System) -> str:

@@ -32,7 +32,7 @@ from orderapp.models import ManualResolution, Mismatch, Order, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.reconciliation.compare import Compared, Comparing, systems_out_of_use
 from orderapp.services.reconciliation.expected import ended_orders
-from orderapp.services.reconciliation.mismatches import UNRESOLVED, Difference, differences, record, seen_since
+from orderapp.services.reconciliation.mismatches import UNRESOLVED, Difference, differences, open_in, record, seen_since
 from orderapp.services.reconciliation.runs import Run, advance, take, take_nightly
 from orderapp.services.resilience.rate_limiter import at_its_rate
 from orderapp.services.resilience.skipped_items import Kind, skipping
@@ -222,10 +222,11 @@ def _unchanged(session: Session, compared: Sequence[Compared]) -> list[Compared]
 
     The next reconciliation compares them again, except archived ones.
 
-    Transaction: within the caller's. It locks the differing orders, so that they can't change until its end.
+    Transaction: within the caller's. It locks the differing orders, so that they can't change until its end, and those
+        that may turn out to be consistent again.
     """
     differing = sorted(one.order.id for one in compared if one.differs)
-    for order_id in differing:
+    for order_id in sorted({*differing, *open_in(session, [one.order.id for one in compared])}):
         with suppress(NotFound):
             lock_order(session, order_id)
     now = {order.id: order for order in ended_orders(session, differing)} if differing else {}

@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState, PlacementState, StepState
 from orderapp.errors import LeaseLost
-from orderapp.models import Order, Placement, Step, Submission, db_now
+from orderapp.models import Placement, Step, Submission, db_now
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.transitions import move
 from orderapp.services.saga.attempts import record_steps
 from orderapp.services.saga.circuit_feedback import learn_from_steps
 from orderapp.services.saga.compensation import close_if_complete, lock_order, plan_compensation, plan_surplus, reopen
+from orderapp.services.saga.events import move_order
 from orderapp.services.saga.submissions import give_up_lease
 from orderapp.services.saga.values import Held, StepResult, Stopped
 from orderapp.systems.registry import Systems
@@ -92,13 +93,8 @@ def _turn(session: Session, order_id: uuid.UUID, placement_id: int, stopped: Sto
         "decided_at": db_now(),
     }
     compensating = PlacementState.COMPENSATING
-    moved = move(session, Placement, compensating, Placement.id == placement_id, **failure) and move(
-        session,
-        Order,
-        OrderState.COMPENSATING,
-        Order.id == order_id,
-        ends_as=OrderState.FAILED.value,
-        updated_at=db_now(),
+    moved = move(session, Placement, compensating, Placement.id == placement_id, **failure) and move_order(
+        session, order_id, OrderState.COMPENSATING, ends_as=OrderState.FAILED.value
     )
     if not moved:
         raise LeaseLost(f"placement {placement_id} was decided by somebody else")

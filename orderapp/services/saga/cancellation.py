@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from orderapp.domain.states import OrderState, PlacementState
 from orderapp.errors import NotFound, WrongState
-from orderapp.models import Order, Placement, db_now
+from orderapp.models import Order, Placement
 from orderapp.services.db.transitions import move
 from orderapp.services.saga.compensation import close_if_complete, plan_compensation, plan_reversal
+from orderapp.services.saga.events import move_order
 from orderapp.systems.registry import Systems
 
 # Asking again changes nothing, so it isn't an error.
@@ -20,15 +21,8 @@ ALREADY = frozenset({OrderState.COMPENSATING.value, OrderState.CANCELLED.value})
 
 def turn_to_cancelled(session: Session, order_id: uuid.UUID, systems: Systems) -> bool:
     """Cancel an order within the caller's transaction; return whether it changed. Raises WrongState, NotFound."""
-    moved = move(
-        session,
-        Order,
-        OrderState.COMPENSATING,
-        Order.id == order_id,
-        Order.state == OrderState.CONFIRMED.value,
-        ends_as=OrderState.CANCELLED.value,
-        updated_at=db_now(),
-    )
+    confirmed = Order.state == OrderState.CONFIRMED.value
+    moved = move_order(session, order_id, OrderState.COMPENSATING, confirmed, ends_as=OrderState.CANCELLED.value)
     order = session.get(Order, order_id, populate_existing=True)
     if order is None:
         raise NotFound(f"There is no order {order_id} any more.")

@@ -22,6 +22,7 @@ from orderapp.errors import NotFound
 from orderapp.models import ManualResolution, Order, Placement, Step, Task, db_now
 from orderapp.services.db.transitions import closed, move
 from orderapp.services.saga.attempts import record_taken_away
+from orderapp.services.saga.events import move_order
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.new_tasks import new_task
 from orderapp.systems.base import System
@@ -121,7 +122,7 @@ def close_if_complete(session: Session, order_id: uuid.UUID, placement_id: int) 
         session, Step.order_id == order_id, Task.order_id == order_id
     ):
         return False
-    return move(session, Order, OrderState(order.ends_as), Order.id == order_id, updated_at=db_now()) == 1
+    return move_order(session, order_id, OrderState(order.ends_as))
 
 
 def _holds(session: Session, steps: ColumnElement[bool], tasks: ColumnElement[bool]) -> bool:
@@ -152,7 +153,7 @@ def reopen(session: Session, order_id: uuid.UUID, placement_id: int, system: Sys
     move(session, Step, StepState.UNKNOWN, Step.placement_id == placement_id, Step.system == system.name)
     move(session, Placement, PlacementState.COMPENSATING, Placement.id == placement_id)
     ended = Order.state.in_((OrderState.FAILED.value, OrderState.CANCELLED.value))
-    move(session, Order, OrderState.COMPENSATING, Order.id == order_id, ended, ends_as=Order.state, updated_at=db_now())
+    move_order(session, order_id, OrderState.COMPENSATING, ended, ends_as=Order.state)
 
 
 def take_back(
