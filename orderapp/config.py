@@ -24,6 +24,7 @@ from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.registry import Systems
 from orderapp.systems.settings import Environment
+from orderapp.systems.webhooks import Receivers
 
 PACKAGE = Path(__file__).resolve().parent
 # `orderapp`, `tasks` and `wsgi` are imported from here: a checkout, or the folder that a wheel was installed into.
@@ -68,6 +69,7 @@ class Settings:
     secure_cookies: bool
     public_url: str
     systems: Systems
+    receivers: Receivers
     secrets: tuple[str, ...] = field(repr=False)  # all values among these that must not be shown
 
     @classmethod
@@ -113,6 +115,7 @@ class Settings:
             secure_cookies=public_url.startswith("https://"),
             public_url=public_url,
             systems=Systems.from_environment(env, backoff),
+            receivers=Receivers.from_environment(env),
             secrets=_secrets_in(variables),
         )
         settings._refuse_short_leases()

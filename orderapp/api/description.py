@@ -12,6 +12,7 @@ from flask import Response, jsonify, request
 from marshmallow import Schema
 
 from orderapp.api.blueprint import PREFIX, api
+from orderapp.api.event_descriptions import event_webhooks
 from orderapp.api.order_queries import OrderQuerySchema
 from orderapp.api.problems import MEDIA_TYPE
 from orderapp.api.reading import KEY_PATTERN, MAX_KEY_CHARACTERS
@@ -20,6 +21,7 @@ from orderapp.config import current_settings
 from orderapp.domain.inputs import Code
 from orderapp.services.orders import request_schema
 from orderapp.services.orders.request_schema import order_schema
+from orderapp.services.webhooks.payloads import EventSchema
 
 ABOUT = """Places orders and keeps them consistent across systems that nobody here controls.
 
@@ -64,7 +66,9 @@ def describe(inputs: tuple[Code, ...]) -> dict[str, Any]:
         info={"description": ABOUT},
         plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)],
         security=[{"token": []}],
+        webhooks=event_webhooks(),
     )
+    spec.components.schema("Event", schema=EventSchema)
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     for path, operations in _operations(order_schema(inputs)).items():
         spec.path(PREFIX + path, operations={method: dict(operation) for method, operation in operations.items()})

@@ -14,11 +14,12 @@ from orderapp.cli.tasks import tasks
 from orderapp.cli.timer import timer
 from orderapp.cli.tokens import tokens
 from orderapp.cli.web import web
+from orderapp.cli.webhooks import webhooks
 
 __all__ = ["configuration_in_one_line", "init_app"]
 
 
 def init_app(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (archive_orders, doctor, products, reconcile_orders, staff, tasks, timer, tokens, web):
+    for command in (archive_orders, doctor, products, reconcile_orders, staff, tasks, timer, tokens, web, webhooks):
         app.cli.add_command(command)

@@ -15,6 +15,8 @@ KEPT_PREFIXES = {4: 24, 6: 48}
 _BRACKETED = re.compile(r"\[([^\[\]]*)\](?::[0-9]{1,5})?", re.ASCII)
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}", re.ASCII)
 UNKNOWN = "unknown"
+# Have an IPv4 address in their last 32 bits: NAT64 (RFC 6052), and a form that is no longer used (RFC 4291, 2.5.5.1).
+_TRANSLATED = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "::/96"))
 
 
 @lru_cache(maxsize=1024)  # as for `region_of`
@@ -63,6 +65,31 @@ def region_of(address: str | None) -> str:
     """Return what logs and the audit may keep of an address: its /24, or its /48 in IPv6; UNKNOWN without one."""
     parsed = address_in(address)
     return UNKNOWN if parsed is None else _network(parsed, KEPT_PREFIXES[parsed.version])
+
+
+def is_public(address: str | None) -> bool:
+    """Return whether an address is one host's on the public internet, also if it is written inside an IPv6 address."""
+    parsed = address_in(address)
+    if parsed is None or parsed.is_multicast or not parsed.is_global:
+        return False
+    inner = _inside(parsed)
+    return inner is None or (inner.is_global and not inner.is_multicast)
+
+
+def is_link_local(address: str | None) -> bool:
+    """Return whether an address is link-local, where cloud providers keep the credentials of machines."""
+    parsed = address_in(address)
+    inner = None if parsed is None else _inside(parsed)
+    return any(one is not None and one.is_link_local for one in (parsed, inner))
+
+
+def _inside(address: Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a translator or a tunnel makes of an IPv6 address; None if there is none."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if any(address in network for network in _TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.sixtofour or (address.teredo[1] if address.teredo else None)
 
 
 def _network(address: Address, prefix: int) -> str:

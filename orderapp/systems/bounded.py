@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ class _Call(threading.local):
 
     ends_at: float | None = None
     received_bytes = 0
+    permits: Callable[[str], bool] | None = None
     # Of the present or last call.
     unreached: bool
     sent: bool
@@ -37,8 +38,13 @@ _call = _Call()
 
 
 @contextmanager
-def call_within(total_seconds: float) -> Iterator[_Call]:
+def call_within(total_seconds: float, permits: Callable[[str], bool] | None = None) -> Iterator[_Call]:
     """Limit everything that this thread's bounded sockets do in the block to `total_seconds`.
+
+    Args:
+        total_seconds: The time for all of it.
+        permits: Says whether a network address may be connected to; any, if not given. It is asked about each address
+            that is about to be used, so a name that leads elsewhere from one moment to the next gets nobody further.
 
     The sockets are those of `connect` and `tls_context`.
 
@@ -47,11 +53,11 @@ def call_within(total_seconds: float) -> Iterator[_Call]:
         failed (`unreached`). Together they prove that nothing was sent.
     """
     _call.ends_at, _call.unreached, _call.sent = time.monotonic() + total_seconds, False, False
-    _call.received_bytes = 0
+    _call.received_bytes, _call.permits = 0, permits
     try:
         yield _call
     finally:
-        _call.ends_at = None
+        _call.ends_at = _call.permits = None
 
 
 def seconds_left(at_most: float | None) -> float | None:
@@ -175,6 +181,7 @@ def connect(host: str, port: int, timeout_seconds: float | None) -> BoundedSocke
 
     Raises:
         OSError: no address could be reached, or the name isn't known; nothing was sent.
+        PermissionError: its addresses may not be connected to; nothing was sent.
     """
     gives_up_at = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     failed: OSError = OSError(f"{host} has no address")
@@ -182,6 +189,9 @@ def connect(host: str, port: int, timeout_seconds: float | None) -> BoundedSocke
     for untried, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
         # Each address gets a share of the remaining time, so that a silent one leaves time for the others.
         share = None if gives_up_at is None else max(0.001, (gives_up_at - time.monotonic()) / untried)
+        if _call.permits is not None and not _call.permits(str(address[0])):
+            failed = PermissionError(f"{host} leads to a network address that isn't permitted")
+            continue
         made = BoundedSocket(family, kind, protocol)
         try:
             made.settimeout(seconds_left(share))

@@ -10,7 +10,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -57,6 +57,7 @@ class HttpClient:
         timeouts: Of each call; their sum limits the call, whatever the other side does.
         token: For bearer authentication, or empty.
         credentials: User and password for basic authentication, or None.
+        permits: Which network addresses may be connected to, as for `bounded.call_within`.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class HttpClient:
         timeouts: Timeouts,
         token: str = "",
         credentials: tuple[str, str] | None = None,
+        permits: Callable[[str], bool] | None = None,
     ) -> None:
         self._base_url = base_url
         self._timeouts = timeouts
@@ -72,6 +74,7 @@ class HttpClient:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._credentials = credentials
+        self._permits = permits
         self._secrets = (token, *(credentials or ())[1:])
         self._local = threading.local()
 
@@ -105,7 +108,7 @@ class HttpClient:
         """
         hidden = [*private, *self._secrets]
         sent, started = path, time.monotonic()
-        with call_within(self._timeouts.total_seconds) as call:
+        with call_within(self._timeouts.total_seconds, self._permits) as call:
             try:
                 if fresh:
                     self._hang_up()

@@ -45,6 +45,8 @@ def why_unreachable(error: BaseException) -> str:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"has a certificate that isn't trusted ({cause.verify_message}); nothing was sent"
+        if isinstance(cause, PermissionError):
+            return "leads to a network address that isn't permitted; nothing was sent"
         if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_NAME:
             return "has an address whose host name nobody knows; nothing was sent"
     return ""

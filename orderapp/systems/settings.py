@@ -108,9 +108,9 @@ class Environment:
         except (ValueError, OSError, LookupError) as error:  # no name of a zone, or none of this machine's
             raise ConfigurationError(f"SHOP_TIME_ZONE: {name!r} is no time zone such as Europe/Berlin") from error
 
-    def timeouts(self, name: str) -> Timeouts:
-        """Return `connect,read` time-outs in seconds, by default 1,3; each from 0.01 to 60."""
-        raw = self.text(name, "1,3")
+    def timeouts(self, name: str, default: str = "1,3") -> Timeouts:
+        """Return `connect,read` time-outs in seconds; each from 0.01 to 60."""
+        raw = self.text(name, default)
         try:
             connect_seconds, read_seconds = (_number(part) for part in raw.split(","))
         except ValueError as error:
