@@ -41,12 +41,12 @@ _call = _Call()
 def call_within(total_seconds: float, permits: Callable[[str], bool] | None = None) -> Iterator[_Call]:
     """Limit everything that this thread's bounded sockets do in the block to `total_seconds`.
 
+    The sockets are those of `connect` and `tls_context`.
+
     Args:
         total_seconds: The time for all of it.
         permits: Says whether a network address may be connected to; any, if not given. It is asked about each address
             that is about to be used, so a name that leads elsewhere from one moment to the next gets nobody further.
-
-    The sockets are those of `connect` and `tls_context`.
 
     Yields:
         An object that says whether any byte of a request was sent (`sent`), and whether connecting or the handshake
