@@ -474,6 +474,8 @@ def upgrade() -> None:
         sa.Column("failed_system", sa.String(length=32), nullable=True),
         sa.Column("failed_outcome", sa.String(length=8), nullable=True),
         sa.Column("failed_code", sa.String(length=64), nullable=True),
+        sa.Column("failed_sku", sa.String(length=64), nullable=True),
+        sa.Column("failed_available", sa.Integer(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(

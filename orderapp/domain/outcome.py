@@ -37,6 +37,14 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortage:
+    """Of which line of an order there is too little, as a system that refuses it says."""
+
+    sku: str  # the line's product
+    available: int  # how many can be had, 0 or more and fewer than were wanted
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The result of one run against a system, which may have several exchanges."""
 
@@ -51,6 +59,7 @@ class Answer:
     slow_down: bool = False  # the system works, but wants fewer calls (429)
     called: bool = True  # false if we made the answer ourselves, without a call
     exchanges: tuple[Exchange, ...] = ()  # what was sent and answered
+    shortage: Shortage | None = None  # why it refuses, where there is too little of a product
 
     @property
     def worked(self) -> bool | None:

@@ -13,7 +13,7 @@ from orderapp.domain.inputs import ABOUT_YOU, DISCOUNTS, PAYMENT, Code, Inputs
 from orderapp.domain.masking import mask
 from orderapp.domain.money import MAX_MINOR, Money
 from orderapp.domain.orders import Customer, Discount, Effect, Line, LineRequest, OrderDocument, OrderRequest
-from orderapp.domain.outcome import Answer, Exchange, Finding, Outcome, Quote, Report
+from orderapp.domain.outcome import Answer, Exchange, Finding, Outcome, Quote, Report, Shortage
 from orderapp.domain.references import page_reference
 from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.domain.typed_text import without_links
@@ -44,7 +44,7 @@ __all__ = [
     # Write to customers
     "Language", "language",
     # Say what happened
-    "Outcome", "Answer", "Finding", "Report", "Quote", "Exchange",
+    "Outcome", "Answer", "Finding", "Report", "Quote", "Shortage", "Exchange",
     # Call over HTTP
     "HttpClient", "Content", "Received", "HTTP_SCHEMES", "unreadable", "error_code", "whole", "same_code",
     "as_answered", "read_offer",

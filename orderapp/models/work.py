@@ -30,6 +30,8 @@ class Placement(Base):
     failed_system: Mapped[str | None] = mapped_column(String(32))
     failed_outcome: Mapped[str | None] = mapped_column(state_column(Outcome))
     failed_code: Mapped[str | None] = mapped_column(String(64))
+    failed_sku: Mapped[str | None] = mapped_column(String(64))  # the product of which there was too little
+    failed_available: Mapped[int | None] = mapped_column(Integer)
     started_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     decided_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from orderapp.ext import Effect, Errand, KeyedSystem, OrderDocument, OrderRequest, Part, Repeats
+from orderapp.ext import (
+    Effect,
+    Errand,
+    KeyedSystem,
+    OrderDocument,
+    OrderRequest,
+    Part,
+    Received,
+    Repeats,
+    Shortage,
+    error_code,
+    whole,
+)
 
 
 class Inventory(KeyedSystem):
@@ -28,6 +40,17 @@ class Inventory(KeyedSystem):
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
         """Return True, because every order takes stock."""
         return True
+
+    def shortage(self, received: Received, effect: Effect) -> Shortage | None:
+        """Return what the refusal "out of stock" names, if it is a line of the order with more than is available."""
+        error = (received.body or {}).get("error")
+        if not isinstance(error, dict) or error_code(received) != "out_of_stock":
+            return None
+        sku, available = error.get("sku"), whole(error.get("available"))
+        if not isinstance(sku, str) or available is None:
+            return None
+        wanted = sum(line.quantity for line in effect.order.lines if line.sku == sku)
+        return Shortage(sku, available) if 0 <= available < wanted else None
 
     def body(self, effect: Effect) -> Mapping[str, Any]:
         """Return the lines to reserve."""

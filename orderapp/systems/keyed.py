@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
-from orderapp.domain.outcome import Answer, Finding, Outcome, Report
+from orderapp.domain.outcome import Answer, Finding, Outcome, Report, Shortage
 from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.systems.answers import Received, unreadable
 from orderapp.systems.base import System, backoff_from
@@ -85,6 +85,8 @@ class KeyedSystem(HttpSystem):
     def act(self, effect: Effect) -> Answer:
         """Ask for the effect under its key."""
         received = self._call("POST", "", effect, json_body=self.body(effect), headers={"Idempotency-Key": effect.key})
+        if received.answer.outcome is Outcome.REFUSED:
+            return replace(received.answer, shortage=self.shortage(received, effect))
         return self._judge(received, effect, {self.done_state: Outcome.DONE, **self.other_states()})
 
     def undo(self, effect: Effect, report: Report | None) -> Answer:
@@ -117,6 +119,10 @@ class KeyedSystem(HttpSystem):
     def other_states(self) -> Mapping[str, Outcome]:
         """Return further states that a POST may answer with, and what they mean."""
         return {}
+
+    def shortage(self, received: Received, effect: Effect) -> Shortage | None:
+        """Return of which line a refusal says that there is too little; None if it says nothing of the kind."""
+        return None
 
     def _call(self, method: str, path: str, effect: Effect, **kwargs: Any) -> Received:
         return self.call(method, f"/v1/{self.collection}{path}", effect.order, echoes=effect.key, **kwargs)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from orderapp.domain.money import MAX_MINOR
-from orderapp.domain.outcome import Answer, Exchange, Finding, Outcome, Quote, Report
+from orderapp.domain.orders import MAX_QUANTITY
+from orderapp.domain.outcome import Answer, Exchange, Finding, Outcome, Quote, Report, Shortage
 from orderapp.systems.base import System
 
 LONGEST_CODE = 64  # what the columns for codes hold
@@ -32,8 +33,20 @@ def _of_answer(answer: Any) -> Iterator[str]:
     wait = answer.retry_after_seconds
     if wait is not None and not (isinstance(wait, int | float) and math.isfinite(wait) and wait >= 0):
         yield f"retry_after_seconds {wait!r}"
+    if answer.shortage is not None and not _is_shortage(answer.shortage):
+        yield f"shortage {answer.shortage!r}"
     if not all(isinstance(one, Exchange) for one in answer.exchanges):
         yield "an exchange that is none"
+
+
+def _is_shortage(given: Any) -> bool:
+    return (
+        isinstance(given, Shortage)
+        and isinstance(given.sku, str)
+        and 0 < len(given.sku) <= LONGEST_CODE
+        and type(given.available) is int
+        and 0 <= given.available < MAX_QUANTITY
+    )
 
 
 def _of_report(report: Any) -> Iterator[str]:

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 
 from orderapp.config import current_settings
 from orderapp.domain.money import Money
 from orderapp.web.language import current, declared
-
-NOTHING = "\N{EN DASH}"
-
-
-def sum_text(amounts: Iterable[Money]) -> str:
-    """Return the sum of amounts as text, one part per currency; a dash if there are no amounts."""
-    by_currency: dict[str, Money] = {}
-    for amount in amounts:
-        known = by_currency.get(amount.currency)
-        by_currency[amount.currency] = amount if known is None else known + amount
-    return " + ".join(amount_text(amount) for amount in by_currency.values()) or NOTHING
 
 
 def amount_text(amount: Money) -> str:

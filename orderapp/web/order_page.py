@@ -17,10 +17,10 @@ from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, retry_page
 from orderapp.web.blueprint import shop
+from orderapp.web.changed_order import discounting, offers_of, request_of, shortage_of, successor
 from orderapp.web.order_reference import number_in, reference_of, retry_key, retry_key_of
 from orderapp.web.order_texts import Story, story_of
 from orderapp.web.retry_refusals import refused
-from orderapp.web.without_a_code import discounting, refused_code, request_of, successor, without_a_code
 
 
 @shop.get("/orders/<reference>")
@@ -55,7 +55,7 @@ def ask_again(error: CSRFError | Overloaded) -> ResponseReturnValue:
     found = _find((request.view_args or {})["reference"])
     sent = retry_key_of(request.form.get("key", ""), found.number, found.placements)
     key = sent or retry_key(found.number, found.placements)
-    return refused(found, key, error, retry_page.named_code(found))
+    return refused(found, key, error, retry_page.named_change(found))
 
 
 @shop.get("/orders/<reference>/retry")
@@ -83,11 +83,11 @@ def _find(reference: str) -> OrderView:
 
 def _render(template: str, reference: str, **context: Any) -> Response:
     found = _find(reference)
-    code = refused_code(found)
     shown = {
         "story": story_of(found, current_settings().systems),
         "key": retry_key(found.number, found.placements),
-        "offer": without_a_code(found, code) if code else None,
+        "offers": offers_of(found),
+        "sold_out": shortage_of(found) is not None,
         "successor": successor(found),
         # With a code whose discount isn't known yet, the amount shown isn't the total.
         "expected_total": None if discounting(request_of(found)) and not found.discounts else found.total,

@@ -11,6 +11,7 @@ from orderapp.services.orders.views import OrderView, StepView, TaskView
 from orderapp.services.resilience.admission import PAUSED
 from orderapp.systems.base import Progress
 from orderapp.systems.registry import Systems
+from orderapp.web.changed_order import shortage_text
 from orderapp.web.return_texts import PAYMENTS as RETURNING_PAYMENTS
 from orderapp.web.return_texts import STEPS as RETURNING_STEPS
 from orderapp.web.return_texts import Obstacle, obstacle, returning
@@ -159,6 +160,9 @@ def _reason(order: OrderView, systems: Systems) -> str:
         return NOTHING_SENT.format(title=title)
     if order.stopped.outcome is not Outcome.REFUSED:
         return NO_ANSWER.format(title=title)
+    short = shortage_text(order)
+    if short:
+        return short
     system = systems.get(order.stopped.system)
     return (system.refusals if system else {}).get(order.stopped.code, REFUSED.format(title=title))
 

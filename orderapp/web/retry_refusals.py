@@ -10,8 +10,6 @@ from flask import Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 
 from orderapp.config import current_settings
-from orderapp.currencies import amount_text
-from orderapp.domain.inputs import Code
 from orderapp.domain.money import Money
 from orderapp.errors import (
     Conflict,
@@ -30,16 +28,17 @@ from orderapp.errors import (
 from orderapp.services.orders import views
 from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, formats
+from orderapp.web.changed_order import Change, codes_of, without_a_code
 from orderapp.web.order_form import read_money
 from orderapp.web.order_reference import reference_of
-from orderapp.web.without_a_code import codes_of, without_a_code
+from orderapp.web.summary import PAY
 
 REFUSALS = (Conflict, InvalidRequest, OrderArchived, TooManyAttempts, DatabaseUnavailable, Overloaded)
 NOT_DONE = "Nothing was ordered by this."
 Words = dict[str, Any]
 
 
-def refused(order: OrderView, key: str, error: OrderappError | CSRFError, left_out: Code | None) -> Response:
+def refused(order: OrderView, key: str, error: OrderappError | CSRFError, change: Change | None) -> Response:
     """Say why the order wasn't placed again, and offer what can be done now."""
     why = next(why for why in REFUSED if isinstance(error, why.error))
     wait = getattr(error, "retry_after_seconds", None)
@@ -48,7 +47,7 @@ def refused(order: OrderView, key: str, error: OrderappError | CSRFError, left_o
         "text": why.text.format(error=error, nothing=NOT_DONE, wait=wait and formats.duration(wait)),
         "is_over": why.is_over,
         "button": "Try again",
-        "without": left_out.name if left_out else "",
+        "change": change.fields if change else [],
         "expected_total": shown_total(),
         **why.more(order, error),
     }
@@ -77,7 +76,7 @@ def _offer_without(order: OrderView, error: InvalidRequest) -> Words:
         "title": f"Your {lost.called} can't be used any more",
         "text": f"It isn't known any more. {NOT_DONE} You can order without it; all the rest is kept.",
         "button": "",
-        "offer": without_a_code(order, lost),
+        "offers": [without_a_code(order, lost)],
     }
 
 
@@ -102,7 +101,7 @@ def _offer_twice(_order: OrderView, error: ProbableDuplicate) -> Words:
 
 def _offer_at_the_new_total(order: OrderView, error: TotalChanged) -> Words:
     return {
-        "button": f"Order for {amount_text(error.total)}",
+        "button": PAY % {"total": formats.amount_text(error.total)},
         "changed": error,
         "before": {line.sku: line.price for line in order.lines},
         "total_before": shown_total(),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
+from babel.numbers import format_percent
 from flask import request, session
 
 from orderapp import load_shedding
 from orderapp.config import current_settings
-from orderapp.currencies import amount_text
 from orderapp.domain import taxes
 from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
@@ -20,17 +21,14 @@ from orderapp.services.orders.catalogue import ProductView
 from orderapp.services.placing import submitters
 from orderapp.services.placing.preview import Preview, may_take_off, preview
 from orderapp.web import order_form
+from orderapp.web.formats import amount_text, system_title
+from orderapp.web.language import current, declared, gettext, lazy_gettext
 from orderapp.web.order_form import OrderForm
 
-PAY = "Order and pay {total}"
-PAY_AT_MOST = "Order and pay at most {total}"
-FREE = "Order for free"
-CHOOSE = "Place the order"
-TOTAL = "Total"
-NOT_KNOWN = "A discount can't be checked at the moment. If it is valid, it is taken off when you order."
-NEW_TOTAL = "With your discount, the total is {total}."
-CANT_BE_USED = "{title}: this can't be used for this order."
-TAX = "Includes {tax} tax ({percent} %)."
+PAY = lazy_gettext("Order and pay %(total)s")
+PAY_AT_MOST = lazy_gettext("Order and pay at most %(total)s")
+NOT_KNOWN = lazy_gettext("A discount can't be checked at the moment. If it is valid, it is taken off when you order.")
+TAX = lazy_gettext("Includes %(tax)s tax (%(rate)s).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +51,18 @@ class Summary(Reduced):
     def button(self) -> str:
         """What the button does."""
         if self.total is None:
-            return CHOOSE
+            return gettext("Place the order")
         if self.is_exact and not self.total.minor:
-            return FREE
-        return (PAY if self.is_exact else PAY_AT_MOST).format(total=amount_text(self.total))
+            return gettext("Order for free")
+        return (PAY if self.is_exact else PAY_AT_MOST) % {"total": amount_text(self.total)}
 
     @property
     def told(self) -> str:
         """What is announced of it once the codes were checked."""
-        total = [NEW_TOTAL.format(total=amount_text(self.total))] if self.total and self.discounts else []
-        return " ".join([*self.notes, *total])
+        told = list(self.notes)
+        if self.total and self.discounts:
+            told.append(gettext("With your discount, the total is %(total)s.", total=amount_text(self.total)))
+        return " ".join(told)
 
     @property
     def tax(self) -> str:
@@ -73,7 +73,7 @@ class Summary(Reduced):
         # A payment, such as by gift card, doesn't change the tax.
         paid = sum(one.amount.minor for one in self.payments)
         included = taxes.included_in(Money(self.total.minor + paid, self.total.currency), percent)
-        return TAX.format(tax=amount_text(included), percent=percent)
+        return TAX % {"tax": amount_text(included), "rate": _rate(percent)}
 
 
 def at_prices(form: OrderForm, products: Sequence[ProductView]) -> Summary:
@@ -140,23 +140,28 @@ def texts_for_script() -> dict[str, str]:
     """
     percent = current_settings().tax_percent
     return {
-        "pay": PAY,
-        "pay-at-most": PAY_AT_MOST,
-        "free": FREE,
-        "choose": CHOOSE,
-        "total-label": TOTAL,
-        "not-checked": NOT_KNOWN,
-        "tax": TAX.format(tax="{tax}", percent=percent) if percent else "",
+        "pay": PAY % {"total": "{total}"},
+        "pay-at-most": PAY_AT_MOST % {"total": "{total}"},
+        "free": gettext("Order for free"),
+        "choose": gettext("Place the order"),
+        "total-label": gettext("Total"),
+        "not-checked": str(NOT_KNOWN),
+        "tax": TAX % {"tax": "{tax}", "rate": _rate(percent)} if percent else "",
         "tax-percent": str(percent),
     }
+
+
+def _rate(percent: Decimal) -> str:
+    return format_percent(percent / 100, locale=current().code, decimal_quantization=False)
 
 
 def _notes(found: Preview) -> list[str]:
     systems = current_settings().systems
     notes = []
     for stopped in found.refused:
-        title = systems.title_of(stopped.system)
-        notes.append(systems[stopped.system].refusals.get(stopped.code, CANT_BE_USED.format(title=title)))
+        told = systems[stopped.system].refusals.get(stopped.code)
+        unknown = gettext("%(system)s: this can't be used for this order.", system=system_title(stopped.system))
+        notes.append(declared(told) if told else unknown)
     if not found.is_known:
-        notes.append(NOT_KNOWN)
+        notes.append(str(NOT_KNOWN))
     return notes

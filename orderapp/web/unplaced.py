@@ -12,7 +12,6 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from orderapp.currencies import amount_text
 from orderapp.errors import (
     DatabaseUnavailable,
     InProgress,
@@ -168,7 +167,7 @@ def total_changed(error: TotalChanged) -> ResponseReturnValue:
         409,
         title=title,
         paragraphs=(text,),
-        button=PAY.format(total=amount_text(error.total)),
+        button=PAY % {"total": formats.amount_text(error.total)},
         changed=error,
         before=sent.shown,
         total_before=sent.expected_total or sent.expected_subtotal(),

@@ -10,7 +10,7 @@ import pytest
 from orderapp.domain.inputs import Code, Inputs
 from orderapp.domain.money import MAX_MINOR
 from orderapp.domain.orders import Effect
-from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
+from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report, Shortage
 from orderapp.systems.guarding import guarded
 from tests.services.scripted import Scripted
 from tests.systems.making import ORDER, REQUEST
@@ -36,6 +36,9 @@ def giving(verb: str, value: object) -> Scripted:
         replace(DONE, retry_after_seconds=-1),
         replace(DONE, retry_after_seconds="soon"),
         replace(DONE, exchanges=("GET /",)),
+        replace(DONE, shortage=("TEA-GREEN", 1)),
+        replace(DONE, shortage=Shortage("TEA-GREEN", -1)),
+        replace(DONE, shortage=Shortage("T" * 65, 1)),
     ],
 )
 def test_an_answer_of_nonsense_is_unknown(answer: Answer) -> None:

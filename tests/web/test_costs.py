@@ -149,7 +149,7 @@ def test_the_included_tax_is_shown_where_the_shop_sets_a_rate(
     assert "tax (" not in apply(client, new_form())
     settings = app.extensions["orderapp.settings"]
     app.extensions["orderapp.settings"] = replace(settings, tax_percent=Decimal("19"))
-    assert "Includes €3.59 tax (19 %)." in apply(client, new_form(coupon="WELCOME10"))
+    assert "Includes €3.59 tax (19%)." in apply(client, new_form(coupon="WELCOME10"))
 
 
 def test_the_summary_alone_is_answered_for_the_script(client: FlaskClient, new_form: NewForm) -> None:

@@ -21,14 +21,6 @@ def test_money_is_written_with_its_currency_s_own_decimals(amount, text):
     assert amount_text(amount) == text
 
 
-def test_a_sum_has_one_part_per_currency():
-    assert formats.sum_text([Money(100, "EUR"), Money(5, "USD"), Money(50, "EUR")]) == "€1.50 + $0.05"
-
-
-def test_the_sum_of_nothing_is_a_dash():
-    assert formats.sum_text([]) == "\N{EN DASH}"
-
-
 def test_times_are_told_in_utc(app):
     at = dt.datetime(2026, 11, 2, 23, 3, 5, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     with app.app_context():

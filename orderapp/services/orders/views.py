@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
 from orderapp.domain.orders import Customer, Discount, Line, OrderDocument, Reduced
-from orderapp.domain.outcome import Outcome
+from orderapp.domain.outcome import Outcome, Shortage
 from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import NotFound
 from orderapp.models import Attempt, Order, Placement, Step, SwitchMode, SystemSwitch, Task, table_of
@@ -27,7 +27,12 @@ from orderapp.services.saga.values import Confirmed, Held, Stopped
 _ORDERS, _PLACEMENTS, _STEPS = (table_of(model).c for model in (Order, Placement, Step))
 _TASKS, _ATTEMPTS = (table_of(model).c for model in (Task, Attempt))
 _PLACEMENT = select(
-    _PLACEMENTS.id, _PLACEMENTS.failed_system, _PLACEMENTS.failed_outcome, _PLACEMENTS.failed_code
+    _PLACEMENTS.id,
+    _PLACEMENTS.failed_system,
+    _PLACEMENTS.failed_outcome,
+    _PLACEMENTS.failed_code,
+    _PLACEMENTS.failed_sku,
+    _PLACEMENTS.failed_available,
 ).where(_PLACEMENTS.order_id == bindparam("order"), _PLACEMENTS.number == bindparam("placement"))
 _STEPS_OF = (
     select(_STEPS.system, _STEPS.state, _STEPS.code)
@@ -182,9 +187,6 @@ def load_views(session: Session, order_ids: Sequence[uuid.UUID]) -> list[OrderVi
 
 
 def _view(order: Any, document: OrderDocument, placement: Any, steps: Iterable[Any], tasks: Iterable[Any]) -> OrderView:
-    stopped = None
-    if placement.failed_outcome is not None:
-        stopped = Stopped(placement.failed_system or "", Outcome(placement.failed_outcome), placement.failed_code or "")
     return OrderView(
         id=order.id,
         number=order.number,
@@ -210,9 +212,17 @@ def _view(order: Any, document: OrderDocument, placement: Any, steps: Iterable[A
             )
             for row in tasks
         ),
-        stopped=stopped,
+        stopped=_stopped(placement),
         language=document.language,
     )
+
+
+def _stopped(placement: Any) -> Stopped | None:
+    if placement.failed_outcome is None:
+        return None
+    short = Shortage(placement.failed_sku, placement.failed_available) if placement.failed_sku else None
+    outcome, code = Outcome(placement.failed_outcome), placement.failed_code or ""
+    return Stopped(placement.failed_system or "", outcome, code, short)
 
 
 def _task_view(row: Any) -> TaskView:

@@ -36,7 +36,7 @@ def abort_placement(held: Held, results: list[StepResult], systems: Systems) -> 
         LeaseLost: another process has taken the placement over; nothing was written.
     """
     last = results[-1]
-    stopped = Stopped(last.step.system, last.answer.outcome, last.answer.code)
+    stopped = Stopped(last.step.system, last.answer.outcome, last.answer.code, last.answer.shortage)
     with writing() as session:
         give_up_lease(session, held.submission_id, held.fencing)
         for result in results:
@@ -90,6 +90,8 @@ def _turn(session: Session, order_id: uuid.UUID, placement_id: int, stopped: Sto
         "failed_system": stopped.system or None,
         "failed_outcome": stopped.outcome.value,
         "failed_code": stopped.code[:64],
+        "failed_sku": stopped.shortage.sku if stopped.shortage else None,
+        "failed_available": stopped.shortage.available if stopped.shortage else None,
         "decided_at": db_now(),
     }
     compensating = PlacementState.COMPENSATING

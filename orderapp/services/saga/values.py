@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orderapp.domain.orders import Effect, OrderDocument
-from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.outcome import Answer, Outcome, Shortage
 from orderapp.domain.states import StepState
 from orderapp.domain.verbs import Verb
 from orderapp.services.resilience.admission import Admission
@@ -105,6 +105,7 @@ class Stopped:
     system: str
     outcome: Outcome
     code: str
+    shortage: Shortage | None = None  # of which line there was too little
 
 
 @dataclass(frozen=True, slots=True)
