@@ -21,6 +21,7 @@ TABLES = (
     "events",
     "webhook_subscriptions",
     "callbacks",
+    "checks",
     "manual_resolutions",
     "mismatches",
     "attempts",
@@ -49,7 +50,7 @@ TABLES = (
     "api_tokens",
 )
 
-HISTORY = ("attempts", "audit_entries")
+HISTORY = ("attempts", "audit_entries", "checks")
 ARCHIVED = "EXISTS (SELECT 1 FROM archived_orders WHERE archived_orders.order_id = OLD.order_id)"
 
 REFUSE_CHANGE_ON_POSTGRESQL = """
@@ -325,6 +326,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_cart_locks_expires_at"), "cart_locks", ["expires_at"], unique=False)
     op.create_index(op.f("ix_cart_locks_order_id"), "cart_locks", ["order_id"], unique=False)
+    op.create_table(
+        "checks",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("system", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("actor", sa.String(length=254), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("duration_ms", sa.Integer(), nullable=False),
+        sa.Column("finding", sa.String(length=8), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("message", sa.String(length=500), nullable=False),
+        sa.Column("exchanges", sa.Text(), nullable=False),
+        sa.CheckConstraint("duration_ms >= 0", name=op.f("ck_checks_duration_not_negative")),
+        sa.CheckConstraint(
+            "finding IN ('in_place', 'pending', 'absent', 'undone', 'unclear')", name=op.f("ck_checks_finding_known")
+        ),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_checks_order_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
+    )
+    op.create_index("ix_checks_order_id", "checks", ["order_id"], unique=False)
     op.create_table(
         "callbacks",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

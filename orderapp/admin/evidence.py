@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from orderapp.domain.outcome import Outcome
+from orderapp.admin.check_texts import SAID
+from orderapp.domain.outcome import Finding, Outcome
 from orderapp.domain.states import MismatchState
 from orderapp.domain.verbs import Verb
 from orderapp.models import Attempt, Step, Task
@@ -37,7 +38,12 @@ def evidence_of(file: OrderFile, row: Step | Task, task_ids: Collection[int]) ->
         row: The step or task of the effect.
         task_ids: The tasks that concern it.
     """
-    signs = [*_answers(file, row, task_ids), *_comparisons(file, row.key), *_marks(file, task_ids)]
+    signs = [
+        *_checks(file, row.key),
+        *_answers(file, row, task_ids),
+        *_comparisons(file, row.key),
+        *_marks(file, task_ids),
+    ]
     return max(signs, key=lambda one: one.at or file.now, default=Evidence("No call is on record"))
 
 
@@ -54,6 +60,14 @@ def _answer(attempt: Attempt) -> str:
     if attempt.outcome == Outcome.DONE.value and attempt.verb == Verb.UNDO.value:
         return "It answered that it is taken back"
     return ANSWERS[attempt.outcome]
+
+
+def _checks(file: OrderFile, key: str) -> Iterator[Evidence]:
+    for check in file.checks:
+        if check.key == key and check.finding != Finding.UNCLEAR.value:
+            said = SAID[Finding(check.finding)]
+            yield Evidence(f"It said “{said}” when {check.actor} asked", check.started_at, f"check-{check.id}")
+            return
 
 
 def _comparisons(file: OrderFile, key: str) -> Iterator[Evidence]:

@@ -7,14 +7,15 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from orderapp.admin.check_texts import SAID
 from orderapp.admin.errands import call_of
 from orderapp.admin.labels import act_in_words
 from orderapp.admin.titles import system_title
 from orderapp.admin.triggers import Trigger, Triggers
-from orderapp.domain.outcome import Outcome
+from orderapp.domain.outcome import Finding, Outcome
 from orderapp.domain.states import PlacementState
 from orderapp.domain.verbs import Verb
-from orderapp.models import Attempt, AuditEntry, HeardCallback, ManualResolution, Mismatch, Placement, Task
+from orderapp.models import Attempt, AuditEntry, Check, HeardCallback, ManualResolution, Mismatch, Placement, Task
 from orderapp.services.backoffice.case_files import OrderFile, TaskFile
 
 DID = (Verb.ACT.value, Outcome.DONE.value)
@@ -66,6 +67,7 @@ def history_of(file: OrderFile) -> list[Entry]:
         *_placement_entries(file.placements),
         *(_audit_entry(entry) for entry in file.audit_entries),
         *(_callback_entry(callback) for callback in file.callbacks),
+        *(_check_entry(check) for check in file.checks),
         *(entry for mismatch in file.mismatches for entry in _mismatch_entries(mismatch)),
         *(entry for resolution in file.resolutions for entry in _proof_entries(resolution)),
     ]
@@ -159,6 +161,21 @@ def _callback_entry(callback: HeardCallback) -> Entry:
         rank=(CALL, 0),
         lane=system_title(callback.system),
         anchor=f"callback-{callback.id}",
+    )
+
+
+def _check_entry(check: Check) -> Entry:
+    title = system_title(check.system)
+    unclear = check.finding == Finding.UNCLEAR.value
+    return Entry(
+        check.started_at,
+        "waiting" if unclear else "done",
+        f"{check.actor} had {title} asked what is in place: {SAID[Finding(check.finding)]}",
+        f"{check.duration_ms:,} ms{f' · {check.message}' if check.message else ''}",
+        rank=(CALL, 0),
+        exchanges=json.loads(check.exchanges),
+        lane=title,
+        anchor=f"check-{check.id}",
     )
 
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 import uuid
 
-from flask import abort, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, func
 
-from orderapp.admin import cells, order_page, who
+from orderapp.admin import cells, check_texts, order_page, who
 from orderapp.admin.acting import act
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.listing import Listing, OneOf, choices
 from orderapp.config import current_settings
 from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
+from orderapp.errors import TooManyAttempts, WrongState
 from orderapp.models import Order, Role
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.case_files import OrderFile, find_order_file
+from orderapp.services.reconciliation.check_now import check_now
 
+TOO_OFTEN = "It was asked about this a moment ago. Nothing was asked; try again in {} seconds."
 NUMBER = re.compile(r"[0-9A-Za-z-]{1,32}")
 
 
@@ -65,6 +68,18 @@ class OrdersView(Listing):
         values = order_page.values_of(_find(number))
         page: str = self.render("office/order.html", may_act=who.member().may(Role.OPERATOR), **values)
         return page
+
+    @act_at("/<number>/check", Role.OPERATOR, "order.check")
+    def check(self, number: str) -> ResponseReturnValue:
+        """Ask the systems about an order's effects at once: all of them, or the one that the form names."""
+        order_id, only = _find(number).view.id, request.form.get("system") or None
+        try:
+            asked = check_now(order_id, only, who.member().actor, current_settings())
+        except (TooManyAttempts, WrongState) as error:
+            flash(TOO_OFTEN.format(error.retry_after_seconds) if isinstance(error, TooManyAttempts) else str(error))
+        else:
+            flash(" ".join(map(check_texts.told, asked)), "error" if any(one.differs for one in asked) else "success")
+        return redirect(url_for(".page", number=number, _anchor="effects"), 303)
 
     @act_at("/<number>/cancel", Role.OPERATOR, "order.cancel")
     def cancel(self, number: str) -> ResponseReturnValue:

@@ -8,7 +8,7 @@ from orderapp.models.catalogue import Product
 from orderapp.models.events import Delivery, DeliveryState, Event, WebhookSubscription
 from orderapp.models.health import Circuit, CircuitState, RateSlot, SkippedItem
 from orderapp.models.orders import Order, OrderDiscount, OrderLine
-from orderapp.models.reconciliation import ManualResolution, Mismatch, Reconciliation, Resolution
+from orderapp.models.reconciliation import Check, ManualResolution, Mismatch, Reconciliation, Resolution
 from orderapp.models.records import AuditEntry, SwitchMode, SystemSwitch
 from orderapp.models.submissions import CartLock, Submission
 from orderapp.models.work import Attempt, Placement, Step, Task
@@ -22,6 +22,7 @@ __all__ = [
     "AuditEntry",
     "Base",
     "CartLock",
+    "Check",
     "Circuit",
     "CircuitState",
     "Delivery",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orderapp.domain.outcome import Finding
 from orderapp.domain.states import MismatchState
 from orderapp.models.base import Base, BigId, UtcDateTime, one_of, partial_index, state_column
 
@@ -71,6 +72,31 @@ class Reconciliation(Base):
     finished_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     # JSON: orders, in_progress, effects, unaskable, not_checked, differences.
     counts: Mapped[str] = mapped_column(Text)
+
+
+class Check(Base):
+    """A question about one effect that staff had asked at once, and its answer. Written once, never changed."""
+
+    __tablename__ = "checks"
+    __table_args__ = (
+        one_of("finding", Finding),
+        CheckConstraint("duration_ms >= 0", name="duration_not_negative"),
+        Index("ix_checks_order_id", "order_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
+    system: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(String(64))
+    # E-mail address of the member of staff.
+    actor: Mapped[str] = mapped_column(String(254))
+    started_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    finding: Mapped[str] = mapped_column(state_column(Finding))
+    code: Mapped[str] = mapped_column(String(64))
+    message: Mapped[str] = mapped_column(String(500))
+    # As in `attempts`.
+    exchanges: Mapped[str] = mapped_column(Text)
 
 
 class Mismatch(Base):

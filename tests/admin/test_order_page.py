@@ -129,3 +129,31 @@ def test_terms_of_the_engine_stand_under_details(rows: Rows, operator: Browser) 
     assert f"{number}:1:inventory" in details
     assert f"{number}:1:inventory" not in before
     assert "lacement" not in TAGS.sub("", before)
+
+
+def test_a_press_has_the_systems_asked_and_shows_the_answer(rows: Rows, operator: Browser) -> None:
+    number = rows.number(rows.order())
+    path = f"/admin/orders/{number}"
+    assert "Check all now" in operator.get(path).text
+    answer = operator.post(f"{path}/check", system="inventory")
+    assert (answer.status_code, answer.location) == (303, f"{path}#effects")
+    page = words(operator, path)
+    assert "Stock gave no clear answer (" in page
+    assert "operator@example.com had Stock asked what is in place: no clear answer" in page
+    operator.post(f"{path}/check")
+    assert "It was asked about this a moment ago. Nothing was asked; try again in" in words(operator, path)
+    assert [entry.actor for entry in rows.audit("order.check")] == ["operator@example.com"]
+
+
+def test_nobody_has_systems_asked_who_may_not(
+    rows: Rows, operator: Browser, logged_in: Callable[[Role], Browser]
+) -> None:
+    path = f"/admin/orders/{rows.number(rows.order())}"
+    viewer = logged_in(Role.VIEWER)
+    assert "Check all now" not in viewer.get(path).text
+    assert viewer.post(f"{path}/check").status_code == 403
+    assert operator.send(f"{path}/check", {}).status_code == 400
+    assert operator.post(f"{path}/check", system="nonesuch\x00").status_code == 303
+    assert "There is nothing to ask about now" in operator.get(path).text
+    assert operator.post("/admin/orders/00000-00000/check").status_code == 404
+    assert operator.get(f"{path}/check").status_code == 405

@@ -17,6 +17,7 @@ from orderapp.models import (
     Attempt,
     AuditEntry,
     CartLock,
+    Check,
     Delivery,
     Event,
     HeardCallback,
@@ -48,6 +49,7 @@ PARTS = {
     "manual_resolutions": table_of(ManualResolution),
     "mismatches": table_of(Mismatch),
     "callbacks": table_of(HeardCallback),
+    "checks": table_of(Check),
     "events": table_of(Event),
     "deliveries": table_of(Delivery),
 }

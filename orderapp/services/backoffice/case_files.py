@@ -15,6 +15,7 @@ from orderapp.errors import NotFound
 from orderapp.models import (
     Attempt,
     AuditEntry,
+    Check,
     HeardCallback,
     ManualResolution,
     Mismatch,
@@ -30,6 +31,7 @@ from orderapp.services.backoffice.circumstances import Circumstances, circumstan
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.callbacks import callbacks_of
 from orderapp.services.orders.views import OrderView, load_view
+from orderapp.services.reconciliation.check_now import checks_of
 from orderapp.services.reconciliation.mismatches import of_order
 from orderapp.services.resilience.holdups import Holdup, holdups
 from orderapp.services.saga.prior_attempts import left_in_doubt
@@ -38,6 +40,7 @@ from orderapp.services.saga.prior_attempts import left_in_doubt
 ATTEMPTS_PER_PAGE = 100
 AUDIT_ENTRIES_PER_PAGE = 100
 CALLBACKS_PER_PAGE = 100
+CHECKS_PER_PAGE = 50
 NEED_STAFF = (TaskState.FAILED.value, TaskState.CANCELLED.value)
 
 
@@ -57,6 +60,7 @@ class OrderFile:
     mismatches: Sequence[Mismatch]  # the mismatches that reconciliation found, newest first
     holdups: Mapping[str, Holdup]  # what holds up the tasks of systems now, by name
     callbacks: Sequence[HeardCallback]  # what partners have told us about it, newest first
+    checks: Sequence[Check]  # what staff have had asked about its effects, newest first
     circumstances: Mapping[int, Circumstances]  # what decides which acts staff may do, for tasks that need them
     now: dt.datetime  # when it was read
 
@@ -110,6 +114,7 @@ def find_order_file(number: str) -> OrderFile:
             doubtful_task_ids=frozenset(
                 session.scalars(select(Task.id).where(Task.order_id == order_id, left_in_doubt()))
             ),
+            checks=checks_of(session, order_id, CHECKS_PER_PAGE),
             circumstances=circumstances_of(session, [task.id for task in tasks if task.state in NEED_STAFF]),
             now=session.execute(select(db_now())).scalar_one(),
         )
