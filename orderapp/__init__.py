@@ -40,6 +40,8 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     from orderapp.extensions import csrf, db, migrate
     from orderapp.owners_files import make_folder
     from orderapp.services.db import transactions
+    from orderapp.services.engine.enqueue import enqueue_job
+    from orderapp.systems.jobs import ENQUEUE
     from orderapp.web import form_size
 
     variables = os.environ if variables is None else variables
@@ -68,6 +70,7 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # a form left open over lunch must still work
     )
     app.extensions["orderapp.settings"] = settings
+    app.extensions[ENQUEUE] = enqueue_job
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -22,7 +22,9 @@ from orderapp.domain.order_limits import DEFAULTS, Most
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
-from orderapp.systems.registry import Systems
+from orderapp.systems.job_registry import Jobs
+from orderapp.systems.jobs import Job
+from orderapp.systems.registry import Systems, plugin_modules
 from orderapp.systems.settings import Environment
 from orderapp.systems.webhooks import Receivers
 
@@ -37,6 +39,8 @@ FILES = PACKAGE if INSTALLED else ROOT
 INSTANCE = Path(sys.prefix) / "var" / "orderapp-instance" if INSTALLED else ROOT / "instance"
 # Values that people enter as a secret and mean to change later.
 WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "password"})
+# The modules of ours that declare jobs; plugins have the others.
+OWN_JOBS: tuple[str, ...] = ()
 # 128 bits as hexadecimal digits; `secrets.token_hex()` returns 64 digits.
 SAFE_SECRET_CHARACTERS = 32
 
@@ -70,6 +74,7 @@ class Settings:
     public_url: str
     systems: Systems
     receivers: Receivers
+    jobs: Jobs
     secrets: tuple[str, ...] = field(repr=False)  # all values among these that must not be shown
 
     @classmethod
@@ -79,11 +84,7 @@ class Settings:
         Raises:
             ConfigurationError: a value is missing, malformed, or contradicts another.
         """
-        # Only `make run` sets it: every other start is production.
-        mode = variables.get("ORDERAPP_MODE", "").strip() or "production"
-        if mode not in ("production", "development"):
-            raise ConfigurationError(f"ORDERAPP_MODE: {mode!r} is neither production nor development")
-        production = mode == "production"
+        production = _is_production(variables)
         env = Environment(variables, production)
         if production and env.flag("FLASK_DEBUG"):
             raise ConfigurationError("FLASK_DEBUG: the debugger runs anybody's code; it can't be on in production")
@@ -116,10 +117,16 @@ class Settings:
             public_url=public_url,
             systems=Systems.from_environment(env, backoff),
             receivers=Receivers.from_environment(env),
+            jobs=Jobs.from_environment(env, backoff, (*OWN_JOBS, *plugin_modules(variables))),
             secrets=_secrets_in(variables),
         )
         settings._refuse_short_leases()
         return settings
+
+    @property
+    def runnable(self) -> Mapping[str, System | Job]:
+        """All that this process can run tasks of, by name: external systems, then jobs."""
+        return {**self.systems, **self.jobs}
 
     def require_systems(self) -> None:
         """Raise ConfigurationError if a system that every order needs has no settings."""
@@ -140,6 +147,14 @@ class Settings:
         for system in self.systems.values():
             if system.configured:
                 _refuse_short_lease("TASK_LEASE_SECONDS", self.task_lease_seconds, [system])
+
+
+def _is_production(variables: Mapping[str, str]) -> bool:
+    # Only `make run` sets it: every other start is production.
+    mode = variables.get("ORDERAPP_MODE", "").strip() or "production"
+    if mode not in ("production", "development"):
+        raise ConfigurationError(f"ORDERAPP_MODE: {mode!r} is neither production nor development")
+    return mode == "production"
 
 
 def _refuse_short_lease(variable: str, lease_seconds: float, systems: Sequence[System]) -> None:

@@ -11,7 +11,7 @@ from flask import Flask
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
-from orderapp.services.engine.batch import Together
+from orderapp.services.engine.batch import OneByOne, Together
 from tasks.queues import ACTOR
 from tasks.remembered import Remembered
 
@@ -47,8 +47,13 @@ def declare_actor(
         name: threading.BoundedSemaphore(min(slots_per_system, system.limits.concurrency or slots_per_system))
         for name, system in settings.systems.items()
     }
-    remembered = {name: Remembered() for name in settings.systems}
-    together = {name: Together(system, settings) for name, system in settings.systems.items()}
+    # All jobs together use no more threads than one system, so that no job holds up the work of orders.
+    slots |= dict.fromkeys(settings.jobs, threading.BoundedSemaphore(slots_per_system))
+    remembered = {name: Remembered() for name in settings.runnable}
+    running: dict[str, Together | OneByOne] = {
+        name: Together(system, settings) for name, system in settings.systems.items()
+    }
+    running |= {name: OneByOne(settings) for name in settings.jobs}
     stopping = _Stopping()
     broker.add_middleware(stopping)
 
@@ -64,11 +69,11 @@ def declare_actor(
         # Check again after freeing the slot: a thread that added tasks just before found no free slot.
         while waiting and goes_on(ends_at) and slots[system].acquire(blocking=False):
             try:
-                _run_waiting(waiting, together[system], ends_at)
+                _run_waiting(waiting, running[system], ends_at)
             finally:
                 slots[system].release()
 
-    def _run_waiting(waiting: Remembered, together: Together, ends_at: float) -> None:
+    def _run_waiting(waiting: Remembered, together: Together | OneByOne, ends_at: float) -> None:
         while goes_on(ends_at) and (task_ids := waiting.take(together.at_most)):
             try:
                 with app.app_context():

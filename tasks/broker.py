@@ -29,8 +29,8 @@ def make_broker(settings: Settings, app: Flask) -> dramatiq.Broker:
         broker = RabbitmqBroker(url=urls, confirm_delivery=True, middleware=[])
     else:
         broker = StubBroker(middleware=[RelayInWorker(app, settings)])
-    for system in settings.systems:
-        broker.declare_queue(queue_name(system))
+    for name in settings.runnable:
+        broker.declare_queue(queue_name(name))
     dramatiq.set_broker(broker)
     return broker
 

@@ -19,6 +19,7 @@ from flask import Flask
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
 from orderapp.services.engine.backlog import pull_forward
+from orderapp.services.engine.enqueue import plan_next_runs
 from orderapp.services.engine.probes import probe_the_failing
 from orderapp.services.engine.recovery import recover, tidy
 from orderapp.services.resilience.skipped_items import Kind, skipping
@@ -63,12 +64,13 @@ def main() -> None:
 
 
 def recover_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
-    """Run recovery at each interval until stopped. Survive the loss of the database."""
+    """Recover and plan the next runs of jobs, at each interval until stopped. Survive the loss of the database."""
     closed_at = tidied_at = float("-inf")
 
     def recover_once() -> bool:
         nonlocal closed_at, tidied_at
         more = recover(with_settings).more
+        plan_next_runs(with_settings)
         if time.monotonic() - closed_at > CLOSE_SECONDS:
             close_left_open()
             closed_at = time.monotonic()

@@ -308,6 +308,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("refused IS NOT NULL"),
         sqlite_where=sa.text("refused IS NOT NULL"),
     )
+    op.create_index(
+        "ix_audit_entries_subject_newest",
+        "audit_entries",
+        ["subject", "id"],
+        unique=False,
+        postgresql_where=sa.text("order_id IS NULL"),
+        sqlite_where=sa.text("order_id IS NULL"),
+    )
     op.create_index(op.f("ix_audit_entries_staff_id"), "audit_entries", ["staff_id"], unique=False)
     op.create_table(
         "cart_locks",
@@ -567,8 +575,8 @@ def upgrade() -> None:
     op.create_table(
         "tasks",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("order_id", sa.Uuid(), nullable=False),
-        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=True),
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("step_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("system", sa.String(length=32), nullable=False),
@@ -592,12 +600,21 @@ def upgrade() -> None:
         sa.Column("repeated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("arguments", sa.Text(), nullable=True),
+        sa.Column("scheduled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name=op.f("ck_tasks_running_has_lease")),
-        sa.CheckConstraint("kind IN ('settle', 'task', 'compensate', 'notify')", name=op.f("ck_tasks_kind_known")),
+        sa.CheckConstraint(
+            "kind IN ('settle', 'task', 'compensate', 'notify', 'job')", name=op.f("ck_tasks_kind_known")
+        ),
         sa.CheckConstraint("state <> 'waiting' OR due_at IS NOT NULL", name=op.f("ck_tasks_waiting_has_due_time")),
         sa.CheckConstraint(
             "state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name=op.f("ck_tasks_state_known")
         ),
+        sa.CheckConstraint("(kind = 'job') = (order_id IS NULL)", name=op.f("ck_tasks_order_unless_job")),
+        sa.CheckConstraint("(kind = 'job') = (placement_id IS NULL)", name=op.f("ck_tasks_placement_unless_job")),
+        sa.CheckConstraint("(kind = 'job') = (system LIKE '%-%')", name=op.f("ck_tasks_name_of_job")),
+        sa.CheckConstraint("(kind = 'job') = (arguments IS NOT NULL)", name=op.f("ck_tasks_arguments_of_job")),
+        sa.CheckConstraint("kind = 'job' OR scheduled_at IS NULL", name=op.f("ck_tasks_schedule_of_job")),
         sa.CheckConstraint("attempts >= 0 AND attempt_limit >= 0 AND fencing >= 0", name=op.f("ck_tasks_counts")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_tasks_order_id")),
         sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_tasks_placement_id")),
@@ -630,6 +647,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("publish_at IS NOT NULL"),
         sqlite_where=sa.text("publish_at IS NOT NULL"),
     )
+    op.create_index(
+        "ix_tasks_scheduled_at",
+        "tasks",
+        ["system", "scheduled_at"],
+        unique=False,
+        postgresql_where=sa.text("scheduled_at IS NOT NULL"),
+        sqlite_where=sa.text("scheduled_at IS NOT NULL"),
+    )
     op.create_index("ix_tasks_state_newest", "tasks", ["state", "id"], unique=False)
     op.create_index(
         "ix_tasks_step_id",
@@ -640,10 +665,18 @@ def upgrade() -> None:
         sqlite_where=sa.text("step_id IS NOT NULL"),
     )
     op.create_index("ix_tasks_system_state_newest", "tasks", ["system", "state", "id"], unique=False)
+    op.create_index(
+        "uq_tasks_job_key",
+        "tasks",
+        ["system", "key"],
+        unique=True,
+        postgresql_where=sa.text("kind = 'job'"),
+        sqlite_where=sa.text("kind = 'job'"),
+    )
     op.create_table(
         "attempts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=True),
         sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("step_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("system", sa.String(length=32), nullable=False),
@@ -662,6 +695,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "outcome IN ('not_sent', 'done', 'refused', 'unknown')", name=op.f("ck_attempts_outcome_known")
         ),
+        sa.CheckConstraint("(verb = 'run') = (order_id IS NULL)", name=op.f("ck_attempts_order_unless_run")),
         sa.CheckConstraint("duration_ms >= 0", name=op.f("ck_attempts_duration_not_negative")),
         sa.CheckConstraint("task_id IS NOT NULL OR step_id IS NOT NULL", name=op.f("ck_attempts_belongs_to_something")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_attempts_order_id")),

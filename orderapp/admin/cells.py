@@ -27,6 +27,8 @@ def by_row(show: Callable[[Any], Any]) -> Formatter:
 
 def order(_view: Any, context: Context | None, row: Any, _name: str) -> Any:
     """Show a row's order by its number, with a link. The page's `order_numbers` has the numbers by id."""
+    if row.order_id is None:
+        return NOTHING
     return order_link(context["order_numbers"][row.order_id] if context else "")
 
 

@@ -40,7 +40,9 @@ class Choice:
 
 
 def choices_of(task: Task, systems: Systems, title: str, seen: Circumstances) -> tuple[Choice, ...]:
-    """Return both choices for a task's effect: it happened, or it didn't."""
+    """Return both choices for a task's effect: it happened, or it didn't; none for a job, which has no effect."""
+    if TaskKind(task.kind) is TaskKind.JOB:
+        return ()
     return tuple(
         Choice(
             resolution,
@@ -87,6 +89,8 @@ def what_giving_up_means(task: Task) -> str:
         TaskKind.TASK: "Nobody tries it any more. The work stays owed, counted as an unresolved effect, until it is "
         "done or the order is cancelled. It can be requeued later.",
         TaskKind.NOTIFY: "Nobody tries it any more; the customer may never get the message. It can be requeued later.",
+        TaskKind.JOB: "Nobody runs it any more; what it has done stays. It can be requeued later. Other runs of it go "
+        "on.",
     }[TaskKind(task.kind)]
     return text + begins
 

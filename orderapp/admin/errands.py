@@ -34,5 +34,7 @@ def call_of(verb: str, system: str) -> str:
     if verb in (Verb.ACT.value, Verb.UNDO.value):
         words = doing(system) if verb == Verb.ACT.value else undoing(system)
         return f"{words[0].upper()}{words[1:]}"
+    if verb == Verb.RUN.value:
+        return f"{system_title(system)} ran"
     about = "for the discount" if verb == Verb.QUOTE.value else "what is in place"
     return f"Ask {system_title(system)} {about}"

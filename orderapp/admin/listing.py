@@ -20,7 +20,8 @@ from orderapp.config import current_settings
 from orderapp.domain.typed_text import trimmed
 from orderapp.models import Order, holds
 from orderapp.services.db.transactions import reading
-from orderapp.systems.base import NAME, System
+from orderapp.systems.base import System
+from orderapp.systems.jobs import Job, can_be_named
 
 PAGE_SIZE = 50
 NO_CODE = "-"
@@ -43,20 +44,20 @@ class OneOf(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
 
 
 class OneSystem(OneOf):
-    """A filter by system; rows may name a system that isn't offered because the running version doesn't know it."""
+    """A filter by system or job; rows may name one that isn't offered because the running version doesn't know it."""
 
-    def __init__(self, arg: str, column: Any, wanted: Callable[[System], bool] = lambda _: True) -> None:
+    def __init__(self, arg: str, column: Any, wanted: Callable[[System | Job], bool] = lambda _: True) -> None:
         super().__init__(arg, column, "System", ())
         self._wanted = wanted
 
     def get_options(self, view: Any) -> list[tuple[str, str]]:
-        """Return the names and titles of the application's systems."""
-        self.options = [(one.name, one.title) for one in current_settings().systems.values() if self._wanted(one)]
+        """Return the names and titles of the application's systems and jobs."""
+        self.options = [(one.name, one.title) for one in current_settings().runnable.values() if self._wanted(one)]
         return self.options
 
     def validate(self, value: str) -> bool:
-        """Return whether the value can be a system's name."""
-        return NAME.fullmatch(value) is not None
+        """Return whether the value can be the name of a system or job."""
+        return can_be_named(value)
 
 
 class Code(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types

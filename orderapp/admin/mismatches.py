@@ -26,6 +26,7 @@ from orderapp.services.backoffice.corrections import objection_to_correction, or
 from orderapp.services.backoffice.previews import Preview
 from orderapp.services.reconciliation.compare import Correction
 from orderapp.services.reconciliation.runs import last_reconciliation
+from orderapp.systems.base import System
 
 COMPARED = Markup('<span class="prose">Our ledger: {}<br>It says: {}</span>')
 
@@ -85,7 +86,7 @@ class MismatchesView(TabbedListing):
     column_filters = (
         OneOf("state", Mismatch.state, "State", choices(MismatchState)),
         OneOf("kind", Mismatch.kind, "What", [(kind.value, text) for kind, text in KINDS.items()]),
-        OneSystem("system", Mismatch.system, lambda system: system.can(Verb.ASK)),
+        OneSystem("system", Mismatch.system, lambda one: isinstance(one, System) and one.can(Verb.ASK)),
     )
     newest_first = (Mismatch.id,)
     empty_title = "No such mismatches"

@@ -73,7 +73,7 @@ def _consequence(file: OrderFile, task: Task) -> str:
 
 
 def _objection(file: OrderFile, task: Task) -> Objection | None:
-    return objection_to_requeue(task, file.circumstances[task.id], current_settings().systems)
+    return objection_to_requeue(task, file.circumstances[task.id], current_settings())
 
 
 def _is_owed(file: OrderFile, task: Task) -> bool:

@@ -100,7 +100,7 @@ class TasksView(TabbedListing):
             task=file.task,
             title=(title := system_title(file.task.system)),
             attempts=[*(repeat_entries([file.task]) if before is None else ()), *attempt_entries(file.attempts)],
-            requeue_objection=task_actions.objection_to_requeue(file.task, file.circumstances, systems),
+            requeue_objection=task_actions.objection_to_requeue(file.task, file.circumstances, current_settings()),
             cancel_objection=task_actions.objection_to_cancel(file.task),
             doubts=doubts_of(file),
             waits=why_it_waits(file.task, file.holdups),

@@ -1,4 +1,4 @@
-"""What staff call the external systems, and what those ask customers for."""
+"""What staff call the external systems and jobs, and what systems ask customers for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from orderapp.config import current_settings
 
 
 def system_title(name: str) -> str:
-    """Return a system's title; its name if the running version doesn't know it."""
-    return current_settings().systems.title_of(name)
+    """Return a system's or job's title; its name if the running version doesn't know it."""
+    job = current_settings().jobs.get(name)
+    return job.title if job else current_settings().systems.title_of(name)
 
 
 def input_label(name: str) -> str:

@@ -15,7 +15,7 @@ from orderapp.services.backoffice.bulk import MAX_SELECTION, Selection
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.backoffice.task_list import TaskRow, failed_task_ids, list_tasks
 from orderapp.services.db.audit import COMMAND_LINE
-from orderapp.systems.base import NAME
+from orderapp.systems.jobs import can_be_named
 
 MAX_LISTED = 10_000  # for longer lists there is the back office
 HEADINGS = ("TASK", "STATE", "KIND", "SYSTEM", "ORDER", "ATTEMPTS", "DUE", "WHY")
@@ -26,22 +26,22 @@ DESPITE = click.option(
     help="The risk that you accept, for one task.",
 )
 
-tasks = Group("tasks", help="Work that must happen: settle, compensate, notify.")
+tasks = Group("tasks", help="Work that must happen: settle, compensate, notify, jobs.")
 
 
 @tasks.command("list")
 @click.option("--state", type=click.Choice([state.value for state in TaskState]))
 @click.option("--kind", type=click.Choice([kind.value for kind in TaskKind]))
-@click.option("--system", help="A system's name, as `flask doctor` shows it.")
+@click.option("--system", help="A system's or job's name, as `flask doctor` shows it.")
 @click.option("--limit", type=click.IntRange(1, MAX_LISTED), default=50, show_default=True)
 def list_some(state: str | None, kind: str | None, system: str | None, limit: int) -> None:
     """List tasks, newest first. `failed` ones need staff."""
-    systems = current_settings().systems
-    name = system if system is None or NAME.fullmatch(system) else ""
+    known = current_settings().runnable
+    name = system if system is None or can_be_named(system) else ""
     rows = list_tasks(limit, TaskState(state) if state else None, TaskKind(kind) if kind else None, name)
-    if system is not None and system not in systems and not rows:
-        # Tasks may name a system that the running version doesn't know.
-        raise click.ClickException(f"--system: {one_line(system)!r} is none of {', '.join(systems)}")
+    if system is not None and system not in known and not rows:
+        # Tasks may name a system or job that the running version doesn't know.
+        raise click.ClickException(f"--system: {one_line(system)!r} is none of {', '.join(known)}")
     table = [HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(cells[column]) for cells in table) for column in range(len(HEADINGS))]
     for cells in table:
@@ -52,7 +52,7 @@ def list_some(state: str | None, kind: str | None, system: str | None, limit: in
 @click.argument("ids", metavar="[ID...]", type=int, nargs=-1)
 @click.option("--failed", is_flag=True, help="All failed tasks, narrowed by the next options.")
 @click.option("--kind", type=click.Choice([kind.value for kind in TaskKind]), help="With --failed: of this kind.")
-@click.option("--system", help="With --failed: of this system.")
+@click.option("--system", help="With --failed: of this system or job.")
 @click.option("--code", help="With --failed: with this cause, as the overview shows it; '-' for none.")
 @click.option("--reason", required=True, help="Why; it is kept with your act.")
 @DESPITE
@@ -120,8 +120,10 @@ def cancel(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
 
 def _failed(kind: str | None, system: str | None, code: str | None) -> Iterator[list[int]]:
     """Yield the failed tasks in batches, oldest first, each once: what is left out stays failed."""
-    if system is not None and not NAME.fullmatch(system):
-        raise click.ClickException(f"--system: {one_line(system)!r} is none of {', '.join(current_settings().systems)}")
+    if system is not None and not can_be_named(system):
+        raise click.ClickException(
+            f"--system: {one_line(system)!r} is none of {', '.join(current_settings().runnable)}"
+        )
     if code is not None and not code.isprintable():
         raise click.ClickException(f"--code: {one_line(code)!r} is no cause.")
     last, cause = 0, "" if code == "-" else code
@@ -154,7 +156,7 @@ def _cells(row: TaskRow) -> tuple[str, ...]:
         row.state.value,
         row.kind.value,
         row.system,
-        row.order_number,
+        row.order_number or "-",
         f"{row.attempts} of {row.attempt_limit}",
         "" if row.due_in_seconds is None else _due(row.due_in_seconds),
         one_line(row.message),

@@ -45,6 +45,7 @@ class TaskKind(StrEnum):
     TASK = "task"
     COMPENSATE = "compensate"
     NOTIFY = "notify"
+    JOB = "job"  # a job of ours or of a plugin; it belongs to no order
 
 
 # Tasks of these kinds bring about an effect that stays, is compared, and is compensated when the order is cancelled.

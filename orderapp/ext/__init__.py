@@ -1,7 +1,7 @@
 """The public interface for plugins: everything that a plugin may import, and nothing that it mustn't rely on.
 
-A plugin is a module with a `System`. An installed package names it with the entry point `orderapp.plugins`, and
-`ORDERAPP_PLUGINS=myshop.giftcard,...` names it without a package. It makes no migration and edits no file of ours.
+A plugin is a module with a `System` or a `job`. An installed package names it with the entry point `orderapp.plugins`,
+and `ORDERAPP_PLUGINS=myshop.giftcard,...` names it without a package. It makes no migration and edits no file of ours.
 What stands here follows semantic versioning; everything else in orderapp may change at any time.
 """
 
@@ -16,17 +16,20 @@ from orderapp.domain.orders import Customer, Discount, Effect, Line, LineRequest
 from orderapp.domain.outcome import Answer, Exchange, Finding, Outcome, Quote, Report, Shortage
 from orderapp.domain.references import page_reference
 from orderapp.domain.retry import Backoff, Guarantee
+from orderapp.domain.schedules import Daily, Every
 from orderapp.domain.typed_text import without_links
-from orderapp.errors import ConfigurationError
+from orderapp.errors import ConfigurationError, LeaseLost
 from orderapp.languages import Language, language
 from orderapp.systems.answers import Received, error_code, unreadable, whole
 from orderapp.systems.base import Errand, OnRefusal, Part, Progress, Repeats, System, backoff_from
 from orderapp.systems.bounded import call_within, connect, tls_context
 from orderapp.systems.callbacks import Callback
 from orderapp.systems.http import Content, HttpClient
+from orderapp.systems.jobs import enqueue, job
 from orderapp.systems.keyed import HTTP_SCHEMES, HttpSystem, KeyedSystem
 from orderapp.systems.lockouts import CREDENTIALS, SMTP_CODES, lock_out, why_unreachable
 from orderapp.systems.offers import as_answered, read_offer, same_code
+from orderapp.systems.runs import PlacedOrder, Run, Snooze
 from orderapp.systems.sandboxes import Kept, Rows, Sandbox
 from orderapp.systems.settings import Environment
 
@@ -53,6 +56,8 @@ __all__ = [
     "SMTP_CODES",
     # Hear the partner
     "Callback",
+    # Work without an order
+    "job", "enqueue", "Run", "Snooze", "Daily", "Every", "PlacedOrder", "LeaseLost",
     # Read settings
     "Environment", "backoff_from", "ConfigurationError",
     # Stand in for the system

@@ -29,6 +29,14 @@ class AuditEntry(Base):
         Index("ix_audit_entries_act_newest", "act", "at", "id"),
         Index("ix_audit_entries_actor_newest", "actor", "at", "id"),
         Index("ix_audit_entries_order_id", "order_id"),
+        # For the acts on a task that belongs to no order.
+        Index(
+            "ix_audit_entries_subject_newest",
+            "subject",
+            "id",
+            postgresql_where=text("order_id IS NULL"),
+            sqlite_where=text("order_id IS NULL"),
+        ),
         Index(
             "ix_audit_entries_refused_newest",
             "at",

@@ -1,4 +1,4 @@
-"""The work on an order: placements, their steps, tasks, and every attempt."""
+"""The work on an order: placements, their steps, tasks, and every attempt. Jobs are tasks without an order."""
 
 from __future__ import annotations
 
@@ -70,6 +70,29 @@ class Task(Base):
     __table_args__ = (
         # One effect, one task: a second compensation of the same step can't be written.
         UniqueConstraint("placement_id", "kind", "system"),
+        # A job belongs to no order, every other task to one.
+        CheckConstraint("(kind = 'job') = (order_id IS NULL)", name="order_unless_job"),
+        CheckConstraint("(kind = 'job') = (placement_id IS NULL)", name="placement_unless_job"),
+        CheckConstraint("(kind = 'job') = (system LIKE '%-%')", name="name_of_job"),
+        CheckConstraint("(kind = 'job') = (arguments IS NOT NULL)", name="arguments_of_job"),
+        CheckConstraint("kind = 'job' OR scheduled_at IS NULL", name="schedule_of_job"),
+        # The same work of a job is one task, however often it is enqueued and however many timers there are.
+        Index(
+            "uq_tasks_job_key",
+            "system",
+            "key",
+            unique=True,
+            postgresql_where=text("kind = 'job'"),
+            sqlite_where=text("kind = 'job'"),
+        ),
+        # For the newest run of a schedule.
+        Index(
+            "ix_tasks_scheduled_at",
+            "system",
+            "scheduled_at",
+            postgresql_where=text("scheduled_at IS NOT NULL"),
+            sqlite_where=text("scheduled_at IS NOT NULL"),
+        ),
         one_of("kind", TaskKind),
         one_of("state", TaskState),
         CheckConstraint("attempts >= 0 AND attempt_limit >= 0 AND fencing >= 0", name="counts"),
@@ -98,12 +121,14 @@ class Task(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
-    placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"))
+    # Empty for a job.
+    order_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("orders.id"))
+    placement_id: Mapped[int | None] = mapped_column(ForeignKey("placements.id"))
     step_id: Mapped[int | None] = mapped_column(ForeignKey("steps.id"))
     kind: Mapped[str] = mapped_column(state_column(TaskKind))
+    # The external system that it calls, or the job that it runs.
     system: Mapped[str] = mapped_column(String(32))
-    # The key of the effect that it causes or undoes.
+    # The key of the effect that it causes or undoes; for a job, what tells its tasks apart.
     key: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(state_column(TaskState))
     due_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
@@ -134,16 +159,34 @@ class Task(Base):
     repeated_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    # Of a job: its arguments (a JSON object), and the time of its schedule that this is the run for.
+    arguments: Mapped[str | None] = mapped_column(Text)
+    scheduled_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def its_order_id(self) -> uuid.UUID:
+        """The order that the task belongs to. LookupError for a job, which belongs to none."""
+        if self.order_id is None:
+            raise LookupError(f"task {self.id} is a job's and has no order")
+        return self.order_id
+
+    @property
+    def its_placement_id(self) -> int:
+        """The placement that the task belongs to. LookupError for a job, which belongs to none."""
+        if self.placement_id is None:
+            raise LookupError(f"task {self.id} is a job's and has no placement")
+        return self.placement_id
 
 
 class Attempt(Base):
-    """One run against a system, in the request (with a step) or of a task. Written once, never changed."""
+    """One run against a system, in the request (with a step) or of a task, or of a job. Written once, never changed."""
 
     __tablename__ = "attempts"
     __table_args__ = (
         one_of("outcome", Outcome),
         CheckConstraint("duration_ms >= 0", name="duration_not_negative"),
         CheckConstraint("task_id IS NOT NULL OR step_id IS NOT NULL", name="belongs_to_something"),
+        CheckConstraint("(verb = 'run') = (order_id IS NULL)", name="order_unless_run"),
         Index("ix_attempts_order_id", "order_id"),
         partial_index("ix_attempts_task_id", "task_id", "number"),
         partial_index("ix_attempts_step_id", "step_id"),
@@ -151,13 +194,14 @@ class Attempt(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
+    # Empty for the run of a job.
+    order_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("orders.id"))
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
     step_id: Mapped[int | None] = mapped_column(ForeignKey("steps.id"))
     system: Mapped[str] = mapped_column(String(32))
     # The claim it belongs to, for a task; 1, 2, ... within the request, for a step.
     number: Mapped[int] = mapped_column(Integer)
-    # act, ask or undo
+    # act, ask or undo; run, for a job
     verb: Mapped[str] = mapped_column(String(8))
     started_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     duration_ms: Mapped[int] = mapped_column(Integer)

@@ -17,6 +17,7 @@ from orderapp.errors import ConfigurationError, SystemUnknown
 from orderapp.systems.base import Part, System
 from orderapp.systems.declarations import refuse_impossible, refuse_impossible_order, refuse_incomplete
 from orderapp.systems.guarding import guarded
+from orderapp.systems.jobs import jobs_in
 from orderapp.systems.limits import Limits
 from orderapp.systems.settings import Environment
 
@@ -60,8 +61,8 @@ def _plugged_in(name: str) -> Iterator[type[System]]:
     except Exception as error:
         raise ConfigurationError(f"plugin {name}: can't be imported ({type(error).__name__}: {error})") from error
     kinds = list(_systems_in(module))
-    if not kinds:
-        raise ConfigurationError(f"plugin {name}: declares no system")
+    if not kinds and not jobs_in(module):
+        raise ConfigurationError(f"plugin {name}: declares neither a system nor a job")
     for kind in kinds:
         refuse_incomplete(kind)
         yield kind

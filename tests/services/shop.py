@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask
@@ -30,10 +31,10 @@ from orderapp.models import (
 )
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.backlog import pull_forward
+from orderapp.services.engine.batch import run_hint
 from orderapp.services.engine.outbox import Hint, due_hints
 from orderapp.services.engine.probes import probe_the_failing
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.cancel import cancel_order
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.orders.views import OrderView, find_order
@@ -42,6 +43,8 @@ from orderapp.services.placing.submitters import Submitter
 from orderapp.services.saga.order_documents import load_document
 from orderapp.systems.base import System
 from orderapp.systems.declarations import refuse_impossible
+from orderapp.systems.job_registry import Jobs
+from orderapp.systems.jobs import Job
 from orderapp.systems.registry import Systems
 from tests.inputs import INPUTS
 from tests.servers.loopback import poll_until
@@ -83,6 +86,15 @@ class Shop:
         """Return the same shop with one of its systems replaced."""
         return self.with_settings(systems=Systems({**self.settings.systems, system.name: system}))
 
+    def with_jobs(self, *jobs: Job, **backoff: Any) -> Shop:
+        """Return the same shop with these jobs, which pause for milliseconds between attempts."""
+        quick = {"base_seconds": 0.01, "max_seconds": 0.02, **backoff}
+        made = [replace(one, backoff=replace(one.backoff, attempts=one.attempts or 12, **quick)) for one in jobs]
+        changed = self.with_settings(jobs=Jobs(made))
+        # `enqueue` asks the application for them.
+        self.app.extensions["orderapp.settings"] = changed.settings
+        return changed
+
     def content(self, **content: Any) -> dict[str, Any]:
         """Return a submission's content, of another customer each time; keywords replace members."""
         customer = {"name": "Ada Lovelace", "email": f"ada{next(CUSTOMERS)}@example.com", "member_ref": "M-1001"}
@@ -117,7 +129,7 @@ class Shop:
         recover(self.settings)
         probe_the_failing(self.settings)
         pull_forward(self.settings)
-        return sum(run_task(hint.task_id, self.settings) is not None for hint in due_hints(self.settings))
+        return sum(run_hint(hint, self.settings) is not None for hint in due_hints(self.settings))
 
     def work_until_quiet(self, within_seconds: float = 15) -> None:
         """Work until no task is open but in staff's hands and no order is under way; AssertionError after too long."""

@@ -28,7 +28,7 @@ class Well(KeyedSystem):
 FAULTS = {
     "can't be imported (ValueError: not today)": "raise ValueError('not today')",
     "can't be imported (SyntaxError": "class",
-    "declares no system": "",
+    "declares neither a system nor a job": "",
     "body isn't written yet": WELL.replace("    def body(self, effect): return {}\n", ""),
     "Well: title has to be a str, and is None": WELL.replace("title, part", "label, part"),
     "Well: part has to be a Part, and is 'blocking'": WELL.replace("Part.BLOCKING", '"blocking"'),

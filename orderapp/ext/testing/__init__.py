@@ -6,6 +6,6 @@ They run orders with the plugin's systems against their stand-ins, with every fa
 
 from __future__ import annotations
 
-from orderapp.ext.testing.shop import Killed, TestedShop, running_shop
+from orderapp.ext.testing.shop import JobResult, Killed, TestedShop, running_shop
 
-__all__ = ["Killed", "TestedShop", "running_shop"]
+__all__ = ["JobResult", "Killed", "TestedShop", "running_shop"]

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,24 @@ from sqlalchemy import select, update
 from orderapp import create_app, current_settings
 from orderapp.domain.states import OrderState
 from orderapp.extensions import db
-from orderapp.models import Base, Order, Submission, Task, db_now
+from orderapp.models import Attempt, Base, Order, Submission, Task, db_now
 from orderapp.sandbox.environment import environment
 from orderapp.sandbox.serving import HOST, SandboxServer
 from orderapp.sandbox.settings import SandboxSettings
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.backlog import pull_forward
+from orderapp.services.engine.batch import run_hint
+from orderapp.services.engine.enqueue import enqueue_alone
 from orderapp.services.engine.outbox import due_hints
 from orderapp.services.engine.probes import probe_the_failing
 from orderapp.services.engine.recovery import recover
-from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.cancel import cancel_order
 from orderapp.services.orders.product_import import import_products
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.orders.views import OrderView, find_order
 from orderapp.services.placing.place import Placed, Placing
 from orderapp.systems.base import Part
+from orderapp.systems.jobs import Job
 from orderapp.systems.registry import plugin_modules, system_classes
 
 PRODUCTS = [{"sku": "TEA-GREEN", "name": "Green tea", "price": {"value": 790, "currency": "EUR"}}]
@@ -52,6 +55,14 @@ TIMEOUT = "2,2"  # a stand-in answers in milliseconds, on a busy machine in tent
 
 class Killed(BaseException):
     """The process ends here: nothing catches it, so what isn't committed by now never will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What became of a job's task: its state, and what each attempt returned or raised, oldest first."""
+
+    state: str
+    said: tuple[str, ...]
 
 
 class TestedShop:
@@ -98,7 +109,7 @@ class TestedShop:
         pull_forward(self.settings)
         for hint in due_hints(self.settings):
             with suppress(Killed), lapsing_leases():
-                run_task(hint.task_id, self.settings)
+                run_hint(hint, self.settings)
 
     def work_until(self, is_reached: Callable[[], bool]) -> None:
         """Work until something is reached. TimeoutError after half a minute."""
@@ -119,6 +130,18 @@ class TestedShop:
 
         self.work_until(is_done)
         return find_order(order.id)
+
+    def run(self, job: Job, **arguments: Any) -> JobResult:
+        """Enqueue a job and work until its task has ended or needs staff; return what became of it."""
+        task_id = enqueue_alone(job, arguments)
+        self.work_until(lambda: _result(task_id).state not in ("waiting", "running"))
+        return _result(task_id)
+
+    def history(self, job: Job) -> list[JobResult]:
+        """Return what became of all tasks of a job, oldest first."""
+        with reading() as session:
+            ids = session.scalars(select(Task.id).where(Task.system == job.name).order_by(Task.id)).all()
+        return [_result(task_id) for task_id in ids]
 
     def held(self, order: OrderView) -> Mapping[str, int]:
         """Return how many effects each system holds for an order; messages aren't among them."""
@@ -181,6 +204,13 @@ def lapsing_leases() -> Iterator[None]:
             for leased in (Submission, Task):
                 session.execute(update(leased).where(leased.lease_until.is_not(None)).values(lease_until=db_now(-1.0)))
         raise
+
+
+def _result(task_id: int) -> JobResult:
+    with reading() as session:
+        state = session.scalars(select(Task.state).where(Task.id == task_id)).one()
+        said = select(Attempt.message).where(Attempt.task_id == task_id).order_by(Attempt.id)
+        return JobResult(state, tuple(session.scalars(said)))
 
 
 @contextmanager

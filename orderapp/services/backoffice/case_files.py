@@ -70,8 +70,8 @@ class TaskFile:
     """A task with its attempts, newest first; `older_than` is the attempt where the next page begins, or None."""
 
     task: Task
-    order_number: str
-    order_state: OrderState
+    order_number: str  # empty for a job
+    order_state: OrderState | None  # None for a job
     attempts: Sequence[Attempt]
     older_than: int | None
     audit_entries: Sequence[AuditEntry]
@@ -124,7 +124,9 @@ def find_task_file(task_id: int, before: int | None = None) -> TaskFile:
     """Return a task's file, with attempts older than the attempt `before` if it is given. Raises NotFound."""
     with reading() as session:
         row = session.execute(
-            select(Task, Order.number, Order.state).join(Order, Order.id == Task.order_id).where(Task.id == task_id)
+            select(Task, Order.number, Order.state)
+            .outerjoin(Order, Order.id == Task.order_id)
+            .where(Task.id == task_id)
         ).one_or_none()
         if row is None:
             raise NotFound(f"There is no task {task_id}.")
@@ -134,13 +136,11 @@ def find_task_file(task_id: int, before: int | None = None) -> TaskFile:
         shown = attempts[:ATTEMPTS_PER_PAGE]
         return TaskFile(
             task=task,
-            order_number=number,
-            order_state=OrderState(state),
+            order_number=number or "",
+            order_state=OrderState(state) if state else None,
             attempts=shown,
             older_than=shown[-1].id if len(attempts) > ATTEMPTS_PER_PAGE else None,
-            audit_entries=[
-                entry for entry in _audit_entries(session, task.order_id) if entry.subject == f"task {task_id}"
-            ],
+            audit_entries=_audit_entries_of(session, task),
             circumstances=circumstances_of(session, [task_id])[task_id],
             resolutions=_resolutions(session, ManualResolution.task_id == task_id),
             holdups=holdups(session),
@@ -154,6 +154,19 @@ def _attempts(session: Session, *where: ColumnElement[bool]) -> Sequence[Attempt
 
 def _resolutions(session: Session, which: ColumnElement[bool]) -> Sequence[ManualResolution]:
     return session.scalars(select(ManualResolution).where(which).order_by(ManualResolution.id.desc())).all()
+
+
+def _audit_entries_of(session: Session, task: Task) -> Sequence[AuditEntry]:
+    subject = f"task {task.id}"
+    if task.order_id is not None:
+        return [entry for entry in _audit_entries(session, task.order_id) if entry.subject == subject]
+    # A job's task has no order by which its entries could be found.
+    of_task = (
+        select(AuditEntry)
+        .where(AuditEntry.order_id.is_(None), AuditEntry.subject == subject)
+        .order_by(AuditEntry.id.desc())
+    )
+    return session.scalars(of_task.limit(AUDIT_ENTRIES_PER_PAGE)).all()
 
 
 def _audit_entries(session: Session, order_id: uuid.UUID) -> Sequence[AuditEntry]:

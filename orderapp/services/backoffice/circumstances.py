@@ -18,8 +18,8 @@ from orderapp.services.saga.prior_attempts import left_in_doubt, was_accepted
 class Circumstances:
     """What is known about a task and its order."""
 
-    order: OrderState  # the state of its order
-    order_number: str  # its order's number
+    order: OrderState | None  # the state of its order; None for a job, which has none
+    order_number: str  # its order's number; empty for a job
     step: StepState | None  # the state of the step that it compensates; None if it has none
     doubtful: bool  # whether an attempt with an unknown outcome may have caused the effect
     accepted: bool  # whether the system accepted an attempt and finishes it later
@@ -52,14 +52,14 @@ def circumstances_of(session: Session, task_ids: Collection[int]) -> dict[int, C
             (-seconds_until(Task.key_used_at)).label("key_age"),
             given_up_because.label("given_up_because"),
         )
-        .join(Order, Order.id == Task.order_id)
+        .outerjoin(Order, Order.id == Task.order_id)
         .outerjoin(Step, Step.id == Task.step_id)
         .where(Task.id.in_(task_ids))
     )
     return {
         row.id: Circumstances(
-            order=OrderState(row.order_state),
-            order_number=row.number,
+            order=OrderState(row.order_state) if row.order_state else None,
+            order_number=row.number or "",
             step=StepState(row.step_state) if row.step_state else None,
             doubtful=row.doubtful,
             accepted=row.accepted,

@@ -89,6 +89,8 @@ def _refusal(task: Task, resolution: Resolution, seen: Circumstances) -> str | N
         return "a worker has it right now"
     if state is TaskState.DONE:
         return "it is done"
+    if seen.order is None:
+        return "a job has no effect that staff could find out about; requeue it or give it up"
     if TaskKind(task.kind) is TaskKind.COMPENSATE:
         known = resolution is Resolution.HAPPENED and seen.step is StepState.DONE
         return "it is known that it happened; requeue it to have it undone" if known else None
@@ -109,7 +111,8 @@ def _acts_again(task: Task, resolution: Resolution) -> bool:
 def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings) -> Mapping[str, Any]:
     resolution, actor = said.resolution, said.actor
     # Lock the order first: a transaction that cancels or compensates it does so too, before it changes tasks.
-    lock_order(session, task.order_id)
+    if task.order_id is not None:
+        lock_order(session, task.order_id)
     session.refresh(task)
     seen = circumstances_of(session, [task.id])[task.id]
     what = f"Task {task.id} can't be {PAST[resolution]}"
@@ -129,9 +132,9 @@ def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings
         if task.step_id is not None:
             move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
             after["step"] = StepState.COMPENSATED.value
-        close_if_complete(session, task.order_id, task.placement_id)
+        close_if_complete(session, task.its_order_id, task.its_placement_id)
     if ends:
-        tell_if_consistent(session, task.order_id)
+        tell_if_consistent(session, task.its_order_id)
     return {"before": before, "after": after, **({"despite": said.despite.value} if said.despite else {})}
 
 

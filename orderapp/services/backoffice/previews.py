@@ -21,7 +21,7 @@ class PreviewRow:
     """A row of a selection."""
 
     id: int  # the row's id
-    order_number: str  # its order
+    order_number: str  # its order; empty for a job
     kind: str  # the kind of the task or mismatch
     system: str  # the system it concerns
     said: str  # a task's last message, or what the system says about a mismatch's effect
@@ -48,7 +48,7 @@ class Preview:
 
 def preview_requeue(task_ids: Iterable[int], settings: Settings) -> Preview:
     """Preview requeueing these tasks. Transaction: reads only. Raises InvalidRequest like the act."""
-    return _of_tasks(task_ids, lambda task, seen: task_actions.objection_to_requeue(task, seen, settings.systems))
+    return _of_tasks(task_ids, lambda task, seen: task_actions.objection_to_requeue(task, seen, settings))
 
 
 def preview_cancel(task_ids: Iterable[int]) -> Preview:

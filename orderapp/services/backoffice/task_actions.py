@@ -32,7 +32,7 @@ from orderapp.services.saga.compensation import lock_order
 from orderapp.services.saga.events import tell, tell_if_consistent
 from orderapp.services.saga.manual_resolutions import end_resolutions, say
 from orderapp.systems.base import System
-from orderapp.systems.registry import Systems
+from orderapp.systems.jobs import Job
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ ORDER_STATE_FOR = {
     TaskKind.NOTIFY: OrderState.CONFIRMED,
     TaskKind.COMPENSATE: OrderState.COMPENSATING,
 }
-# Giving up a task of these kinds leaves an unresolved effect. A message that isn't sent leaves none.
+# Giving up a task of these kinds leaves an unresolved effect. A message that isn't sent, or a job, leaves none.
 OWING = LASTING_KINDS | {TaskKind.COMPENSATE}
 
 
@@ -113,21 +113,22 @@ def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Setti
     log.info("order.cancelled", order=order.number, by=actor.staff_id)
 
 
-def objection_to_requeue(task: Task, seen: Circumstances, systems: Systems) -> Objection | None:
+def objection_to_requeue(task: Task, seen: Circumstances, settings: Settings) -> Objection | None:
     """Return why a task can't be requeued, or needs its own decision; None if it can be."""
     kind, state = TaskKind(task.kind), TaskState(task.state)
     # Even a confirmed order may owe a compensation: of a surplus, or of a late effect of an earlier placement.
     owed = kind is TaskKind.COMPENSATE and state is not TaskState.DONE
-    if not owed and seen.order is not ORDER_STATE_FOR[kind]:
+    if seen.order is not None and not owed and seen.order is not ORDER_STATE_FOR[kind]:
         return Objection(f"its order is {seen.order.value}, so there is nothing to {kind.value}")
     if state is TaskState.RUNNING:
         return Objection("a worker has it right now")
     if state not in REQUEUEABLE:
         return Objection(f"it is {state.value}")
-    system = systems.get(task.system)
-    if system is None:
-        return Objection(f"there is no system {task.system} any more")
-    return risk_of_requeueing(task, seen, system)
+    runs = settings.runnable.get(task.system)
+    if runs is None:
+        return Objection(f"there is no {'job' if kind is TaskKind.JOB else 'system'} {task.system} any more")
+    # A job is tried again by itself too, so to run it again is no further risk.
+    return risk_of_requeueing(task, seen, runs) if isinstance(runs, System) else None
 
 
 def objection_to_cancel(task: Task) -> Objection | None:
@@ -138,7 +139,7 @@ def objection_to_cancel(task: Task) -> Objection | None:
     return Objection(f"it is {'given up' if state is TaskState.CANCELLED else state.value} already")
 
 
-def make_due(session: Session, task: Task, system: System, **values: Any) -> int:
+def make_due(session: Session, task: Task, runs: System | Job, **values: Any) -> int:
     """Make a task due now if it didn't change since it was read, with as many further attempts as a new task.
 
     Transaction: within the caller's.
@@ -147,7 +148,7 @@ def make_due(session: Session, task: Task, system: System, **values: Any) -> int
         1, or 0 if another process was faster.
     """
     values |= {
-        "attempt_limit": Task.attempts + system.backoff.attempts,
+        "attempt_limit": Task.attempts + runs.backoff.attempts,
         "due_at": db_now(),
         "publish_at": db_now(),
         "pending_answers": 0,
@@ -163,35 +164,41 @@ def make_due(session: Session, task: Task, system: System, **values: Any) -> int
 
 
 def _requeue(session: Session, task: Task, actor: Actor, settings: Settings, despite: Risk | None) -> Mapping[str, Any]:
-    # Lock the order first: a transaction that cancels or compensates it does so too, before it changes tasks.
-    lock_order(session, task.order_id)
+    _lock_order_of(session, task)
     session.refresh(task)
     seen = circumstances_of(session, [task.id])[task.id]
     what = f"Task {task.id} can't be requeued"
-    refuse(what, objection_to_requeue(task, seen, settings.systems), despite)
-    system = settings.systems[task.system]
+    refuse(what, objection_to_requeue(task, seen, settings), despite)
+    runs = settings.runnable[task.system]
     more: dict[str, Any] = {}
-    if task.state == TaskState.CANCELLED.value and task.kind != TaskKind.COMPENSATE.value:
+    given_up_forward = task.state == TaskState.CANCELLED.value and task.kind != TaskKind.COMPENSATE.value
+    if isinstance(runs, System) and given_up_forward:
         # The task may have been taken from a worker whose call is still running.
-        more["absent_from"] = db_now(system.may_appear_for_seconds)
+        more["absent_from"] = db_now(runs.may_appear_for_seconds)
     # Clear why it failed, which the history keeps; but a task whose worker died stays a suspect until it has run.
     said = {
         "last_code": task.last_code if task.last_code == LEASE_LAPSED else None,
         "last_message": f"requeued by {actor.name}"[:500],
     }
-    if not make_due(session, task, system, **more, **said):
+    if not make_due(session, task, runs, **more, **said):
         raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
     given_up = (ManualResolution.task_id == task.id) & (ManualResolution.resolution == Resolution.GIVEN_UP.value)
     end_resolutions(session, given_up, f"taken back by {actor.name}: requeued")
     return {
         "before": {"state": task.state, "attempts": task.attempts, "attempt_limit": task.attempt_limit},
-        "after": {"state": TaskState.WAITING.value, "attempt_limit": task.attempts + system.backoff.attempts},
+        "after": {"state": TaskState.WAITING.value, "attempt_limit": task.attempts + runs.backoff.attempts},
         **({"despite": despite.value} if despite else {}),
     }
 
 
+def _lock_order_of(session: Session, task: Task) -> None:
+    """Lock the order first: a transaction that cancels or compensates it does so too, before it changes tasks."""
+    if task.order_id is not None:
+        lock_order(session, task.order_id)
+
+
 def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str, Any]:
-    lock_order(session, task.order_id)
+    _lock_order_of(session, task)
     record_taken_away(session, Task.id == task.id)
     session.refresh(task)
     moved = move(
@@ -209,6 +216,7 @@ def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str
         raise WrongState(f"{what}: it was changed at this very moment. Nothing was changed.")
     if TaskKind(task.kind) in OWING:
         say(session, task, Resolution.GIVEN_UP, actor, why)
-        tell(session, task.order_id, EventType.UNRESOLVED, effect={"system": task.system, "key": task.key})
-    tell_if_consistent(session, task.order_id)
+        tell(session, task.its_order_id, EventType.UNRESOLVED, effect={"system": task.system, "key": task.key})
+    if task.order_id is not None:
+        tell_if_consistent(session, task.order_id)
     return {"before": {"state": task.state, "attempts": task.attempts}, "after": {"state": TaskState.CANCELLED.value}}

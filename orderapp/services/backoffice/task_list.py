@@ -16,7 +16,7 @@ class TaskRow:
     """The summary of a task."""
 
     id: int
-    order_number: str
+    order_number: str  # empty for a job
     kind: TaskKind
     system: str
     state: TaskState
@@ -46,7 +46,7 @@ def list_tasks(
     with reading() as session:
         rows = session.execute(
             select(*columns)
-            .join(Order, Order.id == Task.order_id)
+            .outerjoin(Order, Order.id == Task.order_id)
             .where(*(holds(column, value) for column, value in wanted.items() if value is not None))
             .order_by(Task.id.desc())
             .limit(limit)
@@ -54,7 +54,7 @@ def list_tasks(
     return [
         TaskRow(
             id=row[0],
-            order_number=row[1],
+            order_number=row[1] or "",
             kind=TaskKind(row[2]),
             system=row[3],
             state=TaskState(row[4]),

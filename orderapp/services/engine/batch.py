@@ -12,8 +12,11 @@ from collections.abc import Callable, Sequence
 
 from orderapp.config import Settings
 from orderapp.domain.retry import Guarantee, Verdict
+from orderapp.domain.states import TaskState
 from orderapp.services.engine.claim import Claim, claim_plainly, give_back, is_plain
 from orderapp.services.engine.ended_run import Ran
+from orderapp.services.engine.outbox import Hint
+from orderapp.services.engine.run_job import run_job
 from orderapp.services.engine.run_task import make_run, record_runs, run_task
 from orderapp.services.resilience.skipped_items import Kind, skipping
 from orderapp.systems.base import System
@@ -23,6 +26,25 @@ TOGETHER = 10
 # Short, because it is how long a finished task waits for its record, how late a pause by staff takes effect, and how
 # much claimed work a dying worker leaves behind.
 TOGETHER_SECONDS = 0.5
+
+
+class OneByOne:
+    """Runs the tasks of a job in one process, one after the other. Threads may share it."""
+
+    at_most = 1
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def run(self, task_ids: Sequence[int], goes_on: Callable[[], bool]) -> None:
+        """Run those of the tasks that are due and that no other worker has.
+
+        Transaction, Idempotent because, If we die here: as for `run_job.run_job`.
+        """
+        for task_id in task_ids:
+            if goes_on():
+                with skipping(Kind.TASK, task_id):
+                    run_job(task_id, self._settings, goes_on)
 
 
 class Together:
@@ -94,3 +116,11 @@ class Together:
         soon = time.monotonic() - started < TOGETHER_SECONDS
         longest_seconds = self._system.calls_per_run * self._system.call_seconds
         return works and soon and following.seconds_left() > longest_seconds
+
+
+def run_hint(hint: Hint, settings: Settings) -> TaskState | None:
+    """Run the task of a hint once; return its new state, or None if there was nothing to do.
+
+    Transaction, Idempotent because, If we die here: as for `run_task.run_task` and `run_job.run_job`.
+    """
+    return (run_job if hint.system in settings.jobs else run_task)(hint.task_id, settings)

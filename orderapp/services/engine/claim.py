@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import bindparam, case, select
 from sqlalchemy.orm import Session
@@ -25,6 +25,9 @@ from orderapp.services.resilience import circuit_breakers, rate_limiter
 from orderapp.services.saga.order_documents import document_of
 from orderapp.services.saga.prior_attempts import Known, ask_known
 from orderapp.systems.base import System
+from orderapp.systems.jobs import Job
+
+Held = TypeVar("Held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +54,15 @@ _DUE = PreparedStatement(
 )
 
 
-class _NotNow(Exception):
+class NotNow(Exception):
     """The claim is rolled back without a trace: too many of the system's tasks run, or what a subclass says."""
 
 
-class _NotBeside(_NotNow):
+class NotBeside(NotNow):
     """Another suspect is running; this one gets its turn soon."""
 
 
-class _NotYet(_NotNow):
+class NotYet(NotNow):
     """Other tasks of the order have to be done first."""
 
     def __init__(self, waited_for: list[str]) -> None:
@@ -67,10 +70,10 @@ class _NotYet(_NotNow):
         self.waited_for = waited_for
 
 
-class _NotInTurn(_NotNow):
+class NotInTurn(NotNow):
     """The system's next free slot is too far away to wait for it."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System | Job) -> None:
         super().__init__()
         self.system = system
 
@@ -85,21 +88,35 @@ def claim(task_id: int, settings: Settings) -> Claim | None:
     lease_ends_at = time.monotonic() + settings.task_lease_seconds
     for held in claim_plainly([task_id], settings):
         return held
+    return if_due(task_id, settings, lambda session: _claim_looking_round(session, task_id, settings, lease_ends_at))
+
+
+def if_due(task_id: int, settings: Settings, take: Callable[[Session], Held | None]) -> Held | None:
+    """Claim a task with all checks, if it is due.
+
+    Transaction: one, committed here if the task may run now, and otherwise rolled back without a trace.
+    If we die here: as for `claim`.
+
+    Args:
+        task_id: The task.
+        settings: The systems.
+        take: Takes the task; raises NotNow if it may not run now.
+    """
     if not _DUE.ask({"task": task_id}):
         return None  # the usual case: another worker has the task or has already run it
     try:
         with writing() as session:
-            return _claim_looking_round(session, task_id, settings, lease_ends_at)
-    except _NotBeside:
+            return take(session)
+    except NotBeside:
         poison.publish_soon(task_id)
         return None
-    except _NotInTurn as refused:
+    except NotInTurn as refused:
         rate_limiter.tell_in_time(task_id, refused.system)
         return None
-    except _NotYet as refused:
+    except NotYet as refused:
         order_of_work.put_back(task_id, refused.waited_for, settings.systems)
         return None
-    except _NotNow:
+    except NotNow:
         return None
 
 
@@ -168,18 +185,19 @@ def _task_of(row: Any) -> Task:
 
 
 def _claim_looking_round(session: Session, task_id: int, settings: Settings, lease_ends_at: float) -> Claim | None:
-    """Claim the task with all checks. Raises _NotNow if it may not run now."""
+    """Claim the task with all checks. Raises NotNow if it may not run now."""
     rows, probing = _take(session, task_id, settings)
     if not rows:
         return None
     task = _task_of(rows[0])
     system = settings.systems[task.system]
     if poison.another_runs(session, task):
-        raise _NotBeside
+        raise NotBeside
     if waited_for := order_of_work.waits_for(session, task, settings.systems):
-        raise _NotYet(waited_for)
+        raise NotYet(waited_for)
     known = ask_known(session.connection(), task.id)
-    turns = _turns(session, system, task, known.used_before)
+    several = known.used_before or task.kind == TaskKind.COMPENSATE.value
+    turns = turns_of(session, system, system.calls_per_run if several else 1)
     return Claim(task, Effect(task.key, document_of(rows)), known, lease_ends_at, probing, turns)
 
 
@@ -199,15 +217,17 @@ def _take(session: Session, task_id: int, settings: Settings) -> tuple[Sequence[
     return (written["seen"] if written else ()), True
 
 
-def _turns(session: Session, system: System, task: Task, tried_before: bool) -> rate_limiter.Turns | None:
-    """Take the slots for this run's calls; raise _NotNow if too many tasks run or the slots are too late."""
+def turns_of(session: Session, system: System | Job, calls: int) -> rate_limiter.Turns | None:
+    """Take the slots for a run's calls, None without a rate. Transaction: within the caller's, the claim.
+
+    Raises:
+        NotNow: too many tasks run, or the slots are too late.
+    """
     if rate_limiter.too_many_run(session, system):
-        raise _NotNow
+        raise NotNow
     if not system.limits.rate_per_second:
         return None
-    several = tried_before or task.kind == TaskKind.COMPENSATE.value
-    calls = system.calls_per_run if several else 1
     turns = rate_limiter.take_turns(session, system, calls, rate_limiter.TASK_AHEAD_SECONDS)
     if turns is None:
-        raise _NotInTurn(system)
+        raise NotInTurn(system)
     return turns

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     Select,
+    Update,
     and_,
     bindparam,
     column,
@@ -32,9 +33,12 @@ from orderapp.services.engine import poison
 from orderapp.services.resilience import circuit_breakers, rate_limiter
 from orderapp.services.saga.order_documents import with_document
 
-TASK_COLUMNS = tuple(table_of(Task).c.keys())
+# What only jobs have.
+_OF_JOBS = ("arguments", "scheduled_at")
+TASK_COLUMNS = tuple(name for name in table_of(Task).c.keys() if name not in _OF_JOBS)  # noqa: SIM118
 TASK_PREFIX = "task_"  # of the task's columns, to distinguish them from the order's
 _TASKS = table_of(Task).c
+_CLAIMED = [_TASKS[name] for name in TASK_COLUMNS]
 
 
 @lru_cache(maxsize=16)  # the systems of a process don't change
@@ -60,10 +64,10 @@ def claim_plan(
     seen = Write("seen", partial(_seen, several=several), one=False)
     if not several:
         which = (_TASKS.id == bindparam("task", type_=BigInteger), *where)
-        return WritePlan(Write("taken", lambda _: _taking(*which)), seen, returns=("seen",))
+        return WritePlan(Write("taken", lambda _: _taking_of_order(*which)), seen, returns=("seen",))
     return WritePlan(
         Write("locked", lambda _: _locked(*where), one=False),
-        Write("taken", lambda before: _taking(_TASKS.id.in_(select(before["locked"].c.id))), one=False),
+        Write("taken", lambda before: _taking_of_order(_TASKS.id.in_(select(before["locked"].c.id))), one=False),
         seen,
         returns=("seen",),
     )
@@ -79,7 +83,12 @@ def _locked(*where: ColumnElement[bool]) -> Select[Any]:
     return select(lockable.c.id).select_from(wanted).join(lockable, true())
 
 
-def _taking(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+def _taking_of_order(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    return taking(*which).returning(*_CLAIMED)
+
+
+def taking(*which: ColumnElement[bool]) -> Update:
+    """Return the statement that takes tasks, for `lease_seconds`, and counts the attempt."""
     return (
         moving(Task, TaskState.RUNNING)
         .where(*which)
@@ -91,7 +100,6 @@ def _taking(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
             publish_at=None,
             key_used_at=func.coalesce(Task.key_used_at, db_now()),
         )
-        .returning(*_TASKS)
     )
 
 

@@ -34,6 +34,7 @@ from orderapp.models import Task, db_now, seconds_until, table_of
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.resilience.system_status import Standing, read_standing
 from orderapp.systems.base import System
+from orderapp.systems.jobs import Job
 
 # A queue's arguments can't be changed once it exists, so other arguments need another version.
 QUEUE_VERSION = "v1"
@@ -46,13 +47,13 @@ BATCH = 100  # per system, so that one system's tasks never hold up another's
 
 
 def queue_name(system: str) -> str:
-    """Return the name of a system's queue. Each system has its own, so that a slow one doesn't hold up others."""
+    """Return the name of the queue of a system or job. Each has its own, so that a slow one doesn't hold up others."""
     return f"orderapp.{system}.{QUEUE_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A due task, and the system whose queue it belongs to."""
+    """A due task, and the system or job whose queue it belongs to."""
 
     task_id: int
     system: str
@@ -65,12 +66,12 @@ def due_hints(settings: Settings) -> list[Hint]:
     closed, one of its tasks is sent when the system may be probed.
     """
     with reading() as session:
-        if not session.connection().execute(_anything_due_of(tuple(settings.systems))).scalar_one():
+        if not session.connection().execute(_anything_due_of(tuple(settings.runnable))).scalar_one():
             return []  # the usual case costs one query on an index
         standing = read_standing(session)
         limits = {
             (system.name, system.name in standing.compensate_only): allowed
-            for system in settings.systems.values()
+            for system in settings.runnable.values()
             if (allowed := _allowed(session, system, standing)) > 0
         }
         statement = _due_of(tuple(limits)) if limits else None
@@ -109,7 +110,7 @@ def _of_one_system(number: int, system: str, compensations_only: bool) -> Select
     return select(due.c.id, due.c.system, due.c.publish_at)
 
 
-def _allowed(session: Session, system: System, standing: Standing) -> int:
+def _allowed(session: Session, system: System | Job, standing: Standing) -> int:
     """Return how many tasks of a system may be sent to the broker now."""
     if system.name in standing.paused or system.name in standing.held:
         return 0

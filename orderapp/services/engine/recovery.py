@@ -8,15 +8,15 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from sqlalchemy import delete, exists, select, update
 
 from orderapp.config import Settings
 from orderapp.domain.outcome import Answer, Outcome
-from orderapp.domain.retry import Used, Verdict, decide
+from orderapp.domain.retry import Guarantee, Used, Verdict, decide
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.domain.verbs import Verb
 from orderapp.models import CartLock, RateCounter, Step, Submission, Task, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
@@ -24,8 +24,9 @@ from orderapp.services.engine.callbacks import forget_unknown
 from orderapp.services.engine.poison import LEASE_LAPSED
 from orderapp.services.resilience.skipped_items import Kind, forget_old, left_out, skipping
 from orderapp.services.saga.abort import check_back
-from orderapp.services.saga.attempts import record_attempt
+from orderapp.services.saga.attempts import record_attempt, verb_of
 from orderapp.services.saga.values import Try
+from orderapp.systems.base import System
 
 log = structlog.get_logger()
 
@@ -66,8 +67,8 @@ def recover(settings: Settings) -> Recovered:
     If we die here: the next pass, of this timer or another, finds the rest.
     """
     # A timer of an older release leaves the rows of a new system to a timer that knows it.
-    known = list(settings.systems)
-    foreign = exists().where(Step.placement_id == Submission.placement_id, Step.system.not_in(known))
+    known = list(settings.runnable)
+    foreign = exists().where(Step.placement_id == Submission.placement_id, Step.system.not_in(list(settings.systems)))
     with reading() as session:
         submissions = session.scalars(
             select(Submission.id)
@@ -126,12 +127,16 @@ def _recover_task(task_id: int, settings: Settings) -> bool:
         task = session.get(Task, task_id)
         if task is None:
             return False
-        system = settings.systems[task.system]
+        runs = settings.runnable[task.system]
         used = Used(task.attempts, task.attempt_limit)
-        decision = decide(WORKER_DIED, used, system.backoff, system.guarantee, random.Random())
+        guarantee = runs.guarantee if isinstance(runs, System) else Guarantee.IDEMPOTENT
+        decision = decide(WORKER_DIED, used, runs.backoff, guarantee, random.Random())
         lapsed = (Task.id == task_id, Task.fencing == task.fencing, Task.lease_until < db_now())
         later = decision.verdict is Verdict.RETRY
-        undoing = task.kind == TaskKind.COMPENSATE.value
+        # An effect that the dead worker asked for may still appear; an undo or a job adds none.
+        late: dict[str, Any] = {}
+        if isinstance(runs, System) and task.kind != TaskKind.COMPENSATE.value:
+            late["absent_from"] = db_now(runs.late_window_seconds)
         moved = move(
             session,
             Task,
@@ -143,12 +148,11 @@ def _recover_task(task_id: int, settings: Settings) -> bool:
             publish_at=db_now(decision.delay_seconds) if later else None,
             last_code=WORKER_DIED.code,
             last_message=decision.reason[:500],
-            # An effect that the dead worker asked for may still appear; an undo adds none.
-            absent_from=Task.absent_from if undoing else db_now(system.late_window_seconds),
+            **late,
         )
         if not moved:
             return False
         now = time.monotonic()
-        record_attempt(session, task, Try(Verb.UNDO if undoing else Verb.ACT, WORKER_DIED, now, now))
+        record_attempt(session, task, Try(verb_of(task), WORKER_DIED, now, now))
     log.warning("task.lease_lapsed", task=task_id, verdict=decision.verdict.value)
     return True

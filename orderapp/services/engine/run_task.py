@@ -11,11 +11,10 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Float, Integer, Update, and_, bindparam, exists, or_, select, update
+from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
@@ -25,14 +24,15 @@ from orderapp.domain.retry import Used, Verdict, decide
 from orderapp.domain.states import LASTING_KINDS, OrderState, StepState, TaskKind, TaskState
 from orderapp.domain.verbs import Verb
 from orderapp.errors import DatabaseUnavailable
-from orderapp.models import Attempt, ManualResolution, Step, Task, db_now, table_of
+from orderapp.models import Attempt, ManualResolution, Step, Task, db_now
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.db.transitions import closed, move, moving
+from orderapp.services.db.transitions import move
 from orderapp.services.engine import order_of_work
 from orderapp.services.engine.callbacks import act_on_heard
 from orderapp.services.engine.claim import Claim, claim
 from orderapp.services.engine.ended_run import Ran
 from orderapp.services.engine.finish import finish
+from orderapp.services.engine.moving_on import moving_on
 from orderapp.services.engine.perform import KEY_BARRED, perform
 from orderapp.services.resilience.rate_limiter import in_turn
 from orderapp.services.resilience.skipped_items import Kind, skipping
@@ -52,8 +52,6 @@ log = structlog.get_logger()
 # A lost connection is replaced immediately, and a restarted server is back within seconds. More would delay a worker
 # that must stop.
 RECORD_AGAIN_AFTER_SECONDS = (0.0, 1.0, 5.0)
-
-_TASKS = table_of(Task).c
 
 
 def run_task(task_id: int, settings: Settings) -> TaskState | None:
@@ -163,7 +161,7 @@ def _record(run: Ran) -> TaskState | None:
         # Then the last of its order's runs tells that the order is consistent.
         heard = run.decision.verdict is Verdict.DONE and bool(session.scalar(select(is_heard())))
         if heard or task.kind == TaskKind.COMPENSATE.value or run.cancels_order or run.system.followers:
-            lock_order(session, task.order_id)
+            lock_order(session, task.its_order_id)
         # Accepted earlier and still not finished: only counted, so that an hour of equal answers is one entry to read.
         repeats = _still_pending(one.answer) and says_the_same(session, task, one)
         state = _move_task(session, run, repeats=repeats)
@@ -179,7 +177,7 @@ def _record(run: Ran) -> TaskState | None:
             session.execute(update(Step).where(Step.id == task.step_id).values(key=next_key(task.key)))
         _follow_up(session, run, state)
         if heard:
-            tell_if_consistent(session, task.order_id)
+            tell_if_consistent(session, task.its_order_id)
         learn_from_run(session, system, one.answer, probing=run.held.probing)
     return state
 
@@ -193,13 +191,13 @@ def _follow_up(session: Session, run: Ran, state: TaskState) -> None:
         order_of_work.release(session, task, run.systems)
     if state is TaskState.WAITING and _still_pending(one.answer):
         act_on_heard(session, task, run.system)
-    if run.cancels_order and not systems_missing(session, task.order_id, run.systems):
-        turn_to_cancelled(session, task.order_id, run.systems)
+    if run.cancels_order and not systems_missing(session, task.its_order_id, run.systems):
+        turn_to_cancelled(session, task.its_order_id, run.systems)
     # With `keep`, one effect stays in place on purpose.
     if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:
         if task.step_id is not None:
             move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
-        close_if_complete(session, task.order_id, task.placement_id)
+        close_if_complete(session, task.its_order_id, task.its_placement_id)
 
 
 def _still_pending(answer: Answer) -> bool:
@@ -216,7 +214,7 @@ def _move_task(session: Session, run: Ran, *, repeats: bool) -> TaskState | None
         Verdict.RETRY: TaskState.WAITING,
     }[run.decision.verdict]
     barred = one.answer.code == KEY_BARRED
-    moving_on = _moving_on(
+    ending = moving_on(
         state,
         in_doubt=one.verb == Verb.ACT and one.answer.outcome is Outcome.UNKNOWN,
         snoozed=run.decision.verdict is Verdict.SNOOZE,
@@ -225,11 +223,11 @@ def _move_task(session: Session, run: Ran, *, repeats: bool) -> TaskState | None
         unused=one.verb == Verb.ACT and one.answer.outcome is Outcome.NOT_SENT and not run.held.known.used_before,
     )
     wanted = _ending(run) | ({"next_key": next_key(task.key)} if barred else {})
-    return state if session.connection().execute(moving_on, wanted).rowcount else None
+    return state if session.connection().execute(ending, wanted).rowcount else None
 
 
 def _ending(run: Ran) -> dict[str, Any]:
-    """Return the parameters of `_moving_on`, except a new key."""
+    """Return the parameters of `moving_on`, except a new key."""
     task, answer = run.held.task, run.one.answer
     return {
         "our_task": task.id,
@@ -243,39 +241,6 @@ def _ending(run: Ran) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=32)  # every run ends here, in one of a few ways
-def _moving_on(
-    state: TaskState, *, in_doubt: bool, snoozed: bool, repeats: bool, new_key: bool, unused: bool
-) -> Update:
-    """Return the statement that ends a run if the task is still ours."""
-    later = db_now(bindparam("delay_seconds", type_=Float)) if state is TaskState.WAITING else None
-    values: dict[str, Any] = {
-        "lease_until": None,
-        "last_code": bindparam("new_code"),
-        "last_message": bindparam("new_message"),
-        "due_at": later,
-        "publish_at": later,
-        "pending_answers": _TASKS.pending_answers + bindparam("pending", type_=Integer),
-    }
-    if in_doubt:
-        values["absent_from"] = db_now(bindparam("late_window_seconds", type_=Float))
-    if state is TaskState.DONE:
-        values |= closed()
-    if new_key:
-        # Like every key, it is committed before use. Nothing remains to wait for, so the task is due now.
-        values |= {"key": bindparam("next_key"), "key_used_at": None, "cleared_claims": bindparam("our_claims")}
-        values |= {"due_at": db_now(), "publish_at": db_now()}
-    if unused:
-        values["key_used_at"] = None
-    if snoozed:
-        # A snooze gives its attempt back.
-        values["attempts"] = _TASKS.attempts - 1
-    if repeats:
-        values |= {"repeats": _TASKS.repeats + 1, "repeated_at": db_now()}
-    ours = (_TASKS.id == bindparam("our_task"), _TASKS.fencing == bindparam("our_fencing"))
-    return moving(Task, state).where(*ours, _TASKS.state == TaskState.RUNNING.value).values(values)
-
-
 def _record_too_late(session: Session, task: Task, one: Try, system: System) -> None:
     """Handle the effect of our call after the task was taken from us.
 
@@ -287,8 +252,8 @@ def _record_too_late(session: Session, task: Task, one: Try, system: System) -> 
     settles = task.kind in LASTING_KINDS
     if one.verb != Verb.ACT or not settles or one.answer.outcome in (Outcome.REFUSED, Outcome.NOT_SENT):
         return
-    order_state = lock_order(session, task.order_id).state
+    order_state = lock_order(session, task.its_order_id).state
     if order_state in (OrderState.COMPENSATING.value, OrderState.CANCELLED.value):
-        reopen(session, task.order_id, task.placement_id, system)
+        reopen(session, task.its_order_id, task.its_placement_id, system)
     elif order_state == OrderState.CONFIRMED.value:
-        plan_surplus(session, task.order_id, task.placement_id, system)
+        plan_surplus(session, task.its_order_id, task.its_placement_id, system)

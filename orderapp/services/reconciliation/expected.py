@@ -87,7 +87,7 @@ def ended_orders(
         steps[step.order_id].append(step)
     wanted = select(Task).where(Task.order_id.in_(order_ids), Task.kind != TaskKind.NOTIFY.value).order_by(Task.id)
     for task in session.scalars(wanted, execution_options=fresh):
-        tasks[task.order_id].append(task)
+        tasks[task.its_order_id].append(task)
     began = select(Placement.id, Placement.started_at).where(Placement.order_id.in_(order_ids))
     used_at = {row.id: row.started_at for row in session.execute(began)}
     ended = []
@@ -106,7 +106,7 @@ def ended_orders(
 def _sort(tasks: Sequence[Task], apart_from: Collection[int]) -> _Work:
     settle = [task for task in tasks if task.kind in LASTING_KINDS]
     back = {
-        (task.placement_id, task.system): task
+        (task.its_placement_id, task.system): task
         for task in tasks
         if task.kind == TaskKind.COMPENSATE.value and not task.keep
     }
@@ -133,13 +133,17 @@ def _beliefs(
     keys_used_at = {task.key: task.key_used_at for task in work.settle if task.key_used_at is not None}
 
     def since(one: Step | Task) -> dt.datetime:
-        return keys_used_at.get(one.key, used_at[one.placement_id])
+        return keys_used_at.get(one.key, used_at[_placement_of(one)])
 
     return tuple(
-        Belief(one.placement_id, one.system, one.key, *judged, used_at=since(one))
+        Belief(_placement_of(one), one.system, one.key, *judged, used_at=since(one))
         for one in rows
-        for judged in [_judge(one, confirmed, work.back.get((one.placement_id, one.system)))]
+        for judged in [_judge(one, confirmed, work.back.get((_placement_of(one), one.system)))]
     )
+
+
+def _placement_of(one: Step | Task) -> int:
+    return one.its_placement_id if isinstance(one, Task) else one.placement_id
 
 
 def _judge(one: Step | Task, confirmed: bool, back: Task | None) -> tuple[bool, str, bool, int | None]:

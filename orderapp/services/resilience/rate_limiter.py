@@ -23,6 +23,7 @@ from orderapp.models import RateSlot, Task, db_now, seconds_until
 from orderapp.services.db.transactions import writing
 from orderapp.services.db.upserts import upsert
 from orderapp.systems.base import System
+from orderapp.systems.jobs import Job
 from orderapp.systems.limits import LATE_SECONDS
 
 # A task takes a slot only within this time, so that no worker thread waits longer and orders find slots soon too.
@@ -45,7 +46,7 @@ RATE_LIMITED = Answer(
 class Turns:
     """The slots for a run's calls, on this process's monotonic clock."""
 
-    def __init__(self, system: System, first_at: float, calls: int) -> None:
+    def __init__(self, system: System | Job, first_at: float, calls: int) -> None:
         self._system = system
         spacing = system.limits.spacing_seconds
         self._slots = deque(first_at + number * spacing for number in range(calls))
@@ -75,7 +76,7 @@ class Turns:
         return turns._slots[0] if turns else None
 
 
-def take_turns(session: Session, system: System, calls: int, ahead_seconds: float) -> Turns | None:
+def take_turns(session: Session, system: System | Job, calls: int, ahead_seconds: float) -> Turns | None:
     """Take the next slots of a system that has a rate.
 
     Transaction: within the caller's; the system's row stays locked until its end.
@@ -98,7 +99,7 @@ def take_turns(session: Session, system: System, calls: int, ahead_seconds: floa
     return Turns(system, time.monotonic() + max(0.0, after_seconds - calls * spacing), calls)
 
 
-def tell_in_time(task_id: int, system: System) -> None:
+def tell_in_time(task_id: int, system: System | Job) -> None:
     """Postpone the next hint of a task that got no slot until the system's next slot is near enough.
 
     The hints of tasks that wait for the same slots are spread over those slots, so that few come too early again.
@@ -116,7 +117,7 @@ def tell_in_time(task_id: int, system: System) -> None:
         session.execute(update(Task).where(*waiting).values(publish_at=db_now(pause + spread_seconds)))
 
 
-def too_many_run(session: Session, system: System) -> bool:
+def too_many_run(session: Session, system: System | Job) -> bool:
     """Return whether more tasks of the system run than allowed, including the one just claimed.
 
     Transaction: within the caller's, the claim. Claims for one system take turns, so the count is exact.
@@ -173,7 +174,11 @@ def _after_waiting(turns: Turns, call: Callable[..., Any], refusal: object) -> C
 
 
 def _upsert(
-    session: Session, system: System, new: dict[str, Any], changed: dict[str, Any], where: ColumnElement[bool] | None
+    session: Session,
+    system: System | Job,
+    new: dict[str, Any],
+    changed: dict[str, Any],
+    where: ColumnElement[bool] | None,
 ) -> float | None:
     """Write the system's row; return the seconds until its next slot, None if the condition prevented the change."""
     statement = upsert(session, RateSlot, {"system": system.name, **new}, changed, unique="system", where=where)

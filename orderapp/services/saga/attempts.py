@@ -109,9 +109,11 @@ def says_the_same(session: Session, task: Task, one: Try) -> bool:
 
     Transaction: within the caller's.
     """
+    # A job has no order in which other tasks could have the same effect.
+    beside = (Attempt.order_id == task.order_id, Attempt.system == task.system)
     newest = session.execute(
         select(Attempt.task_id, Attempt.number, Attempt.verb, Attempt.outcome, Attempt.code, Attempt.message)
-        .where(Attempt.order_id == task.order_id, Attempt.system == task.system)
+        .where(*(beside if task.order_id is not None else (Attempt.task_id == task.id,)))
         .order_by(Attempt.id.desc())
         .limit(1)
     ).one_or_none()
@@ -132,8 +134,14 @@ def record_taken_away(session: Session, *which: ColumnElement[bool]) -> None:
     now = time.monotonic()
     for task in session.scalars(locked, execution_options={"populate_existing": True}).all():
         if task.state == TaskState.RUNNING.value:
-            verb = Verb.UNDO if task.kind == TaskKind.COMPENSATE.value else Verb.ACT
-            record_attempt(session, task, Try(verb, TAKEN_AWAY, now, now))
+            record_attempt(session, task, Try(verb_of(task), TAKEN_AWAY, now, now))
+
+
+def verb_of(task: Task) -> Verb:
+    """Return the verb of a run of which nobody knows what it did last."""
+    if task.kind == TaskKind.JOB.value:
+        return Verb.RUN
+    return Verb.UNDO if task.kind == TaskKind.COMPENSATE.value else Verb.ACT
 
 
 def task_attempt(task: Task, one: Try) -> dict[str, Any]:

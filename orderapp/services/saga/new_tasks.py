@@ -6,15 +6,16 @@ from typing import Any
 
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.systems.base import System
+from orderapp.systems.jobs import Job
 
 
-def new_task(kind: TaskKind, system: System, key: str, state: TaskState = TaskState.WAITING) -> dict[str, Any]:
+def new_task(kind: TaskKind, system: System | Job, key: str, state: TaskState = TaskState.WAITING) -> dict[str, Any]:
     """Return a task's row before its first claim, without order, placement, step and times.
 
     Args:
         kind: What the task does.
-        system: The system that the task calls; its backoff sets the number of attempts.
-        key: The key of the effect.
+        system: The system that the task calls, or the job that it runs; its backoff sets the number of attempts.
+        key: The key of the effect; for a job, what tells its tasks apart.
         state: The first state. `cancelled` is for a task that nothing runs yet; it has no attempts.
     """
     return {

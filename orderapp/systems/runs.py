@@ -1,0 +1,99 @@
+"""What a job gets when it runs, and how it puts itself off."""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from sqlalchemy.orm import Session
+
+from orderapp.domain.orders import OrderDocument
+from orderapp.systems.settings import Environment
+
+LONGEST_SNOOZE_SECONDS = 31 * 86_400.0  # as the longest interval of a schedule
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedOrder:
+    """An order that a job reads."""
+
+    document: OrderDocument  # what was ordered, by whom, for how much
+    state: str  # placing, confirmed, compensating, failed or cancelled
+    placed_at: dt.datetime  # in UTC
+
+
+class Snooze(Exception):
+    """Raised by a job: run it again later, without using up an attempt.
+
+    Args:
+        seconds: The pause, 0 to 31 days.
+        why: What staff read about it.
+    """
+
+    def __init__(self, seconds: float, why: str = "") -> None:
+        super().__init__(why)
+        self.seconds, self.why = min(max(0.0, float(seconds)), LONGEST_SNOOZE_SECONDS), why
+
+
+class Run(ABC):
+    """One run of a job. No transaction is open while it runs; it opens its own.
+
+    Attributes:
+        arguments: What it was enqueued with.
+        key: What tells it apart from other tasks of the job.
+        scheduled_at: The time of its schedule that it runs for, in UTC; None if it was enqueued.
+        attempt: How many attempts are used up, this one included.
+        task_id: The number of its task, as the back office shows it.
+        log: A structured log that carries the job and the task.
+        env: The settings, with their types checked.
+    """
+
+    arguments: Mapping[str, Any]
+    key: str
+    scheduled_at: dt.datetime | None
+    attempt: int
+    task_id: int
+    log: Any
+    env: Environment
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Session]:
+        """Open a transaction that commits at the end of the block, if the task is still ours; it renews the lease.
+
+        Raises:
+            LeaseLost: another worker has the task, or staff have given it up. Nothing is written.
+            DatabaseUnavailable: nothing is written, or the answer to the commit was lost.
+        """
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Session]:
+        """Open a session that only reads. Raises DatabaseUnavailable."""
+
+    @abstractmethod
+    def orders(self, since: dt.datetime, until: dt.datetime) -> Iterator[PlacedOrder]:
+        """Yield the orders placed from `since` on and before `until`, aware times, oldest first.
+
+        They are read in small parts, so any number of them may be gone through. Archived orders aren't among them.
+
+        Raises:
+            DatabaseUnavailable: they can't be read on.
+        """
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Renew the lease. Raises LeaseLost or DatabaseUnavailable."""
+
+    @abstractmethod
+    def goes_on(self) -> bool:
+        """Return whether there is time for more; if not, a job of many parts snoozes and goes on later.
+
+        It is false once the run has taken a minute, or its worker has been told to stop.
+        """
+
+    def snooze(self, seconds: float, why: str = "") -> NoReturn:
+        """End this run and have another one later, without using up an attempt. Raises Snooze."""
+        raise Snooze(seconds, why)

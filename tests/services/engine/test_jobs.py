@@ -1,0 +1,364 @@
+"""Jobs: tasks without an order, claimed, run, recorded and repeated as every other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from orderapp.domain.states import TaskState
+from orderapp.errors import LeaseLost
+from orderapp.ext import Run, Snooze, enqueue, job
+from orderapp.models import Product, SystemSwitch, Task, db_now
+from orderapp.services.backoffice import task_actions
+from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.batch import run_hint
+from orderapp.services.engine.recovery import recover
+from orderapp.services.engine.run_job import run_job
+from orderapp.systems.jobs import Job
+from tests.services.shop import Shop
+
+
+def enqueued(one: Job, **given: Any) -> int:
+    with writing() as session:
+        return enqueue(one, session, **given)
+
+
+def counting(ran: list[Any], **declared: Any) -> Job:
+    @job("count-things", **declared)
+    def count(run: Run) -> dict[str, Any]:
+        ran.append(run)
+        return {"counted": len(ran)}
+
+    return count
+
+
+def test_a_job_runs_once_after_its_transaction_has_committed(empty_shop: Shop) -> None:
+    ran: list[Run] = []
+    shop = empty_shop.with_jobs(count := counting(ran))
+    due = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+    with writing() as session:
+        task_id = enqueue(count, session, key="first", due_at=due, day="2026-01-01", lines=[1, {"a": None}])
+        assert shop.due() == [], "it isn't committed"
+    assert (shop.work(), shop.work()) == (1, 0)
+    [run] = ran
+    assert run.arguments == {"day": "2026-01-01", "lines": [1, {"a": None}]}
+    assert (run.key, run.attempt, run.task_id, run.scheduled_at) == ("first", 1, task_id, None)
+    task = shop.task(kind="job")
+    assert (task.state, task.attempts, task.order_id, task.due_at) == ("done", 1, None, None)
+    [attempt] = shop.attempts(task_id=task_id)
+    assert (attempt.verb, attempt.outcome, attempt.message) == ("run", "done", '{"counted": 1}')
+    [kept] = json.loads(attempt.exchanges)
+    assert (json.loads(kept["request"])["day"], json.loads(kept["response"])) == ("2026-01-01", {"counted": 1})
+
+
+def test_nothing_runs_if_the_transaction_is_not_committed(empty_shop: Shop) -> None:
+    shop = empty_shop.with_jobs(count := counting([]))
+    with writing() as session:
+        enqueue(count, session)
+        session.rollback()
+    assert shop.work() == 0
+    assert shop.tasks() == []
+
+
+def test_the_same_key_is_one_task_which_stays_as_it_is(empty_shop: Shop) -> None:
+    shop = empty_shop.with_jobs(count := counting([]))
+    first = enqueued(count, key="2026-01-01", day=1)
+    assert enqueued(count, key="2026-01-01", day=2) == first
+    assert enqueued(count, key="2026-01-02") != first
+    assert enqueued(count) != enqueued(count)
+    [task] = shop.tasks(key="2026-01-01")
+    assert task.arguments == '{"day": 1}'
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"day": dt.date(2026, 1, 1)}, "argument day: date isn't kept by JSON"),
+        ({"day": (1, 2)}, "argument day: tuple isn't kept"),
+        ({"day": {1: 2}}, "argument day: dict isn't kept"),
+        ({"day": float("nan")}, "argument day: float isn't kept"),
+        ({"day": "x" * 10_001}, "more than 10000"),
+        ({"key": ""}, "its key has 1 to 64"),
+        ({"key": "k" * 65}, "its key has 1 to 64"),
+        ({"key": "ä"}, "its key has 1 to 64"),
+        ({"due_at": dt.datetime(2026, 1, 1)}, "due_at has no time zone"),  # noqa: DTZ001
+    ],
+)
+def test_what_cannot_be_kept_is_refused_when_it_is_enqueued(empty_shop: Shop, given: dict[str, Any], told: str) -> None:
+    shop = empty_shop.with_jobs(count := counting([]))
+    with pytest.raises(ValueError, match=told):
+        enqueued(count, **given)
+    assert shop.tasks() == []
+
+
+def test_a_job_that_no_plugin_declares_is_refused(empty_shop: Shop) -> None:
+    empty_shop.with_jobs()
+    with pytest.raises(ValueError, match="no module that ORDERAPP_PLUGINS names declares it"):
+        enqueued(counting([]))
+
+
+def test_a_job_that_raises_is_repeated_and_then_handed_to_staff(empty_shop: Shop) -> None:
+    secret = "a secret for tests alone, and long enough"
+
+    @job("fail-always", attempts=3)
+    def fail(run: Run) -> None:
+        raise RuntimeError(f"the printer {secret} is on fire\n" + "x" * 5000)
+
+    shop = empty_shop.with_jobs(fail)
+    task_id = enqueued(fail)
+    shop.work_until_quiet()
+    task = shop.task(id=task_id)
+    assert (task.state, task.attempts, task.last_code) == ("failed", 3, "RuntimeError")
+    assert task.last_message is not None
+    assert task.last_message.startswith("3 attempts used up; last: RuntimeError: the printer [masked] is on fire")
+    attempts = shop.attempts(task_id=task_id)
+    assert [(one.number, one.verb, one.outcome, one.code) for one in attempts] == [
+        (number, "run", "unknown", "RuntimeError") for number in (1, 2, 3)
+    ]
+    assert all(secret not in one.message + one.exchanges and len(one.exchanges) < 3000 for one in attempts)
+
+
+def test_staff_requeue_a_job_and_it_has_as_many_attempts_again(empty_shop: Shop) -> None:
+    broken = [True]
+
+    @job("print-labels", attempts=2)
+    def print_labels(run: Run) -> str:
+        if broken:
+            raise OSError("no paper")
+        return "printed"
+
+    shop = empty_shop.with_jobs(print_labels)
+    task_id = enqueued(print_labels)
+    shop.work_until_quiet()
+    broken.clear()
+    selection = task_actions.requeue([task_id], COMMAND_LINE, "paper is in", shop.settings)
+    assert [(one.done, one.order) for one in selection.items] == [(True, "")]
+    assert shop.task(id=task_id).attempt_limit == 4
+    assert shop.work() == 1
+    assert [one.message for one in shop.attempts(task_id=task_id)][-1] == "printed"
+    again = task_actions.requeue([task_id], COMMAND_LINE, "once more", shop.settings)
+    assert not again.items[0].done
+    assert "it is done" in again.items[0].text
+
+
+def test_staff_give_a_job_up_while_it_runs_and_it_can_write_nothing_more(empty_shop: Shop) -> None:
+    lost: list[str] = []
+
+    @job("copy-prices")
+    def copy_prices(run: Run) -> None:
+        task_actions.cancel([run.task_id], COMMAND_LINE, "not today")
+        with pytest.raises(LeaseLost), run.transaction():
+            lost.append("went in")
+
+    shop = empty_shop.with_jobs(copy_prices)
+    task_id = enqueued(copy_prices)
+    assert shop.work() == 0
+    assert lost == []
+    assert shop.task(id=task_id).state == "cancelled"
+    assert [one.code for one in shop.attempts(task_id=task_id)] == ["taken_away", ""]
+
+
+def test_a_snooze_gives_the_attempt_back_and_equal_ones_are_one_entry(empty_shop: Shop) -> None:
+    parts = iter([None, None, None, "done"])
+
+    @job("go-slowly", attempts=1)
+    def go_slowly(run: Run) -> str:
+        part = next(parts)
+        if part is None:
+            run.snooze(0, "more to do")
+        return part
+
+    shop = empty_shop.with_jobs(go_slowly)
+    task_id = enqueued(go_slowly)
+    assert [shop.work() for _ in range(4)] == [1, 1, 1, 1]
+    task = shop.task(id=task_id)
+    assert (task.state, task.attempts, task.claims) == ("done", 1, 4)
+    attempts = shop.attempts(task_id=task_id)
+    assert [(one.number, one.code, one.repeats) for one in attempts] == [(1, "snoozed", 0), (4, "", 2)]
+
+
+def test_a_snooze_is_as_long_as_asked(empty_shop: Shop) -> None:
+    @job("wait-long")
+    def wait_long(run: Run) -> None:
+        raise Snooze(3600, "the bank is closed")
+
+    shop = empty_shop.with_jobs(wait_long)
+    task_id = enqueued(wait_long)
+    assert shop.work() == 1
+    assert 3590 < (shop.seconds_until_due(task_id) or 0) <= 3600
+    assert shop.task(id=task_id).last_message == "the bank is closed"
+
+
+def test_its_own_transaction_commits_with_the_lease_and_renews_it(empty_shop: Shop) -> None:
+    @job("change-prices", lease_seconds=100)
+    def change_prices(run: Run) -> None:
+        with run.transaction() as session:
+            session.execute(update(Product).values(price_minor=1))
+        run.renew()
+        left.append(empty_shop.seconds_of_lease_left())
+
+    left: list[float] = []
+    shop = empty_shop.with_jobs(change_prices)
+    enqueued(change_prices)
+    assert shop.work() == 1
+    assert 95 < left[0] <= 100
+    with reading() as session:
+        assert set(session.scalars(select(Product.price_minor))) == {1}
+
+
+def test_a_job_that_lost_its_lease_writes_nothing_and_its_next_run_does(empty_shop: Shop) -> None:
+    runs: list[int] = []
+
+    @job("change-prices", lease_seconds=1)
+    def change_prices(run: Run) -> str:
+        runs.append(run.attempt)
+        if len(runs) == 1:
+            shop.let_task_leases_lapse()
+            assert recover(shop.settings).tasks == 1
+        with run.transaction() as session:
+            session.execute(update(Product).values(price_minor=run.attempt))
+        return "changed"
+
+    shop = empty_shop.with_jobs(change_prices)
+    task_id = enqueued(change_prices)
+    shop.work_until_quiet()
+    assert runs == [1, 2]
+    with reading() as session:
+        assert set(session.scalars(select(Product.price_minor))) == {2}
+    assert [(one.number, one.code) for one in shop.attempts(task_id=task_id)] == [
+        (1, "lease_lapsed"),
+        (1, "LeaseLost"),
+        (2, ""),
+    ]
+
+
+def test_a_job_that_hangs_costs_its_lease_and_not_the_thread(empty_shop: Shop) -> None:
+    goes_on = threading.Event()
+
+    @job("hang-about", attempts=1, lease_seconds=1)
+    def hang(run: Run) -> None:
+        goes_on.wait(60)
+
+    shop = empty_shop.with_jobs(hang)
+    task_id = enqueued(hang)
+    [hint] = shop.due()
+    assert run_hint(hint, shop.settings) is None
+    assert shop.task(id=task_id).state == TaskState.RUNNING.value
+    shop.let_task_leases_lapse()
+    assert recover(shop.settings).tasks == 1
+    goes_on.set()
+    assert (shop.task(id=task_id).state, shop.task(id=task_id).last_code) == ("failed", "lease_lapsed")
+
+
+def test_a_paused_job_waits_and_others_go_on(empty_shop: Shop) -> None:
+    ran: list[Run] = []
+
+    @job("other-things")
+    def other(run: Run) -> None: ...
+
+    shop = empty_shop.with_jobs(count := counting(ran), other)
+    switch = {"system": "count-things", "mode": "paused", "reason": "a test", "changed_at": db_now()}
+    with writing() as session:
+        session.execute(insert(SystemSwitch).values(**switch))
+        enqueue(count, session)
+        enqueue(other, session)
+    assert (shop.work(), ran) == (1, [])
+    assert run_job(shop.task(system="count-things").id, shop.settings) is None
+
+
+def test_no_more_run_at_the_same_time_than_declared(empty_shop: Shop) -> None:
+    inside, second = threading.Event(), threading.Event()
+
+    @job("one-only", concurrency=1)
+    def one_only(run: Run) -> None:
+        inside.set()
+        assert second.wait(20)
+
+    shop = empty_shop.with_jobs(one_only)
+    first_id, second_id = enqueued(one_only), enqueued(one_only)
+
+    def work() -> None:
+        with shop.app.app_context():
+            run_job(first_id, shop.settings)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert inside.wait(20)
+    assert run_job(second_id, shop.settings) is None
+    second.set()
+    worker.join(20)
+    assert {task.id: task.state for task in shop.tasks()} == {first_id: "done", second_id: "waiting"}
+
+
+def test_two_workers_run_a_job_once(empty_shop: Shop) -> None:
+    ran: list[Run] = []
+    shop = empty_shop.with_jobs(count := counting(ran))
+    task_id = enqueued(count)
+    begin = threading.Barrier(4)
+
+    def work() -> None:
+        begin.wait(20)
+        with shop.app.app_context():
+            run_job(task_id, shop.settings)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(20)
+    assert len(ran) == 1
+
+
+def test_a_job_reads_orders_oldest_first(busy_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orderapp.services.engine.held_run.ORDERS_AT_A_TIME", 2)
+    seen: list[tuple[str, str, int]] = []
+
+    @job("read-orders")
+    def read_orders(run: Run) -> None:
+        until = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=30)
+        for one in run.orders(until - dt.timedelta(days=1), until):
+            seen.append((one.document.number, one.state, one.document.total.minor))
+
+    placed = [busy_shop.submit().order for _ in range(6)]
+    shop = busy_shop.with_jobs(read_orders)
+    for age, order in enumerate(placed[:5]):
+        shop.age_orders(3600 - age, order.id)
+    enqueued(read_orders)
+    shop.work_until_quiet()
+    assert [number for number, _, _ in seen] == [order.number for order in placed[:5]]
+    assert {state for _, state, _ in seen} == {"confirmed"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"kind": "settle"}, {"arguments": None}, {"system": "settlement"}],
+)
+def test_the_database_keeps_jobs_and_the_tasks_of_orders_apart(empty_shop: Shop, changed: dict[str, Any]) -> None:
+    empty_shop.with_jobs(count := counting([]))
+    task_id = enqueued(count)
+    with pytest.raises(IntegrityError), writing() as session:
+        session.execute(update(Task).where(Task.id == task_id).values(**changed))
+
+
+def test_a_task_of_an_order_has_to_have_one(busy_shop: Shop) -> None:
+    busy_shop.submit()
+    for column in ("order_id", "placement_id"):
+        with pytest.raises(IntegrityError), writing() as session:
+            session.execute(update(Task).values(**{column: None}))
+
+
+def test_a_job_that_is_declared_no_more_is_left_to_those_who_know_it(empty_shop: Shop) -> None:
+    shop = empty_shop.with_jobs(count := counting([]))
+    task_id = enqueued(count)
+    gone = shop.with_jobs()
+    assert (gone.work(), run_job(task_id, gone.settings)) == (0, None)
+    refused = task_actions.requeue([task_id], COMMAND_LINE, "try", gone.settings)
+    assert "there is no job count-things any more" in refused.items[0].text
+    assert task_actions.cancel([task_id], COMMAND_LINE, "gone").items[0].done
