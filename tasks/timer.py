@@ -18,6 +18,7 @@ from flask import Flask
 
 from orderapp.config import Settings
 from orderapp.errors import DatabaseUnavailable
+from orderapp.services.backoffice.samples import MINUTE_SECONDS, take_sample
 from orderapp.services.engine.backlog import pull_forward
 from orderapp.services.engine.enqueue import plan_next_runs
 from orderapp.services.engine.probes import probe_the_failing
@@ -65,10 +66,10 @@ def main() -> None:
 
 def recover_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
     """Recover and plan the next runs of jobs, at each interval until stopped. Survive the loss of the database."""
-    closed_at = tidied_at = float("-inf")
+    closed_at = tidied_at = sampled_at = float("-inf")
 
     def recover_once() -> bool:
-        nonlocal closed_at, tidied_at
+        nonlocal closed_at, tidied_at, sampled_at
         more = recover(with_settings).more
         plan_next_runs(with_settings)
         if time.monotonic() - closed_at > CLOSE_SECONDS:
@@ -77,6 +78,9 @@ def recover_until(stop: threading.Event, application: Flask, with_settings: Sett
         if time.monotonic() - tidied_at > TIDY_SECONDS:
             tidy()
             tidied_at = time.monotonic()
+        if time.monotonic() - sampled_at > MINUTE_SECONDS:
+            take_sample(with_settings.systems)
+            sampled_at = time.monotonic()
         return more
 
     _work_until(stop, application, with_settings, recover_once)

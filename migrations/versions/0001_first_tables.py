@@ -46,6 +46,8 @@ TABLES = (
     "products",
     "rate_slots",
     "circuits",
+    "holdup_samples",
+    "order_samples",
     "archives",
     "api_tokens",
 )
@@ -126,6 +128,23 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('closed', 'open', 'half_open')", name=op.f("ck_circuits_state_known")),
         sa.CheckConstraint("probe_pause_seconds >= 1", name=op.f("ck_circuits_pauses")),
         sa.PrimaryKeyConstraint("system", name=op.f("pk_circuits")),
+    )
+    op.create_table(
+        "holdup_samples",
+        sa.Column("minute", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("system", sa.String(length=32), nullable=False),
+        sa.Column("cause", sa.String(length=7), nullable=False),
+        sa.CheckConstraint("cause IN ('paused', 'failing')", name=op.f("ck_holdup_samples_cause_known")),
+        sa.PrimaryKeyConstraint("minute", "system", name=op.f("pk_holdup_samples")),
+    )
+    op.create_table(
+        "order_samples",
+        sa.Column("minute", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("needs_staff", sa.Integer(), nullable=False),
+        sa.Column("waits", sa.Integer(), nullable=False),
+        sa.Column("heals", sa.Integer(), nullable=False),
+        sa.CheckConstraint("needs_staff >= 0 AND waits >= 0 AND heals >= 0", name=op.f("ck_order_samples_counts")),
+        sa.PrimaryKeyConstraint("minute", name=op.f("pk_order_samples")),
     )
     op.create_table(
         "rate_slots",

@@ -38,3 +38,11 @@ def call_of(verb: str, system: str) -> str:
         return f"{system_title(system)} ran"
     about = "for the discount" if verb == Verb.QUOTE.value else "what is in place"
     return f"Ask {system_title(system)} {about}"
+
+
+def errand_title(kind: str, system: str) -> str:
+    """Return what tasks of a kind do at a system, as a heading: "Take payment"."""
+    if TaskKind(kind) is TaskKind.JOB:
+        return system_title(system)
+    what = undoing(system) if TaskKind(kind) is TaskKind.COMPENSATE else doing(system)
+    return what[:1].upper() + what[1:]

@@ -16,28 +16,28 @@ from orderapp.services.saga.unknown_systems import UnknownSystem
 
 def why_it_waits(task: Task, holdups: Mapping[str, Holdup]) -> str:
     """Return why a due task isn't run, as a sentence; empty if nothing prevents it."""
-    if task.state != TaskState.WAITING.value or not (keeps := _what_keeps(TaskKind(task.kind), task.system, holdups)):
+    if task.state != TaskState.WAITING.value or not (keeps := what_keeps(TaskKind(task.kind), task.system, holdups)):
         return ""
     return f"Waits because {keeps}"
 
 
 def why_it_would_wait(task: Task, holdups: Mapping[str, Holdup]) -> str:
     """Return why a task that isn't waiting would wait once it is due again, as a sentence; empty where it would run."""
-    keeps = _what_keeps(TaskKind(task.kind), task.system, holdups)
+    keeps = what_keeps(TaskKind(task.kind), task.system, holdups)
     return f"Then it waits because {keeps}" if keeps and task.state != TaskState.WAITING.value else ""
 
 
 def kept_systems(rows: Iterable[PreviewRow], holdups: Mapping[str, Holdup]) -> dict[str, str]:
     """Return the systems that keep some of these tasks waiting, each with a short reason, by name."""
     words = held_systems(holdups)
-    names = {row.system for row in rows if _what_keeps(TaskKind(row.kind), row.system, holdups)}
+    names = {row.system for row in rows if what_keeps(TaskKind(row.kind), row.system, holdups)}
     return {name: words[name] for name in sorted(names & words.keys())}
 
 
-def _what_keeps(kind: TaskKind, system: str, holdups: Mapping[str, Holdup]) -> str:
+def what_keeps(kind: TaskKind, system: str, holdups: Mapping[str, Holdup]) -> str:
     """Return what keeps a system's tasks of a kind, as a clause; empty where nothing does."""
     title = system_title(system)
-    if system not in current_settings().systems:
+    if system not in current_settings().runnable:
         return f"the running version doesn't know {title}"
     if (holdup := holdups.get(system)) is None:
         return ""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, check_texts, order_page, who
 from orderapp.admin.acting import act
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.listing import Listing, OneOf, choices
+from orderapp.admin.order_filters import NEEDS, NOT_RIGHT, Needs, OpenAt, Placed
 from orderapp.config import current_settings
 from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
@@ -20,6 +24,8 @@ from orderapp.errors import TooManyAttempts, WrongState
 from orderapp.models import Order, Role
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.case_files import OrderFile, find_order_file
+from orderapp.services.backoffice.lanes import Lane, count_lanes, is_in, kept_systems
+from orderapp.services.db.capped_counts import CAP, Count, capped
 from orderapp.services.reconciliation.check_now import check_now
 
 TOO_OFTEN = "It was asked about this a moment ago. Nothing was asked; try again in {} seconds."
@@ -46,7 +52,8 @@ class OrdersView(Listing):
         "placement_number": "Placements",
         "created_at": "Ordered (UTC)",
     }
-    column_filters = (OneOf("state", Order.state, "State", choices(OrderState)),)
+    list_template = "office/orders.html"
+    column_filters = (Needs(), OneOf("state", Order.state, "State", choices(OrderState)), OpenAt(), Placed())
     figures = frozenset({"total_minor", "placement_number"})
     newest_first = (Order.created_at, Order.id)
     search_label = "Number or e-mail, in full"
@@ -57,6 +64,39 @@ class OrdersView(Listing):
         if "@" in text:
             return func.lower(Order.customer_email) == func.lower(text.strip())
         return Order.number == read_order_number(text)
+
+    def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
+        """Return the tabs: how many of the orders that the other filters let through need what."""
+        args = self._get_list_extra_args()
+        kept: dict[str, Any] = dict(self._get_filters(args.filters))
+        kept.pop("needs", None)
+        kept |= {"search": args.search} if args.search else {}
+        counts, present = self._counts(session, bool(kept)), request.args.get("needs") or None
+        tabs = [
+            (url_for(".index_view", needs=need, **kept), text, counts[need], need == present)
+            for need, text in NEEDS.items()
+        ]
+        return {"tabs": [*tabs, (url_for(".index_view", **kept), "All", None, present is None)]}
+
+    def _counts(self, session: Session, narrowed: bool) -> Mapping[str, Count]:
+        """Return how many orders need what, of those that the other filters let through."""
+        systems = current_settings().systems
+        kept = kept_systems(session, systems)
+        if narrowed:
+            lanes = {NOT_RIGHT: list(Lane)} | {lane.value: [lane] for lane in Lane}
+            orders = {need: select(Order.id).where(is_in(some, systems, kept)) for need, some in lanes.items()}
+            return capped(session, {need: self._narrowed(statement) for need, statement in orders.items()})
+        found = count_lanes(session, systems, kept)
+        numbers = {lane.value: found[lane] for lane in Lane} | {NOT_RIGHT: sum(found.values())}
+        return {need: Count(number, number >= CAP) for need, number in numbers.items()}
+
+    def _narrowed(self, statement: Select[uuid.UUID]) -> Select[uuid.UUID]:
+        """Return a statement narrowed by the search and the filters besides what orders need."""
+        args = self._get_list_extra_args()
+        for index, _, value in args.filters:
+            if self._filters[index].arg != "needs":
+                statement = self._filters[index].apply(statement, value)
+        return statement.where(self.search_for(args.search)) if args.search else statement
 
     def read_key(self, text: str) -> uuid.UUID:
         """Return an order's id."""

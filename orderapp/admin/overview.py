@@ -7,15 +7,22 @@ from flask.typing import ResponseReturnValue
 
 from orderapp.admin import who
 from orderapp.admin.acting import act
+from orderapp.admin.charts import TITLES, drawing_of
+from orderapp.admin.errands import errand_title
+from orderapp.admin.failure_texts import how_to_check, wellness_of
 from orderapp.admin.guard import Guarded, act_at, page_at
-from orderapp.admin.holdup_texts import held_systems
+from orderapp.admin.headline import amounts_text, headline_of
+from orderapp.admin.holdup_texts import held_systems, what_keeps
 from orderapp.admin.labels import CIRCUITS, GUARANTEES, MODES, duration
 from orderapp.admin.listing import NO_CODE
 from orderapp.admin.switch_texts import switch_choices, while_it_fails
 from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
+from orderapp.domain.states import TaskKind
 from orderapp.models import Role, SwitchMode
 from orderapp.services.backoffice import overview
+from orderapp.services.backoffice.failure_groups import SHOWN_GROUPS
+from orderapp.services.backoffice.samples import Period
 from orderapp.services.resilience import switches
 
 
@@ -24,8 +31,14 @@ class OverviewView(Guarded):
 
     @page_at("/")
     def index(self) -> str:
-        """Show it, as of now."""
-        now = overview.look(current_settings().systems)
+        """Show it, as of now, with the chart of a period."""
+        if not set(request.args) <= {"chart"}:
+            abort(400)
+        try:
+            period = Period(request.args.get("chart", Period.DAY.value))
+        except ValueError:
+            abort(400)
+        now = overview.look(current_settings().systems, period, current_settings().jobs)
         page: str = self.render(
             "office/overview.html",
             now=now,
@@ -34,7 +47,15 @@ class OverviewView(Guarded):
             held=held_systems(now.holdups, now.unknown_systems),
             failing=while_it_fails,
             no_code=NO_CODE,
-            most_groups=overview.SHOWN_GROUPS,
+            most_groups=SHOWN_GROUPS,
+            headline=headline_of(now.not_right, now.day),
+            chart=drawing_of(now.chart),
+            periods=[(one.value, TITLES[one], one is period) for one in Period],
+            amounts=amounts_text,
+            errand_title=errand_title,
+            wellness_of=lambda group: wellness_of(group, now),
+            how_to_check=how_to_check,
+            what_keeps=lambda name: what_keeps(TaskKind.SETTLE, name, now.holdups),
             modes=MODES,
             circuits=CIRCUITS,
             guarantees=GUARANTEES,

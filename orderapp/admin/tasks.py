@@ -9,6 +9,7 @@ from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 from jinja2.runtime import Context
 from markupsafe import Markup
+from sqlalchemy import Select, not_
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, selecting, who
@@ -28,6 +29,7 @@ from orderapp.models import Role, Task
 from orderapp.services.backoffice import manual_resolutions, task_actions
 from orderapp.services.backoffice.bulk import MAX_SELECTION
 from orderapp.services.backoffice.case_files import find_task_file
+from orderapp.services.backoffice.failure_groups import may_happen_twice
 from orderapp.services.db.capped_counts import capped
 from orderapp.services.db.transactions import reading
 from orderapp.services.resilience.holdups import holdups
@@ -36,6 +38,15 @@ from orderapp.services.resilience.holdups import holdups
 def _due(_view: Any, context: Context | None, row: Task, _name: str) -> Any:
     waits = why_it_waits(row, context["holdups"]) if context else ""
     return cells.time_of(row.due_at) + (Markup('<br><bdi class="prose">{}</bdi>').format(waits) if waits else "")
+
+
+class Twice(OneOf):
+    """The filter by whether a repeat may do something a second time."""
+
+    def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
+        """Narrow a statement to the tasks that may, or to those that can't."""
+        may = may_happen_twice(current_settings().systems)
+        return query.where(may if value == "yes" else not_(may))
 
 
 class TasksView(TabbedListing):
@@ -68,6 +79,7 @@ class TasksView(TabbedListing):
         OneOf("kind", Task.kind, "Kind", choices(TaskKind)),
         OneSystem("system", Task.system),
         Code("code", Task.last_code, "Cause"),
+        Twice("twice", Task.id, "May happen twice", [("yes", "Yes"), ("no", "No")]),
     )
     figures = frozenset({"attempts"})
     newest_first = (Task.id,)

@@ -10,6 +10,7 @@ from orderapp.models.health import Circuit, CircuitState, RateSlot, SkippedItem
 from orderapp.models.orders import Order, OrderDiscount, OrderLine
 from orderapp.models.reconciliation import Check, ManualResolution, Mismatch, Reconciliation, Resolution
 from orderapp.models.records import AuditEntry, SwitchMode, SystemSwitch
+from orderapp.models.samples import HoldupSample, OrderSample
 from orderapp.models.submissions import CartLock, Submission
 from orderapp.models.work import Attempt, Placement, Step, Task
 
@@ -29,10 +30,12 @@ __all__ = [
     "DeliveryState",
     "Event",
     "HeardCallback",
+    "HoldupSample",
     "Mismatch",
     "Order",
     "OrderDiscount",
     "OrderLine",
+    "OrderSample",
     "ManualResolution",
     "RateSlot",
     "Placement",

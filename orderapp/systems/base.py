@@ -107,6 +107,7 @@ class System(ABC):
         on_refusal: What happens when it refuses its task for good.
         progress: What customers read about its task.
         errand: What staff call its work.
+        how_to_check: How staff find out at the partner whether something happened, as a sentence.
         required: Whether the product can't run without it.
         position: Its place among the calls until there are measured failure rates; low is early.
         repeats: Which failures are repeated while the customer waits.
@@ -137,6 +138,7 @@ class System(ABC):
     on_refusal: ClassVar[OnRefusal] = OnRefusal.NEEDS_ATTENTION
     progress: ClassVar[Progress] = Progress()
     errand: ClassVar[Errand] = Errand()
+    how_to_check: ClassVar[str] = ""
     required: ClassVar[bool] = False
     position: ClassVar[int] = 100
     repeats: ClassVar[Repeats] = Repeats()

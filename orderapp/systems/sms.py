@@ -48,6 +48,7 @@ class Sms(System):
     part: ClassVar[Part] = Part.NOTIFY
     errand: ClassVar[Errand] = Errand("send the text message")
     guarantee: ClassVar[Guarantee] = Guarantee.UNSAFE
+    how_to_check: ClassVar[str] = "Look for the number in Twilio's console under Monitor, Logs, Messaging."
 
     def __init__(self, env: Environment, backoff: Backoff) -> None:
         account, secret = env.header("SMS_ACCOUNT_SID"), env.secret("SMS_AUTH_TOKEN")

@@ -63,7 +63,7 @@ def test_a_mismatch_is_shown_in_the_list_on_its_orders_page_and_on_the_first_pag
         session.add(Reconciliation(id=1, counts=json.dumps(counts), fencing=1, **moments))
     browser = logged_in(Role.VIEWER)
     first = " ".join(browser.get("/admin/").text.split())
-    assert "Open mismatches" in first
+    assert ">1 mismatch</a>: a system says otherwise than our ledger" in first
     assert "1,234 orders, 1 difference, 2 effects could not be checked." in first
     listed = browser.get("/admin/mismatches/?state=open&kind=missing+effect&system=settlement").text
     for words in (

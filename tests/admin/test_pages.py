@@ -148,7 +148,7 @@ def test_the_first_page_begins_with_what_is_in_staffs_hands(rows, browser):
     rows.task(TaskState.FAILED, last_code="http_502")
     rows.task(TaskState.WAITING, due_at=db_past(), publish_at=None)
     page = browser.get("/admin/").text
-    assert page.index("Tasks in your hands") < page.index("Systems")
+    assert page.index("Needs you") < page.index("In your hands") < page.index('id="systems"')
     assert "http_502" in page
     assert "/admin/tasks/?state=failed&amp;kind=settle&amp;system=settlement" in page
     assert "2 min" in page

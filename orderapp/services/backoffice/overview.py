@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, literal, select, union_all
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import OrderState, TaskState
 from orderapp.models import (
-    Attempt,
     Circuit,
     CircuitState,
     Order,
@@ -23,9 +21,14 @@ from orderapp.models import (
     holds,
     seconds_until,
 )
-from orderapp.services.backoffice import unresolved
+from orderapp.services.backoffice import lanes, unresolved
+from orderapp.services.backoffice.failure_groups import FailureGroup, failure_groups
+from orderapp.services.backoffice.healing_times import HealingTimes, healing_times
+from orderapp.services.backoffice.lanes import NotRight
+from orderapp.services.backoffice.recent_calls import RecentCalls, recent_calls
+from orderapp.services.backoffice.samples import Chart, Period, Point, read_chart, recent_points
 from orderapp.services.backoffice.unresolved import UnprovenResolutions
-from orderapp.services.db.capped_counts import CAP, Count, capped
+from orderapp.services.db.capped_counts import Count, capped
 from orderapp.services.db.transactions import reading
 from orderapp.services.operations.metrics import oldest_due
 from orderapp.services.placing import call_order
@@ -37,20 +40,7 @@ from orderapp.services.saga.unknown_systems import UnknownSystem, unknown_system
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
 
-RECENT_ATTEMPTS = 100  # per system: some minutes of a busy day, enough to see a trend
 UNFINISHED_ORDERS = (OrderState.PLACING, OrderState.COMPENSATING)
-SHOWN_GROUPS = 20  # of failures; a longer list is read on the tasks' page
-
-
-@dataclass(frozen=True, slots=True)
-class FailureGroup:
-    """Failed tasks of one kind, system and error, which usually have one cause."""
-
-    kind: str
-    system: str
-    code: str
-    tasks: int
-    oldest_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +64,7 @@ class SystemState:
     # Share of the newest steps that weren't done, 0.0 to 1.0; None for too few steps, and for systems that don't block.
     failure_rate: float | None
     circuit: CircuitView  # its circuit, shared by all processes
-    outcomes: Mapping[str, int]  # how the newest attempts ended, by outcome
+    calls: RecentCalls  # how its newest attempts ended
     tasks: Mapping[TaskState, Count]  # open tasks by state
 
 
@@ -84,7 +74,11 @@ class Overview:
 
     tasks: Mapping[TaskState, Count]
     orders: Mapping[OrderState, Count]
-    failures: tuple[FailureGroup, ...]  # the largest groups of the oldest CAP failed tasks
+    not_right: NotRight
+    chart: Chart
+    day: tuple[Point, ...]  # the last day's points, for the trend
+    healing: HealingTimes
+    failures: tuple[FailureGroup, ...]  # the largest groups of failed tasks
     # How long the oldest task that a worker could run has been due; None if there is none. Tasks of a paused or failing
     # system say nothing about the workers.
     overdue_seconds: float | None
@@ -92,6 +86,7 @@ class Overview:
     holdups: Mapping[str, Holdup]  # what holds up the tasks of systems, by name
     resolutions: UnprovenResolutions
     systems: tuple[SystemState, ...]
+    call_order: tuple[str, ...]  # the blocking systems, in the order in which an order calls them now
     mismatch_count: Count
     skipped: Sequence[SkippedView]
     skipped_count: int
@@ -99,47 +94,37 @@ class Overview:
     unknown_systems: tuple[UnknownSystem, ...]
 
 
-def look(systems: Systems) -> Overview:
-    """Return the overview. Transaction: reads only."""
+def look(systems: Systems, period: Period = Period.DAY, jobs: Collection[str] = ()) -> Overview:
+    """Return the overview, with the chart of a period; `jobs` are the names of all jobs. Transaction: reads only."""
     rates = {name: call_order.failure_rate(name) for name, system in systems.items() if system.part is Part.BLOCKING}
+    blocking = [system for system in systems.values() if system.part is Part.BLOCKING]
+    order = tuple(system.name for system in call_order.most_error_prone_first(blocking))
     tasks = {state: select(Task.id).where(holds(Task.state, state.value)) for state in TaskState}
     orders = {state: select(Order.id).where(holds(Order.state, state.value)) for state in UNFINISHED_ORDERS}
     with reading() as session:
         skipped_items, skipped_count = skipped(session)
         overdue_seconds, due_task_id = oldest_due(session, systems) or (None, None)
+        held, unknown = holdups(session), unknown_systems(session, {*systems, *jobs})
         return Overview(
             tasks=capped(session, tasks),
             orders=capped(session, orders),
-            failures=_failures(session),
+            not_right=lanes.look(session, systems, lanes.kept_of(held, [one.name for one in unknown])),
+            chart=read_chart(session, period),
+            day=recent_points(session),
+            healing=healing_times(session),
+            failures=failure_groups(session, systems),
             overdue_seconds=overdue_seconds,
             overdue_task_id=due_task_id,
-            holdups=holdups(session),
+            holdups=held,
             resolutions=unresolved.look(session, systems),
             systems=_system_states(session, systems, rates),
+            call_order=order,
             mismatch_count=capped(session, {"open": OPEN_MISMATCHES})["open"],
             skipped=skipped_items,
             skipped_count=skipped_count,
             last_reconciliation=last_reconciliation(session),
-            unknown_systems=unknown_systems(session, systems),
+            unknown_systems=unknown,
         )
-
-
-def _failures(session: Session) -> tuple[FailureGroup, ...]:
-    failed = (
-        select(Task.kind, Task.system, func.coalesce(Task.last_code, "").label("code"), Task.created_at)
-        .where(holds(Task.state, TaskState.FAILED.value))
-        .order_by(Task.id)
-        .limit(CAP)
-        .subquery()
-    )
-    number = func.count().label("number")
-    rows = session.execute(
-        select(failed.c.kind, failed.c.system, failed.c.code, number, func.min(failed.c.created_at))
-        .group_by(failed.c.kind, failed.c.system, failed.c.code)
-        .order_by(number.desc(), failed.c.kind, failed.c.system)
-        .limit(SHOWN_GROUPS)
-    )
-    return tuple(FailureGroup(*row) for row in rows)
 
 
 def _system_states(session: Session, systems: Systems, rates: Mapping[str, float | None]) -> tuple[SystemState, ...]:
@@ -154,7 +139,7 @@ def _system_states(session: Session, systems: Systems, rates: Mapping[str, float
     )
     switches = {row.system: row for row in session.scalars(select(SystemSwitch))}
     circuits = _circuits(session)
-    outcomes = _recent_outcomes(session, systems)
+    calls = recent_calls(session, systems)
     return tuple(
         SystemState(
             system=system,
@@ -162,7 +147,7 @@ def _system_states(session: Session, systems: Systems, rates: Mapping[str, float
             mode_reason=switches[name].reason if name in switches else "",
             failure_rate=rates.get(name),
             circuit=circuits.get(name, CircuitView()),
-            outcomes=outcomes[name],
+            calls=calls[name],
             tasks={state: counts[name, state] for state in open_states},
         )
         for name, system in systems.items()
@@ -184,20 +169,3 @@ def _circuits(session: Session) -> dict[str, CircuitView]:
         name: CircuitView(CircuitState(state), changed_at, reason, max(0.0, float(left)), bool(recovered))
         for name, state, changed_at, reason, left, recovered in rows
     }
-
-
-def _recent_outcomes(session: Session, systems: Systems) -> dict[str, Counter[str]]:
-    found: dict[str, Counter[str]] = {name: Counter() for name in systems}
-    parts = []
-    for name in systems:
-        newest = (
-            select(Attempt.outcome)
-            .where(Attempt.system == name)
-            .order_by(Attempt.started_at.desc())
-            .limit(RECENT_ATTEMPTS)
-            .subquery()
-        )
-        parts.append(select(literal(name), newest.c.outcome, func.count()).group_by(newest.c.outcome))
-    for name, outcome, number in session.execute(union_all(*parts)):
-        found[name][outcome] = number
-    return found

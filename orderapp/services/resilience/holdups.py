@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ class Holdup:
 
     mode: SwitchMode = SwitchMode.ON  # the mode that staff have set
     mode_reason: str = ""  # why they set it
+    mode_since: dt.datetime | None = None  # since when
+    failing_since: dt.datetime | None = None  # since when its circuit isn't closed
     failing: str = ""  # why its circuit isn't closed; empty if it is closed
     held_seconds: float = 0.0  # how long the system has asked us to wait
 
@@ -31,17 +34,17 @@ class Holdup:
 def holdups(session: Session) -> Mapping[str, Holdup]:
     """Return what holds up tasks now, by system. Transaction: reads only, within the caller's."""
     switches = {row.system: row for row in session.scalars(select(SystemSwitch))}
-    failing = {
-        row.system: row.reason or CircuitState(row.state).value
-        for row in session.execute(select(Circuit.system, Circuit.state, Circuit.reason).where(NOT_CLOSED))
-    }
+    circuits = select(Circuit.system, Circuit.state, Circuit.reason, Circuit.changed_at)
+    failing = {row.system: row for row in session.execute(circuits.where(NOT_CLOSED))}
     left = seconds_until(RateSlot.tasks_held_until)
     held = {row.system: float(row[1]) for row in session.execute(select(RateSlot.system, left).where(left > 0))}
     return {
         name: Holdup(
             mode=SwitchMode(switches[name].mode) if name in switches else SwitchMode.ON,
             mode_reason=switches[name].reason if name in switches else "",
-            failing=failing.get(name, ""),
+            mode_since=switches[name].changed_at if name in switches else None,
+            failing=(failing[name].reason or CircuitState(failing[name].state).value) if name in failing else "",
+            failing_since=failing[name].changed_at if name in failing else None,
             held_seconds=held.get(name, 0.0),
         )
         for name in {*switches, *failing, *held}

@@ -47,6 +47,8 @@ LARGE = {"orders": ORDERS, "order_lines": 2 * ORDERS, "placements": ORDERS, "ste
 FEW = 300  # rows for one order, or for one page of a list
 # The failure rates look at the newest 200 steps of a system that a sixth of the orders needs.
 SOME = 3_000
+# The tabs of orders count what isn't right: all open work, of which the shop has some dozens of each kind.
+OPEN_WORK = 1_000
 # The counts go up to CAP, and pass over what isn't of the chosen kind: half of the tasks that are done.
 AS_MANY_AS_ARE_COUNTED = 2 * CAP
 STAFF = "viewer@example.com"
@@ -176,19 +178,25 @@ def test_what_is_asked_reads_few_rows(large: Large, what: str) -> None:
 
 PAGES = {
     "/admin/orders/": FEW,
-    "/admin/orders/?state=confirmed": FEW,
-    "/admin/orders/?state=failed": FEW,
-    "/admin/orders/?search=customer5@example.com": FEW,
-    "/admin/orders/?search=nobody@example.com": FEW,
-    "/admin/orders/?search={number}": FEW,
+    "/admin/orders/?state=confirmed": OPEN_WORK,
+    "/admin/orders/?state=failed": OPEN_WORK,
+    "/admin/orders/?search=customer5@example.com": OPEN_WORK,
+    "/admin/orders/?search=nobody@example.com": OPEN_WORK,
+    "/admin/orders/?search={number}": OPEN_WORK,
     "/admin/orders/?before={order_id}": FEW,
-    "/admin/orders/?state=cancelled&before={order_id}": FEW,
+    "/admin/orders/?needs=any": OPEN_WORK,
+    "/admin/orders/?needs=staff&placed=30d": OPEN_WORK,
+    "/admin/orders/?system=settlement": OPEN_WORK,
+    "/admin/orders/?needs=staff&system=settlement": OPEN_WORK,
+    "/admin/orders/?state=cancelled&before={order_id}": OPEN_WORK,
     "/admin/orders/{number}": FEW,
     "/admin/audit/": FEW,
     "/admin/mismatches/": FEW,
     "/admin/mismatches/?state=open": FEW,
     # Those that count.
     "/admin/": AS_MANY_AS_ARE_COUNTED,
+    "/admin/?chart=30d": AS_MANY_AS_ARE_COUNTED,
+    "/admin/tasks/?state=failed&twice=no": AS_MANY_AS_ARE_COUNTED,
     "/admin/tasks/": AS_MANY_AS_ARE_COUNTED,
     "/admin/tasks/?state=failed": AS_MANY_AS_ARE_COUNTED,
     "/admin/tasks/?state=done": AS_MANY_AS_ARE_COUNTED,
