@@ -84,6 +84,14 @@ class Run(ABC):
         """
 
     @abstractmethod
+    def order(self, number: str) -> PlacedOrder | None:
+        """Return an order as it is now; None if there is none of this number, or it was archived.
+
+        Raises:
+            DatabaseUnavailable: it can't be read.
+        """
+
+    @abstractmethod
     def renew(self) -> None:
         """Renew the lease. Raises LeaseLost or DatabaseUnavailable."""
 

@@ -18,7 +18,7 @@ from orderapp.domain.states import TaskState
 from orderapp.errors import LeaseLost
 from orderapp.models import Order, Task, db_now
 from orderapp.services.db.transactions import reading, writing
-from orderapp.services.saga.order_documents import load_documents
+from orderapp.services.saga.order_documents import load_document, load_documents
 from orderapp.systems.runs import PlacedOrder, Run
 
 ORDERS_AT_A_TIME = 100  # a few queries for each hundred, and little memory
@@ -92,6 +92,13 @@ class HeldRun(Run):
             if len(page) < ORDERS_AT_A_TIME:
                 return
             after = (tuple_(Order.created_at, Order.id) > (page[-1].created_at, page[-1].id),)
+
+    def order(self, number: str) -> PlacedOrder | None:
+        """See `Run.order`."""
+        with reading() as session:
+            found = select(Order.id, Order.state, Order.created_at).where(Order.number == number)
+            row = session.execute(found).one_or_none()
+            return PlacedOrder(load_document(session, row.id), row.state, row.created_at) if row else None
 
     def renew(self) -> None:
         """See `Run.renew`. Transaction: one, committed here."""

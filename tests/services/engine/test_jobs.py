@@ -336,6 +336,24 @@ def test_a_job_reads_orders_oldest_first(busy_shop: Shop, monkeypatch: pytest.Mo
     assert {state for _, state, _ in seen} == {"confirmed"}
 
 
+def test_a_job_reads_one_order_as_it_is_now(busy_shop: Shop) -> None:
+    seen: list[Any] = []
+
+    @job("read-order")
+    def read_order(run: Run) -> None:
+        seen.append(run.order(run.arguments["number"]))
+
+    shop, order = busy_shop.with_jobs(read_order), busy_shop.submit().order
+    shop.cancel(order.id)
+    shop.work_until_quiet()
+    for number in (order.number, "NO-SUCH"):
+        enqueued(read_order, number=number)
+    shop.work_until_quiet()
+    [found] = [one for one in seen if one is not None]
+    assert (len(seen), found.document.number, found.state) == (2, order.number, "cancelled")
+    assert found.document.customer.email == order.customer.email
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"kind": "settle"}, {"arguments": None}, {"system": "settlement"}],
