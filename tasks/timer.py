@@ -24,6 +24,7 @@ from orderapp.services.engine.enqueue import plan_next_runs
 from orderapp.services.engine.probes import probe_the_failing
 from orderapp.services.engine.recovery import recover, tidy
 from orderapp.services.resilience.skipped_items import Kind, skipping
+from orderapp.services.resilience.switches import resume_ended
 from orderapp.services.saga.closing import close_left_open
 from tasks import app, broker, settings
 from tasks.heartbeat import BEAT_SECONDS, beat
@@ -65,11 +66,12 @@ def main() -> None:
 
 
 def recover_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
-    """Recover and plan the next runs of jobs, at each interval until stopped. Survive the loss of the database."""
+    """Recover, plan the next runs of jobs, and resume systems at their time. Survive the loss of the database."""
     closed_at = tidied_at = sampled_at = float("-inf")
 
     def recover_once() -> bool:
         nonlocal closed_at, tidied_at, sampled_at
+        resume_ended(with_settings)
         more = recover(with_settings).more
         plan_next_runs(with_settings)
         if time.monotonic() - closed_at > CLOSE_SECONDS:

@@ -226,6 +226,8 @@ def upgrade() -> None:
         sa.Column("mode", sa.String(length=15), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=254), nullable=True),
+        sa.Column("resumes_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("mode IN ('on', 'compensate_only', 'paused')", name=op.f("ck_system_switches_mode_known")),
         sa.PrimaryKeyConstraint("system", name=op.f("pk_system_switches")),
     )
@@ -388,6 +390,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_callbacks")),
         sa.UniqueConstraint("system", "key", "digest", name=op.f("uq_callbacks_system_key_digest")),
     )
+    op.create_index("ix_callbacks_system_newest", "callbacks", ["system", "id"], unique=False)
     op.create_index(
         "ix_callbacks_unknown",
         "callbacks",

@@ -12,6 +12,7 @@ from orderapp.admin.mismatches import MismatchesView
 from orderapp.admin.orders import OrdersView
 from orderapp.admin.overview import OverviewView
 from orderapp.admin.people import StaffView, TokensView
+from orderapp.admin.systems import SystemsView
 from orderapp.admin.tasks import TasksView
 from orderapp.extensions import db
 from orderapp.models import ApiToken, AuditEntry, Mismatch, Order, Staff, Task
@@ -31,6 +32,7 @@ def init_app(app: Flask) -> None:
         OrdersView(Order, db, name="Orders", endpoint="orders"),
         TasksView(Task, db, name="Tasks", endpoint="tasks"),
         MismatchesView(Mismatch, db, name="Mismatches", endpoint="mismatches"),
+        SystemsView(name="Systems", endpoint="systems", url="/admin/systems"),
         AuditView(AuditEntry, db, name="Audit", endpoint="audit"),
         StaffView(Staff, db, name="Staff", endpoint="staff"),
         TokensView(ApiToken, db, name="API clients", endpoint="tokens"),

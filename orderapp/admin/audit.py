@@ -18,7 +18,7 @@ from orderapp.admin.guard import page_at
 from orderapp.admin.labels import ACTS, act_in_words
 from orderapp.admin.listing import Listing, OneOf, order_numbers
 from orderapp.models import AuditEntry, Order, Staff
-from orderapp.services.db.audit import COMMAND_LINE, UNKNOWN
+from orderapp.services.db.audit import COMMAND_LINE, TIMER, UNKNOWN
 from orderapp.services.db.transactions import reading
 
 
@@ -45,7 +45,12 @@ class ByActor(OneOf):
     def options(self) -> list[tuple[str, str]]:
         """Return their names, read again for each page."""
         with reading() as session:
-            names = [*session.scalars(select(Staff.email).order_by(Staff.email)), COMMAND_LINE.name, UNKNOWN.name]
+            names = [
+                *session.scalars(select(Staff.email).order_by(Staff.email)),
+                COMMAND_LINE.name,
+                TIMER.name,
+                UNKNOWN.name,
+            ]
         return [(name, name) for name in names]
 
     @options.setter

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from orderapp.admin import cells
 from orderapp.admin.labels import CIRCUITS, MODES, TASK_STATES
 from orderapp.admin.titles import system_title
+from orderapp.config import current_settings
 from orderapp.models import AuditEntry, CircuitState
 
 # Values of details that staff see under another name, by the part of an act's name before the dot.
@@ -42,7 +43,8 @@ def subject_of(entry: AuditEntry, order_number: str | None) -> Markup:
     if kind == "order":
         return Markup("Order ") + cells.order_link(name)
     if kind == "system":
-        page = url_for("admin.index", _anchor=f"system-{name}")
+        # A system that is gone has no page.
+        page = url_for("systems.page", name=name) if name in current_settings().systems else url_for("admin.index")
         after = VALUES["system"].get(str(details.get("after")))
         return Markup('<a href="{}">{}</a>').format(page, system_title(name)) + (f": {after}" if after else "")
     if kind == "staff":

@@ -42,7 +42,8 @@ def what_keeps(kind: TaskKind, system: str, holdups: Mapping[str, Holdup]) -> st
     if (holdup := holdups.get(system)) is None:
         return ""
     if holdup.switched_off(kind):
-        return f"{title} {_switched(holdup.mode)}: {holdup.mode_reason}"
+        until = f" until {holdup.resumes_at:%H:%M} UTC" if holdup.resumes_at is not None else ""
+        return f"{title} {_switched(holdup.mode)}{until}: {holdup.mode_reason}"
     if holdup.failing:
         return f"{title} fails at present; one task at a time tries it. {holdup.failing}"
     if holdup.held_seconds > 0:

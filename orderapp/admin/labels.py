@@ -38,7 +38,9 @@ ACTS = {
     "staff.password": "Replaced a password",
     "staff.refuse": "Was refused at the login",
     "staff.role": "Changed a role",
+    "system.ask": "Asked a system whether it answers",
     "system.switch": "Switched a system",
+    "system.try": "Tried one task of a system",
     "task.cancel": "Gave a task up",
     "task.mark": "Marked a task",
     "task.happened": "Marked a task as happened",
@@ -54,6 +56,7 @@ ACTS = {
 # The verbs of acts as they stand after "Tried to".
 TRIED = {
     "Archived": "archive",
+    "Asked": "ask",
     "Cancelled": "cancel",
     "Changed": "change",
     "Compared": "compare",
@@ -70,6 +73,7 @@ TRIED = {
     "Requeued": "requeue",
     "Revoked": "revoke",
     "Switched": "switch",
+    "Tried": "try",
 }
 
 

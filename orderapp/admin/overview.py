@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from orderapp.admin import who
 from orderapp.admin.acting import act
+from orderapp.admin.addresses import local_page
 from orderapp.admin.charts import TITLES, drawing_of
 from orderapp.admin.errands import errand_title
 from orderapp.admin.failure_texts import how_to_check, wellness_of
@@ -15,7 +16,7 @@ from orderapp.admin.headline import amounts_text, headline_of
 from orderapp.admin.holdup_texts import held_systems, what_keeps
 from orderapp.admin.labels import CIRCUITS, GUARANTEES, MODES, duration
 from orderapp.admin.listing import NO_CODE
-from orderapp.admin.switch_texts import switch_choices, while_it_fails
+from orderapp.admin.switch_texts import switch_choices, until_sent, while_it_fails
 from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind
@@ -74,10 +75,11 @@ class OverviewView(Guarded):
             mode = SwitchMode(request.form.get("mode", ""))
         except ValueError:
             abort(400)
-        reason, actor = request.form.get("reason", ""), who.member().actor
+        reason, actor, until = request.form.get("reason", ""), who.member().actor, until_sent()
+        back = request.form.get("back")
         return act(
-            lambda: switches.switch_system(name, mode, actor, reason, current_settings()),
+            lambda: switches.switch_system(name, mode, actor, reason, current_settings(), until),
             f"{system_title(name)}: {MODES[mode].lower()}.",
             # To the page's top, which says what was done; the system's row may be far below.
-            url_for("admin.index"),
+            local_page(back) if back else url_for("admin.index"),
         )

@@ -18,6 +18,7 @@ class HeardCallback(Base):
     __table_args__ = (
         UniqueConstraint("system", "key", "digest"),
         partial_index("ix_callbacks_order_id", "order_id"),
+        Index("ix_callbacks_system_newest", "system", "id"),
         Index(
             "ix_callbacks_unknown",
             "received_at",

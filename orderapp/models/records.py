@@ -76,3 +76,7 @@ class SystemSwitch(Base):
     mode: Mapped[str] = mapped_column(state_column(SwitchMode))
     reason: Mapped[str] = mapped_column(String(500))
     changed_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # E-mail address of the member of staff, or `command line`, or `timer`.
+    actor: Mapped[str | None] = mapped_column(String(254))
+    # When the timer uses the system again; empty: staff do.
+    resumes_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)

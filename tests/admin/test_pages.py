@@ -263,7 +263,7 @@ def test_the_audit_says_on_what_and_leads_there(rows, browser):
     page = browser.get("/admin/audit/").text
     for told in (
         f'href="/admin/tasks/{task_id}">Task {task_id}</a>',
-        'href="/admin/#system-coupon">Coupon</a>: Only compensates',
+        'href="/admin/systems/coupon">Coupon</a>: Only compensates',
         "<bdi>viewer@example.com</bdi>: Operator",
         f'Order <a class="mono" href="/admin/orders/{rows.number(order_id)}">',
         "<bdi>admin@example.com</bdi></span>",  # whose login it was

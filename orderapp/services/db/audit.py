@@ -29,6 +29,8 @@ class Actor:
 
 
 COMMAND_LINE = Actor(None, "command line")
+# What the timer does because staff have ordered it beforehand.
+TIMER = Actor(None, "timer")
 # A person whose login was refused, under a name that no account has.
 UNKNOWN = Actor(None, "unknown")
 # Log context that says where an act came from; requests and commands bind it at their start.

@@ -22,6 +22,7 @@ class Holdup:
     mode_reason: str = ""  # why they set it
     mode_since: dt.datetime | None = None  # since when
     failing_since: dt.datetime | None = None  # since when its circuit isn't closed
+    resumes_at: dt.datetime | None = None  # when the timer uses it again; None: staff do
     failing: str = ""  # why its circuit isn't closed; empty if it is closed
     held_seconds: float = 0.0  # how long the system has asked us to wait
 
@@ -45,6 +46,7 @@ def holdups(session: Session) -> Mapping[str, Holdup]:
             mode_since=switches[name].changed_at if name in switches else None,
             failing=(failing[name].reason or CircuitState(failing[name].state).value) if name in failing else "",
             failing_since=failing[name].changed_at if name in failing else None,
+            resumes_at=switches[name].resumes_at if name in switches else None,
             held_seconds=held.get(name, 0.0),
         )
         for name in {*switches, *failing, *held}

@@ -1,25 +1,36 @@
-"""Staff's switch for a system: pause it, only compensate, or use it again."""
+"""Staff's switch for a system: pause it, only compensate, or use it again; at once, or by the timer at a set time."""
 
 from __future__ import annotations
+
+import datetime as dt
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
-from orderapp.errors import NotFound, WrongState
+from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import Circuit, CircuitState, SwitchMode, SystemSwitch, db_now
 from orderapp.services.access.refused_acts import refusals_recorded
 from orderapp.services.db import audit
-from orderapp.services.db.audit import Act, Actor
-from orderapp.services.db.transactions import writing
+from orderapp.services.db.audit import TIMER, Act, Actor
+from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.upserts import upsert
 from orderapp.services.resilience import circuit_breakers
 
 log = structlog.get_logger()
 
+ENDED = "its time was over"
 
-def switch_system(name: str, mode: SwitchMode, actor: Actor, reason: str, settings: Settings) -> None:
+
+def switch_system(  # noqa: PLR0913 - what, how long, who, why
+    name: str,
+    mode: SwitchMode,
+    actor: Actor,
+    reason: str,
+    settings: Settings,
+    until: dt.time | None = None,
+) -> None:
     """Pause a system, completely or except for compensations, or use it again.
 
     A system that may do more than before is treated as working: its circuit closes, and the timer pulls its waiting
@@ -27,28 +38,82 @@ def switch_system(name: str, mode: SwitchMode, actor: Actor, reason: str, settin
 
     Transaction: one, committed here, with its audit row.
 
+    Args:
+        name: The system.
+        mode: What it may be used for from now on.
+        actor: Who switches it.
+        reason: Why.
+        settings: The systems.
+        until: When the timer uses it again: the next such time of day, in UTC. None: staff do.
+
     Raises:
-        InvalidRequest: the reason isn't acceptable.
+        InvalidRequest: the reason isn't acceptable, or there is an end of being in use.
         NotFound: there is no such system.
         WrongState: the system is already in that mode; nothing was changed.
     """
     why = audit.clean_reason(reason)
     if name not in settings.systems:
         raise NotFound("There is no such system.")
+    if until is not None and mode is SwitchMode.ON:
+        raise InvalidRequest({"until": ["A system is used until somebody switches it; leave the time empty."]})
     with refusals_recorded(actor, Act("system.switch", f"system {name}", why)), writing() as session:
-        known = session.scalar(select(SystemSwitch.mode).where(SystemSwitch.system == name).with_for_update())
-        before = SwitchMode(known or SwitchMode.ON.value)
+        before, resumes_before = _locked(session, name)
         circuit = session.scalar(select(Circuit.state).where(Circuit.system == name)) or CircuitState.CLOSED.value
-        if before is mode and (mode is not SwitchMode.ON or circuit == CircuitState.CLOSED.value):
+        resumes_at = _next(until, session) if until is not None else None
+        same = before is mode and resumes_before == resumes_at
+        if same and (mode is not SwitchMode.ON or circuit == CircuitState.CLOSED.value):
             raise WrongState(f"{settings.systems[name].title} is in this mode already. Nothing was changed.")
-        _write_switch(session, name, mode, why)
-        if mode is SwitchMode.ON or before is SwitchMode.PAUSED:
+        _write_switch(session, name, mode, actor, why, resumes_at)
+        if mode is SwitchMode.ON or (before is SwitchMode.PAUSED and mode is not before):
             circuit_breakers.use_again(session, name)
         details = {"before": before.value, "after": mode.value, "circuit_before": circuit}
-        audit.write(session, actor, Act("system.switch", f"system {name}", why, details=details))
+        end = {"resumes_at": resumes_at.isoformat()} if resumes_at is not None else {}
+        audit.write(session, actor, Act("system.switch", f"system {name}", why, details={**details, **end}))
     log.info("system.switched", system=name, mode=mode.value, by=actor.staff_id)
 
 
-def _write_switch(session: Session, name: str, mode: SwitchMode, why: str) -> None:
-    values = {"mode": mode.value, "reason": why, "changed_at": db_now()}
-    session.execute(upsert(session, SystemSwitch, {"system": name, **values}, values, unique="system"))
+def resume_ended(settings: Settings) -> None:
+    """Use the systems again whose set time has come. Systems that this version doesn't know stay as they are.
+
+    Transaction: one that reads; one for each such system, committed here, with its audit row.
+    Idempotent because: the row is locked, and its end is read again.
+    If we die here: another timer, or this one after its start, does it.
+    """
+    with reading() as session:
+        due = session.scalars(select(SystemSwitch.system).where(SystemSwitch.resumes_at <= db_now())).all()
+    for name in due:
+        if name in settings.systems:
+            _resume(name)
+
+
+def _resume(name: str) -> None:
+    with writing() as session:
+        ended = select(SystemSwitch).where(SystemSwitch.system == name, SystemSwitch.resumes_at <= db_now())
+        switch = session.scalar(ended.with_for_update())
+        if switch is None:
+            return  # another timer was faster, or staff have switched it
+        details = {"before": switch.mode, "after": SwitchMode.ON.value, "set_by": switch.actor}
+        _write_switch(session, name, SwitchMode.ON, TIMER, ENDED, None)
+        circuit_breakers.use_again(session, name)
+        audit.write(session, TIMER, Act("system.switch", f"system {name}", ENDED, details=details))
+    log.info("system.resumed", system=name)
+
+
+def _locked(session: Session, name: str) -> tuple[SwitchMode, dt.datetime | None]:
+    columns = select(SystemSwitch.mode, SystemSwitch.resumes_at).where(SystemSwitch.system == name)
+    row = session.execute(columns.with_for_update()).one_or_none()
+    return (SwitchMode(row.mode), row.resumes_at) if row is not None else (SwitchMode.ON, None)
+
+
+def _next(until: dt.time, session: Session) -> dt.datetime:
+    """Return when it will be that time of day for the next time, by the database's clock."""
+    now = session.execute(select(db_now())).scalar_one()
+    today = dt.datetime.combine(now.date(), until, dt.UTC)
+    return today if today > now else today + dt.timedelta(days=1)
+
+
+def _write_switch(  # noqa: PLR0913 - the columns of its row
+    session: Session, name: str, mode: SwitchMode, actor: Actor, why: str, resumes_at: dt.datetime | None
+) -> None:
+    about = {"mode": mode.value, "reason": why, "changed_at": db_now(), "actor": actor.name, "resumes_at": resumes_at}
+    session.execute(upsert(session, SystemSwitch, {"system": name, **about}, about, unique="system"))
