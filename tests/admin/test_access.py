@@ -1,12 +1,14 @@
 """Who may see and do what: every address of the back office, anonymously and as each role."""
 
+from pathlib import Path
+
 import pytest
 
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.extensions import db
 from orderapp.models import ApiToken, Role, Staff, db_now
 from orderapp.services.db.transactions import writing
-from tests.admin.conftest import DATABASE, Browser
+from tests.admin.conftest import Browser
 
 PUBLIC = {"office.login", "office.log_in", "office.log_out"}
 # What each endpoint needs. Written out, so that a new one has to be thought about here as well.
@@ -175,12 +177,13 @@ def test_errors_are_told_within_the_back_office_and_lead_back_to_it(app, logged_
     assert "Log out" not in answer.text
 
 
-def test_without_the_database_the_pages_say_so(tmp_path, logged_in):
+def test_without_the_database_the_pages_say_so(logged_in):
     browser = logged_in(Role.ADMIN)
+    database = Path(db.engine.url.database)
     db.engine.dispose()
-    for file in tmp_path.glob(f"{DATABASE}*"):
+    for file in database.parent.glob(f"{database.name}*"):
         file.unlink()
-    (tmp_path / DATABASE).mkdir()
+    database.mkdir()
     for path in ("/admin/", "/admin/tasks/1"):
         answer = browser.get(path)
         assert answer.status_code == 503

@@ -1,5 +1,6 @@
 """Logging in, staying logged in, logging out."""
 
+import shutil
 from urllib.parse import urlencode
 
 import pytest
@@ -12,7 +13,7 @@ from orderapp.services.access import login_guesses
 from orderapp.services.access.accounts import create_staff, disable_staff, set_role
 from orderapp.services.db.audit import Actor
 from orderapp.services.db.transactions import reading, writing
-from tests.admin.conftest import PASSWORD, TOKEN, Browser, variables
+from tests.admin.conftest import DATABASE, PASSWORD, TOKEN, Browser, variables
 
 HOUR = 3600
 
@@ -49,7 +50,8 @@ def test_the_cookie_is_out_of_reach_and_the_database_keeps_only_its_hash(app):
     assert browser.cookie() not in sessions()[0].token_hash
 
 
-def test_over_https_the_cookie_is_for_this_host_alone(app, tmp_path):
+def test_over_https_the_cookie_is_for_this_host_alone(filled_database, tmp_path):
+    shutil.copy(filled_database, tmp_path / DATABASE)
     https = create_app(variables(tmp_path, PUBLIC_URL="https://shop.example.com"))
     client = https.test_client()
     page = client.get("/admin/login", base_url="https://shop.example.com")

@@ -13,20 +13,23 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from orderapp import create_app
 from orderapp.config import Settings
 from orderapp.domain.states import TaskState
-from orderapp.extensions import db
 from orderapp.models import Order, Product, Task, db_now
 from orderapp.services.access import api_tokens
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.run_task import run_task
 from tests.sandbox.running import RunningSandbox
-from tests.servers.tables import create_tables
-from tests.servers.templates import share_compiled
+from tests.servers.applications import running_application
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 790), ("POT-CAST", "Cast-iron teapot", 5900), ("SCALE-01", "Scale", 4200)]
-ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
+VARIABLES = {
+    "ORDERAPP_MODE": "development",
+    "SECRET_KEY": "a secret for tests alone, and long enough",
+    "RETRY_BASE_SECONDS": "0.01",
+    "RETRY_MAX_SECONDS": "0.02",
+    **{f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")},
+}
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 
 
@@ -89,30 +92,15 @@ def more_settings() -> dict[str, str]:
 
 
 @pytest.fixture
-def app(tmp_path: Path, sandbox: RunningSandbox, more_settings: dict[str, str]) -> Iterator[Flask]:
+def app(sandbox: RunningSandbox, more_settings: dict[str, str]) -> Iterator[Flask]:
     """The application with three products on sale; the scale is out of stock."""
-    app = create_app(
-        {
-            "ORDERAPP_MODE": "development",
-            "SECRET_KEY": "a secret for tests alone, and long enough",
-            "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}",
-            "RETRY_BASE_SECONDS": "0.01",
-            "RETRY_MAX_SECONDS": "0.02",
-            **ANSWERS_SOON,
-            **sandbox.environ(),
-            **more_settings,
-        }
-    )
-    share_compiled(app)
-    with app.app_context():
-        create_tables(db.engine)
+    with running_application({**VARIABLES, **more_settings}, sandbox.environ()) as app:
         with writing() as session:
             session.add_all(
                 Product(sku=sku, name=name, price_minor=price, currency="EUR", updated_at=db_now())
                 for sku, name, price in PRODUCTS
             )
         yield app
-        db.engine.dispose()
 
 
 @pytest.fixture
