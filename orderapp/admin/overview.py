@@ -16,7 +16,7 @@ from orderapp.admin.headline import amounts_text, headline_of
 from orderapp.admin.holdup_texts import held_systems, what_keeps
 from orderapp.admin.labels import CIRCUITS, GUARANTEES, MODES, duration
 from orderapp.admin.listing import NO_CODE
-from orderapp.admin.switch_texts import switch_choices, until_sent, while_it_fails
+from orderapp.admin.switch_texts import job_choices, switch_choices, until_sent, while_it_fails
 from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind
@@ -62,14 +62,15 @@ class OverviewView(Guarded):
             guarantees=GUARANTEES,
             title_of=system_title,
             switch_choices=switch_choices,
+            job_choices=job_choices,
             may_act=who.member().may(Role.OPERATOR),
         )
         return page
 
     @act_at("/systems/<name>/switch", Role.OPERATOR, "system.switch")
     def switch(self, name: str) -> ResponseReturnValue:
-        """Pause a system, let it only compensate, or use it again."""
-        if name not in current_settings().systems:
+        """Pause a system or job, let a system only compensate, or use it again."""
+        if name not in current_settings().runnable:
             abort(404)
         try:
             mode = SwitchMode(request.form.get("mode", ""))

@@ -53,6 +53,14 @@ def until_sent() -> dt.time | None:
     return dt.time.fromisoformat(text)
 
 
+def job_choices(mode: SwitchMode) -> tuple[SwitchChoice, ...]:
+    """Return the modes that a job can be switched to from the one it is in."""
+    if mode is SwitchMode.ON:
+        text = "It isn't run until it is resumed; a run that has begun ends. What was missed meanwhile is run once."
+        return (SwitchChoice(SwitchMode.PAUSED, "Pause", text),)
+    return (SwitchChoice(SwitchMode.ON, "Resume", "It runs again, and what waits for it is due at once."),)
+
+
 def while_it_fails(system: System) -> str:
     """Return what waits, or fails, while a system's circuit isn't closed, as a sentence."""
     if system.part is Part.NOTIFY:

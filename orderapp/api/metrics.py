@@ -27,8 +27,9 @@ class OrderCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read the metrics; if the database can't be used, return only the metric that says so."""
         usable = GaugeMetricFamily("orderapp_database_usable", "Whether the database could be read for this scrape")
+        settings = current_settings()
         try:
-            numbers = read_numbers(current_settings().systems)
+            numbers = read_numbers(settings.systems, settings.jobs)
         except DatabaseUnavailable:
             log.warning("metrics.database_unavailable")
             usable.add_metric([], 0)
@@ -60,7 +61,7 @@ def _families(numbers: Numbers) -> Iterator[Metric]:
     yield ages
     attempts = GaugeMetricFamily(
         "orderapp_recent_attempts",
-        f"Runs against each system that began in the last {WINDOW_SECONDS} seconds",
+        f"Runs against each system, and of each job, that began in the last {WINDOW_SECONDS} seconds",
         labels=["system", "outcome"],
     )
     for system, outcome, tally in numbers.attempts:

@@ -14,12 +14,12 @@ from orderapp.services.operations.doctor import State, examine
 @with_appcontext
 @click.pass_context
 def doctor(ctx: click.Context) -> None:
-    """Check configuration, database, broker and each system, one line each.
+    """Check configuration, database, broker and each system, and show the jobs, one line each.
 
     Each is ok, off (not configured), doubtful (it works, but look at it) or wrong; with one wrong the exit status is 1.
     """
     settings = current_settings()
-    width = max(len(name) for name in ("configuration", *settings.systems))
+    width = max(len(name) for name in ("configuration", *settings.runnable))
     wrong = False
     for check in examine(settings):
         click.echo(f"{check.name:<{width}}  {check.state.value:<8}  {one_line(check.detail)}".rstrip())

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 DAY = dt.timedelta(days=1)
 # Each run is a row that is kept for weeks; work that comes more often is better enqueued when there is some.
 SHORTEST_SECONDS, LONGEST_SECONDS = 60, 31 * 86_400
+UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 
@@ -61,7 +62,9 @@ class Every:
     seconds: int
 
     def __str__(self) -> str:
-        return f"every {self.seconds} seconds"
+        longest = next((length, unit) for length, unit in UNITS if self.seconds % length == 0)
+        number, unit = self.seconds // longest[0], longest[1]
+        return f"every {unit}" if number == 1 else f"every {number} {unit}s"
 
     def refuse_impossible_declaration(self) -> None:
         """Raise ValueError for an interval that isn't a whole number of seconds, a minute to 31 days."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -24,6 +24,7 @@ from orderapp.models import (
 from orderapp.services.backoffice import lanes, unresolved
 from orderapp.services.backoffice.failure_groups import FailureGroup, failure_groups
 from orderapp.services.backoffice.healing_times import HealingTimes, healing_times
+from orderapp.services.backoffice.job_states import OPEN_STATES, JobState, job_states
 from orderapp.services.backoffice.lanes import NotRight
 from orderapp.services.backoffice.recent_calls import RecentCalls, recent_calls
 from orderapp.services.backoffice.samples import Chart, Period, Point, read_chart, recent_points
@@ -38,8 +39,10 @@ from orderapp.services.resilience.holdups import Holdup, holdups
 from orderapp.services.resilience.skipped_items import SkippedView, skipped
 from orderapp.services.saga.unknown_systems import UnknownSystem, unknown_systems
 from orderapp.systems.base import Part, System
+from orderapp.systems.job_registry import Jobs
 from orderapp.systems.registry import Systems
 
+NO_JOBS = Jobs()
 UNFINISHED_ORDERS = (OrderState.PLACING, OrderState.COMPENSATING)
 
 
@@ -87,6 +90,7 @@ class Overview:
     resolutions: UnprovenResolutions
     systems: tuple[SystemState, ...]
     call_order: tuple[str, ...]  # the blocking systems, in the order in which an order calls them now
+    jobs: tuple[JobState, ...]
     mismatch_count: Count
     skipped: Sequence[SkippedView]
     skipped_count: int
@@ -94,8 +98,8 @@ class Overview:
     unknown_systems: tuple[UnknownSystem, ...]
 
 
-def look(systems: Systems, period: Period = Period.DAY, jobs: Collection[str] = ()) -> Overview:
-    """Return the overview, with the chart of a period; `jobs` are the names of all jobs. Transaction: reads only."""
+def look(systems: Systems, period: Period = Period.DAY, jobs: Jobs = NO_JOBS) -> Overview:
+    """Return the overview, with the chart of a period. Transaction: reads only."""
     rates = {name: call_order.failure_rate(name) for name, system in systems.items() if system.part is Part.BLOCKING}
     blocking = [system for system in systems.values() if system.part is Part.BLOCKING]
     order = tuple(system.name for system in call_order.most_error_prone_first(blocking))
@@ -103,7 +107,7 @@ def look(systems: Systems, period: Period = Period.DAY, jobs: Collection[str] = 
     orders = {state: select(Order.id).where(holds(Order.state, state.value)) for state in UNFINISHED_ORDERS}
     with reading() as session:
         skipped_items, skipped_count = skipped(session)
-        overdue_seconds, due_task_id = oldest_due(session, systems) or (None, None)
+        overdue_seconds, due_task_id = oldest_due(session, (*systems, *jobs)) or (None, None)
         held, unknown = holdups(session), unknown_systems(session, {*systems, *jobs})
         return Overview(
             tasks=capped(session, tasks),
@@ -119,6 +123,7 @@ def look(systems: Systems, period: Period = Period.DAY, jobs: Collection[str] = 
             resolutions=unresolved.look(session, systems),
             systems=_system_states(session, systems, rates),
             call_order=order,
+            jobs=job_states(session, jobs),
             mismatch_count=capped(session, {"open": OPEN_MISMATCHES})["open"],
             skipped=skipped_items,
             skipped_count=skipped_count,
@@ -128,13 +133,12 @@ def look(systems: Systems, period: Period = Period.DAY, jobs: Collection[str] = 
 
 
 def _system_states(session: Session, systems: Systems, rates: Mapping[str, float | None]) -> tuple[SystemState, ...]:
-    open_states = (TaskState.FAILED, TaskState.RUNNING, TaskState.WAITING)
     counts = capped(
         session,
         {
             (name, state): select(Task.id).where(holds(Task.system, name), holds(Task.state, state.value))
             for name in systems
-            for state in open_states
+            for state in OPEN_STATES
         },
     )
     switches = {row.system: row for row in session.scalars(select(SystemSwitch))}
@@ -148,7 +152,7 @@ def _system_states(session: Session, systems: Systems, rates: Mapping[str, float
             failure_rate=rates.get(name),
             circuit=circuits.get(name, CircuitView()),
             calls=calls[name],
-            tasks={state: counts[name, state] for state in open_states},
+            tasks={state: counts[name, state] for state in OPEN_STATES},
         )
         for name, system in systems.items()
     )

@@ -36,7 +36,7 @@ def look_at_broker(urls: Iterable[str], systems: Iterable[str]) -> BrokerState:
 
     Args:
         urls: AMQP addresses of the nodes.
-        systems: Names of the systems; each has a queue.
+        systems: Names of the systems and jobs; each has a queue.
     """
     wrong: list[str] = []
     doubtful: list[str] = []

@@ -58,6 +58,7 @@ def _dependencies(settings: Settings) -> Iterator[Check]:
     yield _broker(settings)
     for system in settings.systems.values():
         yield _system(system)
+    yield from _jobs(settings)
     yield from _unknown_systems(settings)
 
 
@@ -103,7 +104,7 @@ def _database(settings: Settings) -> Check:
 def _broker(settings: Settings) -> Check:
     if not settings.rabbitmq_urls:
         return Check("broker", State.OK, "in-process: RABBITMQ_URL is not set")
-    seen = look_at_broker(settings.rabbitmq_urls, list(settings.systems))
+    seen = look_at_broker(settings.rabbitmq_urls, list(settings.runnable))
     return _seen("broker", seen, "RabbitMQ")
 
 
@@ -112,17 +113,24 @@ def _seen(name: str, seen: BrokerState | DatabaseState, sound: str) -> Check:
     return Check(name, state, "; ".join((*seen.wrong, *seen.doubtful)) or sound)
 
 
+def _jobs(settings: Settings) -> Iterator[Check]:
+    """Say when each job runs. Whether its runs went well is for the overview, as for tasks."""
+    for job in settings.jobs.values():
+        yield Check(job.name, State.OK, f"job, {job.every or 'when it is enqueued'}")
+
+
 def _unknown_systems(settings: Settings) -> Iterator[Check]:
     try:
         with reading() as session:
-            found = unknown_systems(session, settings.systems)
+            found = unknown_systems(session, settings.runnable)
     except (DatabaseUnavailable, DBAPIError):
         return  # the check of the database reports it
     for one in found:
         waiting = [f"{count} {state.value} tasks" for state, count in one.tasks.items() if count]
         waiting += [f"{one.placements} placements that died half way"] if one.placements else []
         what = f"{', '.join(waiting)} wait for a version that knows it" if waiting else "nothing waits for it"
-        detail = f"unknown to this version: {what}; orders with it can't be cancelled"
+        orders = "" if one.is_job else "; orders with it can't be cancelled"
+        detail = f"unknown to this version: {what}{orders}"
         yield Check(one.name, State.WRONG if one.waits else State.OFF, detail)
 
 

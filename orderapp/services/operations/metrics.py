@@ -29,7 +29,7 @@ class Numbers:
     oldest_due_task_seconds: float  # how long the oldest task that a worker could run has been due; 0 if there is none
     # For each state that isn't final, the count of orders, and for how many seconds the oldest one hasn't changed.
     open_orders: dict[str, tuple[int, float]]
-    attempts: tuple[tuple[str, str, int], ...]  # (system, outcome, count) of the last WINDOW_SECONDS
+    attempts: tuple[tuple[str, str, int], ...]  # (system or job, outcome, count) of the last WINDOW_SECONDS
     circuits: dict[str, str]  # the state of each system's circuit
     open_mismatches: tuple[tuple[str, str, int], ...]  # (system, kind, count) of the mismatches that wait for staff
     # (area, status, code, count) of all requests that were refused or throttled so far.
@@ -37,23 +37,25 @@ class Numbers:
     skipped: dict[str, int]  # the count of items of each kind that raise now and are skipped
 
 
-def read_numbers(systems: Iterable[str]) -> Numbers:
+def read_numbers(systems: Iterable[str], jobs: Iterable[str] = ()) -> Numbers:
     """Return the numbers. Each query uses an index on unfinished or new rows, so old rows don't make it slower.
 
     Args:
         systems: The names of all systems, the first column of the attempts' index.
+        jobs: The names of all jobs.
 
     Raises:
         DatabaseUnavailable: nothing can be counted at present.
     """
     names = tuple(systems)
+    runnable = (*names, *jobs)
     with reading() as session:
-        oldest = oldest_due(session, names)
+        oldest = oldest_due(session, runnable)
         return Numbers(
             open_tasks=_open_tasks(session),
             oldest_due_task_seconds=oldest[0] if oldest else 0.0,
             open_orders=_open_orders(session),
-            attempts=_attempts(session, names),
+            attempts=_attempts(session, runnable),
             circuits=_circuits(session, names),
             open_mismatches=_open_mismatches(session),
             refusals=read_refusals(session),

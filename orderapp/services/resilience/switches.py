@@ -1,4 +1,4 @@
-"""Staff's switch for a system: pause it, only compensate, or use it again; at once, or by the timer at a set time."""
+"""Staff's switch for a system or job: pause it, only compensate, or use it again; at once, or by the timer later."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from orderapp.services.db.audit import TIMER, Act, Actor
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.upserts import upsert
 from orderapp.services.resilience import circuit_breakers
+from orderapp.systems.base import System
+from orderapp.systems.jobs import Job
 
 log = structlog.get_logger()
 
@@ -31,7 +33,7 @@ def switch_system(  # noqa: PLR0913 - what, how long, who, why
     settings: Settings,
     until: dt.time | None = None,
 ) -> None:
-    """Pause a system, completely or except for compensations, or use it again.
+    """Pause a system, completely or except for compensations, or a job; or use it again.
 
     A system that may do more than before is treated as working: its circuit closes, and the timer pulls its waiting
     tasks forward at its rate. So switching a system `on` that is already on closes its circuit by hand.
@@ -48,12 +50,15 @@ def switch_system(  # noqa: PLR0913 - what, how long, who, why
 
     Raises:
         InvalidRequest: the reason isn't acceptable, or there is an end of being in use.
-        NotFound: there is no such system.
-        WrongState: the system is already in that mode; nothing was changed.
+        NotFound: there is no such system or job.
+        WrongState: it is already in that mode, or a job can't be; nothing was changed.
     """
     why = audit.clean_reason(reason)
-    if name not in settings.systems:
-        raise NotFound("There is no such system.")
+    runs = settings.runnable.get(name)
+    if runs is None:
+        raise NotFound("There is no such system or job.")
+    if isinstance(runs, Job) and mode is SwitchMode.COMPENSATE_ONLY:
+        raise WrongState(f"{runs.title} is a job and compensates nothing; pause it instead. Nothing was changed.")
     if until is not None and mode is SwitchMode.ON:
         raise InvalidRequest({"until": ["A system is used until somebody switches it; leave the time empty."]})
     with refusals_recorded(actor, Act("system.switch", f"system {name}", why)), writing() as session:
@@ -62,9 +67,10 @@ def switch_system(  # noqa: PLR0913 - what, how long, who, why
         resumes_at = _next(until, session) if until is not None else None
         same = before is mode and resumes_before == resumes_at
         if same and (mode is not SwitchMode.ON or circuit == CircuitState.CLOSED.value):
-            raise WrongState(f"{settings.systems[name].title} is in this mode already. Nothing was changed.")
+            raise WrongState(f"{runs.title} is in this mode already. Nothing was changed.")
         _write_switch(session, name, mode, actor, why, resumes_at)
-        if mode is SwitchMode.ON or (before is SwitchMode.PAUSED and mode is not before):
+        # A job has no circuit, and what waits for it is overdue already.
+        if isinstance(runs, System) and (mode is SwitchMode.ON or (before is SwitchMode.PAUSED and mode is not before)):
             circuit_breakers.use_again(session, name)
         details = {"before": before.value, "after": mode.value, "circuit_before": circuit}
         end = {"resumes_at": resumes_at.isoformat()} if resumes_at is not None else {}
@@ -73,7 +79,7 @@ def switch_system(  # noqa: PLR0913 - what, how long, who, why
 
 
 def resume_ended(settings: Settings) -> None:
-    """Use the systems again whose set time has come. Systems that this version doesn't know stay as they are.
+    """Use the systems and jobs again whose set time has come. Those that this version doesn't know stay as they are.
 
     Transaction: one that reads; one for each such system, committed here, with its audit row.
     Idempotent because: the row is locked, and its end is read again.
@@ -82,11 +88,11 @@ def resume_ended(settings: Settings) -> None:
     with reading() as session:
         due = session.scalars(select(SystemSwitch.system).where(SystemSwitch.resumes_at <= db_now())).all()
     for name in due:
-        if name in settings.systems:
-            _resume(name)
+        if name in settings.runnable:
+            _resume(name, settings)
 
 
-def _resume(name: str) -> None:
+def _resume(name: str, settings: Settings) -> None:
     with writing() as session:
         ended = select(SystemSwitch).where(SystemSwitch.system == name, SystemSwitch.resumes_at <= db_now())
         switch = session.scalar(ended.with_for_update())
@@ -94,7 +100,8 @@ def _resume(name: str) -> None:
             return  # another timer was faster, or staff have switched it
         details = {"before": switch.mode, "after": SwitchMode.ON.value, "set_by": switch.actor}
         _write_switch(session, name, SwitchMode.ON, TIMER, ENDED, None)
-        circuit_breakers.use_again(session, name)
+        if name in settings.systems:
+            circuit_breakers.use_again(session, name)
         audit.write(session, TIMER, Act("system.switch", f"system {name}", ENDED, details=details))
     log.info("system.resumed", system=name)
 

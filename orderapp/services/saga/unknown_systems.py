@@ -1,4 +1,4 @@
-"""Systems that rows name but this process doesn't know: their file was removed, or another release runs beside it.
+"""Systems and jobs that rows name but this process doesn't know: removed, or of another release that runs beside it.
 
 This process doesn't claim tasks of these systems, and doesn't abort placements with their steps. So staff must be told
 that this work waits.
@@ -20,11 +20,16 @@ from orderapp.services.db.capped_counts import Count, capped
 
 @dataclass(frozen=True, slots=True)
 class UnknownSystem:
-    """A system that this process doesn't know."""
+    """A system or job that this process doesn't know."""
 
     name: str  # its name in the rows
     tasks: Mapping[TaskState, Count]  # its tasks that aren't done, by state; nobody works on them
     placements: Count  # placements with one of its steps whose holder died; nobody decides them
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a job: the name of a system has no hyphen."""
+        return "-" in self.name
 
     @property
     def waits(self) -> bool:
@@ -33,7 +38,7 @@ class UnknownSystem:
 
 
 def unknown_systems(session: Session, known: Collection[str]) -> tuple[UnknownSystem, ...]:
-    """Return the unknown systems that have tasks or steps. Transaction: within the caller's."""
+    """Return the unknown systems and jobs that have tasks or steps. Transaction: within the caller's."""
     names = sorted((_names(session, Task.system) | _names(session, Step.system)) - set(known))
     states = [state for state in TaskState if state in OPEN_TASK_STATES]
     tasks = {
