@@ -40,7 +40,7 @@ INSTANCE = Path(sys.prefix) / "var" / "orderapp-instance" if INSTALLED else ROOT
 # Values that people enter as a secret and mean to change later.
 WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "password"})
 # The modules of ours that declare jobs; plugins have the others.
-OWN_JOBS: tuple[str, ...] = ()
+OWN_JOBS = ("orderapp.services.webhooks.deliver",)
 # 128 bits as hexadecimal digits; `secrets.token_hex()` returns 64 digits.
 SAFE_SECRET_CHARACTERS = 32
 

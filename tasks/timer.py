@@ -26,6 +26,8 @@ from orderapp.services.engine.recovery import recover, tidy
 from orderapp.services.resilience.skipped_items import Kind, skipping
 from orderapp.services.resilience.switches import resume_ended
 from orderapp.services.saga.closing import close_left_open
+from orderapp.services.webhooks.distribute import distribute
+from orderapp.services.webhooks.retention import forget_old_events
 from tasks import app, broker, settings
 from tasks.heartbeat import BEAT_SECONDS, beat
 from tasks.nightly import reconcile_until
@@ -47,6 +49,7 @@ def main() -> None:
     works: list[Callable[[], None]] = [
         partial(recover_until, stop, app, settings),
         partial(look_after_systems_until, stop, app, settings),
+        partial(distribute_events_until, stop, app, settings),
     ]
     if settings.rabbitmq_urls:
         works.append(partial(relay_until, stop, broker, app, settings))
@@ -100,6 +103,21 @@ def look_after_systems_until(stop: threading.Event, application: Flask, with_set
         return False
 
     _work_until(stop, application, with_settings, looks_after_systems)
+
+
+def distribute_events_until(stop: threading.Event, application: Flask, with_settings: Settings) -> None:
+    """Make deliveries of new events, and forget old ones, until stopped."""
+    forgotten_at = float("-inf")
+
+    def distributes_events() -> bool:
+        nonlocal forgotten_at
+        more = distribute()
+        if time.monotonic() - forgotten_at > TIDY_SECONDS:
+            forget_old_events(with_settings)
+            forgotten_at = time.monotonic()
+        return more
+
+    _work_until(stop, application, with_settings, distributes_events)
 
 
 def _work_until(stop: threading.Event, application: Flask, with_settings: Settings, work: Callable[[], bool]) -> None:

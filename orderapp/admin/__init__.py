@@ -14,8 +14,9 @@ from orderapp.admin.overview import OverviewView
 from orderapp.admin.people import StaffView, TokensView
 from orderapp.admin.systems import SystemsView
 from orderapp.admin.tasks import TasksView
+from orderapp.admin.webhooks import WebhooksView
 from orderapp.extensions import db
-from orderapp.models import ApiToken, AuditEntry, Mismatch, Order, Staff, Task
+from orderapp.models import ApiToken, AuditEntry, Delivery, Mismatch, Order, Staff, Task
 
 
 def init_app(app: Flask) -> None:
@@ -33,6 +34,7 @@ def init_app(app: Flask) -> None:
         TasksView(Task, db, name="Tasks", endpoint="tasks"),
         MismatchesView(Mismatch, db, name="Mismatches", endpoint="mismatches"),
         SystemsView(name="Systems", endpoint="systems", url="/admin/systems"),
+        WebhooksView(Delivery, db, name="Webhooks", endpoint="webhooks"),
         AuditView(AuditEntry, db, name="Audit", endpoint="audit"),
         StaffView(Staff, db, name="Staff", endpoint="staff"),
         TokensView(ApiToken, db, name="API clients", endpoint="tokens"),

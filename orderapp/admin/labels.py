@@ -23,6 +23,8 @@ GUARANTEES = {
     Guarantee.UNSAFE: "Repeats do it twice",
 }
 ACTS = {
+    "delivery.resend": "Sent an event again",
+    "delivery.skip": "Gave a delivery up",
     "mismatch.correct": "Ordered a correction",
     "mismatches.correct": "Ordered the correction of a selection",
     "order.cancel": "Cancelled an order",
@@ -52,9 +54,15 @@ ACTS = {
     "tasks.requeue": "Requeued a selection",
     "token.create": "Made an API token",
     "token.revoke": "Revoked an API token",
+    "webhook.add": "Added a webhook",
+    "webhook.pause": "Paused a webhook",
+    "webhook.remove": "Removed a webhook",
+    "webhook.resume": "Resumed a webhook",
+    "webhook.rotate": "Replaced a webhook's secret",
 }
 # The verbs of acts as they stand after "Tried to".
 TRIED = {
+    "Added": "add",
     "Archived": "archive",
     "Asked": "ask",
     "Cancelled": "cancel",
@@ -69,9 +77,13 @@ TRIED = {
     "Made": "make",
     "Marked": "mark",
     "Ordered": "order",
+    "Paused": "pause",
+    "Removed": "remove",
     "Replaced": "replace",
     "Requeued": "requeue",
+    "Resumed": "resume",
     "Revoked": "revoke",
+    "Sent": "send",
     "Switched": "switch",
     "Tried": "try",
 }

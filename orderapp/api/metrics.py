@@ -73,14 +73,31 @@ def _families(numbers: Numbers) -> Iterator[Metric]:
     for system, kind, tally in numbers.open_mismatches:
         mismatches.add_metric([system, kind.replace(" ", "_")], tally)
     yield mismatches
+    yield _skipped(numbers)
+    yield from _webhooks(numbers)
+    yield _circuits(numbers)
+    yield _refusals(numbers)
+
+
+def _skipped(numbers: Numbers) -> Metric:
     skipped = GaugeMetricFamily(
         "orderapp_skipped_items", "Items that raise, so that the rest goes on without them", labels=["kind"]
     )
     for kind, tally in numbers.skipped.items():
         skipped.add_metric([kind], tally)
-    yield skipped
-    yield _circuits(numbers)
-    yield _refusals(numbers)
+    return skipped
+
+
+def _webhooks(numbers: Numbers) -> Iterator[Metric]:
+    webhooks = GaugeMetricFamily("orderapp_webhooks", "Subscriptions to events", labels=["state"])
+    for state, tally in numbers.webhooks.items():
+        webhooks.add_metric([state], tally)
+    yield webhooks
+    yield GaugeMetricFamily(
+        "orderapp_waiting_deliveries",
+        "Events that wait to be sent, once for each subscription; counted to 10000",
+        numbers.waiting_deliveries,
+    )
 
 
 def _refusals(numbers: Numbers) -> Metric:

@@ -7,7 +7,7 @@ import click
 from orderapp.cli.command import Group, one_line
 from orderapp.config import current_settings
 from orderapp.services.db.audit import COMMAND_LINE
-from orderapp.services.webhooks import subscriptions
+from orderapp.services.webhooks import acts, subscriptions
 from orderapp.services.webhooks.subscriptions import Subscribed
 
 HEADINGS = ("ID", "STATE", "SINCE (UTC)", "EVENTS", "ADDRESS", "WHY")
@@ -56,6 +56,24 @@ def remove(webhook_id: int, reason: str) -> None:
 def rotate(webhook_id: int, reason: str) -> None:
     """Make a new secret and print it; the old one signs too for 24 hours."""
     _show(subscriptions.rotate(webhook_id, COMMAND_LINE, reason), "For 24 hours the old secret signs too for")
+
+
+@webhooks.command("pause", act="webhook.pause", on="webhook", named_by=("webhook", "webhook_id"))
+@click.argument("webhook_id", metavar="ID", type=click.IntRange(1, 2**63 - 1))
+@click.option("--reason", required=True, help="Why; it is kept with your act.")
+def pause(webhook_id: int, reason: str) -> None:
+    """Let an address's events wait until it is resumed."""
+    subscriptions.pause(webhook_id, COMMAND_LINE, reason)
+    click.echo(f"Webhook {webhook_id} is paused: its events wait.")
+
+
+@webhooks.command("resume", act="webhook.resume", on="webhook", named_by=("webhook", "webhook_id"))
+@click.argument("webhook_id", metavar="ID", type=click.IntRange(1, 2**63 - 1))
+@click.option("--reason", required=True, help="Why; it is kept with your act.")
+def resume(webhook_id: int, reason: str) -> None:
+    """Send an address its events again, those that waited first."""
+    acts.resume(webhook_id, COMMAND_LINE, reason)
+    click.echo(f"Webhook {webhook_id} is resumed: what waited is sent now.")
 
 
 def _show(made: Subscribed, about: str) -> None:

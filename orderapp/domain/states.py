@@ -1,4 +1,4 @@
-"""The states of orders, placements, steps, tasks and mismatches, and the only edges between them.
+"""The states of orders, placements, steps, tasks, mismatches and deliveries, and the only edges between them.
 
 Only `orderapp.services.db.transitions` writes states: it moves a row by compare-and-set along `EDGES`.
 """
@@ -70,7 +70,15 @@ class MismatchState(StrEnum):
     GONE = "gone"  # a later comparison found no mismatch
 
 
-State = OrderState | PlacementState | StepState | TaskState | MismatchState
+class DeliveryState(StrEnum):
+    """The state of an event's delivery to one subscription."""
+
+    WAITING = "waiting"  # for its turn, or for its next attempt
+    DELIVERED = "delivered"
+    DROPPED = "dropped"  # given up by staff, or its subscription was removed
+
+
+State = OrderState | PlacementState | StepState | TaskState | MismatchState | DeliveryState
 
 # For each kind of state, and each state of that kind, the states it may be reached from. By kind first, because several
 # kinds have a state such as `failed`, and as text these are equal.
@@ -113,6 +121,11 @@ EDGES: Mapping[type[State], Mapping[State, frozenset[State]]] = {
         MismatchState.OPEN: frozenset({MismatchState.CORRECTING}),  # seen again after its correction, which didn't help
         MismatchState.CORRECTING: frozenset({MismatchState.OPEN}),
         MismatchState.GONE: frozenset({MismatchState.OPEN, MismatchState.CORRECTING}),
+    },
+    DeliveryState: {
+        DeliveryState.WAITING: frozenset(),
+        DeliveryState.DELIVERED: frozenset({DeliveryState.WAITING}),
+        DeliveryState.DROPPED: frozenset({DeliveryState.WAITING}),
     },
 }
 

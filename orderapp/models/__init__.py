@@ -5,7 +5,7 @@ from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
 from orderapp.models.callbacks import HeardCallback
 from orderapp.models.catalogue import Product
-from orderapp.models.events import Delivery, DeliveryState, Event, WebhookSubscription
+from orderapp.models.events import Delivery, Event, WebhookSubscription
 from orderapp.models.health import Circuit, CircuitState, RateSlot, SkippedItem
 from orderapp.models.orders import Order, OrderDiscount, OrderLine
 from orderapp.models.reconciliation import Check, ManualResolution, Mismatch, Reconciliation, Resolution
@@ -27,7 +27,6 @@ __all__ = [
     "Circuit",
     "CircuitState",
     "Delivery",
-    "DeliveryState",
     "Event",
     "HeardCallback",
     "HoldupSample",

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orderapp.domain.events import EventType
-from orderapp.domain.states import OrderState
+from orderapp.domain.states import DeliveryState, OrderState
 from orderapp.models.base import Base, BigId, UtcDateTime, one_of, state_column
-
-
-class DeliveryState(StrEnum):
-    """The state of a delivery."""
-
-    WAITING = "waiting"  # for its turn, or for its next attempt
-    DELIVERED = "delivered"
-    DROPPED = "dropped"  # given up by staff, or its subscription was removed
 
 
 class Event(Base):

@@ -36,6 +36,11 @@ LEAST_ROLE = {
     "tasks.requeue_failed": Role.OPERATOR,
     "tokens.index_view": Role.ADMIN,
     "tokens.revoke": Role.ADMIN,
+    "webhooks.index_view": Role.VIEWER,
+    "webhooks.pause": Role.OPERATOR,
+    "webhooks.resend": Role.OPERATOR,
+    "webhooks.resume": Role.OPERATOR,
+    "webhooks.skip": Role.OPERATOR,
 }
 RANKS = list(Role)
 
@@ -55,6 +60,8 @@ def address_of(app, rows):
         "entry_id": 1,
         "staff_id": 1,
         "token_id": 1,
+        "webhook_id": 1,
+        "delivery_id": 1,
     }
 
     def address(rule):

@@ -93,6 +93,19 @@ def test_a_removed_address_is_gone_and_its_secrets_are_forgotten(app: Flask, run
     assert acts(app)[-2:] == [("webhook.remove", "webhook", True), ("webhook.rotate", "webhook", True)]
 
 
+def test_an_address_is_paused_and_resumed(app: Flask, run: Run) -> None:
+    run("webhooks", "add", ADDRESS)
+    assert run("webhooks", "pause", "1", "--reason", "they move").exit_code == 0
+    assert run("webhooks", "list").stdout.splitlines()[1].split()[:2] == ["1", "paused"]
+    doctor = run("doctor").stdout
+    assert "webhooks       doubtful  1 is paused, 0 events wait: command line: they move" in doctor
+    again = run("webhooks", "pause", "1", "--reason", "they move")
+    assert (again.exit_code, again.stderr) == (1, "Error: Webhook 1 is so already. Nothing was changed.\n")
+    assert run("webhooks", "resume", "1", "--reason", "they have moved").exit_code == 0
+    assert run("webhooks", "list").stdout.splitlines()[1].split()[:2] == ["1", "active"]
+    assert "webhooks       ok" in run("doctor").stdout
+
+
 def test_there_are_only_so_many(app: Flask, run: Run) -> None:
     for _ in range(MOST):
         assert run("webhooks", "add", ADDRESS).exit_code == 0

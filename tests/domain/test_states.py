@@ -12,6 +12,7 @@ from orderapp.domain.states import (
     FINAL_ORDER_STATES,
     HOLDING_STEP_STATES,
     OPEN_TASK_STATES,
+    DeliveryState,
     MismatchState,
     OrderState,
     PlacementState,
@@ -41,6 +42,7 @@ DRAWN: dict[type[StrEnum], str] = {
         waiting->done failed->done cancelled->done
     """,
     MismatchState: "open->correcting correcting->open open->gone correcting->gone",
+    DeliveryState: "waiting->delivered waiting->dropped",
 }
 PAIRS = [(kind, source, to) for kind in DRAWN for source, to in itertools.product(kind, kind)]
 

@@ -38,6 +38,8 @@ from orderapp.services.reconciliation.runs import Counts, last_reconciliation
 from orderapp.services.resilience.holdups import Holdup, holdups
 from orderapp.services.resilience.skipped_items import SkippedView, skipped
 from orderapp.services.saga.unknown_systems import UnknownSystem, unknown_systems
+from orderapp.services.webhooks.health import WebhookView
+from orderapp.services.webhooks.health import look as webhooks
 from orderapp.systems.base import Part, System
 from orderapp.systems.job_registry import Jobs
 from orderapp.systems.registry import Systems
@@ -96,6 +98,7 @@ class Overview:
     skipped_count: int
     last_reconciliation: tuple[Reconciliation, Counts] | None
     unknown_systems: tuple[UnknownSystem, ...]
+    webhooks: Sequence[WebhookView]
 
 
 def look(systems: Systems, period: Period = Period.DAY, jobs: Jobs = NO_JOBS) -> Overview:
@@ -129,6 +132,7 @@ def look(systems: Systems, period: Period = Period.DAY, jobs: Jobs = NO_JOBS) ->
             skipped_count=skipped_count,
             last_reconciliation=last_reconciliation(session),
             unknown_systems=unknown,
+            webhooks=webhooks(session),
         )
 
 

@@ -21,6 +21,7 @@ from orderapp.services.db.transactions import reading
 from orderapp.services.operations.broker_check import BrokerState, look_at_broker
 from orderapp.services.operations.database_settings import DatabaseState, look_at_database
 from orderapp.services.saga.unknown_systems import unknown_systems
+from orderapp.services.webhooks.health import look as webhooks
 from orderapp.systems.base import System
 
 
@@ -60,6 +61,7 @@ def _dependencies(settings: Settings) -> Iterator[Check]:
         yield _system(system)
     yield from _jobs(settings)
     yield from _unknown_systems(settings)
+    yield from _webhooks()
 
 
 def _configuration(settings: Settings) -> Check:
@@ -132,6 +134,23 @@ def _unknown_systems(settings: Settings) -> Iterator[Check]:
         orders = "" if one.is_job else "; orders with it can't be cancelled"
         detail = f"unknown to this version: {what}{orders}"
         yield Check(one.name, State.WRONG if one.waits else State.OFF, detail)
+
+
+def _webhooks() -> Iterator[Check]:
+    try:
+        with reading() as session:
+            found = webhooks(session)
+    except (DatabaseUnavailable, DBAPIError):
+        return  # the check of the database reports it
+    for one in found:
+        this, waiting = one.subscription, f"{one.waiting} events wait"
+        if one.state == "paused":
+            yield Check("webhooks", State.DOUBTFUL, f"{this.id} is paused, {waiting}: {this.paused_because}")
+        elif this.failing_since is not None:
+            since = f"{this.failing_since:%Y-%m-%d %H:%M} UTC"
+            yield Check("webhooks", State.DOUBTFUL, f"{this.id} has failed since {since}, {waiting}")
+    if found and all(one.state == "active" for one in found):
+        yield Check("webhooks", State.OK)
 
 
 def _system(system: System) -> Check:

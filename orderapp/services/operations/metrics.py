@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -15,6 +15,7 @@ from orderapp.services.db.transactions import reading
 from orderapp.services.engine.claim_plan import claimable
 from orderapp.services.resilience.circuit_breakers import closed_for_tasks
 from orderapp.services.resilience.skipped_items import skipped_by_kind
+from orderapp.services.webhooks.health import tally
 
 # Long enough for several calls to a rarely used system, short enough to show an outage while it lasts.
 WINDOW_SECONDS = 300
@@ -34,6 +35,8 @@ class Numbers:
     open_mismatches: tuple[tuple[str, str, int], ...]  # (system, kind, count) of the mismatches that wait for staff
     # (area, status, code, count) of all requests that were refused or throttled so far.
     refusals: tuple[tuple[str, int, str, int], ...]
+    webhooks: Mapping[str, int]  # how many subscriptions to events have each state
+    waiting_deliveries: int  # events that wait to be sent, once for each subscription; at most CAP
     skipped: dict[str, int]  # the count of items of each kind that raise now and are skipped
 
 
@@ -51,6 +54,7 @@ def read_numbers(systems: Iterable[str], jobs: Iterable[str] = ()) -> Numbers:
     runnable = (*names, *jobs)
     with reading() as session:
         oldest = oldest_due(session, runnable)
+        webhooks, waiting = tally(session)
         return Numbers(
             open_tasks=_open_tasks(session),
             oldest_due_task_seconds=oldest[0] if oldest else 0.0,
@@ -59,6 +63,8 @@ def read_numbers(systems: Iterable[str], jobs: Iterable[str] = ()) -> Numbers:
             circuits=_circuits(session, names),
             open_mismatches=_open_mismatches(session),
             refusals=read_refusals(session),
+            webhooks=webhooks,
+            waiting_deliveries=waiting.number,
             skipped=skipped_by_kind(session),
         )
 

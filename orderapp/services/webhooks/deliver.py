@@ -1,0 +1,117 @@
+"""The job that sends one event to one subscription, and what follows from the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from orderapp.config import current_settings
+from orderapp.domain.states import DeliveryState
+from orderapp.models import Delivery, WebhookSubscription, db_now, seconds_until
+from orderapp.services.db.transitions import move
+from orderapp.services.webhooks.payloads import message_of
+from orderapp.services.webhooks.queues import hold, release_next
+from orderapp.services.webhooks.subscriptions import pausing, signing_secrets
+from orderapp.systems.jobs import job
+from orderapp.systems.runs import Run
+from orderapp.systems.webhooks import Delivered, Message, send
+
+log = structlog.get_logger()
+
+# Over a weekend somebody has to notice; afterwards an unused address would cost calls for ever.
+PAUSED_AFTER_SECONDS = 3 * 86_400.0
+# With the pauses between them, of half an hour on average, more than those three days.
+ATTEMPTS = 200
+# Longer than the longest time-outs (twice a minute) and our own writes.
+LEASE_SECONDS = 150.0
+
+
+class NotDelivered(Exception):
+    """The receiver didn't take the event; it is sent again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What to send, and where to."""
+
+    delivery: Delivery
+    subscription: WebhookSubscription
+    message: Message
+    signing: list[str] = field(repr=False)
+
+
+@job("event-delivery", attempts=ATTEMPTS, lease_seconds=LEASE_SECONDS, title="Event delivery")
+def deliver(run: Run) -> Any:
+    """Send an event to a subscription.
+
+    Transaction: one before the call and one after it, none open while the receiver is called.
+    Idempotent because: receivers tell repeats by the event's id.
+    If we die here: the event is sent again, under the same id.
+
+    Raises:
+        NotDelivered: it is to be sent again.
+    """
+    again = bool(run.arguments.get("again"))
+    with run.transaction() as session:
+        due = _due(session, int(run.arguments["delivery"]), again=again)
+    if due is None:
+        return "not sent: it has ended, or its subscription is paused or removed"
+    sent = send(due.subscription.url, due.message, due.signing, current_settings().receivers)
+    with run.transaction() as session:
+        _record(session, due, sent)
+    run.log.info("webhook.sent", subscription=due.subscription.id, sent=due.message.id, status=sent.status)
+    if sent.ok:
+        return {"status": sent.status, "answer": sent.answer}
+    said = f"answered {sent.status}: {sent.answer}" if sent.status else sent.answer
+    if sent.retry_after_seconds:
+        run.snooze(sent.retry_after_seconds, said)
+    raise NotDelivered(said)
+
+
+def _due(session: Session, delivery_id: int, *, again: bool) -> Due | None:
+    """Return what to send; None if there is nothing to send now. Then the delivery has no task any more."""
+    delivery = session.get(Delivery, delivery_id)
+    if delivery is None or (delivery.state != DeliveryState.WAITING.value and not again):
+        return None
+    subscription = session.get_one(WebhookSubscription, delivery.subscription_id)
+    found = message_of(session, delivery.event_id)
+    if subscription.removed_at is not None or found is None:
+        end(session, delivery, DeliveryState.DROPPED)
+        return None
+    if subscription.paused_at is not None and not again:
+        session.execute(update(Delivery).where(Delivery.id == delivery_id).values(queued_at=None))
+        return None
+    return Due(delivery, subscription, found[1], signing_secrets(session, subscription))
+
+
+def _record(session: Session, due: Due, sent: Delivered) -> None:
+    this = WebhookSubscription.id == due.subscription.id
+    if sent.ok:
+        well = update(WebhookSubscription).where(this, WebhookSubscription.failing_since.is_not(None))
+        session.execute(well.values(failing_since=None))
+        end(session, due.delivery, DeliveryState.DELIVERED)
+        return
+    first = update(WebhookSubscription).where(this, WebhookSubscription.failing_since.is_(None))
+    session.execute(first.values(failing_since=db_now()))
+    failing = select(-seconds_until(WebhookSubscription.failing_since)).where(this)
+    failing_seconds = float(session.execute(failing).scalar_one() or 0.0)
+    if sent.gone:
+        pausing(session, due.subscription.id, "the receiver says that nobody wants its events any more (410)")
+    elif failing_seconds > PAUSED_AFTER_SECONDS:
+        pausing(session, due.subscription.id, f"it has failed for three days; last: {sent.status or ''} {sent.answer}")
+
+
+def end(session: Session, delivery: Delivery, state: DeliveryState) -> bool:
+    """End a delivery, if it waits, and let the next one of its order go out; return whether it waited.
+
+    Transaction: within the caller's.
+    """
+    hold(session, delivery.subscription_id)
+    if not move(session, Delivery, state, Delivery.id == delivery.id, ended_at=db_now(), queued_at=None):
+        return False
+    release_next(session, deliver, delivery.subscription_id, delivery.order_id)
+    return True
