@@ -18,11 +18,17 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutations import of_placements, of_plugins, of_survivors, of_tasks
+from tests.mutations import of_jobs, of_placements, of_plugins, of_survivors, of_tasks
 from tests.mutations.mutation import MODEL, Mutation
 
 TREE = Path(__file__).resolve().parents[2]
-ALL = (*of_placements.MUTATIONS, *of_tasks.MUTATIONS, *of_plugins.MUTATIONS, *of_survivors.MUTATIONS)
+ALL = (
+    *of_placements.MUTATIONS,
+    *of_tasks.MUTATIONS,
+    *of_plugins.MUTATIONS,
+    *of_jobs.MUTATIONS,
+    *of_survivors.MUTATIONS,
+)
 AT_ONCE = 2  # each is a process that keeps one core busy
 # What the product and the tests named here need of the tree.
 PARTS = ("orderapp", "tasks", "tests", "examples", "templates", "static", "migrations", "pyproject.toml", "wsgi.py")

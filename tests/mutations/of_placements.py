@@ -199,11 +199,11 @@ MUTATIONS = (
                 "    with writing() as early:\n"
                 "        early.execute(\n"
                 "            insert(_TASKS).values(due_at=db_now(), publish_at=db_now(), created_at=db_now()),\n"
-                "            [{**ours, **row} for row in _forward_tasks(held, systems)],\n"
+                "            [{**ours, **row} for row in tasks],\n"
                 "        )\n"
                 '    parameters = {\n        "held_submission"',
             ),
-            ('        "tasks": as_json(_forward_tasks(held, systems)),\n', '        "tasks": "[]",\n'),
+            ('        "tasks": as_json(tasks),\n', '        "tasks": "[]",\n'),
         ),
     ),
     Mutation(
@@ -237,9 +237,8 @@ MUTATIONS = (
                 "    priced = price(request, before.products)\n",
             ),
             (
-                "    request = as_spelt(request, offered.spelt)\n",
-                "    from dataclasses import replace\n"
-                "    request = replace(as_spelt(request, offered.spelt), allow_duplicate=True)\n",
+                "language=request.language or settings.language)\n",
+                "language=request.language or settings.language, allow_duplicate=True)\n",
             ),
         ),
     ),

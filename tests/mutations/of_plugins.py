@@ -13,7 +13,7 @@ MUTATIONS = (
     Mutation(
         "a task is run before those that it waits for",
         f"{SERVICES}/engine/claim.py",
-        (("        raise _NotYet(waited_for)\n", "        pass\n"),),
+        (("        raise NotYet(waited_for)\n", "        pass\n"),),
         tests=ORDER_OF_WORK,
     ),
     Mutation(
@@ -25,7 +25,7 @@ MUTATIONS = (
     Mutation(
         "a refusal cancels no order",
         f"{SERVICES}/engine/run_task.py",
-        (("        turn_to_cancelled(session, task.order_id, run.systems)\n", "        pass\n"),),
+        (("        turn_to_cancelled(session, task.its_order_id, run.systems)\n", "        pass\n"),),
         tests=ORDER_OF_WORK,
     ),
     Mutation(

@@ -10,6 +10,7 @@ TAKING = f"{SERVICES}/engine/claim_plan.py"
 EARLIER = f"{SERVICES}/saga/prior_attempts.py"
 PERFORMING = f"{SERVICES}/engine/perform.py"
 RUNNING = f"{SERVICES}/engine/run_task.py"
+ENDING = f"{SERVICES}/engine/moving_on.py"
 RECOVERING = f"{SERVICES}/engine/recovery.py"
 STAFF = f"{SERVICES}/backoffice/task_actions.py"
 HISTORY = f"{SERVICES}/saga/attempts.py"
@@ -31,7 +32,7 @@ MUTATIONS = (
     Mutation("a task is run before it is due", TAKING, (("        Task.due_at <= db_now(),\n", ""),)),
     Mutation(
         "an attempt is counted when it is recorded, not when it begins",
-        RUNNING,
+        ENDING,
         (
             (
                 "    if snoozed:\n",
@@ -42,7 +43,7 @@ MUTATIONS = (
     Mutation(
         "those that died together run together again",
         CLAIMING,
-        (("        raise _NotBeside\n", "        pass\n"),),
+        (("        raise NotBeside\n", "        pass\n"),),
         # The model's games are played by one worker at a time.
         tests=("tests/services/engine/test_poison.py",),
     ),
@@ -120,12 +121,12 @@ MUTATIONS = (
     ),
     Mutation(
         "who lost a task records its end",
-        RUNNING,
+        ENDING,
         (('_TASKS.fencing == bindparam("our_fencing"))\n', 'bindparam("our_fencing") > 0)\n'),),
     ),
     Mutation(
         "who lost a task snoozes it",
-        RUNNING,
+        ENDING,
         (
             (
                 "    return moving(Task, state).where(*ours, ",
@@ -137,12 +138,12 @@ MUTATIONS = (
     ),
     Mutation(
         "a snooze uses up an attempt",
-        RUNNING,
+        ENDING,
         (('        values["attempts"] = _TASKS.attempts - 1\n', "        pass\n"),),
     ),
     Mutation(
         "an unknown call begins no late window",
-        RUNNING,
+        ENDING,
         (
             (
                 '        values["absent_from"] = db_now(bindparam("late_window_seconds", type_=Float))\n',
@@ -153,16 +154,16 @@ MUTATIONS = (
     Mutation(
         "a settlement that came after its order was cancelled is dropped",
         RUNNING,
-        (("        reopen(session, task.order_id, task.placement_id, system)\n", "        pass\n"),),
+        (("        reopen(session, task.its_order_id, task.its_placement_id, system)\n", "        pass\n"),),
     ),
     Mutation(
         "a settlement that two workers made stays twice",
         RUNNING,
-        (("        plan_surplus(session, task.order_id, task.placement_id, system)\n", "        pass\n"),),
+        (("        plan_surplus(session, task.its_order_id, task.its_placement_id, system)\n", "        pass\n"),),
     ),
     Mutation(
         "a task that waits isn't told of",
-        RUNNING,
+        ENDING,
         (('        "publish_at": later,\n', '        "publish_at": None,\n'),),
     ),
     Mutation(
@@ -217,7 +218,7 @@ MUTATIONS = (
         RECOVERING,
         (
             (
-                "        record_attempt(session, task, Try(Verb.UNDO if undoing else Verb.ACT, WORKER_DIED, now, now))",
+                "        record_attempt(session, task, Try(verb_of(task), WORKER_DIED, now, now))",
                 "        pass",
             ),
         ),
@@ -227,8 +228,8 @@ MUTATIONS = (
         RECOVERING,
         (
             (
-                "absent_from=Task.absent_from if undoing else db_now(system.late_window_seconds),",
-                "absent_from=Task.absent_from,",
+                '            late["absent_from"] = db_now(runs.late_window_seconds)\n',
+                "            pass\n",
             ),
         ),
         # Few games come to it: a worker dies with a call that comes through late, and the next run is in between.
@@ -264,14 +265,19 @@ MUTATIONS = (
     Mutation(
         "what is taken from a worker counts as never tried",
         f"{SERVICES}/saga/attempts.py",
-        (("            record_attempt(session, task, Try(verb, TAKEN_AWAY, now, now))\n", "            pass\n"),),
+        (
+            (
+                "            record_attempt(session, task, Try(verb_of(task), TAKEN_AWAY, now, now))\n",
+                "            pass\n",
+            ),
+        ),
     ),
     Mutation(
         "what staff took from a worker and requeue begins no late window",
         STAFF,
         (
             (
-                '        more["absent_from"] = db_now(system.may_appear_for_seconds)\n',
+                '        more["absent_from"] = db_now(runs.may_appear_for_seconds)\n',
                 "        pass\n",
             ),
         ),
@@ -288,7 +294,7 @@ MUTATIONS = (
     ),
     Mutation(
         "due times by this process's clock",
-        RUNNING,
+        ENDING,
         (
             (
                 '    later = db_now(bindparam("delay_seconds", type_=Float)) if',

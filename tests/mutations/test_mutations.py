@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutations import of_placements, of_plugins, of_survivors, of_tasks
+from tests.mutations import of_jobs, of_placements, of_plugins, of_survivors, of_tasks
 from tests.mutations.mutation import Mutation
 
 TREE = Path(__file__).resolve().parents[2]
-ALL = (*of_placements.MUTATIONS, *of_tasks.MUTATIONS, *of_plugins.MUTATIONS, *of_survivors.MUTATIONS)
+ALL = (
+    *of_placements.MUTATIONS,
+    *of_tasks.MUTATIONS,
+    *of_plugins.MUTATIONS,
+    *of_jobs.MUTATIONS,
+    *of_survivors.MUTATIONS,
+)
 
 
 @pytest.mark.parametrize("mutation", ALL, ids=lambda mutation: mutation.name)
