@@ -29,6 +29,7 @@ which you meet them.
 <!-- Made from the docstrings by `make reference`. -->
 """
 SECTION = re.compile(r"(Args|Attributes|Raises|Yields|Example):")
+EFFECT = re.compile(r"\n(?=Transaction|Idempotent because|If we die here)")
 ENTRY = re.compile(r"(\w+): (.*)", re.DOTALL)
 FIELDS = ("Args", "Attributes")
 Definition = ast.ClassDef | ast.FunctionDef
@@ -88,7 +89,7 @@ def docstring_of(value: Any, name: str) -> Sections:
 
 def texts_of(sections: Sections) -> Iterator[str]:
     """Yield a docstring's paragraphs, and its sections except those of fields."""
-    yield sections[""]
+    yield EFFECT.sub("\n\n", sections[""])
     for name, section in sections.items():
         if name == "Example" and section:
             yield f"```python\n{section}\n```"
@@ -144,7 +145,8 @@ def methods(kind: type, node: ast.ClassDef) -> Iterator[str]:
         shown = signature(part)
         if marks & {"property", "cached_property"}:
             shown = f"{part.name}: {ast.unparse(part.returns)}" if part.returns else part.name
-        must = " (every subclass defines it)" if "abstractmethod" in marks else ""
+        # Other abstract classes are what a plugin is given; it implements systems only.
+        must = " (every subclass defines it)" if "abstractmethod" in marks and issubclass(kind, ext.System) else ""
         yield f"**`{kind.__name__}.{shown}`**{must}"
         yield from described_function(value, f"{kind.__name__}.{part.name}")
 
@@ -152,9 +154,11 @@ def methods(kind: type, node: ast.ClassDef) -> Iterator[str]:
 def described_function(value: Any, name: str) -> Iterator[str]:
     """Yield a function's docstring and its arguments."""
     sections = docstring_of(value, name)
-    yield from texts_of(sections)
+    texts = list(texts_of(sections))
+    yield texts[0]
     if arguments := entries(sections.get("Args", "")):
         yield "\n".join(f"- `{argument}`: {text}" for argument, text in arguments.items())
+    yield from texts[1:]
 
 
 def described(name: str, value: Any) -> Iterator[str]:
