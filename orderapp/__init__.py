@@ -42,7 +42,6 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     from orderapp.services.db import transactions
     from orderapp.services.engine.enqueue import enqueue_job
     from orderapp.systems.jobs import ENQUEUE
-    from orderapp.web import form_size
 
     variables = os.environ if variables is None else variables
     with cli.configuration_in_one_line():
@@ -85,7 +84,6 @@ def create_app(variables: Mapping[str, str] | None = None) -> Flask:
     load_shedding.init_app(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(FILES / "migrations"), render_as_batch=True)
-    form_size.init_app(app)
     csrf.init_app(app)
     with app.app_context():
         transactions.prepare(app)

@@ -29,7 +29,7 @@ from orderapp.models import Role
 from orderapp.owners_files import make_folder
 from orderapp.sandbox.environment import environment
 from orderapp.services.access.accounts import create_staff
-from orderapp.services.orders.catalogue import list_products
+from orderapp.services.orders.catalogue import is_empty
 from orderapp.services.orders.product_import import import_products
 from orderapp.systems.registry import plugin_modules, system_classes
 
@@ -109,7 +109,7 @@ def _prepare(variables: Mapping[str, str], staff_password: str) -> None:
     app = create_app(variables)
     with app.app_context():
         upgrade()
-        if not list_products():
+        if is_empty():
             import_products(json.loads((PACKAGE / "demo_products.json").read_text()))
         with suppress(InvalidRequest):
             # Raised from the second start on, because the account exists.

@@ -140,6 +140,22 @@ function follow(form) {
       apply();
     });
   }
+  for (const button of form.querySelectorAll("[data-step]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const field = button.parentElement.querySelector("[data-price-minor]");
+      const number = /^[0-9]{1,4}$/.test(field.value.trim()) ? Number(field.value) : 0;
+      field.value = Math.min(Math.max(number + Number(button.dataset.step), 0), 1000);
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+  }
+  // The basket follows, so that the other pages say the same. Where it can't, the form still has what was typed.
+  form.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-price-minor]")) return;
+    const body = new FormData(form);
+    fetch(form.dataset.basketUrl, { method: "POST", body, headers: { Basket: "alone" }, keepalive: true }).catch(() => {});
+  });
   // Enter in a code's field applies it.
   form.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.matches("[data-prices]") || !event.target.value.trim()) return;

@@ -22,7 +22,8 @@ function keep(name, value) {
   }
 }
 
-const typedFields = (form) => [...form.querySelectorAll("input[name]:not([type=hidden])")];
+// Quantities are in the basket, which the server keeps.
+const typedFields = (form) => [...form.querySelectorAll("input[name]:not([type=hidden], .quantity)")];
 
 function saveDraft(form) {
   const fields = Object.fromEntries(typedFields(form).map((field) => [field.name, field.value]));

@@ -64,7 +64,7 @@ def hidden(text: str) -> dict[str, str]:
 
 
 def ordered(client: Client) -> str:
-    fields = hidden(page(client, "/shop/tea/"))
+    fields = hidden(page(client, "/shop/tea/checkout"))
     fields |= {"quantity:TEA-GREEN": "1", "name": "Ada", "email": "ada@example.com"}
     return led_to(client.post("/shop/tea/orders", data=fields))
 

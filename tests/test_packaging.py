@@ -85,7 +85,8 @@ def test_the_wheel_alone_serves_the_shop_and_the_sandbox_with_all_their_files(sa
         assert files, address
         for file in files:
             served = requests.get(f"{address.partition('/admin')[0]}{file}", timeout=5)
-            assert served.content == (ROOT / file.lstrip("/")).read_bytes(), file
+            stands_in = re.sub(r"\.[0-9a-f]{12}(?=\.)", "", file.lstrip("/"))  # without the hash of its content
+            assert served.content == (ROOT / stands_in).read_bytes(), file
 
 
 @pytest.mark.slow

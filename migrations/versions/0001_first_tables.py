@@ -43,6 +43,7 @@ TABLES = (
     "refusals",
     "reconciliations",
     "rate_counters",
+    "basket_lines",
     "products",
     "rate_slots",
     "circuits",
@@ -159,11 +160,26 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("price_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("category", sa.String(length=60), server_default=sa.text("''"), nullable=False),
+        sa.Column("picture", sa.String(length=200), server_default=sa.text("''"), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("length(currency) = 3", name=op.f("ck_products_currency_three_letters")),
         sa.CheckConstraint("price_minor >= 0", name=op.f("ck_products_price_not_negative")),
         sa.PrimaryKeyConstraint("sku", name=op.f("pk_products")),
     )
+    op.create_index("ix_products_category", "products", ["category", "name", "sku"], unique=False)
+    op.create_index("ix_products_name", "products", ["name", "sku"], unique=False)
+    op.create_table(
+        "basket_lines",
+        sa.Column("basket", sa.String(length=64), nullable=False),
+        sa.Column("sku", sa.String(length=64), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["sku"], ["products.sku"], name=op.f("fk_basket_lines_sku")),
+        sa.PrimaryKeyConstraint("basket", "sku", name=op.f("pk_basket_lines")),
+    )
+    op.create_index(op.f("ix_basket_lines_changed_at"), "basket_lines", ["changed_at"], unique=False)
     op.create_table(
         "rate_counters",
         sa.Column("bucket", sa.String(length=64), nullable=False),

@@ -11,6 +11,7 @@ import click
 from orderapp import strict_json
 from orderapp.cli.command import Group, one_line
 from orderapp.errors import InvalidRequest
+from orderapp.services.orders.catalogue import restore, retire
 from orderapp.services.orders.product_import import MAX_ERRORS, import_products
 
 # A smaller import ends before anybody needs a sign of progress.
@@ -35,7 +36,25 @@ def import_file(file: str) -> None:
         for line in others:
             click.echo(f"Error: {line}", err=True)
         raise click.ClickException(f"{last}; nothing was imported") from error
-    click.echo(f"Imported {count} product{'' if count == 1 else 's'}.")
+    click.echo(f"Imported {_number(count)}.")
+
+
+@products.command("retire", act="products.retire", on="products", named_by=("products", "skus"))
+@click.argument("skus", metavar="SKU...", nargs=-1, required=True)
+def retire_products(skus: tuple[str, ...]) -> None:
+    """Take products off sale. Orders that have them stay as they are."""
+    click.echo(f"Off sale: {_number(retire(skus))}.")
+
+
+@products.command("restore", act="products.restore", on="products", named_by=("products", "skus"))
+@click.argument("skus", metavar="SKU...", nargs=-1, required=True)
+def restore_products(skus: tuple[str, ...]) -> None:
+    """Put products on sale again, at the price they had."""
+    click.echo(f"On sale again: {_number(restore(skus))}.")
+
+
+def _number(count: int) -> str:
+    return f"{count} product{'' if count == 1 else 's'}"
 
 
 def _read(file: str) -> str:

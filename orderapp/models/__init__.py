@@ -4,7 +4,7 @@ from orderapp.models.access import ApiToken, RateCounter, Refusal, Role, Staff, 
 from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
 from orderapp.models.callbacks import HeardCallback
-from orderapp.models.catalogue import Product
+from orderapp.models.catalogue import BasketLine, Product
 from orderapp.models.events import Delivery, Event, WebhookSubscription
 from orderapp.models.health import Circuit, CircuitState, RateSlot, SkippedItem
 from orderapp.models.orders import Order, OrderDiscount, OrderLine
@@ -22,6 +22,7 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "Base",
+    "BasketLine",
     "CartLock",
     "Check",
     "Circuit",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from orderapp.web import drafts, error_pages, form_page, language, language_switch, order_page, unplaced
+from orderapp.web import catalogue_page, drafts, error_pages, form_page, language, language_switch, order_page, unplaced
 from orderapp.web.blueprint import shop
 
 __all__ = [
+    "catalogue_page",
     "form_page",
     "init_app",
     "language_switch",

@@ -34,7 +34,7 @@ class Sessions(SecureCookieSessionInterface):
         """
         super().save_session(app, session, response)
         if response.cache_control.private:
-            response.vary.discard("Cookie")
+            response.vary.discard("cookie")  # in small letters: werkzeug compares with these
 
 
 def give_out(key: str) -> None:

@@ -14,8 +14,9 @@ from orderapp.services.orders import catalogue
 from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.services.placing import submitters
 from orderapp.services.placing.place import Placing
-from orderapp.web import drafts, order_form
+from orderapp.web import basket, drafts, order_form
 from orderapp.web.blueprint import shop
+from orderapp.web.language import gettext
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import number_in, reference_of
 from orderapp.web.summary import (
@@ -31,25 +32,23 @@ from orderapp.web.summary import (
 MAX_KEY_CHARACTERS = 64
 
 
-@shop.get("/")
-def index() -> ResponseReturnValue:
-    """Show an empty form, or with `?again=<order page>` one with that order's products."""
+@shop.get("/checkout")
+def checkout() -> ResponseReturnValue:
+    """Show the form with what is in the basket, or with `?again=<order page>` one with that order's products."""
     reference = request.args.get("again", "")
     if reference:
         return show_form(_form_of(reference), kind="again")
-    if "new" in request.args:
-        drafts.close_lost()
-        return show_form(OrderForm(), kind="new")
+    chosen = {sku: str(quantity) for sku, quantity in basket.current().quantities.items()}
     lost = drafts.lost_answer()
-    return show_form(OrderForm(key=lost) if lost else OrderForm())
+    return show_form(OrderForm(key=lost, quantities=chosen) if lost else OrderForm(quantities=chosen))
 
 
 @shop.get("/orders")
 @shop.get("/total")
 @shop.get("/summary")
 def lead_back() -> ResponseReturnValue:
-    """Lead to the form: people reload or bookmark the addresses that a form is sent to."""
-    return redirect(url_for("shop.index"), 303)
+    """Lead to the form: people reload or bookmark the addresses that it is sent to."""
+    return redirect(url_for("shop.checkout"), 303)
 
 
 @shop.get("/draft")
@@ -65,6 +64,7 @@ def draft() -> ResponseReturnValue:
 def preview() -> ResponseReturnValue:
     """Show the form again with its total, the discounts for its codes, and all values kept; place nothing."""
     form = sent_form()
+    basket.put(form.quantities)
     summary = with_discounts(form) if form.chosen() else Summary()
     return show_form(form, messages_of(InvalidRequest(summary.problems), form), 200, "typed", summary)
 
@@ -97,6 +97,7 @@ def place() -> ResponseReturnValue:
     by = submitters.visitor(request.remote_addr, session.get("csrf_token"), content.customer)
     placed = Placing(settings).submit(content, form.key, by)
     drafts.answer(form.key)
+    basket.ordered()
     return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)
 
 
@@ -107,8 +108,12 @@ def sent_form() -> OrderForm:
 
 def messages_of(error: InvalidRequest, form: OrderForm) -> dict[str, str]:
     """Return the messages about a form by its fields, in the order of the page."""
-    skus = [product.sku for product in catalogue.list_products()]
-    return order_form.messages_by_field(error, form, skus, current_settings().systems.inputs)
+    skus = [product.sku for product in catalogue.sold_among(form.quantities)]
+    found = order_form.messages_by_field(error, form, skus, current_settings().systems.inputs)
+    gone = catalogue.names_of_unsold(form.chosen())
+    if gone and "" in found:
+        found[""] = gettext("Not sold any more, and left out here: %(products)s.", products=", ".join(gone))
+    return found
 
 
 def show_form(
@@ -127,7 +132,7 @@ def show_form(
         kind: For the script that keeps drafts: `typed`, `again`, `new`, or nothing for a plain visit.
         summary: What the order costs; None to work it out.
     """
-    products, arrived = catalogue.list_products(), drafts.order_of(form.key)
+    products, arrived = catalogue.sold_among(form.quantities), drafts.order_of(form.key)
     drafts.give_out(form.key)
     settings = current_settings()
     page = render_template(

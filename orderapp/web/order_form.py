@@ -149,7 +149,11 @@ def to_request(form: OrderForm, declared: Mapping[str, Code], phones: PhoneRules
         raise InvalidRequest(others | problems) from error
     if problems:
         raise InvalidRequest(problems)
-    return replace(request, expected_total=form.expected_total, expected_subtotal=form.expected_subtotal())
+    expected, subtotal = form.expected_total, form.expected_subtotal()
+    if request.inputs and expected == subtotal:
+        # Without a script, a code can be typed in after the total was shown. Then the order costs at most that.
+        expected = None
+    return replace(request, expected_total=expected, expected_subtotal=subtotal)
 
 
 def to_cart(form: OrderForm, declared: Mapping[str, Code]) -> OrderRequest:

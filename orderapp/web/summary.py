@@ -78,14 +78,25 @@ class Summary(Reduced):
 
 def at_prices(form: OrderForm, products: Sequence[ProductView]) -> Summary:
     """Return the summary of a form at the prices of these products; no system is asked."""
-    chosen, settings = form.chosen(), current_settings()
+    return at_prices_of(form.chosen(), products, {name: text for name, text in form.inputs.items() if text})
+
+
+def at_prices_of(
+    chosen: Mapping[str, int], products: Sequence[ProductView], inputs: Mapping[str, str] | None = None
+) -> Summary:
+    """Return the summary of products and how many of each, by SKU; no system is asked.
+
+    Args:
+        chosen: The quantities; those of other products are left out.
+        products: The products at their prices.
+        inputs: What was typed in for systems, by name.
+    """
     lines = tuple(Line(one.sku, one.name, chosen[one.sku], one.price) for one in products if one.sku in chosen)
     if not lines or len({line.price.currency for line in lines}) > 1:
         return Summary()
     total = Money(sum(line.total.minor for line in lines), lines[0].price.currency)
-    typed = Inputs({name: text for name, text in form.inputs.items() if text})
-    asked = OrderRequest(NOBODY, tuple(LineRequest(line.sku, line.quantity) for line in lines), typed)
-    return Summary(lines, total=total, is_exact=not may_take_off(asked, settings.systems))
+    asked = OrderRequest(NOBODY, tuple(LineRequest(line.sku, line.quantity) for line in lines), Inputs(inputs or {}))
+    return Summary(lines, total=total, is_exact=not may_take_off(asked, current_settings().systems))
 
 
 def with_discounts(form: OrderForm) -> Summary:

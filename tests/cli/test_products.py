@@ -1,4 +1,4 @@
-"""`flask products import`: everything in the file, or nothing."""
+"""`flask products`: an import takes everything in the file, or nothing; products go off sale and come back."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ WRONG: list[tuple[Any, str]] = [
     ([{**product(), "price": 500}], "product 1: price: 500 is not an object with value and currency"),
     ([{**product(), "price": {"value": 500}}], "product 1: price.currency: missing"),
     ([{"sku": "CUP", "price": {"value": 1, "currency": "EUR"}}], "product 1: name: missing"),
+    ([product(category="x" * 61)], "product 1: category: has 61 characters, 1 to 60 are allowed"),
+    ([product(category=7)], "product 1: category: 7 is not a text"),
+    ([product(picture="https://a.example/a.png")], 'product 1: picture: "https://a.example/a.png" is not a path on'),
+    ([product(picture="//a.example/a.png")], 'product 1: picture: "//a.example/a.png" is not a path on'),
+    ([product(picture="/a.png' onerror='x")], "product 1: picture: \"/a.png' onerror='x\" is not a path on"),
     ([product(sku="")], "product 1: sku: has 0 characters, 1 to 64 are allowed"),
     ([product(sku="x" * 65)], "product 1: sku: has 65 characters, 1 to 64 are allowed"),
     ([product(sku=7)], "product 1: sku: 7 is not a text"),
@@ -159,3 +164,28 @@ def test_the_catalogue_keeps_to_one_currency(run: Run, app: Flask) -> None:
 def test_a_file_with_every_product_may_change_the_currency(run: Run, app: Flask) -> None:
     assert run("products", "import", "-", stdin=json.dumps([product("TEA-GREEN", currency="USD")])).exit_code == 0
     assert {currency for *_, currency in catalogue(app)} == {"USD"}
+
+
+def test_products_have_categories_and_pictures_where_the_file_names_them(app: Flask, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "products.json"
+    file.write_text(json.dumps([product(category="Tea things", picture="/pictures/cup.webp"), product("POT", "Pot")]))
+    assert run("products", "import", str(file)).exit_code == 0
+    with app.app_context():
+        found = {one.sku: (one.category, one.picture) for one in list_products()}
+    assert found == {"CUP": ("Tea things", "/pictures/cup.webp"), "POT": ("", ""), "TEA-GREEN": ("", "")}
+
+
+def test_products_go_off_sale_and_come_back(app: Flask, run: Run) -> None:
+    assert run("products", "retire", "TEA-GREEN").output == "Off sale: 1 product.\n"
+    assert catalogue(app) == []
+    assert run("products", "retire", "TEA-GREEN").output == "Off sale: 0 products.\n"
+    assert run("products", "restore", "TEA-GREEN").output == "On sale again: 1 product.\n"
+    assert catalogue(app) == BEFORE
+
+
+@pytest.mark.parametrize("act", ["retire", "restore"])
+def test_where_one_product_isn_t_known_none_is_changed(app: Flask, run: Run, act: str) -> None:
+    refused = run("products", act, "TEA-GREEN", "NO-SUCH")
+    assert refused.exit_code == 1
+    assert "there is no product NO-SUCH" in refused.stderr
+    assert catalogue(app) == BEFORE

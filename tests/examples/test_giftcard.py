@@ -96,7 +96,7 @@ def test_its_code_is_in_no_history(shop: TestedShop) -> None:
 
 def test_the_form_the_order_page_and_the_api_have_it(shop: TestedShop) -> None:
     client = shop.app.test_client()
-    assert 'name="giftcard"' in client.get("/").text
+    assert 'name="giftcard"' in client.get("/checkout").text
     schemas = client.get("/api/v1/openapi.json").json["components"]["schemas"]
     assert "giftcard" in schemas["NewOrder"]["properties"]
 

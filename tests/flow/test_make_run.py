@@ -156,7 +156,7 @@ def test_a_stop_and_a_start_go_on_with_the_data(tmp_path: Path, free_port: int) 
     first = start(tmp_path, free_port)
     first.fault("settlement", "down")
     form = requests.Session()
-    page = form.get(first.shop, timeout=5).text
+    page = form.get(f"{first.shop}/checkout", timeout=5).text
     fields = dict(re.findall(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"', page))
     fields |= {"quantity:TEA-GREEN": "1", "name": "Ada Lovelace", "email": "ada@example.com"}
     answer = form.post(f"{first.shop}/orders", data=fields, timeout=10)

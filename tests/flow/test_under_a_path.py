@@ -44,7 +44,7 @@ def answers(url: str) -> bool:
 def test_a_customer_orders_and_every_link_stays_under_the_path(shop: tuple[str, str]) -> None:
     url, _token = shop
     browser = requests.Session()
-    form = browser.get(f"{url}/", timeout=20)
+    form = browser.get(f"{url}/checkout", timeout=20)
     fields = {**dict(HIDDEN.findall(form.text)), "quantity:TEA-GREEN": "1", "name": "Ada", "email": "ada@example.com"}
     placed = browser.post(f"{url}/orders", data=fields, timeout=20)
     assert placed.url.startswith(f"{url}/orders/")

@@ -79,12 +79,21 @@ def new_form(client: FlaskClient) -> Callable[..., dict[str, str]]:
     """Open the order form and fill it in; keywords replace what is typed, `quantity:SKU` goes in as a mapping."""
 
     def fill(quantities: Mapping[str, str] | None = None, **typed: str) -> dict[str, str]:
-        fields = hidden_fields(client.get("/"))
+        wanted = quantities or {"TEA-GREEN": "2"}
+        put(client, wanted)
+        fields = hidden_fields(client.get("/checkout"))
         fields.update(name="Ada Lovelace", email="ada@example.com")
-        fields.update({f"quantity:{sku}": text for sku, text in (quantities or {"TEA-GREEN": "2"}).items()})
+        fields.update({f"quantity:{sku}": text for sku, text in wanted.items()})
         return {**fields, **typed}
 
     return fill
+
+
+def put(client: FlaskClient, quantities: Mapping[str, str]) -> None:
+    """Put exactly these products into the basket, as far as their quantities are numbers."""
+    emptied = {f"quantity:{sku}": "0" for sku, *_ in PRODUCTS}
+    chosen = {f"quantity:{sku}": text for sku, text in quantities.items()}
+    client.post("/basket", data={**hidden_fields(client.get("/")), **emptied, **chosen})
 
 
 def hidden_fields(page: TestResponse) -> dict[str, str]:

@@ -24,7 +24,7 @@ def forget_answer(client, fields):
 
 
 def test_a_first_visit_s_form_is_kept_for_going_back_in_spite_of_the_cookie_that_comes_with_it(client):
-    page = client.get("/")
+    page = client.get("/checkout")
     assert "Set-Cookie" in page.headers
     assert "Cookie" not in page.headers.get("Vary", "")
     assert page.headers["Cache-Control"] == "private, no-cache"
@@ -33,7 +33,7 @@ def test_a_first_visit_s_form_is_kept_for_going_back_in_spite_of_the_cookie_that
 def test_after_a_lost_answer_the_form_comes_back_with_its_key_and_the_order(client, new_form):
     fields = new_form()
     location = forget_answer(client, fields)
-    page = client.get("/")
+    page = client.get("/checkout")
     assert "Your order arrived" in page.text
     assert f'href="{location}"' in page.text
     assert hidden_fields(page)["key"] == fields["key"]
@@ -44,17 +44,16 @@ def test_after_a_lost_answer_the_form_comes_back_with_its_key_and_the_order(clie
 def test_after_an_answer_or_on_a_new_order_nothing_of_an_earlier_one_is_told(client, new_form):
     fields = new_form()
     forget_answer(client, fields)
-    new = client.get("/?new=1")
-    assert "Your order arrived" not in new.text
-    assert hidden_fields(new)["key"] != fields["key"]
-    assert "Your order arrived" not in client.get("/").text
+    assert "Your order arrived" not in client.get("/?new=1").text
+    assert hidden_fields(client.get("/checkout"))["key"] != fields["key"]
+    assert "Your order arrived" not in client.get("/checkout").text
     place(client, new_form({"POT-CAST": "1"}))
-    assert "Your order arrived" not in client.get("/").text
+    assert "Your order arrived" not in client.get("/checkout").text
 
 
 def test_whoever_has_seen_the_order_s_page_is_told_nothing_of_it_on_the_form(client, new_form):
     client.get(forget_answer(client, new_form()))
-    assert "Your order arrived" not in client.get("/").text
+    assert "Your order arrived" not in client.get("/checkout").text
 
 
 def test_what_became_of_a_key_is_answered_to_whoever_has_it(app, client, new_form):
@@ -88,7 +87,7 @@ def test_without_cookies_the_page_says_that_they_are_needed_and_keeps_what_was_t
 @pytest.mark.parametrize("address", ["/orders", "/total"])
 def test_an_address_that_forms_are_sent_to_leads_back_to_the_form(client, address):
     answer = client.get(address)
-    assert (answer.status_code, answer.location) == (303, "/")
+    assert (answer.status_code, answer.location) == (303, "/checkout")
 
 
 def test_a_price_raised_between_page_and_press_is_asked_about(client, new_form):
@@ -132,7 +131,7 @@ def test_only_the_session_that_placed_it_is_led_to_the_other_order(app, client, 
     with app.app_context():  # of its own: Flask-WTF keeps a request's token there
         stranger = app.test_client()
         typed = {"name": "Eve", "email": "ADA@example.com", "quantity:TEA-GREEN": "2"}
-        page = place(stranger, {**hidden_fields(stranger.get("/")), **typed})
+        page = place(stranger, {**hidden_fields(stranger.get("/checkout")), **typed})
     assert page.status_code == 409
     assert location not in page.text
     assert "in the e-mail" in page.text
@@ -144,7 +143,7 @@ def test_only_the_session_that_placed_it_gets_everything_typed_back(app, client,
     location = place(client, fields).location
     run_tasks()
     again = {"again": location.rpartition("/")[2]}
-    page = client.get("/", query_string=again).text
+    page = client.get("/checkout", query_string=again).text
     for kept in ("Ada Lovelace", "ada@example.com", "+4930901820", "WELCOME10", 'value="7"'):
         assert kept in page
-    assert "Ada Lovelace" not in app.test_client().get("/", query_string=again).text
+    assert "Ada Lovelace" not in app.test_client().get("/checkout", query_string=again).text

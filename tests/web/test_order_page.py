@@ -64,7 +64,7 @@ def test_while_it_is_undone_the_page_refreshes_itself_and_offers_no_retry(client
     assert 'http-equiv="refresh"' in page.text
     assert "Try again</button>" not in page.text
     key = retry_key(number_of(location), 1)
-    answer = client.post(f"{location}/retry", data={**hidden_fields(client.get("/")), "key": key})
+    answer = client.post(f"{location}/retry", data={**hidden_fields(client.get("/checkout")), "key": key})
     assert answer.location == location
 
 
@@ -82,7 +82,7 @@ def test_a_retry_under_a_key_that_the_page_did_not_give_out_is_refused(client, n
 def test_a_failed_order_can_be_changed_and_the_form_tells_no_stranger_who_ordered(app, client, new_form, run_tasks):
     location = place(client, new_form({"SCALE-01": "7"})).location
     run_tasks()
-    page = app.test_client().get("/", query_string={"again": location.rpartition("/")[2]})
+    page = app.test_client().get("/checkout", query_string={"again": location.rpartition("/")[2]})
     assert 'name="quantity:SCALE-01" value="7"' in page.text
     assert "Ada Lovelace" not in page.text
 
@@ -246,7 +246,7 @@ def test_a_wrong_reference_looks_like_an_order_that_doesn_t_exist(client, new_fo
 
 
 def test_a_retry_of_a_wrong_reference_does_nothing(client):
-    fields = hidden_fields(client.get("/"))
+    fields = hidden_fields(client.get("/checkout"))
     assert client.post("/orders/00000-00000.abc/retry", data=fields).status_code == 404
 
 

@@ -31,7 +31,7 @@ def made(tmp_path: Path, **keys: str) -> Flask:
 def posted(before: Flask, after: Flask) -> bool:
     """Open the form, replace the key, send the form; return whether it is taken."""
     first = before.test_client()
-    page = first.get("/")
+    page = first.get("/checkout")
     cookie = page.headers["Set-Cookie"].partition(";")[0].partition("=")
     then: FlaskClient = after.test_client()
     then.set_cookie(cookie[0], cookie[2])

@@ -17,7 +17,7 @@ from orderapp.config import Settings
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee, Used, Verdict, decide
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.models import CartLock, RateCounter, Step, Submission, Task, db_now
+from orderapp.models import BasketLine, CartLock, RateCounter, Step, Submission, Task, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
 from orderapp.services.engine.callbacks import forget_unknown
@@ -35,6 +35,7 @@ BATCH = 100
 # The duplicate window starts again when an order is decided. A resumed placement is decided within two leases (of at
 # most 3600 s each), so locks are kept that long.
 CART_LOCKS_KEPT_SECONDS = 7200
+BASKETS_KEPT_SECONDS = 30 * 86_400  # as long as people come back to what they wanted
 
 WORKER_DIED = Answer(
     Outcome.UNKNOWN,
@@ -93,13 +94,14 @@ def recover(settings: Settings) -> Recovered:
 
 
 def tidy() -> None:
-    """Delete rows that are no longer needed: expired locks and counters, and skipped items that recovered.
+    """Delete rows that are no longer needed: expired locks, counters and baskets, and skipped items that recovered.
 
     Transaction: one, committed here.
     """
     with writing() as session:
         session.execute(delete(CartLock).where(CartLock.expires_at < db_now(-CART_LOCKS_KEPT_SECONDS)))
         session.execute(delete(RateCounter).where(RateCounter.window_ends_at < db_now()))
+        session.execute(delete(BasketLine).where(BasketLine.changed_at < db_now(-BASKETS_KEPT_SECONDS)))
         forget_old(session)
         forget_unknown(session)
 

@@ -1,14 +1,21 @@
-"""What is for sale."""
+"""What is for sale: all of it, some of it, a page of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_, update
 
 from orderapp.domain.money import Money
-from orderapp.models import Product
-from orderapp.services.db.transactions import reading
+from orderapp.domain.orders import MAX_LINES
+from orderapp.errors import InvalidRequest
+from orderapp.models import Product, db_now
+from orderapp.services.db.transactions import reading, writing
+
+ON_A_PAGE = 24  # fills rows of two, three and four; its page is read on a phone in a minute
+MOST_CATEGORIES = 30  # more than anybody reads through
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +25,120 @@ class ProductView:
     sku: str
     name: str
     price: Money
+    category: str = ""
+    picture: str = ""
 
 
-def count_products() -> int:
-    """Return how many products are for sale."""
-    with reading() as session:
-        return session.execute(select(func.count()).select_from(Product)).scalar_one()
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the catalogue; `after` is where the next page begins, None on the last one."""
+
+    products: list[ProductView]
+    after: str | None
 
 
 def list_products() -> list[ProductView]:
     """Return everything that is for sale, by name."""
     with reading() as session:
-        rows = session.execute(
-            select(Product.sku, Product.name, Product.price_minor, Product.currency).order_by(Product.name, Product.sku)
-        )
-        return [ProductView(sku, name, Money(minor, currency)) for sku, name, minor, currency in rows]
+        return _views(session.execute(_SOLD.order_by(Product.name, Product.sku)))
+
+
+def is_empty() -> bool:
+    """Return whether nothing is for sale."""
+    with reading() as session:
+        return session.execute(_SOLD.limit(1)).first() is None
+
+
+def sold_among(skus: Iterable[str]) -> list[ProductView]:
+    """Return which of these products are for sale, by name; at most as many as an order may have."""
+    wanted = sorted(set(skus))[:MAX_LINES]
+    if not wanted:
+        return []
+    with reading() as session:
+        return _views(session.execute(_SOLD.where(Product.sku.in_(wanted)).order_by(Product.name, Product.sku)))
+
+
+def names_of_unsold(skus: Iterable[str]) -> list[str]:
+    """Return the names of those of these products that are off sale; at most as many as an order may have."""
+    wanted = sorted(set(skus))[:MAX_LINES]
+    asked = select(Product.name).where(Product.sku.in_(wanted), Product.retired_at.is_not(None))
+    with reading() as session:
+        return list(session.scalars(asked.order_by(Product.name)))
+
+
+def page_of_products(search: str = "", category: str = "", after: str = "") -> Page:
+    """Return a page of what is for sale, by name.
+
+    Args:
+        search: Words that the name has, all of them; empty for all products.
+        category: The category; empty for all.
+        after: The SKU of the last product on the page before; empty for the first page.
+    """
+    asked = _SOLD.order_by(Product.name, Product.sku).limit(ON_A_PAGE + 1)
+    for word in search.split():
+        asked = asked.where(func.lower(Product.name).contains(word.lower(), autoescape=True))
+    if category:
+        asked = asked.where(Product.category == category)
+    with reading() as session:
+        name = session.scalar(select(Product.name).where(Product.sku == after)) if after else None
+        if name is not None:
+            asked = asked.where(tuple_(Product.name, Product.sku) > tuple_(name, after))
+        found = _views(session.execute(asked))
+    shown = found[:ON_A_PAGE]
+    return Page(shown, shown[-1].sku if len(found) > ON_A_PAGE else None)
+
+
+def categories() -> list[str]:
+    """Return the categories of what is for sale, by name; at most MOST_CATEGORIES."""
+    asked = select(Product.category).where(Product.category != "", Product.retired_at.is_(None))
+    with reading() as session:
+        return list(session.scalars(asked.distinct().order_by(Product.category).limit(MOST_CATEGORIES)))
+
+
+def retire(skus: Sequence[str]) -> int:
+    """Take products off sale: all of them, or none if one isn't known. Orders that have them stay as they are.
+
+    Transaction: one, committed here.
+    Idempotent because: a product that is off sale already keeps its time.
+
+    Returns:
+        How many were on sale.
+
+    Raises:
+        InvalidRequest: a product isn't known; nothing was changed.
+    """
+    return _set_retired(skus, {"retired_at": db_now()}, was_retired=False)
+
+
+def restore(skus: Sequence[str]) -> int:
+    """Put products on sale again: all of them, or none if one isn't known.
+
+    Transaction, Idempotent because, Raises: as for `retire`.
+
+    Returns:
+        How many were off sale.
+    """
+    return _set_retired(skus, {"retired_at": None}, was_retired=True)
+
+
+def _set_retired(skus: Sequence[str], values: dict[str, Any], *, was_retired: bool) -> int:
+    wanted = sorted(set(skus))
+    with writing() as session:
+        known = set(session.scalars(select(Product.sku).where(Product.sku.in_(wanted))))
+        unknown = [sku for sku in wanted if sku not in known]
+        if unknown:
+            raise InvalidRequest({"": [f"there is no product {unknown[0]}"]})
+        in_that_state = Product.retired_at.is_not(None) if was_retired else Product.retired_at.is_(None)
+        changing = update(Product).where(Product.sku.in_(wanted), in_that_state).values(updated_at=db_now(), **values)
+        return len(session.scalars(changing.returning(Product.sku)).all())
+
+
+def _views(rows: Iterable[Any]) -> list[ProductView]:
+    return [
+        ProductView(row.sku, row.name, Money(row.price_minor, row.currency), row.category, row.picture) for row in rows
+    ]
+
+
+_SOLD = select(
+    Product.sku, Product.name, Product.price_minor, Product.currency, Product.category, Product.picture
+).where(Product.retired_at.is_(None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from orderapp.services.db.upserts import proposed, upsert
 BATCH = 1000  # rows per round trip: some tens of milliseconds, so that progress is visible
 MAX_ERRORS = 20  # about as many as one corrects before the next try; a file in a wrong format would have millions
 LONGEST_SKU, LONGEST_NAME = 64, 200  # as wide as the columns
+OPTIONAL = {"category": 60, "picture": 200}  # how long they may be
+_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~%/-]*[A-Za-z0-9]")  # the browser loads pictures from no other host
 LONGEST_SHOWN = 40  # characters of a wrong value, enough to find it
 
 Row = dict[str, Any]
@@ -34,7 +37,8 @@ def import_products(data: Any, progress: Callable[[int, int], None] | None = Non
     If we die here: nothing was written.
 
     Args:
-        data: `[{"sku", "name", "price": {"value": <minor units>, "currency"}}, ...]`, parsed from JSON.
+        data: `[{"sku", "name", "price": {"value": <minor units>, "currency"}, "category"?, "picture"?}, ...]`, parsed
+            from JSON. A picture is a path on the shop's own host.
         progress: Called after each batch with the number of written products and their total.
 
     Returns:
@@ -67,7 +71,7 @@ def _refuse_second_currency(session: Session, currency: str) -> None:
 
 def _upsert(session: Session) -> Any:
     written = {"updated_at": db_now()}
-    columns = (Product.name, Product.price_minor, Product.currency)
+    columns = (Product.name, Product.price_minor, Product.currency, Product.category, Product.picture)
     changed = {column.key: proposed(column) for column in columns} | written
     different = or_(*(column != proposed(column) for column in columns))
     return upsert(session, Product, written, changed, unique="sku", where=different)
@@ -115,10 +119,12 @@ def _read(item: Any) -> tuple[Row, Errors]:
     """Return a product as a row, and its mistakes by member."""
     if not isinstance(item, dict):
         return {}, {"": "an object with sku, name and price is expected"}
-    errors = _wrong_members(item, ("sku", "name", "price"))
-    for member, longest in (("sku", LONGEST_SKU), ("name", LONGEST_NAME)):
+    errors = _wrong_members(item, ("sku", "name", "price"), optional=tuple(OPTIONAL))
+    for member, longest in {"sku": LONGEST_SKU, "name": LONGEST_NAME, **OPTIONAL}.items():
         if member in item:
             errors |= _wrong_text(member, item[member], longest)
+    if "picture" in item and "picture" not in errors and not _PATH.fullmatch(item["picture"]):
+        errors["picture"] = f"{_shown(item['picture'])} is not a path on the shop's own host such as /pictures/tea.webp"
     if "price" in item:
         errors |= _wrong_price(item["price"])
     if errors:
@@ -129,12 +135,16 @@ def _read(item: Any) -> tuple[Row, Errors]:
         "name": item["name"],
         "price_minor": price["value"],
         "currency": price["currency"],
+        **{member: item.get(member, "") for member in OPTIONAL},
     }, {}
 
 
-def _wrong_members(item: Mapping[str, Any], expected: tuple[str, ...], prefix: str = "") -> Errors:
+def _wrong_members(
+    item: Mapping[str, Any], expected: tuple[str, ...], prefix: str = "", optional: tuple[str, ...] = ()
+) -> Errors:
     missing = {f"{prefix}{member}": "missing" for member in expected if member not in item}
-    return missing | {f"{prefix}{_shown(member)}": "unknown member" for member in item if member not in expected}
+    unknown = [member for member in item if member not in expected + optional]
+    return missing | {f"{prefix}{_shown(member)}": "unknown member" for member in unknown}
 
 
 def _wrong_text(member: str, value: Any, longest: int) -> Errors:

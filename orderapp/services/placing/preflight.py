@@ -90,6 +90,8 @@ _SUBMITTED = or_(
     .exists(),
     OF_AN_ARCHIVED_ORDER.exists(),
 )
-_SOLD = select(_PRODUCTS.sku, _PRODUCTS.name, _PRODUCTS.price_minor, _PRODUCTS.currency)
+_SOLD = select(_PRODUCTS.sku, _PRODUCTS.name, _PRODUCTS.price_minor, _PRODUCTS.currency).where(
+    _PRODUCTS.retired_at.is_(None)
+)
 _BUCKET = COUNTED.selected_columns.bucket
 _ALL = PreparedStatement(_all())

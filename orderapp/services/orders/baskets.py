@@ -1,0 +1,55 @@
+"""Baskets: what visitors have chosen and not ordered yet. A basket holds products and numbers, and nobody's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import delete, func, select
+
+from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY
+from orderapp.errors import InvalidRequest
+from orderapp.models import BasketLine, Product, db_now
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.db.upserts import proposed, upsert
+
+FULL = f"At most {MAX_LINES} different products can be ordered at once."
+
+
+def lines_of(basket: str) -> dict[str, int]:
+    """Return the quantities of a basket by SKU; products that are off sale are left out."""
+    asked = (
+        select(BasketLine.sku, BasketLine.quantity)
+        .join(Product, Product.sku == BasketLine.sku)
+        .where(BasketLine.basket == basket, Product.retired_at.is_(None))
+        .limit(MAX_LINES)
+    )
+    with reading() as session:
+        return {row.sku: row.quantity for row in session.execute(asked)}
+
+
+def put(basket: str, quantities: Mapping[str, int]) -> None:
+    """Set how many of some products are in a basket; 0 takes a product out, what isn't for sale is left out.
+
+    Transaction: one, committed here.
+    Idempotent because: it sets quantities, and adds nothing to them.
+
+    Raises:
+        InvalidRequest: more different products than an order may have; nothing was changed.
+    """
+    skus = sorted(quantities)[: 2 * MAX_LINES]
+    with writing() as session:
+        sold = set(session.scalars(select(Product.sku).where(Product.sku.in_(skus), Product.retired_at.is_(None))))
+        gone = [sku for sku in skus if not quantities[sku]]
+        if gone:
+            session.execute(delete(BasketLine).where(BasketLine.basket == basket, BasketLine.sku.in_(gone)))
+        rows = [
+            {"basket": basket, "sku": sku, "quantity": min(quantities[sku], MAX_QUANTITY)}
+            for sku in skus
+            if sku in sold and quantities[sku]
+        ]
+        if rows:
+            written = {"changed_at": db_now()}
+            changed = {"quantity": proposed(BasketLine.quantity)} | written
+            session.connection().execute(upsert(session, BasketLine, written, changed, unique="basket, sku"), rows)
+        if session.execute(select(func.count()).where(BasketLine.basket == basket)).scalar_one() > MAX_LINES:
+            raise InvalidRequest({"lines": [FULL]})

@@ -1,0 +1,64 @@
+"""The visitor's basket: its name is in the session, its content in the database."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import session
+
+from orderapp.domain.orders import MAX_QUANTITY
+from orderapp.services.orders import baskets, catalogue
+from orderapp.services.orders.catalogue import ProductView
+
+NAME_BYTES = 24  # 192 random bits: no two baskets have the same name
+_BASKET, _ORDERED = "basket", "ordered"
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """What is in the visitor's basket: the products that are for sale, and how many of each."""
+
+    products: list[ProductView]
+    quantities: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """How many pieces there are."""
+        return sum(self.quantities[one.sku] for one in self.products)
+
+
+def current() -> Basket:
+    """Return the visitor's basket; an empty one for a visitor without one."""
+    name = session.get(_BASKET)
+    quantities = baskets.lines_of(name) if name else {}
+    return Basket(catalogue.sold_among(quantities), quantities)
+
+
+def put(quantities: Mapping[str, str]) -> None:
+    """Set how many there are of some products; what isn't a number from 0 up is left alone.
+
+    Raises:
+        InvalidRequest: the basket would be too full; nothing was changed.
+    """
+    numbers = {
+        sku: int(text) for sku, text in quantities.items() if text.isascii() and text.isdecimal() and len(text) < 7
+    }
+    if not numbers:
+        return
+    if _BASKET not in session:
+        session[_BASKET] = secrets.token_urlsafe(NAME_BYTES)
+    baskets.put(session[_BASKET], {sku: min(number, MAX_QUANTITY) for sku, number in numbers.items()})
+
+
+def ordered() -> None:
+    """Remember that the basket was ordered. It stays until the visitor chooses anew, for those who come back."""
+    if _BASKET in session:
+        session[_ORDERED] = session[_BASKET]
+
+
+def begin_anew() -> None:
+    """Take another basket if this one was ordered."""
+    if session.get(_ORDERED) and session.pop(_ORDERED) == session.get(_BASKET):
+        session.pop(_BASKET)

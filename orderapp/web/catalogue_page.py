@@ -1,0 +1,94 @@
+"""The shop's front page: what is for sale, with search and categories, and the basket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from orderapp.domain.typed_text import trimmed
+from orderapp.errors import InvalidRequest
+from orderapp.services.orders import catalogue
+from orderapp.web import basket, drafts
+from orderapp.web.blueprint import shop
+from orderapp.web.order_form import QUANTITY_PREFIX
+from orderapp.web.order_reference import reference_of
+from orderapp.web.summary import at_prices_of
+
+LONGEST_SEARCH = 60  # characters; names have up to 200, and people type a word or two
+LONGEST_SKU = 64
+
+
+@shop.get("/")
+def index() -> ResponseReturnValue:
+    """Show a page of what is for sale.
+
+    `?again=<order page>` leads to the form with that order's products, `?new=1` begins a new order.
+    """
+    if request.args.get("again"):
+        return redirect(url_for("shop.checkout", again=request.args["again"]), 303)
+    if "new" in request.args:
+        drafts.close_lost()
+    basket.begin_anew()
+    asked = _asked(request.args)
+    page, chosen = catalogue.page_of_products(**asked), basket.current()
+    lost = drafts.lost_answer()
+    arrived = drafts.order_of(lost) if lost else None
+    response = make_response(
+        render_template(
+            "shop/catalogue.html",
+            page=page,
+            asked=asked,
+            categories=catalogue.categories(),
+            basket=chosen,
+            summary=at_prices_of(chosen.quantities, chosen.products),
+            arrived=reference_of(arrived.number) if arrived else None,
+            kind="",
+        )
+    )
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@shop.post("/basket")
+def choose() -> ResponseReturnValue:
+    """Set how many of some products are in the basket, and lead back to the page; for the script, the bar alone."""
+    typed = {
+        name.removeprefix(QUANTITY_PREFIX): trimmed(text)
+        for name, text in request.form.items()
+        if name.startswith(QUANTITY_PREFIX)
+    }
+    try:
+        basket.put(typed)
+        status = 200
+    except InvalidRequest:
+        status = 409  # the page says what is in the basket, and that no more different products fit
+    if "Basket" in request.headers:
+        chosen = basket.current()
+        summary = at_prices_of(chosen.quantities, chosen.products)
+        return render_template("shop/_bar.html", basket=chosen, summary=summary, full=status == 409), status
+    asked = _asked(request.form)
+    anchor = f"product-{next(iter(typed))}" if typed else None
+    page = url_for(
+        "shop.index",
+        search=asked["search"] or None,
+        category=asked["category"] or None,
+        after=asked["after"] or None,
+        _anchor=anchor,
+    )
+    return redirect(page, 303)
+
+
+@shop.get("/basket")
+def lead_to_products() -> ResponseReturnValue:
+    """Lead to the products: people reload the address that their buttons send to."""
+    return redirect(url_for("shop.index"), 303)
+
+
+def _asked(values: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "search": trimmed(values.get("search", ""))[:LONGEST_SEARCH],
+        "category": trimmed(values.get("category", ""))[:LONGEST_SEARCH],
+        "after": values.get("after", "")[:LONGEST_SKU],
+    }
