@@ -21,6 +21,7 @@ LEAST_ROLE = {
     "mismatches.preview": Role.OPERATOR,
     "mismatches.correct": Role.OPERATOR,
     "orders.cancel": Role.OPERATOR,
+    "orders.check": Role.OPERATOR,
     "orders.index_view": Role.VIEWER,
     "orders.page": Role.VIEWER,
     "staff.change_role": Role.ADMIN,

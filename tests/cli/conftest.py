@@ -10,20 +10,18 @@ import pytest
 import structlog
 from click.testing import Result
 from flask import Flask
-from sqlalchemy import select
 
 from orderapp import create_app
 from orderapp.config import Settings
 from orderapp.domain.inputs import Inputs
 from orderapp.domain.orders import Customer, LineRequest, OrderRequest
-from orderapp.domain.states import TaskState
 from orderapp.extensions import db
-from orderapp.models import Product, Task, db_now
-from orderapp.services.db.transactions import reading, writing
-from orderapp.services.engine.run_task import run_task
+from orderapp.models import Product, db_now
+from orderapp.services.db.transactions import writing
 from orderapp.services.orders.views import OrderView
 from orderapp.services.placing.place import Placing
 from tests.sandbox.running import RunningSandbox
+from tests.servers.applications import run_waiting_tasks
 from tests.servers.tables import create_tables
 
 ANSWERS_SOON = {f"{system}_TIMEOUT": "3,3" for system in ("INVENTORY", "COUPON", "MEMBERSHIP", "SETTLEMENT", "SMS")}
@@ -117,14 +115,7 @@ def run_tasks(app: Flask) -> Callable[[], None]:
 
     def work() -> None:
         with app.app_context():
-            for _ in range(200):
-                with reading() as session:
-                    waiting = session.scalars(select(Task.id).where(Task.state == TaskState.WAITING.value)).all()
-                if not waiting:
-                    return
-                for task_id in waiting:
-                    run_task(task_id, settings_of(app))
-            pytest.fail("There are tasks that never end.")
+            run_waiting_tasks(app)
 
     return work
 

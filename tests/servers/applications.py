@@ -11,12 +11,19 @@ from functools import cache
 from pathlib import Path
 
 from flask import Flask
+from sqlalchemy import select
 
 from orderapp import create_app
 from orderapp.config import Settings
+from orderapp.domain.states import TaskState
 from orderapp.extensions import db
+from orderapp.models import Task
+from orderapp.services.db.transactions import reading
+from orderapp.services.engine.run_task import run_task
 from tests.servers.tables import create_tables
 from tests.servers.templates import share_compiled
+
+MOST_ROUNDS = 200  # far more than the attempts of any task in a test
 
 
 @contextmanager
@@ -50,6 +57,19 @@ def running_application(
             now.update(made)
         for left in _folder().iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def run_waiting_tasks(app: Flask) -> None:
+    """Do what workers do, in the application's context, until no task waits; AssertionError after many rounds."""
+    settings: Settings = app.extensions["orderapp.settings"]
+    for _ in range(MOST_ROUNDS):
+        with reading() as session:
+            waiting = session.scalars(select(Task.id).where(Task.state == TaskState.WAITING.value)).all()
+        if not waiting:
+            return
+        for task_id in waiting:
+            run_task(task_id, settings)
+    raise AssertionError("There are tasks that never end.")
 
 
 @cache

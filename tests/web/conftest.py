@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from orderapp.config import Settings
-from orderapp.domain.states import TaskState
-from orderapp.models import Product, Task, db_now
-from orderapp.services.db.transactions import reading, writing
-from orderapp.services.engine.run_task import run_task
+from orderapp.models import Product, db_now
+from orderapp.services.db.transactions import writing
 from tests.sandbox.running import RunningSandbox
-from tests.servers.applications import running_application
+from tests.servers.applications import run_waiting_tasks, running_application
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 1250), ("POT-CAST", "Cast iron pot", 8900), ("SCALE-01", "Scale", 4500)]
 VARIABLES = {
@@ -59,19 +56,7 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def run_tasks(app: Flask) -> Callable[[], None]:
     """Do what workers do until nothing is waiting."""
-    settings: Settings = app.extensions["orderapp.settings"]
-
-    def run() -> None:
-        for _ in range(200):
-            with reading() as session:
-                waiting = session.scalars(select(Task.id).where(Task.state == TaskState.WAITING.value)).all()
-            if not waiting:
-                return
-            for task_id in waiting:
-                run_task(task_id, settings)
-        pytest.fail("There are tasks that never end.")
-
-    return run
+    return partial(run_waiting_tasks, app)
 
 
 @pytest.fixture

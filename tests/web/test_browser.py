@@ -202,6 +202,34 @@ def test_back_from_the_order_everything_typed_is_there_and_the_button_can_be_pre
     expect(page.locator(PLACE)).not_to_have_attribute("aria-disabled", "true")
 
 
+# The order is placed and answered while the page isn't looked at; then it is shown again as it was left.
+PLACED_AND_SHOWN_AGAIN = """async () => {
+  const form = document.querySelector("form[data-draft]");
+  await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+}"""
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["loaded again", "from the back/forward cache"])
+def test_after_back_the_button_places_no_second_order_and_a_new_visit_has_a_new_key(page, shop_url, kept):
+    fill(page, shop_url)
+    key = page.locator("[name=key]").input_value()
+    if kept:
+        page.evaluate(PLACED_AND_SHOWN_AGAIN)
+    else:
+        page.locator(PLACE).click()
+        page.wait_for_url("**/orders/*")
+        page.go_back()
+    expect(page.get_by_role("heading", name="Your order arrived")).to_be_visible()
+    page.locator(PLACE).click()
+    page.wait_for_url("**/orders/*")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(Order)) == 1
+    page.goto(shop_url)
+    expect(page.locator("[name=key]")).not_to_have_value(key)
+
+
 @pytest.fixture
 def failing_order(page, shop_url, sandbox) -> None:
     """The page of an order that is being undone, on a clock that can be moved on."""

@@ -13,12 +13,15 @@ from orderapp.extensions import db
 from orderapp.services.db.transactions import ping
 from tests.services.conftest import SETTINGS
 
-ROUNDS = 150  # of two that meet, one in some dozens was refused
+ROUNDS = 500  # of two that meet, one in some hundreds was refused
 TOGETHER = 2
 
 
 def test_none_of_them_is_refused(tmp_path: Path) -> None:
     begin = threading.Barrier(TOGETHER)
+    settings = {**SETTINGS, "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}"}
+    # One after the other: Werkzeug compiles routes, and CPython 3.11's ast.parse fails in two threads at once.
+    apps = [create_app(settings) for _ in range(TOGETHER)]
 
     def use(app: Flask) -> None:
         with app.app_context():
@@ -27,7 +30,7 @@ def test_none_of_them_is_refused(tmp_path: Path) -> None:
             db.engine.dispose()
 
     with ThreadPoolExecutor(TOGETHER) as pool:
-        for number in range(ROUNDS):
-            settings = {**SETTINGS, "DATABASE_URL": f"sqlite:///{tmp_path / f'{number}.db'}"}
-            # One after the other: Werkzeug compiles routes, and CPython 3.11's ast.parse fails in two threads at once.
-            list(pool.map(use, [create_app(settings) for _ in range(TOGETHER)]))
+        for _ in range(ROUNDS):
+            list(pool.map(use, apps))
+            for file in tmp_path.glob("orders.db*"):
+                file.unlink()
