@@ -7,6 +7,7 @@ from flask_admin import Admin
 from flask_admin.theme import Theme
 
 from orderapp.admin import login, who
+from orderapp.admin.attempts import AttemptsView
 from orderapp.admin.audit import AuditView
 from orderapp.admin.mismatches import MismatchesView
 from orderapp.admin.orders import OrdersView
@@ -35,6 +36,7 @@ def init_app(app: Flask) -> None:
         MismatchesView(Mismatch, db, name="Mismatches", endpoint="mismatches"),
         SystemsView(name="Systems", endpoint="systems", url="/admin/systems"),
         WebhooksView(Delivery, db, name="Webhooks", endpoint="webhooks"),
+        AttemptsView(name="Two attempts", endpoint="attempts", url="/admin/attempts"),
         AuditView(AuditEntry, db, name="Audit", endpoint="audit"),
         StaffView(Staff, db, name="Staff", endpoint="staff"),
         TokensView(ApiToken, db, name="API clients", endpoint="tokens"),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from sqlalchemy import Select, not_
 from sqlalchemy.orm import Session
 
-from orderapp.admin import cells, selecting, who
+from orderapp.admin import cells, moments, selecting, who
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries, doubts_of, repeat_entries
@@ -23,6 +23,7 @@ from orderapp.admin.selecting import BulkAct
 from orderapp.admin.tabbed_listing import TabbedListing
 from orderapp.admin.task_acts import bulk_act
 from orderapp.admin.titles import system_title
+from orderapp.admin.triggers import Triggers
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Role, Task
@@ -106,12 +107,18 @@ class TasksView(TabbedListing):
         before = self._key(request.args["before"]) if "before" in request.args else None
         file = find_task_file(task_id, before)
         systems = current_settings().systems
+        triggers = Triggers([file.task], file.attempts, file.audit_entries, file.callbacks)
         page: str = self.render(
             "office/task.html",
+            clock=lambda moment: moments.at(moment, file.now),
+            ago=lambda moment: moments.ago(moment, file.now),
             file=file,
             task=file.task,
             title=(title := system_title(file.task.system)),
-            attempts=[*(repeat_entries([file.task]) if before is None else ()), *attempt_entries(file.attempts)],
+            attempts=[
+                *(repeat_entries([file.task]) if before is None else ()),
+                *attempt_entries(file.attempts, triggers),
+            ],
             requeue_objection=task_actions.objection_to_requeue(file.task, file.circumstances, current_settings()),
             cancel_objection=task_actions.objection_to_cancel(file.task),
             doubts=doubts_of(file),

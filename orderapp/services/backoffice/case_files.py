@@ -66,6 +66,15 @@ class OrderFile:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptFile:
+    """An attempt with its order's number, empty for a job, and its task, None for a call in a request."""
+
+    attempt: Attempt
+    order_number: str
+    task: Task | None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFile:
     """A task with its attempts, newest first; `older_than` is the attempt where the next page begins, or None."""
 
@@ -78,6 +87,8 @@ class TaskFile:
     circumstances: Circumstances  # what decides which acts staff may do on the task
     resolutions: Sequence[ManualResolution]  # the manual resolutions of its effect, newest first
     holdups: Mapping[str, Holdup]  # what holds up the tasks of systems now, by name
+    callbacks: Sequence[HeardCallback]  # what partners have told us about its order, newest first
+    now: dt.datetime  # when it was read
 
 
 def find_order_file(number: str) -> OrderFile:
@@ -144,7 +155,33 @@ def find_task_file(task_id: int, before: int | None = None) -> TaskFile:
             circumstances=circumstances_of(session, [task_id])[task_id],
             resolutions=_resolutions(session, ManualResolution.task_id == task_id),
             holdups=holdups(session),
+            callbacks=callbacks_of(session, task.order_id, CALLBACKS_PER_PAGE) if task.order_id is not None else (),
+            now=session.execute(select(db_now())).scalar_one(),
         )
+
+
+def find_attempts(attempt_ids: Sequence[int]) -> Sequence[AttemptFile]:
+    """Return attempts of one order, or of one task, in this sequence. Raises NotFound if one is missing, or elsewhere.
+
+    Args:
+        attempt_ids: Which, at most a few.
+    """
+    with reading() as session:
+        found = {
+            attempt.id: AttemptFile(attempt, number or "", task)
+            for attempt, number, task in session.execute(
+                select(Attempt, Order.number, Task)
+                .outerjoin(Order, Order.id == Attempt.order_id)
+                .outerjoin(Task, Task.id == Attempt.task_id)
+                .where(Attempt.id.in_(attempt_ids))
+            )
+        }
+    files = [found[attempt_id] for attempt_id in attempt_ids if attempt_id in found]
+    # Those of an order are of one history; those without an order are, if their task is the same.
+    owners = {file.attempt.order_id or file.attempt.task_id for file in files}
+    if len(files) < len(attempt_ids) or len(owners) > 1:
+        raise NotFound("There are no such attempts of one order or task.")
+    return files
 
 
 def _attempts(session: Session, *where: ColumnElement[bool]) -> Sequence[Attempt]:
