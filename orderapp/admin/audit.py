@@ -9,7 +9,7 @@ from typing import Any
 from flask import abort, url_for
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells
@@ -17,6 +17,7 @@ from orderapp.admin.audit_texts import subject_of, value_of
 from orderapp.admin.guard import page_at
 from orderapp.admin.labels import ACTS, act_in_words
 from orderapp.admin.listing import Listing, OneOf, order_numbers
+from orderapp.domain.keys import read_order_number
 from orderapp.models import AuditEntry, Order, Staff
 from orderapp.services.db.audit import COMMAND_LINE, TIMER, UNKNOWN
 from orderapp.services.db.transactions import reading
@@ -62,22 +63,43 @@ class ByActor(OneOf):
 
 
 def _act(row: AuditEntry) -> Markup:
-    words = escape(act_in_words(row.act, refused=bool(row.refused)))
-    return Markup("{}<br>{}").format(words, cells.badge("bad", "Refused")) if row.refused else words
+    return escape(act_in_words(row.act, refused=bool(row.refused)))
+
+
+def _origin(row: AuditEntry) -> Markup:
+    origin = row.network or row.os_user
+    return Markup('<bdi class="mono">{}</bdi>').format(origin) if origin else cells.NOTHING
+
+
+def _result(row: AuditEntry) -> Markup:
+    if row.refused:
+        return Markup('{}<br><bdi class="prose">{}</bdi>').format(cells.badge("bad", "Refused"), row.refused)
+    return cells.badge("ok", "Done")
 
 
 class AuditView(Listing):
     """Acts of staff, newest first."""
 
-    column_list = ("at", "actor", "act", "subject", "reason")
-    column_labels = {"at": "When (UTC)", "actor": "Who", "act": "What", "subject": "On what", "reason": "Why"}
+    column_list = ("at", "actor", "act", "subject", "reason", "refused", "network")
+    column_labels = {
+        "at": "When (UTC)",
+        "actor": "Who",
+        "act": "What",
+        "subject": "On what",
+        "reason": "Why",
+        "refused": "What came of it",
+        "network": "From",
+    }
     column_formatters = {
         "at": cells.by_row(_at),
         "actor": cells.text,
         "act": cells.by_row(_act),
         "subject": _subject,
         "reason": cells.prose,
+        "refused": cells.by_row(_result),
+        "network": cells.by_row(_origin),
     }
+    search_label = "Order number"
     column_filters = (
         OneOf("act", AuditEntry.act, "What", sorted(ACTS.items(), key=lambda one: one[1])),
         ByActor("actor", AuditEntry.actor, "Who", ()),
@@ -85,6 +107,11 @@ class AuditView(Listing):
     )
     newest_first = (AuditEntry.at, AuditEntry.id)
     empty_title = "Nobody has done anything yet"
+
+    def search_for(self, text: str) -> ColumnElement[bool]:
+        """Find the acts on an order by its number, even as heard; also those on its tasks and mismatches."""
+        number = read_order_number(text)
+        return AuditEntry.order_id == select(Order.id).where(Order.number == number).scalar_subquery()
 
     def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
         """Return the numbers of the orders that acts are about."""
