@@ -7,6 +7,7 @@ from flask_admin import Admin
 from flask_admin.theme import Theme
 
 from orderapp.admin import login, who
+from orderapp.admin.account import AccountView
 from orderapp.admin.attempts import AttemptsView
 from orderapp.admin.audit import AuditView
 from orderapp.admin.mismatches import MismatchesView
@@ -39,5 +40,6 @@ def init_app(app: Flask) -> None:
         AttemptsView(name="Two attempts", endpoint="attempts", url="/admin/attempts"),
         AuditView(AuditEntry, db, name="Audit", endpoint="audit"),
         StaffView(Staff, db, name="Staff", endpoint="staff"),
+        AccountView(name="Your account", endpoint="account", url="/admin/account"),
         TokensView(ApiToken, db, name="API clients", endpoint="tokens"),
     )

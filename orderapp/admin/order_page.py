@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import current_app
 
-from orderapp.admin import moments
+from orderapp.admin import moments, personal_data
 from orderapp.admin.effect_ledger import ledger_of
 from orderapp.admin.errands import errand_of
 from orderapp.admin.histories import history_of
@@ -24,8 +24,8 @@ from orderapp.services.backoffice.corrections import objection_to_correction
 from orderapp.services.orders.views import OrderView
 
 
-def values_of(file: OrderFile) -> dict[str, Any]:
-    """Return what the template of an order's page needs."""
+def values_of(file: OrderFile, *, revealed: bool) -> dict[str, Any]:
+    """Return what the template of an order's page needs; the customer's data masked unless `revealed`."""
     entries = history_of(file)
     return {
         "file": file,
@@ -33,6 +33,7 @@ def values_of(file: OrderFile) -> dict[str, Any]:
         "verdict": beside(verdict_of(file), file.mismatches),
         "next_act": next_act_of(file),
         "customer": _customers_side(file.view),
+        "person": file.view.customer if revealed else personal_data.masked(file.view.customer),
         "ledger": ledger_of(file),
         "entries": entries,
         "axis": axis_of(entries),

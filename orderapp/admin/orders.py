@@ -12,19 +12,20 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from orderapp.admin import cells, check_texts, order_page, who
-from orderapp.admin.acting import act
+from orderapp.admin import cells, check_texts, order_page, personal_data, who
+from orderapp.admin.acting import act, sentence_of
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.listing import Listing, OneOf, choices
 from orderapp.admin.order_filters import NEEDS, NOT_RIGHT, Needs, OpenAt, Placed
 from orderapp.config import current_settings
 from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
-from orderapp.errors import TooManyAttempts, WrongState
+from orderapp.errors import InvalidRequest, TooManyAttempts, WrongState
 from orderapp.models import Order, Role
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.case_files import OrderFile, find_order_file
 from orderapp.services.backoffice.lanes import Lane, count_lanes, is_in, kept_systems
+from orderapp.services.backoffice.reveals import reveal_customer
 from orderapp.services.db.capped_counts import CAP, Count, capped
 from orderapp.services.reconciliation.check_now import check_now
 
@@ -38,8 +39,8 @@ class OrdersView(Listing):
     column_formatters = {
         "number": cells.by_row(lambda row: cells.order_link(row.number)),
         "state": cells.state,
-        "customer_name": cells.text,
-        "customer_email": cells.text,
+        "customer_name": cells.by_row(lambda row: personal_data.cell(row.customer_name, personal_data.masked_name)),
+        "customer_email": cells.by_row(lambda row: personal_data.cell(row.customer_email, personal_data.masked_email)),
         "total_minor": cells.by_row(lambda row: cells.money(row.total_minor, row.currency)),
         "placement_number": cells.text,
         "created_at": cells.moment,
@@ -105,8 +106,22 @@ class OrdersView(Listing):
     @page_at("/<number>")
     def page(self, number: str) -> str:
         """Show all about one order."""
-        values = order_page.values_of(_find(number))
-        page: str = self.render("office/order.html", may_act=who.member().may(Role.OPERATOR), **values)
+        return self._show(_find(number), revealed=who.member().may(Role.OPERATOR))
+
+    @act_at("/<number>/reveal", Role.VIEWER, "order.reveal")
+    def reveal(self, number: str) -> ResponseReturnValue:
+        """Show one order with its customer's data to somebody whose role sees it masked, and record that."""
+        file, reason = _find(number), request.form.get("reason", "")
+        try:
+            reveal_customer(file.view.id, file.view.number, who.member().actor, reason)
+        except InvalidRequest as error:
+            flash(sentence_of(error), "error")
+            return redirect(url_for(".page", number=number), 303)
+        return self._show(file, revealed=True)
+
+    def _show(self, file: OrderFile, *, revealed: bool) -> str:
+        may_act, values = who.member().may(Role.OPERATOR), order_page.values_of(file, revealed=revealed)
+        page: str = self.render("office/order.html", may_act=may_act, revealed=revealed, **values)
         return page
 
     @act_at("/<number>/check", Role.OPERATOR, "order.check")

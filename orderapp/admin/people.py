@@ -37,6 +37,30 @@ class StaffView(Listing):
         """Return what the forms in the rows need."""
         return {"own_id": who.member().id, "roles": [(role.value, role.value.capitalize()) for role in Role]}
 
+    @act_at("/create", Role.ADMIN, "staff.create")
+    def create(self) -> ResponseReturnValue:
+        """Create an account with a password that its owner replaces on their own page."""
+        email, password, actor = request.form.get("email", ""), request.form.get("password", ""), who.member().actor
+        try:
+            role = Role(request.form.get("role", ""))
+        except ValueError:
+            abort(400)
+        return act(
+            lambda: accounts.create_staff(email, role, password, actor),
+            "The account is there. Give its owner the password; they can change it on their own page.",
+            url_for(".index_view"),
+        )
+
+    @act_at(f"/<{ID}:staff_id>/sign-out", Role.ADMIN, "staff.sessions")
+    def sign_out(self, staff_id: int) -> ResponseReturnValue:
+        """End all logins of an account."""
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        return act(
+            lambda: accounts.sign_out_everywhere(staff_id, actor, reason),
+            "The account is logged out everywhere.",
+            url_for(".index_view"),
+        )
+
     @act_at(f"/<{ID}:staff_id>/disable", Role.ADMIN, "staff.disable")
     def disable(self, staff_id: int) -> ResponseReturnValue:
         """Disable an account."""

@@ -126,9 +126,11 @@ def crowded(rows: Rows, settings: Settings) -> list[str]:
             about = {name: getattr(task, name) for name in ("order_id", "placement_id", "system", "key")}
             told = {"kind": "missing effect", "ours": "task done", "theirs": "absent " + "y" * 60, "correction": "do"}
             session.add(Mismatch(**about, **told, **moments, state="open", seen=2))
-    lists = ["", *(f"{name}/" for name in ("orders", "tasks", "mismatches", "audit", "staff", "tokens"))]
+    lists = ["", *(f"{name}/" for name in ("orders", "tasks", "mismatches", "systems", "audit", "staff", "tokens"))]
+    lists += ["systems/coupon", "systems/settlement", "account/"]
+    pair = "&".join(f"attempt={rows.attempt(tasks[0], number=number, message=long)}" for number in (2, 3))
     entry = rows.audit("tasks.cancel")[0].id
-    return [*lists, f"orders/{rows.number(orders[0])}", f"tasks/{tasks[0]}", f"audit/{entry}"]
+    return [*lists, f"orders/{rows.number(orders[0])}", f"tasks/{tasks[0]}", f"audit/{entry}", f"attempts/?{pair}"]
 
 
 @pytest.mark.parametrize("width", [320, 768, 1100, 1440])

@@ -36,7 +36,7 @@ class Opened:
     token: str
 
 
-def create_staff(email: str, role: Role, password: str) -> None:
+def create_staff(email: str, role: Role, password: str, actor: Actor = COMMAND_LINE) -> None:
     """Create an account.
 
     Transaction: one, committed here, with its audit row.
@@ -59,7 +59,7 @@ def create_staff(email: str, role: Role, password: str) -> None:
             session.add(account)
             session.flush()
             act = Act("staff.create", f"staff {account.id}", details={"email": name, "role": role.value})
-            audit.write(session, COMMAND_LINE, act)
+            audit.write(session, actor, act)
     except IntegrityError as error:
         raise InvalidRequest({"email": ["There is an account with this address already."]}) from error
 
@@ -121,6 +121,23 @@ def disable_staff(staff_id: int, actor: Actor, reason: str) -> None:
         sessions.end_all(session, staff_id)
         audit.write(session, actor, Act("staff.disable", f"staff {staff_id}", why, details={"email": account.email}))
     log.info("staff.disabled", staff=staff_id, by=actor.staff_id)
+
+
+def sign_out_everywhere(staff_id: int, actor: Actor, reason: str) -> None:
+    """End all logins of an account, which stays as it is.
+
+    Transaction: one, committed here, with its audit row.
+
+    Raises:
+        InvalidRequest: the reason isn't acceptable.
+        NotFound: there is no such account.
+    """
+    why = audit.clean_reason(reason)
+    with refusals_recorded(actor, Act("staff.sessions", f"staff {staff_id}", why)), writing() as session:
+        account = _lock(session, staff_id)
+        sessions.end_all(session, staff_id)
+        audit.write(session, actor, Act("staff.sessions", f"staff {staff_id}", why, details={"email": account.email}))
+    log.info("staff.signed_out", staff=staff_id, by=actor.staff_id)
 
 
 def enable_staff(staff_id: int, actor: Actor, reason: str) -> None:

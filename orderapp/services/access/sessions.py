@@ -20,6 +20,11 @@ LONGEST_SECONDS = 12 * 3600  # a long day's work
 # How old the recorded last use may be before it is updated: not every page view needs a write.
 NOTE_AFTER_SECONDS = 60
 
+ALIVE = (
+    StaffSession.ended_at.is_(None),
+    StaffSession.created_at > db_now(-LONGEST_SECONDS),
+    StaffSession.last_seen_at > db_now(-IDLE_SECONDS),
+)
 RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
@@ -46,7 +51,7 @@ def start(session: Session, staff_id: int) -> str:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     session.execute(
         insert(StaffSession).values(
-            token_hash=_hash(token), staff_id=staff_id, created_at=db_now(), last_seen_at=db_now()
+            token_hash=hash_of(token), staff_id=staff_id, created_at=db_now(), last_seen_at=db_now()
         )
     )
     return token
@@ -57,12 +62,7 @@ def find(token: str) -> Member | None:
 
     Transaction: one that reads; a second one, committed here, if the recorded last use is older than a minute.
     """
-    alive = (
-        StaffSession.token_hash == _hash(token),
-        StaffSession.ended_at.is_(None),
-        StaffSession.created_at > db_now(-LONGEST_SECONDS),
-        StaffSession.last_seen_at > db_now(-IDLE_SECONDS),
-    )
+    alive = (StaffSession.token_hash == hash_of(token), *ALIVE)
     stale = StaffSession.last_seen_at < db_now(-NOTE_AFTER_SECONDS)
     with reading() as session:
         row = session.execute(
@@ -83,7 +83,7 @@ def end(token: str, actor: Actor) -> None:
     with writing() as session:
         ended = session.connection().execute(
             update(StaffSession)
-            .where(StaffSession.token_hash == _hash(token), StaffSession.ended_at.is_(None))
+            .where(StaffSession.token_hash == hash_of(token), StaffSession.ended_at.is_(None))
             .values(ended_at=db_now())
         )
         if ended.rowcount:
@@ -99,5 +99,6 @@ def end_all(session: Session, staff_id: int) -> None:
     )
 
 
-def _hash(token: str) -> str:
+def hash_of(token: str) -> str:
+    """Return the hash under which a token is stored."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
