@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, moments, selecting, who
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
+from orderapp.admin.errands import errand_of
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries, doubts_of, repeat_entries
 from orderapp.admin.holdup_texts import kept_systems, why_it_waits, why_it_would_wait
@@ -110,6 +111,7 @@ class TasksView(TabbedListing):
         triggers = Triggers([file.task], file.attempts, file.audit_entries, file.callbacks)
         page: str = self.render(
             "office/task.html",
+            what=errand_of(file.task),
             clock=lambda moment: moments.at(moment, file.now),
             ago=lambda moment: moments.ago(moment, file.now),
             file=file,
