@@ -16,7 +16,7 @@ from orderapp.admin import cells
 from orderapp.admin.audit_texts import subject_of, value_of
 from orderapp.admin.guard import page_at
 from orderapp.admin.labels import ACTS, act_in_words
-from orderapp.admin.listing import Listing, OneOf, order_numbers
+from orderapp.admin.listing import Listing, Moment, OneOf, order_numbers
 from orderapp.domain.keys import read_order_number
 from orderapp.models import AuditEntry, Order, Staff
 from orderapp.services.db.audit import COMMAND_LINE, TIMER, UNKNOWN
@@ -104,6 +104,8 @@ class AuditView(Listing):
         OneOf("act", AuditEntry.act, "What", sorted(ACTS.items(), key=lambda one: one[1])),
         ByActor("actor", AuditEntry.actor, "Who", ()),
         Result("result", AuditEntry.refused, "Result", [("done", "Done"), ("refused", "Refused")]),
+        Moment("from", AuditEntry.at, "From (UTC)"),
+        Moment("to", AuditEntry.at, "Up to (UTC)", up_to=True),
     )
     newest_first = (AuditEntry.at, AuditEntry.id)
     empty_title = "Nobody has done anything yet"

@@ -10,7 +10,7 @@ from flask import current_app, url_for
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from orderapp.admin.labels import TASK_STATES
+from orderapp.admin.labels import TASK_STATES, duration
 from orderapp.admin.titles import system_title
 from orderapp.domain.money import Money
 from orderapp.domain.states import TaskState
@@ -50,9 +50,20 @@ def state(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
     return badge(getattr(row, name))
 
 
-def moment(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
-    """Show a time in UTC, to the second."""
-    return time_of(getattr(row, name))
+def moment(_view: Any, context: Context | None, row: Any, name: str) -> Any:
+    """Show a time in UTC, to the second, and how long ago that is."""
+    return time_and_age(getattr(row, name), context)
+
+
+def time_and_age(at: dt.datetime | None, context: Context | None) -> Markup:
+    """Return a time as markup with its distance from the page's `now` below it: "12 min ago", "in 5 min"."""
+    if at is None or context is None:
+        return time_of(at)
+    seconds = (context["now"] - at).total_seconds()
+    rough = duration(abs(seconds), units=1)
+    return time_of(at) + Markup('<br><span class="muted nowrap">{}</span>').format(
+        f"{rough} ago" if seconds >= 0 else f"in {rough}"
+    )
 
 
 def system(_view: Any, _context: Context | None, row: Any, name: str) -> Any:

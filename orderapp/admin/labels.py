@@ -99,9 +99,9 @@ def act_in_words(name: str, *, refused: bool = False) -> str:
     return f"Tried to {TRIED[first]} {rest}" if refused and first in TRIED else text
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units: "45 s", "3 min 20 s", "2 h 5 min", "4 d 1 h"."""
+def duration(seconds: float, units: int = 2) -> str:
+    """Return a length of time in its largest units, two or one: "45 s", "3 min 20 s", "2 h 5 min", "4 d 1 h"."""
     whole = max(0, round(seconds))
-    units = (("d", whole // 86_400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60), ("s", whole % 60))
-    first = next((index for index, (_, number) in enumerate(units) if number), len(units) - 1)
-    return " ".join(f"{number} {unit}" for unit, number in units[first : first + 2] if number) or "0 s"
+    parts = (("d", whole // 86_400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60), ("s", whole % 60))
+    first = next((index for index, (_, number) in enumerate(parts) if number), len(parts) - 1)
+    return " ".join(f"{number} {unit}" for unit, number in parts[first : first + units] if number) or "0 s"

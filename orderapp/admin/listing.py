@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -18,12 +19,14 @@ from sqlalchemy.orm import Session
 from orderapp.admin.guard import Guarded
 from orderapp.config import current_settings
 from orderapp.domain.typed_text import trimmed
-from orderapp.models import Order, holds
+from orderapp.models import Order, db_now, holds
 from orderapp.services.db.transactions import reading
 from orderapp.systems.base import System
 from orderapp.systems.jobs import Job, can_be_named
 
+PAGE_SIZES = (20, 50, 100, 200)
 PAGE_SIZE = 50
+OLDEST = "oldest"  # `?sort=oldest`; without it the newest come first
 NO_CODE = "-"
 
 
@@ -75,6 +78,34 @@ class Code(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
         """Narrow a statement to the rows that have the value."""
         none = or_(self.column.is_(None), self.column == "")
         return query.where(none if value == NO_CODE else self.column == value)
+
+
+class Moment(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
+    """A filter `?<arg>=2026-05-01` or `...T13:30`, in UTC: rows from then on, or up to then."""
+
+    input_type = "datetime-local"
+
+    def __init__(self, arg: str, column: Any, name: str, *, up_to: bool = False) -> None:
+        super().__init__(column, name)
+        self.arg, self._up_to = arg, up_to
+
+    def validate(self, value: str) -> bool:
+        """Return whether the value is a day or a time."""
+        try:
+            _utc(value)
+        except (ValueError, OverflowError):
+            return False
+        return True
+
+    def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
+        """Narrow a statement to the rows of that time."""
+        at = literal(_utc(value), self.column.type)
+        return query.where(self.column <= at if self._up_to else self.column >= at)
+
+
+def _utc(text: str) -> dt.datetime:
+    at = dt.datetime.fromisoformat(text)
+    return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
 
 
 def order_numbers(session: Session, rows: Sequence[Any]) -> dict[uuid.UUID, str]:
@@ -149,14 +180,18 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
         before, after = request.args.get("before"), request.args.get("after")
         if before and after:
             abort(400)
-        rows, more = self._page(statement, before or after, newer=bool(after))
-        has_newer, has_older = (more, True) if after else (bool(before), more)
-        self._template_args["newer_url"] = self._turned("after", rows[0]) if rows and has_newer else None
-        self._template_args["older_url"] = self._turned("before", rows[-1]) if rows and has_older else None
+        rows, more = self._page(statement, before or after, back=bool(after))
+        has_previous, has_next = (more, True) if after else (bool(before), more)
+        self._template_args["previous_url"] = self._turned("after", rows[0]) if rows and has_previous else None
+        self._template_args["next_url"] = self._turned("before", rows[-1]) if rows and has_next else None
+        self._template_args.update(
+            oldest_first=self._is_oldest_first(), turn_url=self._turn_url(), sizes=PAGE_SIZES, size=self._size()
+        )
         return None, rows
 
-    def _page(self, statement: Select[Any], edge: str | None, *, newer: bool) -> tuple[list[Any], bool]:
-        """Return the rows beyond an edge, newest first, and whether there are more beyond them."""
+    def _page(self, statement: Select[Any], edge: str | None, *, back: bool) -> tuple[list[Any], bool]:
+        """Return the rows before an edge (`back`) or after it, and whether there are more beyond them."""
+        size, descending = self._size(), self._is_oldest_first() == back
         with reading() as session:
             if edge is not None:
                 values = session.execute(select(*self.newest_first).where(self.newest_first[-1] == self._key(edge)))
@@ -165,12 +200,13 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
                     *(literal(value, column.type) for value, column in zip(row, self.newest_first, strict=True))
                 )
                 columns = tuple_(*self.newest_first)
-                statement = statement.where(columns > place if newer else columns < place)
-            order = [column.asc() if newer else column.desc() for column in self.newest_first]
-            rows = list(session.scalars(statement.order_by(*order).limit(PAGE_SIZE + 1)))
+                statement = statement.where(columns < place if descending else columns > place)
+            order = [column.desc() if descending else column.asc() for column in self.newest_first]
+            rows = list(session.scalars(statement.order_by(*order).limit(size + 1)))
+            self._template_args["now"] = session.execute(select(db_now())).scalar_one()
             self._template_args.update(self.further_values(session, rows))
-        shown = rows[:PAGE_SIZE]
-        return (shown[::-1] if newer else shown), len(rows) > PAGE_SIZE
+        shown = rows[:size]
+        return (shown[::-1] if back else shown), len(rows) > size
 
     def _key(self, text: str) -> Any:
         try:
@@ -179,17 +215,34 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
             abort(400)
 
     def _turned(self, direction: str, row: Any) -> str:
-        values: dict[str, Any] = {
-            name: value for name, value in request.args.items() if name not in ("before", "after")
-        }
-        return url_for(".index_view", **values, **{direction: getattr(row, self.newest_first[-1].key)})
+        return url_for(".index_view", **self._kept(), **{direction: getattr(row, self.newest_first[-1].key)})
+
+    def _turn_url(self) -> str:
+        """Return the address of the same rows in the opposite order."""
+        kept = self._kept()
+        return url_for(".index_view", **{**kept, "sort": None if self._is_oldest_first() else OLDEST})
+
+    def _kept(self) -> dict[str, Any]:
+        return {name: value for name, value in request.args.items() if name not in ("before", "after") and value}
+
+    def _is_oldest_first(self) -> bool:
+        return request.args.get("sort") == OLDEST
+
+    def _size(self) -> int:
+        return int(request.args.get("size") or PAGE_SIZE)
 
     def _get_list_extra_args(self) -> ViewArgs:
-        known = {"before", "after", *(filter_.arg for filter_ in self._filters or ())}
+        known = {"before", "after", "sort", "size", *(filter_.arg for filter_ in self._filters or ())}
         known |= {"search"} if self.search_label else set()
         search = trimmed(request.args.get("search", ""))
         others = [text for name, text in request.args.items() if name != "search"]
         if not set(request.args) <= known or not all(text.isprintable() for text in (search, *others)):
+            abort(400)
+        if request.args.get("sort", "") not in ("", OLDEST):
+            abort(400)
+        if request.args.get("size", "") not in ("", *map(str, PAGE_SIZES)):
+            abort(400)
+        if any(len(values) > 1 for values in request.args.listvalues()):
             abort(400)
         return ViewArgs(search=search or None, filters=self._get_list_filter_args())
 

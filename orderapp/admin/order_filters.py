@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select
 
-from orderapp.admin.listing import OneOf, OneSystem
+from orderapp.admin.listing import Moment, OneOf, OneSystem
 from orderapp.config import current_settings
 from orderapp.models import Order, db_now
 from orderapp.services.backoffice.lanes import WINDOW_DAYS, Lane, has_open_task, is_in, kept_systems
@@ -61,3 +61,9 @@ class Placed(OneOf):
         if value == OLDER:
             return query.where(Order.created_at < db_now(-WINDOW_DAYS * 86_400))
         return query.where(Order.created_at >= db_now(-_DAYS[value] * 86_400))
+
+
+WHEN = (
+    Moment("from", Order.created_at, "Ordered from (UTC)"),
+    Moment("to", Order.created_at, "Ordered up to (UTC)", up_to=True),
+)

@@ -9,24 +9,26 @@ from typing import Any
 
 from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, check_texts, order_page, personal_data, who
 from orderapp.admin.acting import act, sentence_of
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.listing import Listing, OneOf, choices
-from orderapp.admin.order_filters import NEEDS, NOT_RIGHT, Needs, OpenAt, Placed
+from orderapp.admin.order_filters import NEEDS, NOT_RIGHT, WHEN, Needs, OpenAt, Placed
 from orderapp.config import current_settings
 from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
+from orderapp.domain.typed_text import trimmed
 from orderapp.errors import InvalidRequest, TooManyAttempts, WrongState
 from orderapp.models import Order, Role
-from orderapp.services.backoffice import task_actions
+from orderapp.services.backoffice import order_search, task_actions
 from orderapp.services.backoffice.case_files import OrderFile, find_order_file
 from orderapp.services.backoffice.lanes import Lane, count_lanes, is_in, kept_systems
 from orderapp.services.backoffice.reveals import reveal_customer
 from orderapp.services.db.capped_counts import CAP, Count, capped
+from orderapp.services.db.transactions import reading
 from orderapp.services.reconciliation.check_now import check_now
 
 TOO_OFTEN = "It was asked about this a moment ago. Nothing was asked; try again in {} seconds."
@@ -54,17 +56,32 @@ class OrdersView(Listing):
         "created_at": "Ordered (UTC)",
     }
     list_template = "office/orders.html"
-    column_filters = (Needs(), OneOf("state", Order.state, "State", choices(OrderState)), OpenAt(), Placed())
+    column_filters = (Needs(), OneOf("state", Order.state, "State", choices(OrderState)), OpenAt(), Placed(), *WHEN)
     figures = frozenset({"total_minor", "placement_number"})
     newest_first = (Order.created_at, Order.id)
-    search_label = "Number or e-mail, in full"
+    search_label = "Number, e-mail, name, phone, code, key or task"
     empty_title = "No such orders"
 
     def search_for(self, text: str) -> ColumnElement[bool]:
-        """Find an order by its number, even as heard, or a customer's orders by e-mail address; both have an index."""
-        if "@" in text:
-            return func.lower(Order.customer_email) == func.lower(text.strip())
-        return Order.number == read_order_number(text)
+        """Find orders by whatever is at hand."""
+        with reading() as session:
+            return order_search.matches(session, text)
+
+    @page_at("/find")
+    def find(self) -> ResponseReturnValue:
+        """Lead from any text to the page of the order or task that it names, or else to the orders that it may mean."""
+        text = trimmed(request.args.get("search", ""))
+        if not set(request.args) <= {"search"} or not text.isprintable():
+            abort(400)
+        if not text:
+            return self.index_view()  # type: ignore[no-any-return]  # Flask-Admin has no types
+        with reading() as session:
+            found = order_search.find_one(session, text)
+        if isinstance(found, str):
+            return redirect(url_for(".page", number=found))
+        if found is not None:
+            return redirect(url_for("tasks.page", task_id=found))
+        return redirect(url_for(".index_view", search=text))
 
     def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
         """Return the tabs: how many of the orders that the other filters let through need what."""
@@ -77,7 +94,10 @@ class OrdersView(Listing):
             (url_for(".index_view", needs=need, **kept), text, counts[need], need == present)
             for need, text in NEEDS.items()
         ]
-        return {"tabs": [*tabs, (url_for(".index_view", **kept), "All", None, present is None)]}
+        return {
+            "tabs": [*tabs, (url_for(".index_view", **kept), "All", None, present is None)],
+            "search_hint": _search_hint(session, args.search),
+        }
 
     def _counts(self, session: Session, narrowed: bool) -> Mapping[str, Count]:
         """Return how many orders need what, of those that the other filters let through."""
@@ -145,6 +165,17 @@ class OrdersView(Listing):
             "The order is being cancelled: what it holds is given back.",
             url_for(".page", number=number),
         )
+
+
+def _search_hint(session: Session, text: str | None) -> str:
+    """Return what to know about a search's result; empty if there is nothing."""
+    if not text or order_search.named_order(session, text):
+        return ""
+    if order_search.is_too_short(text):
+        least = order_search.LEAST_CHARACTERS
+        return f"Only the number of a task was looked for: parts of other texts need at least {least} characters."
+    newest = order_search.NEWEST_SEARCHED
+    return "" if order_search.has_index(session) else f"Parts were looked for in the newest {newest:,} orders."
 
 
 def _find(number: str) -> OrderFile:

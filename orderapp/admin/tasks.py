@@ -9,7 +9,7 @@ from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 from jinja2.runtime import Context
 from markupsafe import Markup
-from sqlalchemy import Select, not_
+from sqlalchemy import Select, not_, select, union_all
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, moments, selecting, who
@@ -26,20 +26,23 @@ from orderapp.admin.task_acts import bulk_act
 from orderapp.admin.titles import system_title
 from orderapp.admin.triggers import Triggers
 from orderapp.config import current_settings
-from orderapp.domain.states import TaskKind, TaskState
-from orderapp.models import Role, Task
+from orderapp.domain.states import OPEN_TASK_STATES, TaskKind, TaskState
+from orderapp.models import Role, Task, holds
 from orderapp.services.backoffice import manual_resolutions, task_actions
 from orderapp.services.backoffice.bulk import MAX_SELECTION
 from orderapp.services.backoffice.case_files import find_task_file
 from orderapp.services.backoffice.failure_groups import may_happen_twice
-from orderapp.services.db.capped_counts import capped
+from orderapp.services.db.capped_counts import CAP, capped
+from orderapp.services.db.picked_rows import among
 from orderapp.services.db.transactions import reading
 from orderapp.services.resilience.holdups import holdups
 
 
 def _due(_view: Any, context: Context | None, row: Task, _name: str) -> Any:
     waits = why_it_waits(row, context["holdups"]) if context else ""
-    return cells.time_of(row.due_at) + (Markup('<br><bdi class="prose">{}</bdi>').format(waits) if waits else "")
+    return cells.time_and_age(row.due_at, context) + (
+        Markup('<br><bdi class="prose">{}</bdi>').format(waits) if waits else ""
+    )
 
 
 class Twice(OneOf):
@@ -49,6 +52,22 @@ class Twice(OneOf):
         """Narrow a statement to the tasks that may, or to those that can't."""
         may = may_happen_twice(current_settings().systems)
         return query.where(may if value == "yes" else not_(may))
+
+
+class Tried(OneOf):
+    """The filter by how often a task was tried that still needs work."""
+
+    def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
+        """Narrow a statement to the open tasks that were tried so often."""
+        tried = [
+            select(Task.id)
+            .where(holds(Task.state, state.value), Task.attempts >= int(value))
+            .order_by(Task.id)
+            .limit(CAP)
+            for state in sorted(OPEN_TASK_STATES)
+        ]
+        oldest = union_all(*(select(one.subquery().c.id) for one in tried)).subquery()
+        return query.where(among(Task.id, select(oldest.c.id)))
 
 
 class TasksView(TabbedListing):
@@ -81,6 +100,12 @@ class TasksView(TabbedListing):
         OneOf("kind", Task.kind, "Kind", choices(TaskKind)),
         OneSystem("system", Task.system),
         Code("code", Task.last_code, "Cause"),
+        Tried(
+            "tried",
+            Task.attempts,
+            "Tried",
+            [(str(times), f"{times} times or more, still open") for times in (2, 5, 10)],
+        ),
         Twice("twice", Task.id, "May happen twice", [("yes", "Yes"), ("no", "No")]),
     )
     figures = frozenset({"attempts"})

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    Uuid,
+    func,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orderapp.domain.orders import MAX_QUANTITY
@@ -49,6 +63,33 @@ class Order(Base):
     updated_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     # How many events there were, written or not; the number of the newest one.
     event_number: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+
+
+SEARCH_INDEX = "ix_orders_search"
+_SEARCHED = (Order.number, Order.customer_name, Order.customer_email, Order.customer_phone, Order.inputs)
+
+
+def searched_text() -> ColumnElement[str]:
+    """Return an order's number, customer and inputs as one text in small letters, as the index of its parts has it."""
+    joined: Any = _SEARCHED[0]
+    for column in _SEARCHED[1:]:
+        joined = joined.op("||")(literal_column("' '")).op("||")(column)
+    return func.lower(joined)
+
+
+def _knows_trigrams(_index: Any, _table: Any, bind: Any, **_: Any) -> bool:
+    """Return whether a database has the extension that the index of parts needs; it is searched without, too."""
+    if bind is None or bind.dialect.name != "postgresql":
+        return False
+    return bind.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")) is not None
+
+
+Index(
+    SEARCH_INDEX,
+    searched_text().label("searched"),
+    postgresql_using="gin",
+    postgresql_ops={"searched": "gin_trgm_ops"},
+).ddl_if(callable_=cast(Any, _knows_trigrams))
 
 
 class OrderLine(Base):

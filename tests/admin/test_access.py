@@ -27,6 +27,7 @@ LEAST_ROLE = {
     "mismatches.correct": Role.OPERATOR,
     "orders.cancel": Role.OPERATOR,
     "orders.check": Role.OPERATOR,
+    "orders.find": Role.VIEWER,
     "orders.index_view": Role.VIEWER,
     "orders.page": Role.VIEWER,
     "orders.reveal": Role.VIEWER,
