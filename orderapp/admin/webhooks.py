@@ -43,6 +43,11 @@ def _event(_view: Any, context: Context | None, row: Delivery, _name: str) -> An
     return EVENT.format(event.type, event.uid) if event else cells.NOTHING
 
 
+def _state(row: Delivery) -> Markup:
+    ended = Markup('<br><span class="muted">{}</span>').format(cells.time_of(row.ended_at)) if row.ended_at else ""
+    return cells.badge(row.state) + ended
+
+
 def _attempts(row: Delivery) -> Markup:
     return cells.task_link(row.task_id) if row.task_id else cells.NOTHING
 
@@ -56,9 +61,8 @@ class WebhooksView(TabbedListing):
         "event_id": _event,
         "order_id": cells.order,
         "subscription_id": cells.text,
-        "state": cells.state,
+        "state": cells.by_row(_state),
         "created_at": cells.moment,
-        "ended_at": cells.moment,
         "task_id": cells.by_row(_attempts),
     }
     column_list = tuple(column_formatters)
@@ -67,7 +71,6 @@ class WebhooksView(TabbedListing):
         "order_id": "Order",
         "subscription_id": "Webhook",
         "created_at": "Since (UTC)",
-        "ended_at": "Ended (UTC)",
         "task_id": "Attempts",
     }
     column_filters = (

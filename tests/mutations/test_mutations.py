@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutations import of_jobs, of_placements, of_plugins, of_survivors, of_tasks
+from tests.mutations import of_events, of_jobs, of_placements, of_plugins, of_survivors, of_tasks
 from tests.mutations.mutation import Mutation
 
 TREE = Path(__file__).resolve().parents[2]
@@ -15,6 +15,7 @@ ALL = (
     *of_tasks.MUTATIONS,
     *of_plugins.MUTATIONS,
     *of_jobs.MUTATIONS,
+    *of_events.MUTATIONS,
     *of_survivors.MUTATIONS,
 )
 

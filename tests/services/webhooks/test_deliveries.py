@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+import jsonschema
 import pytest
 from sqlalchemy import select, update
 
+from orderapp.api.description import describe
+from orderapp.domain.outcome import Outcome
 from orderapp.errors import WrongState
 from orderapp.models import Delivery, Event, WebhookSubscription, db_now
+from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.run_job import run_job
@@ -18,7 +23,7 @@ from orderapp.services.webhooks import acts, subscriptions
 from orderapp.services.webhooks.deliver import PAUSED_AFTER_SECONDS
 from orderapp.services.webhooks.distribute import distribute
 from orderapp.services.webhooks.retention import forget_old_events
-from tests.services.scripted import Killed
+from tests.services.scripted import Killed, OneOfEach, answers
 from tests.services.test_interleaving import MOST_STATEMENTS, Interleaving
 from tests.services.watching import watching
 from tests.services.webhooks.conftest import TellingShop
@@ -78,6 +83,22 @@ def test_each_event_arrives_once_in_order_signed_and_without_personal_data(
     task = telling.tasks(kind="job")[0]
     [attempt] = telling.attempts(task_id=task.id)
     assert json.loads(attempt.message) == {"status": 200, "answer": "thanks"}
+
+
+def test_each_event_is_as_the_description_says(telling: TellingShop, receiver: Receiver, systems: OneOfEach) -> None:
+    telling.subscribe(receiver.url)
+    systems.bank.acts.append(answers(Outcome.REFUSED))
+    telling.submit()
+    telling.work_until_quiet()
+    task_actions.cancel([telling.task(system="bank").id], COMMAND_LINE, "the bank is closed")
+    telling.work_until_quiet()
+    assert receiver.types == ["order.placed", "order.confirmed", "effect.unresolved"]
+    described = describe(())
+    for one in receiver.got:
+        request = described["webhooks"][one.event["type"]]["post"]["requestBody"]
+        schema = request["content"]["application/json"]["schema"]
+        jsonschema.validate(one.event, {**schema, "components": described["components"]})
+    assert receiver.got[2].event["data"]["effect"]["system"] == "bank"
 
 
 def test_a_later_event_waits_while_an_earlier_one_is_tried_again_under_the_same_id(
@@ -306,19 +327,22 @@ class TestAtTheSameTime:
     def test_an_event_that_comes_while_the_one_before_it_ends_is_sent_too(
         self, telling: TellingShop, receiver: Receiver
     ) -> None:
-        telling.subscribe(receiver.url, "order.placed", "order.compensating", "order.cancelled")
+        # The second subscription gives `distribute` something to do after it has looked at the first one's queue.
+        for _ in range(2):
+            telling.subscribe(receiver.url, "order.compensating", "order.cancelled")
         for before_statement in range(1, MOST_STATEMENTS):
             order = telling.submit().order
             telling.work_until_quiet()
             telling.cancel(order.id)
             distribute()
-            task_id, count = next_task(telling), len(receiver.got)
+            count = len(receiver.got)
+            [task_id] = [one.task_id or 0 for one in deliveries(order_id=order.id, subscription_id=1)]
             for task in telling.tasks(order.id, state="waiting"):
                 run_task(task.id, telling.settings)
-            had_as_many = Interleaving(telling, distribute, before_statement).run(
-                lambda task_id=task_id: run_job(task_id, telling.settings)
-            )
+            ends = partial(run_job, task_id, telling.settings)
+            had_as_many = Interleaving(telling, ends, before_statement).run(distribute)
             telling.work_until_quiet_but_for_staff()
-            assert receiver.types[count:] == ["order.compensating", "order.cancelled"]
+            assert sorted(receiver.types[count:]) == 2 * ["order.cancelled"] + 2 * ["order.compensating"]
+            assert {one.state for one in deliveries(order_id=order.id)} == {"delivered"}
             if not had_as_many:
                 break
