@@ -78,7 +78,7 @@ def recover_until(stop: threading.Event, application: Flask, with_settings: Sett
         more = recover(with_settings).more
         plan_next_runs(with_settings)
         if time.monotonic() - closed_at > CLOSE_SECONDS:
-            close_left_open()
+            close_left_open(with_settings.systems)
             closed_at = time.monotonic()
         if time.monotonic() - tidied_at > TIDY_SECONDS:
             tidy()

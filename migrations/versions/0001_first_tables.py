@@ -624,6 +624,7 @@ def upgrade() -> None:
         sa.Column("step_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("system", sa.String(length=32), nullable=False),
+        sa.Column("news", sa.String(length=9), server_default=sa.text("''"), nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=9), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
@@ -650,6 +651,9 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "kind IN ('settle', 'task', 'compensate', 'notify', 'job')", name=op.f("ck_tasks_kind_known")
         ),
+        sa.CheckConstraint(
+            "news IN ('', 'confirmed', 'failed', 'cancelled', 'refunded')", name=op.f("ck_tasks_news_known")
+        ),
         sa.CheckConstraint("state <> 'waiting' OR due_at IS NOT NULL", name=op.f("ck_tasks_waiting_has_due_time")),
         sa.CheckConstraint(
             "state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name=op.f("ck_tasks_state_known")
@@ -664,7 +668,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["placement_id"], ["placements.id"], name=op.f("fk_tasks_placement_id")),
         sa.ForeignKeyConstraint(["step_id"], ["steps.id"], name=op.f("fk_tasks_step_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
-        sa.UniqueConstraint("placement_id", "kind", "system", name=op.f("uq_tasks_placement_id_kind_system")),
+        sa.UniqueConstraint(
+            "placement_id", "kind", "system", "news", name=op.f("uq_tasks_placement_id_kind_system_news")
+        ),
     )
     op.create_index(
         "ix_tasks_compensations_newest",

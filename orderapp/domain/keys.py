@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from orderapp.domain.states import News
 from orderapp.domain.typed_text import trimmed
 
 # Crockford's alphabet: no I, L, O, U, so that a number dictated over the phone is typed correctly.
@@ -34,21 +35,24 @@ def next_key(key: str) -> str:
 
     ValueError if it would be too long.
     """
-    parts = key.split(":")
-    number = int(parts[3]) + 1 if len(parts) > 3 else 2
-    made = ":".join([*parts[:3], str(number)])
+    rest, _, last = key.rpartition(":")
+    # The parts of an effect's own key are three, or four for news.
+    made = f"{rest}:{int(last) + 1}" if last.isdecimal() else f"{key}:2"
     if len(made) > MAX_KEY_LENGTH:
         raise ValueError(f"key {made!r} has {len(made)} characters, at most {MAX_KEY_LENGTH} are agreed")
     return made
 
 
-def effect_key(order_number: str, placement_number: int, system: str) -> str:
+def effect_key(order_number: str, placement_number: int, system: str, news: News = News.CONFIRMED) -> str:
     """Return the key of one system's part in one placement: `order number:placement:system`.
+
+    A message of other news than the confirmation is an effect of its own: `order number:placement:system:cancelled`.
 
     It is computed from committed data, so after a crash another process can name the effect, ask for it and undo it. A
     retry is another placement, so it has other keys. ValueError if the key would be too long.
     """
     key = f"{order_number}:{placement_number}:{system}"
+    key += "" if news is News.CONFIRMED else f":{news}"
     if len(key) > MAX_KEY_LENGTH:
         raise ValueError(f"key {key!r} has {len(key)} characters, at most {MAX_KEY_LENGTH} are agreed")
     return key

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
+from orderapp.domain.states import News
 
 MAX_LINES = 100  # people fill a cart by hand; more is a mistake or an attack
 MAX_QUANTITY = 1000  # of one product; more is a wholesale order that needs a conversation first
@@ -153,6 +155,9 @@ class Effect:
 
     key: str  # the idempotency key, committed before the call and the same in every repeat
     order: OrderDocument  # the order of the effect
+    news: News = News.CONFIRMED  # what a message tells
+    reason: str = ""  # why the order came to that, a sentence in its language; empty if there is nothing to say
+    at: dt.datetime | None = None  # when it came to that
 
     def key_of(self, system: str) -> str:
         """Return the key of another system's effect in the same placement."""

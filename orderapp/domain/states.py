@@ -48,6 +48,15 @@ class TaskKind(StrEnum):
     JOB = "job"  # a job of ours or of a plugin; it belongs to no order
 
 
+class News(StrEnum):
+    """What a message tells the customer: one of the ends that an order can come to."""
+
+    CONFIRMED = "confirmed"  # every effect is in place
+    FAILED = "failed"  # it could not be placed, and can be tried again
+    CANCELLED = "cancelled"  # by its customer, by staff, or because a system refused its part
+    REFUNDED = "refunded"  # what was paid for a cancelled order is returned
+
+
 # Tasks of these kinds bring about an effect that stays, is compared, and is compensated when the order is cancelled.
 LASTING_KINDS = frozenset({TaskKind.SETTLE, TaskKind.TASK})
 
@@ -129,6 +138,13 @@ EDGES: Mapping[type[State], Mapping[State, frozenset[State]]] = {
     },
 }
 
+# The states of an order in which there is something to tell.
+TOLD_IN: Mapping[News, frozenset[OrderState]] = {
+    News.CONFIRMED: frozenset({OrderState.CONFIRMED}),
+    News.FAILED: frozenset({OrderState.FAILED, OrderState.COMPENSATING}),
+    News.CANCELLED: frozenset({OrderState.CANCELLED, OrderState.COMPENSATING}),
+    News.REFUNDED: frozenset({OrderState.CANCELLED, OrderState.COMPENSATING}),
+}
 # An order in one of these states doesn't change any more by itself.
 FINAL_ORDER_STATES = frozenset({OrderState.CONFIRMED, OrderState.FAILED, OrderState.CANCELLED})
 # A task in one of these states still needs work, by a worker or by staff.

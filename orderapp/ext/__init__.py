@@ -17,6 +17,7 @@ from orderapp.domain.outcome import Answer, Exchange, Finding, Outcome, Quote, R
 from orderapp.domain.references import page_reference
 from orderapp.domain.retry import Backoff, Guarantee
 from orderapp.domain.schedules import Daily, Every
+from orderapp.domain.states import News
 from orderapp.domain.typed_text import without_links
 from orderapp.errors import ConfigurationError, LeaseLost
 from orderapp.languages import Language, language
@@ -27,6 +28,7 @@ from orderapp.systems.callbacks import Callback
 from orderapp.systems.http import Content, HttpClient
 from orderapp.systems.jobs import enqueue, job
 from orderapp.systems.keyed import HTTP_SCHEMES, HttpSystem, KeyedSystem
+from orderapp.systems.letters import Letter, Letters
 from orderapp.systems.lockouts import CREDENTIALS, SMTP_CODES, lock_out, why_unreachable
 from orderapp.systems.offers import as_answered, read_offer, same_code
 from orderapp.systems.runs import PlacedOrder, Run, Snooze
@@ -45,7 +47,7 @@ __all__ = [
     "Effect", "OrderDocument", "OrderRequest", "Customer", "Line", "LineRequest", "Discount", "Money", "MAX_MINOR",
     "amount_text", "customer_ref", "page_reference",
     # Write to customers
-    "Language", "language",
+    "News", "Letters", "Letter", "Language", "language",
     # Say what happened
     "Outcome", "Answer", "Finding", "Report", "Quote", "Shortage", "Exchange",
     # Call over HTTP

@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, Str
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.states import PlacementState, StepState, TaskKind, TaskState
+from orderapp.domain.states import News, PlacementState, StepState, TaskKind, TaskState
 from orderapp.models.base import Base, BigId, UtcDateTime, one_of, partial_index, state_column
 
 
@@ -68,8 +68,9 @@ class Task(Base):
 
     __tablename__ = "tasks"
     __table_args__ = (
-        # One effect, one task: a second compensation of the same step can't be written.
-        UniqueConstraint("placement_id", "kind", "system"),
+        # One effect, one task: a second compensation of the same step, or a second message of the same news, can't be
+        # written.
+        UniqueConstraint("placement_id", "kind", "system", "news"),
         # A job belongs to no order, every other task to one.
         CheckConstraint("(kind = 'job') = (order_id IS NULL)", name="order_unless_job"),
         CheckConstraint("(kind = 'job') = (placement_id IS NULL)", name="placement_unless_job"),
@@ -94,6 +95,7 @@ class Task(Base):
             sqlite_where=text("scheduled_at IS NOT NULL"),
         ),
         one_of("kind", TaskKind),
+        one_of("news", ("", *News)),
         one_of("state", TaskState),
         CheckConstraint("attempts >= 0 AND attempt_limit >= 0 AND fencing >= 0", name="counts"),
         CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="running_has_lease"),
@@ -128,6 +130,8 @@ class Task(Base):
     kind: Mapped[str] = mapped_column(state_column(TaskKind))
     # The external system that it calls, or the job that it runs.
     system: Mapped[str] = mapped_column(String(32))
+    # What a message tells; empty for tasks that send none.
+    news: Mapped[str] = mapped_column(state_column(News), default="", server_default=text("''"))
     # The key of the effect that it causes or undoes; for a job, what tells its tasks apart.
     key: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(state_column(TaskState))

@@ -17,7 +17,7 @@ from orderapp.domain.inputs import Code
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote, Report
 from orderapp.domain.retry import Backoff, Guarantee
-from orderapp.domain.states import TaskKind
+from orderapp.domain.states import News, TaskKind
 from orderapp.errors import ConfigurationError
 from orderapp.systems.callbacks import Callback
 from orderapp.systems.limits import Limits
@@ -34,7 +34,7 @@ class Part(StrEnum):
     BLOCKING = "blocking"  # the customer waits; a step of the placement
     SETTLE = "settle"  # money that must be taken, may be later; a task of the confirmed order
     TASK = "task"  # other work that must happen, may be later; a task of the confirmed order
-    NOTIFY = "notify"  # should happen, after the order is safe; a task of the confirmed order
+    NOTIFY = "notify"  # should happen, after the order is safe; a task for each of its news
 
     @property
     def task_kind(self) -> TaskKind:
@@ -116,6 +116,7 @@ class System(ABC):
         stores_failures: Whether the system stores a failure under the key and repeats it forever, so that a repeat
             never succeeds (idempotent systems only).
         key_window_seconds: How long the system remembers a key; None if it never forgets one.
+        tells: The news that it sends messages of (`Part.NOTIFY`); each is an effect of its own.
         translations: What customers read of it in other languages, by language code and English text, where our own
             translations lack it: that of a plugin.
         example: The inputs of an order that concerns it, for the tests of its contract.
@@ -144,6 +145,7 @@ class System(ABC):
     repeats: ClassVar[Repeats] = Repeats()
     calls_per_run: ClassVar[int] = 1
     stores_failures: ClassVar[bool] = False
+    tells: ClassVar[tuple[News, ...]] = (News.CONFIRMED,)
     translations: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     example: ClassVar[Mapping[str, str]] = {}
     sandbox: ClassVar[Sandbox | None] = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from orderapp.domain.inputs import Code
 from orderapp.domain.retry import Guarantee
+from orderapp.domain.states import News
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import NAME, Errand, OnRefusal, Part, Progress, Repeats, System
 
@@ -19,6 +20,7 @@ _TYPES: Mapping[str, type] = {
     "guarantee": Guarantee,
     "inputs": tuple,
     "refusals": Mapping,
+    "tells": tuple,
     "translations": Mapping,
     "example": Mapping,
     "is_payment": bool,
@@ -51,6 +53,8 @@ def refuse_incomplete(kind: type[System]) -> None:
         isinstance(text, str) for texts in by_language for pair in texts.items() for text in pair
     ):
         raise ConfigurationError(f"{where}: translations has to map language codes to mappings of texts")
+    if not all(isinstance(one, News) for one in kind.tells):
+        raise ConfigurationError(f"{where}: tells has to be a tuple of News")
     if not all(isinstance(text, str) for pair in kind.refusals.items() for text in pair):
         raise ConfigurationError(f"{where}: refusals has to map codes to sentences")
 

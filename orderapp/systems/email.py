@@ -1,4 +1,4 @@
-"""E-mail: sends the confirmation over SMTP. A repeat has the same Message-ID, so it can be recognised."""
+"""E-mail: sends customers the news of their orders by SMTP. A repeat has the same Message-ID, so it is recognised."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from orderapp.ext import (
     Errand,
     Exchange,
     Guarantee,
+    Letters,
+    News,
     OrderDocument,
     OrderRequest,
     Outcome,
@@ -37,13 +39,10 @@ from orderapp.ext import (
     backoff_from,
     call_within,
     connect,
-    language,
     lock_out,
     mask,
-    page_reference,
     tls_context,
     why_unreachable,
-    without_links,
 )
 
 # smtplib's own text for a reply that is too long; the server refused nothing.
@@ -65,13 +64,14 @@ class _BoundedSmtps(smtplib.SMTP_SSL, _BoundedSmtp):
 
 
 class Email(System):
-    """Confirmation mails."""
+    """Mails to customers."""
 
     name: ClassVar[str] = "email"
     title: ClassVar[str] = "E-mail"
     part: ClassVar[Part] = Part.NOTIFY
     errand: ClassVar[Errand] = Errand("send the e-mail")
     guarantee: ClassVar[Guarantee] = Guarantee.IDEMPOTENT
+    tells: ClassVar[tuple[News, ...]] = tuple(News)
     setting: ClassVar[str] = "SMTP"
 
     def __init__(self, env: Environment, backoff: Backoff) -> None:
@@ -83,7 +83,7 @@ class Email(System):
         self._secrets = (password, b64encode(password.encode()).decode()) if password else ()
         self._timeouts = env.timeouts("SMTP_TIMEOUT")
         self._sender, self._domain = _sender_in(env)
-        self._shop, self._secret = env.address("PUBLIC", {"https": True, "http": False}), env.text("SECRET_KEY")
+        self._letters = Letters.from_environment(env)
         if address and not self._sender:
             raise ConfigurationError("MAIL_FROM: not set, and SMTP_URL is; no mail goes without a sender")
         self.configured = bool(address)
@@ -100,7 +100,7 @@ class Email(System):
         return True
 
     def act(self, effect: Effect) -> Answer:
-        """Send the confirmation."""
+        """Send the mail."""
         started = time.monotonic()
         hidden = partial(mask, private=[*self.private_values(effect.order), *self._secrets])
         try:
@@ -173,22 +173,18 @@ class Email(System):
 
     def _message(self, effect: Effect) -> EmailMessage:
         # SMTP's line endings (servers refuse others) and seven bits (not every server accepts eight).
-        order, message = effect.order, EmailMessage(policy.SMTP.clone(cte_type="7bit"))
+        order, letter = effect.order, self._letters.letter(effect)
+        message = EmailMessage(policy.SMTP.clone(cte_type="7bit"))
         message["From"] = self._sender
         message["To"] = order.customer.email
-        message["Subject"] = language(order.language).gettext("Your order %(number)s is confirmed", number=order.number)
+        message["Subject"] = letter.subject
         message["Date"] = formatdate(usegmt=True)
         # A colon isn't allowed in a Message-ID (RFC 5322, 3.6.4).
         message["Message-ID"] = f"<{effect.key.replace(':', '.')}@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(_text(order, self._page_of(order)))
+        message["Content-Language"] = order.language
+        message.set_content(letter.text)
         return message
-
-    def _page_of(self, order: OrderDocument) -> str:
-        """Return the address of the order's page; empty if it has none or the shop's address isn't known."""
-        if not (order.in_shop and self._shop and self._secret):
-            return ""
-        return f"{self._shop}/orders/{page_reference(self._secret, order.number)}"
 
 
 def _sender_in(env: Environment) -> tuple[str, str]:
@@ -200,28 +196,6 @@ def _sender_in(env: Environment) -> tuple[str, str]:
     if sender and not (found and sender.isprintable() and sender.endswith((address, f"<{address}>"))):
         raise ConfigurationError(f"MAIL_FROM: {sender!r} is not an e-mail address")
     return sender, found["domain"] if found else ""
-
-
-def _text(order: OrderDocument, page: str) -> str:
-    spoken = language(order.language)
-    _ = spoken.gettext
-    rows = [f"{line.quantity} x {line.name}: {spoken.amount(line.total)}" for line in order.lines]
-    rows += [
-        _("Discount %(code)s: -%(amount)s", code=one.code, amount=spoken.amount(one.amount)) for one in order.reductions
-    ]
-    rows += [_("Already paid: -%(amount)s", amount=spoken.amount(one.amount)) for one in order.payments]
-    return "\n".join(
-        (
-            _("Hello %(name)s,", name=without_links(order.customer.name)),
-            "",
-            _("thank you, your order %(number)s is confirmed:", number=order.number),
-            "",
-            *(f"  {row}" for row in rows),
-            "",
-            "  " + _("Total: %(amount)s", amount=spoken.amount(order.total)),
-            *(("", _("Where your order stands:"), page) if page else ()),
-        )
-    )
 
 
 def _send_text(server: smtplib.SMTP, text: bytes, hidden: Hidden) -> Answer:

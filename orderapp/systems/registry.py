@@ -14,6 +14,7 @@ import orderapp.systems
 from orderapp.domain.inputs import Code
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError, SystemUnknown
+from orderapp.languages import Language
 from orderapp.systems.base import Part, System
 from orderapp.systems.declarations import refuse_impossible, refuse_impossible_order, refuse_incomplete
 from orderapp.systems.guarding import guarded
@@ -130,6 +131,11 @@ class Systems(Mapping[str, System]):
     def title_of(self, name: str) -> str:
         """Return what staff and customers call a system: its title, or its name if this process doesn't know it."""
         return self._systems[name].title if name in self._systems else name
+
+    def text(self, text: str, spoken: Language) -> str:
+        """Return what a system declares for customers in a language, by our translations or by its own."""
+        told = spoken.gettext(text)
+        return told if told != text else self.translations.get(spoken.code, {}).get(text, text)
 
     def offered_inputs(self) -> list[Code]:
         """Return the inputs that customers can use: those of configured systems, in their order."""

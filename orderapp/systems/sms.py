@@ -21,13 +21,14 @@ from orderapp.ext import (
     Errand,
     Guarantee,
     HttpClient,
+    Letters,
+    News,
     OrderDocument,
     OrderRequest,
     Outcome,
     Part,
     System,
     backoff_from,
-    language,
     lock_out,
     unreadable,
     whole,
@@ -49,13 +50,14 @@ class Sms(System):
     errand: ClassVar[Errand] = Errand("send the text message")
     guarantee: ClassVar[Guarantee] = Guarantee.UNSAFE
     how_to_check: ClassVar[str] = "Look for the number in Twilio's console under Monitor, Logs, Messaging."
+    tells: ClassVar[tuple[News, ...]] = tuple(News)
 
     def __init__(self, env: Environment, backoff: Backoff) -> None:
         account, secret = env.header("SMS_ACCOUNT_SID"), env.secret("SMS_AUTH_TOKEN")
         address = env.address("SMS", HTTP_SCHEMES, default="https://api.twilio.com")
         timeouts = env.timeouts("SMS_TIMEOUT")
         self._sender, self._secret = env.text("SMS_FROM"), secret
-        public_url = env.text("PUBLIC_URL").rstrip("/")
+        self._letters, public_url = Letters.from_environment(env), env.text("PUBLIC_URL").rstrip("/")
         wants_callbacks = env.flag("SMS_CALLBACKS")
         if wants_callbacks and not public_url:
             raise ConfigurationError("SMS_CALLBACKS: Twilio can call back only to PUBLIC_URL, which isn't set")
@@ -81,9 +83,7 @@ class Sms(System):
         form = {
             "To": order.customer.phone,
             "From": self._sender,
-            "Body": language(order.language).gettext(
-                "Thank you! Your order %(number)s is confirmed.", number=order.number
-            ),
+            "Body": self._letters.letter(effect).short,
         }
         if self._callbacks:
             form["StatusCallback"] = f"{self._callbacks}?{urlencode({'key': effect.key})}"

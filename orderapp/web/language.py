@@ -53,11 +53,8 @@ def lazy_gettext(text: str) -> str:
 
 
 def declared(text: str) -> str:
-    """Return what a system declares for customers in the page's language, by our translations or by its own."""
-    told = gettext(text)
-    if told != text:
-        return told
-    return current_settings().systems.translations.get(current().code, {}).get(text, text)
+    """Return what a system declares for customers in the page's language."""
+    return current_settings().systems.text(text, current())
 
 
 def cookie_name() -> str:

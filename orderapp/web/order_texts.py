@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from orderapp.domain.outcome import Outcome
-from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
+from orderapp.domain.states import News, OrderState, StepState, TaskKind, TaskState
 from orderapp.services.orders.views import OrderView, StepView, TaskView
-from orderapp.services.resilience.admission import PAUSED
+from orderapp.services.saga.reasons import is_paused, reason_of
 from orderapp.systems.base import Progress
 from orderapp.systems.registry import Systems
 from orderapp.web.changed_order import shortage_text
+from orderapp.web.language import current
 from orderapp.web.return_texts import PAYMENTS as RETURNING_PAYMENTS
 from orderapp.web.return_texts import STEPS as RETURNING_STEPS
 from orderapp.web.return_texts import Obstacle, obstacle, returning
@@ -49,10 +49,6 @@ HEADLINES = {
     OrderState.CANCELLED: CANCELLED,
 }
 
-REFUSED = "{title}: this couldn't be arranged for your order."
-NO_ANSWER = "{title}: we didn't get a reliable answer in time. This is not your fault; trying again usually helps."
-NOTHING_SENT = "{title}: we can't arrange this at the moment; please try again later."
-INTERRUPTED = "Something interrupted us while we placed your order. This is not your fault; trying again usually helps."
 # What a step comes to; a step that is still planned when the order isn't being placed any more was never begun.
 STEPS = {
     StepState.DONE: ("done", "Arranged"),
@@ -130,7 +126,7 @@ def story_of(order: OrderView, systems: Systems) -> Story:
 def _headline(order: OrderView, systems: Systems) -> tuple[str, ...]:
     """Return tone, title and paragraphs."""
     tone, title, *paragraphs = _words_of_state(order)
-    reason = "" if order.ends_as is OrderState.CANCELLED else _reason(order, systems)
+    reason = _reason(order, systems)
     messages = _messages(order)
     return (tone, title, reason, *paragraphs, messages[0] if messages else "")
 
@@ -138,7 +134,7 @@ def _headline(order: OrderView, systems: Systems) -> tuple[str, ...]:
 def _words_of_state(order: OrderView) -> tuple[str, ...]:
     if order.state is OrderState.COMPENSATING:
         return returning(order)
-    if order.state is OrderState.FAILED and _is_paused(order):
+    if order.state is OrderState.FAILED and is_paused(order.stopped):
         return FAILED_FOR_NOW
     if order.state is OrderState.CONFIRMED:
         payments = _payments(order)
@@ -150,26 +146,8 @@ def _words_of_state(order: OrderView) -> tuple[str, ...]:
 
 
 def _reason(order: OrderView, systems: Systems) -> str:
-    """Return why the order failed; an empty text if nothing prevented it."""
-    if order.stopped is None:
-        return ""
-    if not order.stopped.system:
-        return INTERRUPTED
-    title = systems.title_of(order.stopped.system)
-    if _is_paused(order):
-        return NOTHING_SENT.format(title=title)
-    if order.stopped.outcome is not Outcome.REFUSED:
-        return NO_ANSWER.format(title=title)
-    short = shortage_text(order)
-    if short:
-        return short
-    system = systems.get(order.stopped.system)
-    return (system.refusals if system else {}).get(order.stopped.code, REFUSED.format(title=title))
-
-
-def _is_paused(order: OrderView) -> bool:
-    """Whether the order was stopped because staff have paused a system: nothing was sent, so nothing was late."""
-    return order.stopped is not None and order.stopped.code == PAUSED.code
+    """Return why the order failed or was cancelled; an empty text if nothing prevented it."""
+    return shortage_text(order) or reason_of(order.stopped, systems, current())
 
 
 def _steps(order: OrderView, systems: Systems) -> Iterator[Entry]:
@@ -253,7 +231,7 @@ def _work(task: TaskView, order_state: OrderState, systems: Systems) -> Entry:
 
 def _messages(order: OrderView) -> tuple[str, str, str] | None:
     """Return what the messages come to: one that is still being sent counts before one that was; None without any."""
-    messages = [task for task in order.tasks if task.kind is TaskKind.NOTIFY]
+    messages = [task for task in order.tasks if task.kind is TaskKind.NOTIFY and task.news is News.CONFIRMED]
     states = {task.state for task in messages}
     if not states or order.state is not OrderState.CONFIRMED:
         return None

@@ -97,7 +97,7 @@ def test_giving_up_a_compensation_closes_the_task_and_not_the_debt(rows, setting
     browser = logged_in(Role.OPERATOR)
     browser.post("/admin/tasks/cancel", task=task_id, reason="they say it is gone")
     with writing() as session:
-        assert not close_if_complete(session, task.order_id, task.placement_id)
+        assert not close_if_complete(session, task.order_id, task.placement_id, settings.systems)
     assert rows.read(Order, task.order_id).state == "compensating"
     unresolved = look(settings.systems).resolutions
     assert (unresolved.unresolved_count.number, unresolved.unresolved[0].task_id) == (1, task_id)

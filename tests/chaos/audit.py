@@ -53,7 +53,8 @@ CONTRADICTIONS = {
         SELECT o.number, coalesce(string_agg(t.kind || ' ' || t.system, ', '), 'none') AS what
           FROM orders o LEFT JOIN tasks t ON t.order_id = o.id AND t.kind <> 'compensate'
          WHERE o.state = 'confirmed' GROUP BY o.id, o.number
-        HAVING count(*) FILTER (WHERE t.kind = 'settle') <> 1 OR count(*) FILTER (WHERE t.system = 'email') <> 1
+        HAVING count(*) FILTER (WHERE t.news NOT IN ('', 'confirmed')) > 0
+            OR count(*) FILTER (WHERE t.kind = 'settle') <> 1 OR count(*) FILTER (WHERE t.system = 'email') <> 1
             OR count(*) FILTER (WHERE t.system = 'sms') <> 1""",
 }
 

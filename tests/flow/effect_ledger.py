@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, create_engine, text
 
+from orderapp.currencies import amount_text
+from orderapp.domain.money import Money
 from tests.sandbox.running import RunningSandbox
 from tests.servers.loopback import poll_until
 
@@ -18,6 +20,9 @@ UNFINISHED = """
     SELECT 'order ' || number || ' ' || state FROM orders WHERE state IN ('placing', 'compensating')
     UNION ALL SELECT 'task ' || id || ' ' || kind || ' ' || system || ' ' || state || ' ' || coalesce(last_message, '')
       FROM tasks WHERE state IN ('waiting', 'running')"""
+PAID_AND_CANCELLED = """
+    SELECT t.order_id FROM tasks t JOIN orders o ON o.id = t.order_id
+     WHERE o.state = 'cancelled' AND t.kind = 'settle' AND t.state = 'done'"""
 # The clocks of the database and the sandbox are one; their time stamps are rounded differently.
 ROUNDING = dt.timedelta(milliseconds=5)
 
@@ -133,9 +138,28 @@ def _messages_too_many(connection: Connection, production: Installed) -> Iterato
     for mail in production.sandbox.rows("mails"):
         mails[mail["subject"]].add(mail["message_id"])
     yield from (f"{subject}: mails with ids {ids}" for subject, ids in mails.items() if len(ids) > 1)
-    confirmed = _rows(connection, "SELECT number FROM orders WHERE state = 'confirmed'")
-    silent = {row.number for row in confirmed} - {subject.split()[2] for subject in mails}
-    yield from (f"no mail for {number}" for number in sorted(silent))
+    yield from _news_and_mails(connection, set(mails))
+
+
+def _news_and_mails(connection: Connection, subjects: set[str]) -> Iterator[str]:
+    """Check that each order's end was told by mail, and no other end."""
+    orders = _rows(connection, "SELECT id, number, client_id, state, total_minor, currency FROM orders")
+    paid = {row.order_id for row in _rows(connection, PAID_AND_CANCELLED)}
+    wanted, allowed = set(), set()
+    for row in orders:
+        confirmed, failed, cancelled = (
+            f"Your order {row.number} {end}" for end in ("is confirmed", "could not be placed", "is cancelled")
+        )
+        returned = f"We returned {amount_text(Money(row.total_minor, row.currency))} for your order {row.number}"
+        # An earlier placement may have failed; a client's customers aren't told of that.
+        allowed |= {failed} if row.client_id is None else set()
+        if row.state == "confirmed":
+            wanted.add(confirmed)
+        if row.state == "cancelled":
+            allowed.add(confirmed)  # unless it was cancelled before it was told
+            wanted |= {cancelled} | ({returned} if row.id in paid and row.total_minor else set())
+    yield from (f"no mail: {subject}" for subject in sorted(wanted - subjects))
+    yield from (f"a mail that isn't true: {subject}" for subject in sorted(subjects - wanted - allowed))
 
 
 def _rows(connection: Connection, query: str) -> list[Row[Any]]:

@@ -99,7 +99,7 @@ def forward_tasks_are_those_of_confirmed_placements(now: Snapshot, outside: Outs
     wanted = {name for name, system in outside.all.items() if system.part.value in ("settle", "notify")}
     found: dict[int, set[str]] = {}
     for task in now.tasks:
-        if task["kind"] != "compensate":
+        if task["kind"] != "compensate" and task["news"] in ("", "confirmed"):
             found.setdefault(task["placement_id"], set()).add(task["system"])
     confirmed = {one["id"] for one in now.placements if one["state"] == "confirmed"}
     for placement in now.placements:
@@ -108,6 +108,34 @@ def forward_tasks_are_those_of_confirmed_placements(now: Snapshot, outside: Outs
             assert tasks == wanted, f"placement {placement['id']} is confirmed with tasks for {sorted(tasks)}"
         elif placement["state"] == "placing":
             assert not tasks, f"placement {placement['id']} isn't confirmed, and has tasks"
+
+
+def news_is_true(now: Snapshot, outside: Outside) -> None:
+    """4: the end of an order and the message that tells it are one, and nothing is told that didn't come to be."""
+    wanted = {name for name, system in outside.all.items() if system.part.value == "notify"}
+    told: dict[tuple[int, str], set[str]] = {}
+    for task in now.tasks:
+        assert (task["kind"] == "notify") == bool(task["news"]), f"task {task['id']} tells {task['news']}"
+        told.setdefault((task["placement_id"], task["news"]), set()).add(task["system"])
+    for placement in now.placements:
+        order, number = now.order[placement["order_id"]], placement["id"]
+        is_last = placement["number"] == order["placement_number"]
+        cancelled = is_last and order["ends_as"] == "cancelled"
+        assert told.get((number, "cancelled"), set()) == (wanted if cancelled else set()), f"placement {number}"
+        was_confirmed = (number, "confirmed") in told
+        is_undone = placement["state"] in ("compensating", "compensated")
+        # One that stopped before any call has no submission's lease to give up, and ends in the customer's own request.
+        failed = told.get((number, "failed"), set())
+        assert failed in (set(), wanted), f"placement {number}"
+        assert not failed or (is_undone and not was_confirmed), f"placement {number} is told as failed"
+        if (number, "refunded") in told:
+            assert cancelled, f"placement {number} is told as refunded"
+            _is_returned(now, number)
+
+
+def _is_returned(now: Snapshot, placement_id: int) -> None:
+    payments = [one for one in now.tasks if one["placement_id"] == placement_id and one["kind"] == "settle"]
+    assert any(one["state"] == "done" for one in payments), f"placement {placement_id}: nothing was paid"
 
 
 def effects_are_on_the_books(now: Snapshot, outside: Outside, runs: list[Run]) -> None:

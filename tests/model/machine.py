@@ -256,6 +256,7 @@ class Orders(Playing):
             invariants.nothing_waits_for_ever(now)
             invariants.states_fit_each_other(now)
             invariants.forward_tasks_are_those_of_confirmed_placements(now, stage.outside)
+            invariants.news_is_true(now, stage.outside)
             invariants.effects_are_on_the_books(now, stage.outside, self.runs)
             invariants.nothing_tells_too_early(now, stage.outside, stage.clock)
             invariants.no_probable_duplicate(self.before, now, self.allowed)

@@ -13,6 +13,7 @@ from typing import Any, Self
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.domain.retry import Backoff, Guarantee
+from orderapp.domain.states import News
 from orderapp.systems.base import Part, Repeats, System
 from orderapp.systems.settings import Environment
 from tests.model.clock import Clock
@@ -76,6 +77,7 @@ class Outside:
         self.bank = Simulated(self, "bank", Part.SETTLE)
         self.ledger = Simulated(self, "ledger", Part.SETTLE, Guarantee.QUERY_FIRST)
         self.texts = Simulated(self, "texts", Part.NOTIFY, Guarantee.UNSAFE)
+        vars(self.texts)["tells"] = tuple(News)
         self.all = {one.name: one for one in (self.voucher, self.stock, self.bank, self.ledger, self.texts)}
 
     def empty(self) -> None:

@@ -25,7 +25,7 @@ MUTATIONS = (
     Mutation(
         "a refusal cancels no order",
         f"{SERVICES}/engine/run_task.py",
-        (("        turn_to_cancelled(session, task.its_order_id, run.systems)\n", "        pass\n"),),
+        (("        turn_to_cancelled(session, task.its_order_id, run.systems, refusal)\n", ""),),
         tests=ORDER_OF_WORK,
     ),
     Mutation(

@@ -67,7 +67,7 @@ def test_a_new_system_has_its_part_in_an_order(happened: dict[str, Any]) -> None
 def test_it_is_compensated_when_another_system_refuses(happened: dict[str, Any]) -> None:
     order = happened["out_of_stock"]
     assert order["result"] == "refused"
-    assert order["tasks"] == ["compensate litmus done"]
+    assert order["tasks"] == ["compensate litmus done", "notify email done"]
     assert order["effects"] == ["do", "undo"]
     assert order["held"] == {}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from orderapp.domain.states import OrderState, StepState
+from orderapp.domain.states import TOLD_IN, News, OrderState, StepState, TaskKind
 from orderapp.models import ManualResolution, Order, Resolution, Step, Task, seconds_until
 from orderapp.services.saga.manual_resolutions import UNPROVEN
 from orderapp.services.saga.prior_attempts import left_in_doubt, was_accepted
@@ -30,6 +30,13 @@ class Circumstances:
     def used_before(self) -> bool:
         """Whether its effect may already be in place."""
         return self.doubtful or self.accepted
+
+
+def states_for(task: Task) -> frozenset[OrderState]:
+    """Return the states of an order in which its task makes sense."""
+    if task.kind == TaskKind.COMPENSATE.value:
+        return frozenset({OrderState.COMPENSATING})
+    return TOLD_IN[News(task.news)] if task.news else frozenset({OrderState.CONFIRMED})
 
 
 def circumstances_of(session: Session, task_ids: Collection[int]) -> dict[int, Circumstances]:

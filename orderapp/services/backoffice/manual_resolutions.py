@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
-from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
+from orderapp.domain.states import StepState, TaskKind, TaskState
 from orderapp.errors import WrongState
 from orderapp.models import Resolution, Step, Task, db_now
 from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
-from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
+from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of, states_for
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_marking
 from orderapp.services.backoffice.task_actions import make_due
 from orderapp.services.db.audit import Actor
@@ -94,7 +94,7 @@ def _refusal(task: Task, resolution: Resolution, seen: Circumstances) -> str | N
     if TaskKind(task.kind) is TaskKind.COMPENSATE:
         known = resolution is Resolution.HAPPENED and seen.step is StepState.DONE
         return "it is known that it happened; requeue it to have it undone" if known else None
-    if seen.order is not OrderState.CONFIRMED:
+    if seen.order not in states_for(task):
         return f"its order is {seen.order.value}, so there is nothing to {task.kind}"
     if task.claims == 0:
         return "nobody has tried it yet, so nothing is in doubt"
@@ -132,7 +132,7 @@ def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings
         if task.step_id is not None:
             move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
             after["step"] = StepState.COMPENSATED.value
-        close_if_complete(session, task.its_order_id, task.its_placement_id)
+        close_if_complete(session, task.its_order_id, task.its_placement_id, settings.systems)
     if ends:
         tell_if_consistent(session, task.its_order_id)
     return {"before": before, "after": after, **({"despite": said.despite.value} if said.despite else {})}

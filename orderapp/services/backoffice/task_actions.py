@@ -18,7 +18,7 @@ from orderapp.errors import NotFound, WrongState
 from orderapp.models import ManualResolution, Order, Resolution, Task, db_now
 from orderapp.services.access.refused_acts import refusals_recorded
 from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
-from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
+from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of, states_for
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_requeueing
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
@@ -39,13 +39,6 @@ log = structlog.get_logger()
 REQUEUEABLE = frozenset({TaskState.FAILED, TaskState.WAITING, TaskState.CANCELLED})
 # The states in which staff may act on a task; whether an act makes sense also depends on its order.
 OPEN_TO_ACTS = REQUEUEABLE | OPEN_TASK_STATES
-# The state that an order must have for a task of this kind to make sense.
-ORDER_STATE_FOR = {
-    TaskKind.SETTLE: OrderState.CONFIRMED,
-    TaskKind.TASK: OrderState.CONFIRMED,
-    TaskKind.NOTIFY: OrderState.CONFIRMED,
-    TaskKind.COMPENSATE: OrderState.COMPENSATING,
-}
 # Giving up a task of these kinds leaves an unresolved effect. A message that isn't sent, or a job, leaves none.
 OWING = LASTING_KINDS | {TaskKind.COMPENSATE}
 
@@ -118,7 +111,7 @@ def objection_to_requeue(task: Task, seen: Circumstances, settings: Settings) ->
     kind, state = TaskKind(task.kind), TaskState(task.state)
     # Even a confirmed order may owe a compensation: of a surplus, or of a late effect of an earlier placement.
     owed = kind is TaskKind.COMPENSATE and state is not TaskState.DONE
-    if seen.order is not None and not owed and seen.order is not ORDER_STATE_FOR[kind]:
+    if seen.order is not None and not owed and seen.order not in states_for(task):
         return Objection(f"its order is {seen.order.value}, so there is nothing to {kind.value}")
     if state is TaskState.RUNNING:
         return Objection("a worker has it right now")

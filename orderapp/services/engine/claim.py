@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, case, select
+from sqlalchemy import Connection, bindparam, case, select
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
-from orderapp.domain.orders import Effect
-from orderapp.domain.states import TaskKind, TaskState
+from orderapp.domain.orders import Effect, OrderDocument
+from orderapp.domain.states import News, TaskKind, TaskState
+from orderapp.languages import language
 from orderapp.models import Task, db_now, table_of
 from orderapp.services.db.prepared_statements import PreparedStatement
 from orderapp.services.db.transactions import asking, statements_nest, writing
@@ -24,8 +26,10 @@ from orderapp.services.engine.claim_plan import TASK_COLUMNS, TASK_PREFIX, claim
 from orderapp.services.resilience import circuit_breakers, rate_limiter
 from orderapp.services.saga.order_documents import document_of
 from orderapp.services.saga.prior_attempts import Known, ask_known
+from orderapp.services.saga.reasons import reason_of, what_stopped
 from orderapp.systems.base import System
 from orderapp.systems.jobs import Job
+from orderapp.systems.registry import Systems
 
 Held = TypeVar("Held")
 
@@ -138,7 +142,7 @@ def claim_plainly(task_ids: Sequence[int], settings: Settings) -> list[Claim]:
             written = claim_plan(plain, plainly=True).run({"task": task_id, **lease})
             rows += written["seen"] if written else []
     by_task = groupby(rows, key=attrgetter(f"{TASK_PREFIX}id"))
-    return [_plain_claim(list(of_one), lease_ends_at) for _, of_one in by_task]
+    return [_plain_claim(list(of_one), settings.systems, lease_ends_at) for _, of_one in by_task]
 
 
 def give_back(claims: Sequence[Claim]) -> None:
@@ -168,7 +172,7 @@ def is_plain(system: System) -> bool:
     return not limits.rate_per_second and not limits.concurrency and not system.after
 
 
-def _plain_claim(rows: Sequence[Any], lease_ends_at: float) -> Claim:
+def _plain_claim(rows: Sequence[Any], systems: Systems, lease_ends_at: float) -> Claim:
     task = _task_of(rows[0])
     # A first claim has no earlier attempts, except a compensation, where its step's attempts count. A later claim needs
     # a second statement for them: one that has waited for the row would not see what the last holder wrote.
@@ -177,7 +181,19 @@ def _plain_claim(rows: Sequence[Any], lease_ends_at: float) -> Claim:
     else:
         with asking() as connection:
             known = ask_known(connection, task.id)
-    return Claim(task, Effect(task.key, document_of(rows)), known, lease_ends_at)
+    return Claim(task, _effect(task, document_of(rows), systems, asking), known, lease_ends_at)
+
+
+def _effect(
+    task: Task, document: OrderDocument, systems: Systems, connected: Callable[[], AbstractContextManager[Connection]]
+) -> Effect:
+    """Return the task's effect; news of an end come with its reason, which takes one more query."""
+    news = News(task.news or News.CONFIRMED)
+    if news not in (News.FAILED, News.CANCELLED):
+        return Effect(task.key, document, news, at=task.created_at)
+    with connected() as connection:
+        stopped = what_stopped(connection, task.its_placement_id)
+    return Effect(task.key, document, news, reason_of(stopped, systems, language(document.language)), task.created_at)
 
 
 def _task_of(row: Any) -> Task:
@@ -198,7 +214,8 @@ def _claim_looking_round(session: Session, task_id: int, settings: Settings, lea
     known = ask_known(session.connection(), task.id)
     several = known.used_before or task.kind == TaskKind.COMPENSATE.value
     turns = turns_of(session, system, system.calls_per_run if several else 1)
-    return Claim(task, Effect(task.key, document_of(rows)), known, lease_ends_at, probing, turns)
+    effect = _effect(task, document_of(rows), settings.systems, lambda: nullcontext(session.connection()))
+    return Claim(task, effect, known, lease_ends_at, probing, turns)
 
 
 def _take(session: Session, task_id: int, settings: Settings) -> tuple[Sequence[Any], bool]:

@@ -44,7 +44,7 @@ from orderapp.services.saga.events import is_heard, tell_if_consistent
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.prior_attempts import others_get_through
 from orderapp.services.saga.unknown_systems import systems_missing
-from orderapp.services.saga.values import Try
+from orderapp.services.saga.values import Stopped, Try
 from orderapp.systems.base import System
 
 log = structlog.get_logger()
@@ -192,12 +192,13 @@ def _follow_up(session: Session, run: Ran, state: TaskState) -> None:
     if state is TaskState.WAITING and _still_pending(one.answer):
         act_on_heard(session, task, run.system)
     if run.cancels_order and not systems_missing(session, task.its_order_id, run.systems):
-        turn_to_cancelled(session, task.its_order_id, run.systems)
+        refusal = Stopped(task.system, Outcome.REFUSED, one.answer.code)
+        turn_to_cancelled(session, task.its_order_id, run.systems, refusal)
     # With `keep`, one effect stays in place on purpose.
     if task.kind == TaskKind.COMPENSATE.value and state is TaskState.DONE and not task.keep:
         if task.step_id is not None:
             move(session, Step, StepState.COMPENSATED, Step.id == task.step_id, decided_at=db_now())
-        close_if_complete(session, task.its_order_id, task.its_placement_id)
+        close_if_complete(session, task.its_order_id, task.its_placement_id, run.systems)
 
 
 def _still_pending(answer: Answer) -> bool:

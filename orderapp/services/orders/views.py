@@ -16,7 +16,7 @@ from orderapp.domain.inputs import Inputs
 from orderapp.domain.money import Money
 from orderapp.domain.orders import Customer, Discount, Line, OrderDocument, Reduced
 from orderapp.domain.outcome import Outcome, Shortage
-from orderapp.domain.states import FINAL_ORDER_STATES, OrderState, StepState, TaskKind, TaskState
+from orderapp.domain.states import FINAL_ORDER_STATES, News, OrderState, StepState, TaskKind, TaskState
 from orderapp.errors import NotFound
 from orderapp.models import Attempt, Order, Placement, Step, SwitchMode, SystemSwitch, Task, table_of
 from orderapp.services.db.transactions import reading
@@ -55,7 +55,7 @@ _PAUSED = and_(
 
 
 def _tasks_where(condition: ColumnElement[bool]) -> Select[Any]:
-    columns = (_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts, _TASKS.placement_id)
+    columns = (_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts, _TASKS.placement_id, _TASKS.news)
     judged = (_REFUSED.label("refused"), _PAUSED.label("paused"))
     return select(*columns, *judged).where(condition, ~_REPAIRS).order_by(_TASKS.id)
 
@@ -84,6 +84,7 @@ class TaskView:
     refused: bool = False  # whether staff must handle it because the system refused
     paused: bool = False  # whether it waits because staff have paused its system
     is_present: bool = True  # whether it belongs to the present placement
+    news: News = News.CONFIRMED  # what it tells, if it sends a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,7 @@ def _view(order: Any, document: OrderDocument, placement: Any, steps: Iterable[A
                 refused=bool(row.refused),
                 paused=bool(row.paused),
                 is_present=row.placement_id == placement.id,
+                news=News(row.news or News.CONFIRMED),
             )
             for row in tasks
         ),

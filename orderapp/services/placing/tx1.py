@@ -36,6 +36,7 @@ from orderapp.services.placing.tx1_rows import (
 from orderapp.services.saga.attempts import record_steps
 from orderapp.services.saga.circuit_feedback import learn_from_steps
 from orderapp.services.saga.events import events_parameter
+from orderapp.services.saga.news import withdraw_failure
 from orderapp.services.saga.values import Held, PlannedStep, StepResult
 
 # How often the lock of a cart is tried: each further try means that a holder has ended within these milliseconds.
@@ -118,8 +119,10 @@ def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, doc
         held = _held(order_id, number, again, opening, started, written)
         if stopped:
             _record_stop(session, held, opening)
-        elif opening.duplicate_window_seconds:
-            lock_cart(session, order_id, number, opening)
+        else:
+            withdraw_failure(session, order_id)
+            if opening.duplicate_window_seconds:
+                lock_cart(session, order_id, number, opening)
     return held
 
 

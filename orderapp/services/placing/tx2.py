@@ -10,7 +10,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from orderapp.domain.events import EventType
 from orderapp.domain.keys import effect_key
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.states import OrderState, PlacementState, StepState
+from orderapp.domain.states import News, OrderState, PlacementState, StepState
 from orderapp.errors import LeaseLost
 from orderapp.models import Order, Placement, Step, Submission, Task, db_now, table_of
 from orderapp.services.db.json_rows import as_json, columns_of, rows_of
@@ -27,8 +27,8 @@ from orderapp.systems.base import Part
 from orderapp.systems.registry import Systems
 
 _ORDERS, _PLACEMENTS, _SUBMISSIONS, _TASKS = (table_of(one) for one in (Order, Placement, Submission, Task))
-_TASK_COLUMNS = ("kind", "system", "key", "state", "attempts", "attempt_limit", "claims", "fencing", "cleared_claims",
-                 "keep")  # fmt: skip
+_TASK_COLUMNS = ("kind", "system", "news", "key", "state", "attempts", "attempt_limit", "claims", "fencing",
+                 "cleared_claims", "keep")  # fmt: skip
 
 
 def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirmed:
@@ -156,5 +156,5 @@ def _forward_tasks(held: Held, systems: Systems) -> list[dict[str, Any]]:
         new_task(system.part.task_kind, system, effect_key(held.document.number, held.placement_number, system.name))
         for part in (Part.SETTLE, Part.TASK, Part.NOTIFY)
         for system in systems.having(part)
-        if system.concerns(held.document)
+        if News.CONFIRMED in system.tells and system.concerns(held.document)
     ]

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.states import OrderState, PlacementState, StepState
+from orderapp.domain.states import News, OrderState, PlacementState, StepState
 from orderapp.errors import LeaseLost
 from orderapp.models import Placement, Step, Submission, db_now
 from orderapp.services.db.transactions import writing
@@ -17,6 +17,7 @@ from orderapp.services.saga.attempts import record_steps
 from orderapp.services.saga.circuit_feedback import learn_from_steps
 from orderapp.services.saga.compensation import close_if_complete, lock_order, plan_compensation, plan_surplus, reopen
 from orderapp.services.saga.events import move_order
+from orderapp.services.saga.news import announce
 from orderapp.services.saga.submissions import give_up_lease
 from orderapp.services.saga.values import Held, StepResult, Stopped
 from orderapp.systems.registry import Systems
@@ -100,8 +101,9 @@ def _turn(session: Session, order_id: uuid.UUID, placement_id: int, stopped: Sto
     )
     if not moved:
         raise LeaseLost(f"placement {placement_id} was decided by somebody else")
+    announce(session, order_id, placement_id, News.FAILED, systems)
     if not planned:
-        close_if_complete(session, order_id, placement_id)
+        close_if_complete(session, order_id, placement_id, systems)
 
 
 def _write_step(session: Session, result: StepResult) -> None:

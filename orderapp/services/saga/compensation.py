@@ -25,6 +25,7 @@ from orderapp.services.saga.attempts import record_taken_away
 from orderapp.services.saga.events import move_order
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.new_tasks import new_task
+from orderapp.services.saga.news import announce_refund
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
 
@@ -104,8 +105,10 @@ def plan_reversal(session: Session, order_id: uuid.UUID, placement_id: int, syst
     return len(rows)
 
 
-def close_if_complete(session: Session, order_id: uuid.UUID, placement_id: int) -> bool:
+def close_if_complete(session: Session, order_id: uuid.UUID, placement_id: int, systems: Systems) -> bool:
     """End a compensating placement if it holds nothing any more, and its order if no placement holds anything.
+
+    As soon as the payment of a cancelled order is returned, its customer is told.
 
     Transaction: within the caller's. It locks the order's row first: if two tasks finish at the same time, the second
         one sees what the first one did.
@@ -114,6 +117,8 @@ def close_if_complete(session: Session, order_id: uuid.UUID, placement_id: int) 
         Whether the order was closed.
     """
     order = lock_order(session, order_id)
+    if order.ends_as == OrderState.CANCELLED.value:
+        announce_refund(session, order_id, placement_id, systems)
     if _holds(session, Step.placement_id == placement_id, Task.placement_id == placement_id):
         return False
     move(session, Placement, PlacementState.COMPENSATED, Placement.id == placement_id, decided_at=db_now())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orderapp.domain.outcome import Outcome
-from orderapp.domain.states import OrderState, TaskKind
+from orderapp.domain.states import News, OrderState, TaskKind
 from orderapp.errors import ConfigurationError
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
@@ -134,6 +134,24 @@ def test_a_refusal_cancels_the_order_where_that_is_declared(empty_shop: Shop) ->
     assert shop.view(order.id).state is OrderState.CANCELLED
     assert one.held == [0, 0, 0]
     assert shop.tasks(kind=TaskKind.SETTLE.value, state="failed") == []
+
+
+def test_the_customer_is_told_which_refusal_cancelled_the_order(empty_shop: Shop) -> None:
+    one, mail, told = OneOfEach(), Scripted("mail", Part.NOTIFY), []
+    vars(one.bank)["on_refusal"] = OnRefusal.CANCELS_ORDER
+    vars(one.bank)["refusals"] = {"card_expired": "Your card has expired."}
+    vars(mail)["tells"] = tuple(News)
+    mail.before = lambda verb, effect: told.append((effect.key, effect.news, effect.reason))
+    shop = empty_shop.with_systems(*one.all, mail)
+    one.bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
+    order = shop.submit().order
+    shop.work_until_quiet_but_for_staff()
+    key = f"{order.number}:1:mail"
+    assert told[-1] == (f"{key}:cancelled", News.CANCELLED, "Your card has expired.")
+    assert [one for one in told if one[1] is News.CANCELLED] == told[-1:]
+    stopped = shop.view(order.id).stopped
+    assert stopped is not None
+    assert (stopped.system, stopped.code) == ("bank", "card_expired")
 
 
 def test_an_unknown_outcome_cancels_nothing(empty_shop: Shop) -> None:

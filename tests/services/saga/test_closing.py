@@ -40,10 +40,10 @@ def test_it_is_closed(left_open: Shop, placement: PlacementState) -> None:
     order = left_open.the_order()
     change_by_hand(*UNDONE, update(Placement).values(state=placement.value))
     assert left_open.view(order.id).state is OrderState.COMPENSATING
-    assert close_left_open() == 1
+    assert close_left_open(left_open.settings.systems) == 1
     assert left_open.view(order.id).state is OrderState.FAILED
     assert [one.state for one in left_open.placements(order.id)] == ["compensated"]
-    assert close_left_open() == 0
+    assert close_left_open(left_open.settings.systems) == 0
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_it_is_closed(left_open: Shop, placement: PlacementState) -> None:
 )
 def test_what_still_holds_something_stays_open(left_open: Shop, held: list[object]) -> None:
     change_by_hand(*held)
-    assert close_left_open() == 0
+    assert close_left_open(left_open.settings.systems) == 0
     assert left_open.the_order().state is OrderState.COMPENSATING
 
 
@@ -66,11 +66,11 @@ def test_a_cancelled_one_ends_as_cancelled(busy_shop: Shop, systems: OneOfEach) 
     busy_shop.work_until_quiet()
     busy_shop.cancel(order.id)
     change_by_hand(*UNDONE)
-    assert close_left_open() == 1
+    assert close_left_open(busy_shop.settings.systems) == 1
     assert busy_shop.view(order.id).state is OrderState.CANCELLED
 
 
 def test_one_that_ended_in_the_usual_way_is_left_alone(left_open: Shop) -> None:
     left_open.work_until_quiet()
     change_by_hand(update(Order).values(updated_at=Order.created_at))
-    assert close_left_open() == 0
+    assert close_left_open(left_open.settings.systems) == 0

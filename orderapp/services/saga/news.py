@@ -1,0 +1,90 @@
+"""The news of an order's end: a task for each message, written in the transaction that decides the end."""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy import exists, insert, select
+from sqlalchemy.orm import Session, aliased
+
+from orderapp.domain.keys import effect_key
+from orderapp.domain.orders import OrderDocument
+from orderapp.domain.states import OPEN_TASK_STATES, News, TaskKind, TaskState
+from orderapp.models import ManualResolution, Placement, Task, db_now
+from orderapp.services.db.transitions import closed, move
+from orderapp.services.saga.attempts import record_taken_away
+from orderapp.services.saga.manual_resolutions import end_resolutions
+from orderapp.services.saga.new_tasks import new_task
+from orderapp.services.saga.order_documents import load_document
+from orderapp.systems.base import Part
+from orderapp.systems.registry import Systems
+
+
+def announce(session: Session, order_id: uuid.UUID, placement_id: int, news: News, systems: Systems) -> None:
+    """Write a task for each message that tells a customer how a placement of an order has ended.
+
+    Transaction: within the caller's, the one that decides the end.
+    Idempotent because: a placement has at most one message of each system and news, and those that are there stay.
+    """
+    document = load_document(session, order_id)
+    if not _is_for_the_customer(news, document):
+        return
+    number = session.execute(select(Placement.number).where(Placement.id == placement_id)).scalar_one()
+    there = select(Task.system).where(Task.placement_id == placement_id, Task.news == news.value)
+    told = set(session.scalars(there))
+    rows = [
+        {
+            "order_id": order_id,
+            "placement_id": placement_id,
+            **new_task(TaskKind.NOTIFY, system, effect_key(document.number, number, system.name, news), news=news),
+            "due_at": db_now(),
+            "publish_at": db_now(),
+            "created_at": db_now(),
+        }
+        for system in systems.having(Part.NOTIFY)
+        if news in system.tells and system.name not in told and system.concerns(document)
+    ]
+    if rows:
+        session.execute(insert(Task).values(rows))
+
+
+def announce_refund(session: Session, order_id: uuid.UUID, placement_id: int, systems: Systems) -> None:
+    """Announce that what was paid is returned, as soon as nothing of it is left to return; the order is cancelled.
+
+    Transaction, Idempotent because: as for `announce`.
+    """
+    undone = aliased(Task)
+    returned = exists().where(
+        undone.placement_id == Task.placement_id,
+        undone.system == Task.system,
+        undone.kind == TaskKind.COMPENSATE.value,
+        undone.state == TaskState.DONE.value,
+    )
+    payment = (Task.placement_id == placement_id, Task.kind == TaskKind.SETTLE.value)
+    paid = exists().where(*payment, Task.state == TaskState.DONE.value)
+    # A payment that was never tried has nothing to return.
+    left = exists().where(*payment, Task.claims > 0, ~returned)
+    if session.execute(select(paid & ~left)).scalar_one():
+        announce(session, order_id, placement_id, News.REFUNDED, systems)
+
+
+def withdraw_failure(session: Session, order_id: uuid.UUID) -> None:
+    """Give up the messages that an order failed, as far as they weren't sent: it is tried again.
+
+    Transaction: within the caller's, the one that begins the retry.
+    """
+    why = "the order was tried again"
+    open_states = [state.value for state in OPEN_TASK_STATES]
+    told = (Task.order_id == order_id, Task.news == News.FAILED.value, Task.state.in_(open_states))
+    record_taken_away(session, *told)
+    ids = select(Task.id).where(Task.order_id == order_id, Task.news == News.FAILED.value)
+    end_resolutions(session, ManualResolution.task_id.in_(ids), why)
+    # The next fencing token takes the task away from a worker that may be running it.
+    move(session, Task, TaskState.CANCELLED, *told, fencing=Task.fencing + 1, last_message=why, **closed())
+
+
+def _is_for_the_customer(news: News, document: OrderDocument) -> bool:
+    if news is News.FAILED:
+        # The customer of an API client never knew of it: the client was told, and may place another order.
+        return document.in_shop
+    return news is not News.REFUNDED or document.total.minor > 0
