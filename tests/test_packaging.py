@@ -123,7 +123,7 @@ def _distributions() -> Mapping[str, list[str]]:
 
 def imported_by(*rooms: str) -> set[str]:
     """Return the distributions whose modules are imported in these files and folders."""
-    ours = {"orderapp", "tasks", "bench", "tests", *sys.stdlib_module_names}
+    ours = {"orderapp", "tasks", "bench", "examples", "scripts", "tests", *sys.stdlib_module_names}
     distributions = _distributions()
     found: set[str] = set()
     for room in rooms:

@@ -111,11 +111,6 @@ INTERFACES = [
         ("_template_args", "what a page's template is given", "property", (f"{VIEW}.render",)),
     ),
     *_of(
-        MODEL_VIEW,
-        "orderapp/admin/tabbed_listing.py",
-        ("_filters", "the filters that a list has chosen", OF_INSTANCES, (f"{MODEL_VIEW}.index_view",)),
-    ),
-    *_of(
         PLAIN,
         "orderapp/systems/connections.py",
         ("_new_conn", "opens sockets that keep to a deadline", "self", (f"{PLAIN}.connect", f"{TLS}.connect")),

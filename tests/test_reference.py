@@ -45,6 +45,7 @@ def test_the_page_has_every_public_name_and_nothing_else() -> None:
     assert "__" not in re.sub(r"`__init__`|\(#\w+\)", "", page)
 
 
+@pytest.mark.slow
 def test_a_page_that_is_out_of_date_fails_the_check_until_it_is_written_again(copied: Path) -> None:
     page = copied / "docs" / "ext.md"
     kept = page.read_text()
@@ -57,6 +58,7 @@ def test_a_page_that_is_out_of_date_fails_the_check_until_it_is_written_again(co
     assert write(copied, "--check").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "complaint"),
     [

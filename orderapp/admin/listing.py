@@ -161,6 +161,14 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
         """Return whether there is a search box."""
         return self.search_label is not None
 
+    def narrowed(self, statement: Select[Any], but: str) -> Select[Any]:
+        """Return a statement narrowed by the search and by all chosen filters but one, which is a tab's."""
+        args = self._get_list_extra_args()
+        for index, _, value in args.filters:
+            if self._filters[index].arg != but:
+                statement = self._filters[index].apply(statement, value)
+        return statement.where(self.search_for(args.search)) if args.search else statement
+
     def get_list(  # noqa: PLR0913 - Flask-Admin's signature
         self,
         page: int | None,

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, check_texts, order_page, personal_data, who
@@ -106,18 +106,10 @@ class OrdersView(Listing):
         if narrowed:
             lanes = {NOT_RIGHT: list(Lane)} | {lane.value: [lane] for lane in Lane}
             orders = {need: select(Order.id).where(is_in(some, systems, kept)) for need, some in lanes.items()}
-            return capped(session, {need: self._narrowed(statement) for need, statement in orders.items()})
+            return capped(session, {need: self.narrowed(statement, but="needs") for need, statement in orders.items()})
         found = count_lanes(session, systems, kept)
         numbers = {lane.value: found[lane] for lane in Lane} | {NOT_RIGHT: sum(found.values())}
         return {need: Count(number, number >= CAP) for need, number in numbers.items()}
-
-    def _narrowed(self, statement: Select[uuid.UUID]) -> Select[uuid.UUID]:
-        """Return a statement narrowed by the search and the filters besides what orders need."""
-        args = self._get_list_extra_args()
-        for index, _, value in args.filters:
-            if self._filters[index].arg != "needs":
-                statement = self._filters[index].apply(statement, value)
-        return statement.where(self.search_for(args.search)) if args.search else statement
 
     def read_key(self, text: str) -> uuid.UUID:
         """Return an order's id."""

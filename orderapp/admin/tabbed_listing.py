@@ -23,11 +23,7 @@ class TabbedListing(Listing):
 
     def rows_in(self, state: StrEnum) -> Select[int]:
         """Return the statement of the ids in a state that the other filters let through."""
-        statement = select(self.model.id).where(holds(self.model.state, state.value))
-        for index, _, value in self._get_list_extra_args().filters:
-            if self._filters[index].arg != "state":
-                statement = self._filters[index].apply(statement, value)
-        return statement
+        return self.narrowed(select(self.model.id).where(holds(self.model.state, state.value)), but="state")
 
     def tabs(self, session: Session) -> list[tuple[str, str, Count | None, bool]]:
         """Return address, text, count and whether it is the present one, for each state and for all together."""
