@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 
 from flask import make_response, redirect, render_template, request, session, url_for
@@ -9,13 +10,16 @@ from flask.typing import ResponseReturnValue
 
 from orderapp.config import current_settings
 from orderapp.domain.inputs import ABOUT_YOU, Code
+from orderapp.domain.states import OrderState
 from orderapp.errors import InvalidRequest
 from orderapp.services.orders import catalogue
 from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.services.orders.views import find_order
 from orderapp.services.placing import submitters
 from orderapp.services.placing.place import Placing
 from orderapp.web import basket, drafts, order_form
 from orderapp.web.blueprint import shop
+from orderapp.web.formats import system_title
 from orderapp.web.language import gettext
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import number_in, reference_of
@@ -57,7 +61,7 @@ def draft() -> ResponseReturnValue:
     found = drafts.order_of(request.headers.get("Draft-Key", "")[:MAX_KEY_CHARACTERS])
     if found is None:
         return "", 204
-    return render_template("shop/_arrived.html", arrived=reference_of(found.number))
+    return render_template("shop/_arrived.html", arrived=reference_of(found.number), sending=_sending(found.order_id))
 
 
 @shop.post("/total")
@@ -153,6 +157,18 @@ def show_form(
     # The key belongs to this page only; coming back to the page from the history still finds it.
     response.headers["Cache-Control"] = "private, no-cache"
     return response
+
+
+def _sending(order_id: uuid.UUID) -> str:
+    """Return what is said while an order is being placed; empty afterwards.
+
+    Which part is being arranged at the moment isn't recorded before all are.
+    """
+    order = find_order(order_id)
+    if order.state is not OrderState.PLACING:
+        return ""
+    parts = ", ".join(system_title(step.system) for step in order.steps)
+    return gettext("Your order has arrived. Now we arrange: %(parts)s.", parts=parts)
 
 
 def _sections(inputs: Iterable[Code]) -> dict[str, list[Code]]:

@@ -206,7 +206,7 @@ def messages_by_field(
 def _field_of(path: str, line_skus: Sequence[str], page_skus: Sequence[str], texts: Sequence[str]) -> str:
     section, _, rest = path.partition(".")
     if path == "lines":
-        return "lines" if page_skus else ""
+        return "lines"
     if path.startswith(QUANTITY_PREFIX) or section == "lines":
         index = rest.partition(".")[0]
         known = index.isdecimal() and int(index) < len(line_skus)

@@ -189,6 +189,25 @@ def test_pressing_again_while_it_is_sent_does_nothing(page, shop_url, sandbox):
         assert session.scalar(select(func.count()).select_from(Order)) == 1
 
 
+def test_an_order_that_takes_a_while_is_said_to_have_arrived_once_it_has(page, shop_url, sandbox):
+    sandbox.fault("inventory", "slow", seconds=2.5)
+    fill(page, shop_url)
+    page.evaluate(
+        """() => {
+          const said = [];
+          const status = document.querySelector("[data-guard-status]");
+          new MutationObserver(() => {
+            said.push(status.textContent);
+            sessionStorage.setItem("said", JSON.stringify(said));
+          }).observe(status, { childList: true });
+        }"""
+    )
+    page.locator(PLACE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
+    said = page.evaluate("JSON.parse(sessionStorage.getItem('said'))")
+    assert said == ["Placing your order…", "Your order has arrived. Now we arrange: Stock."]
+
+
 def test_back_from_the_order_everything_typed_is_there_and_the_button_can_be_pressed_again(page, shop_url):
     """The browser under test keeps no pages for going back: it loads them again, and fills in what was typed."""
     fill(page, shop_url)
