@@ -14,9 +14,12 @@ from sqlalchemy.orm import Session
 
 from orderapp.admin import cells
 from orderapp.admin.audit_texts import subject_of, value_of
+from orderapp.admin.exportable import Exportable
+from orderapp.admin.exporting import order_number, plain
 from orderapp.admin.guard import page_at
 from orderapp.admin.labels import ACTS, act_in_words
-from orderapp.admin.listing import Listing, Moment, OneOf, order_numbers
+from orderapp.admin.listing import OneOf, order_numbers
+from orderapp.admin.time_filters import Moment
 from orderapp.domain.keys import read_order_number
 from orderapp.models import AuditEntry, Order, Staff
 from orderapp.services.db.audit import COMMAND_LINE, TIMER, UNKNOWN
@@ -77,7 +80,7 @@ def _result(row: AuditEntry) -> Markup:
     return cells.badge("ok", "Done")
 
 
-class AuditView(Listing):
+class AuditView(Exportable):
     """Acts of staff, newest first."""
 
     column_list = ("at", "actor", "act", "subject", "reason", "refused", "network")
@@ -107,6 +110,11 @@ class AuditView(Listing):
         Moment("from", AuditEntry.at, "From (UTC)"),
         Moment("to", AuditEntry.at, "Up to (UTC)", up_to=True),
     )
+    exported = {
+        "id": plain("id"),
+        "order": order_number,
+        **{name: plain(name) for name in ("at", "actor", "act", "subject", "reason", "refused", "network", "os_user")},
+    }
     newest_first = (AuditEntry.at, AuditEntry.id)
     empty_title = "Nobody has done anything yet"
 

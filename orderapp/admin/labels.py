@@ -25,6 +25,7 @@ GUARANTEES = {
 ACTS = {
     "delivery.resend": "Sent an event again",
     "delivery.skip": "Gave a delivery up",
+    "list.export": "Exported a list",
     "mismatch.correct": "Ordered a correction",
     "mismatches.correct": "Ordered the correction of a selection",
     "order.cancel": "Cancelled an order",
@@ -73,6 +74,7 @@ TRIED = {
     "Created": "create",
     "Disabled": "disable",
     "Enabled": "enable",
+    "Exported": "export",
     "Ended": "end",
     "Gave": "give",
     "Had": "have",

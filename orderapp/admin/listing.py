@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -80,34 +79,6 @@ class Code(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
         return query.where(none if value == NO_CODE else self.column == value)
 
 
-class Moment(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
-    """A filter `?<arg>=2026-05-01` or `...T13:30`, in UTC: rows from then on, or up to then."""
-
-    input_type = "datetime-local"
-
-    def __init__(self, arg: str, column: Any, name: str, *, up_to: bool = False) -> None:
-        super().__init__(column, name)
-        self.arg, self._up_to = arg, up_to
-
-    def validate(self, value: str) -> bool:
-        """Return whether the value is a day or a time."""
-        try:
-            _utc(value)
-        except (ValueError, OverflowError):
-            return False
-        return True
-
-    def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
-        """Narrow a statement to the rows of that time."""
-        at = literal(_utc(value), self.column.type)
-        return query.where(self.column <= at if self._up_to else self.column >= at)
-
-
-def _utc(text: str) -> dt.datetime:
-    at = dt.datetime.fromisoformat(text)
-    return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
-
-
 def order_numbers(session: Session, rows: Sequence[Any]) -> dict[uuid.UUID, str]:
     """Return the numbers of the orders that rows belong to, by id."""
     numbers = select(Order.id, Order.number).where(Order.id.in_({row.order_id for row in rows}))
@@ -180,11 +151,7 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
         page_size: int | None = None,
     ) -> tuple[None, list[Any]]:
         """Return a page of rows, and leave the addresses of its neighbours to the template."""
-        statement = select(self.model)
-        if search:
-            statement = statement.where(self.search_for(search))
-        for index, _, value in filters or ():
-            statement = self._filters[index].apply(statement, value)
+        statement = self._chosen(search, filters)
         before, after = request.args.get("before"), request.args.get("after")
         if before and after:
             abort(400)
@@ -193,9 +160,22 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
         self._template_args["previous_url"] = self._turned("after", rows[0]) if rows and has_previous else None
         self._template_args["next_url"] = self._turned("before", rows[-1]) if rows and has_next else None
         self._template_args.update(
-            oldest_first=self._is_oldest_first(), turn_url=self._turn_url(), sizes=PAGE_SIZES, size=self._size()
+            oldest_first=self._is_oldest_first(),
+            turn_url=self._turn_url(),
+            sizes=PAGE_SIZES,
+            size=self._size(),
+            kept=self._kept(),
         )
         return None, rows
+
+    def _chosen(self, search: str | None, filters: Sequence[tuple[int, str, str]] | None) -> Select[Any]:
+        """Return the statement of the rows that a search and filters let through."""
+        statement = select(self.model)
+        if search:
+            statement = statement.where(self.search_for(search))
+        for index, _, value in filters or ():
+            statement = self._filters[index].apply(statement, value)
+        return statement
 
     def _page(self, statement: Select[Any], edge: str | None, *, back: bool) -> tuple[list[Any], bool]:
         """Return the rows before an edge (`back`) or after it, and whether there are more beyond them."""

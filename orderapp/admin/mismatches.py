@@ -11,6 +11,8 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, selecting, who
+from orderapp.admin.exportable import Exportable
+from orderapp.admin.exporting import order_number, plain
 from orderapp.admin.guard import act_at
 from orderapp.admin.listing import OneOf, OneSystem, choices, order_numbers
 from orderapp.admin.mismatch_texts import CORRECTIONS, KINDS
@@ -62,7 +64,7 @@ CORRECTION = BulkAct(
 )
 
 
-class MismatchesView(TabbedListing):
+class MismatchesView(Exportable, TabbedListing):
     """Mismatches, newest first."""
 
     list_template = "office/mismatches.html"
@@ -88,6 +90,12 @@ class MismatchesView(TabbedListing):
         OneOf("kind", Mismatch.kind, "What", [(kind.value, text) for kind, text in KINDS.items()]),
         OneSystem("system", Mismatch.system, lambda one: isinstance(one, System) and one.can(Verb.ASK)),
     )
+    exported = {
+        "id": plain("id"),
+        "order": order_number,
+        **{name: plain(name) for name in ("system", "key", "kind", "ours", "theirs", "correction", "state", "seen")},
+        **{name: plain(name) for name in ("found_at", "last_seen_at", "gone_at")},
+    }
     newest_first = (Mismatch.id,)
     empty_title = "No such mismatches"
 

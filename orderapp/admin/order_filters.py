@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Select
 
-from orderapp.admin.listing import Moment, OneOf, OneSystem
+from orderapp.admin.listing import OneOf, OneSystem
+from orderapp.admin.time_filters import Moment
 from orderapp.config import current_settings
 from orderapp.models import Order, db_now
 from orderapp.services.backoffice.lanes import WINDOW_DAYS, Lane, has_open_task, is_in, kept_systems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from flask import abort, flash, redirect, request, url_for
@@ -14,10 +15,13 @@ from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, check_texts, order_page, personal_data, who
 from orderapp.admin.acting import act, sentence_of
+from orderapp.admin.exportable import Exportable
+from orderapp.admin.exporting import plain
 from orderapp.admin.guard import act_at, page_at
-from orderapp.admin.listing import Listing, OneOf, choices
+from orderapp.admin.listing import OneOf, choices
 from orderapp.admin.order_filters import NEEDS, NOT_RIGHT, WHEN, Needs, OpenAt, Placed
 from orderapp.config import current_settings
+from orderapp.currencies import minor_digits
 from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
 from orderapp.domain.typed_text import trimmed
@@ -35,7 +39,7 @@ TOO_OFTEN = "It was asked about this a moment ago. Nothing was asked; try again 
 NUMBER = re.compile(r"[0-9A-Za-z-]{1,32}")
 
 
-class OrdersView(Listing):
+class OrdersView(Exportable):
     """Orders, newest first."""
 
     column_formatters = {
@@ -57,6 +61,11 @@ class OrdersView(Listing):
     }
     list_template = "office/orders.html"
     column_filters = (Needs(), OneOf("state", Order.state, "State", choices(OrderState)), OpenAt(), Placed(), *WHEN)
+    exported = {
+        **{name: plain(name) for name in ("number", "state", "customer_name", "customer_email", "customer_phone")},
+        "total": lambda row, _: Decimal(row.total_minor).scaleb(-minor_digits(row.currency)),
+        **{name: plain(name) for name in ("currency", "placement_number", "created_at", "updated_at")},
+    }
     figures = frozenset({"total_minor", "placement_number"})
     newest_first = (Order.created_at, Order.id)
     search_label = "Number, e-mail, name, phone, code, key or task"

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from orderapp.admin import cells, moments, selecting, who
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.errands import errand_of
+from orderapp.admin.exportable import Exportable
+from orderapp.admin.exporting import order_number, plain
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries, doubts_of, repeat_entries
 from orderapp.admin.holdup_texts import kept_systems, why_it_waits, why_it_would_wait
@@ -70,7 +72,7 @@ class Tried(OneOf):
         return query.where(among(Task.id, select(oldest.c.id)))
 
 
-class TasksView(TabbedListing):
+class TasksView(Exportable, TabbedListing):
     """Tasks, newest first."""
 
     list_template = "office/tasks.html"
@@ -108,6 +110,12 @@ class TasksView(TabbedListing):
         ),
         Twice("twice", Task.id, "May happen twice", [("yes", "Yes"), ("no", "No")]),
     )
+    exported = {
+        "id": plain("id"),
+        "order": order_number,
+        **{name: plain(name) for name in ("kind", "system", "key", "state", "attempts", "attempt_limit", "due_at")},
+        **{name: plain(name) for name in ("last_code", "last_message", "created_at", "finished_at")},
+    }
     figures = frozenset({"attempts"})
     newest_first = (Task.id,)
     empty_title = "No such tasks"

@@ -20,14 +20,17 @@ LEAST_ROLE = {
     "admin.index": Role.VIEWER,
     "admin.switch": Role.OPERATOR,
     "attempts.compare": Role.VIEWER,
+    "audit.download": Role.OPERATOR,
     "audit.index_view": Role.VIEWER,
     "audit.page": Role.VIEWER,
+    "mismatches.download": Role.OPERATOR,
     "mismatches.index_view": Role.VIEWER,
     "mismatches.preview": Role.OPERATOR,
     "mismatches.correct": Role.OPERATOR,
     "orders.cancel": Role.OPERATOR,
     "orders.check": Role.OPERATOR,
     "orders.find": Role.VIEWER,
+    "orders.download": Role.OPERATOR,
     "orders.index_view": Role.VIEWER,
     "orders.page": Role.VIEWER,
     "orders.reveal": Role.VIEWER,
@@ -42,6 +45,7 @@ LEAST_ROLE = {
     "systems.page": Role.VIEWER,
     "systems.try_one": Role.OPERATOR,
     "tasks.cancel": Role.OPERATOR,
+    "tasks.download": Role.OPERATOR,
     "tasks.index_view": Role.VIEWER,
     "tasks.mark": Role.OPERATOR,
     "tasks.page": Role.VIEWER,
@@ -58,7 +62,11 @@ LEAST_ROLE = {
 }
 RANKS = list(Role)
 # What whoever may gets where it isn't a page, or leads to one: nobody has this login, and no attempts are named.
-OTHERWISE = {"account.end_session": 404, "attempts.compare": 400}
+OTHERWISE = {
+    **{f"{name}.download": 200 for name in ("audit", "mismatches", "orders", "tasks")},
+    "account.end_session": 404,
+    "attempts.compare": 400,
+}
 
 
 def rules(app):

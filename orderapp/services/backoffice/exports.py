@@ -27,5 +27,5 @@ def record_export(actor: Actor, noun: str, form: str, narrowed_by: Mapping[str, 
     """
     with writing() as session:
         details = {"format": form} | ({"narrowed_by": dict(narrowed_by)} if narrowed_by else {})
-        audit.write(session, actor, Act(f"{noun}.export", noun, details=details))
+        audit.write(session, actor, Act("list.export", noun, details=details))
     log.info("rows.exported", what=noun, format=form, by=actor.staff_id)
