@@ -24,8 +24,8 @@ MUTATIONS = (
     ),
     Mutation(
         "the last two tasks don't wait for each other before they look",
-        f"{SERVICES}/engine/run_task.py",
-        (("        if heard or task.kind", "        if task.kind"),),
+        f"{SERVICES}/engine/finish.py",
+        (("        session.execute(these.with_for_update(key_share=True))\n", ""),),
         tests=EVENTS,
     ),
     Mutation(

@@ -15,6 +15,7 @@ from orderapp.services.backoffice import manual_resolutions, task_actions
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading, statements_nest, writing
+from orderapp.services.engine.batch import Together
 from orderapp.services.engine.run_task import run_task
 from orderapp.services.orders.views import OrderView
 from tests.sandbox.calls import redeem, redemptions, void
@@ -147,6 +148,19 @@ def test_two_tasks_that_end_at_the_same_moment_tell_once(heard: Shop, systems: O
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(run, tasks))
         assert types()[before:] == DONE
+
+
+def test_tasks_that_are_recorded_together_tell_of_each_order_once(heard: Shop, systems: OneOfEach) -> None:
+    shop = heard.with_systems(systems.stock, systems.bank)
+    for _ in range(5):
+        shop.submit()
+    statements: list[str] = []
+    with watching(statement=statements.append):
+        Together(systems.bank, shop.settings).run([task.id for task in shop.tasks()], lambda: True)
+    assert {task.state for task in shop.tasks()} == {"done"}
+    consistent = [event.order_id for event in events() if event.type == "order.consistent"]
+    assert len(consistent) == len(set(consistent)) == 5
+    assert len(statements) < (20 if statements_nest() else 50)
 
 
 def test_staff_s_verdicts_tell_of_unresolved_effects_and_of_consistency(heard: Shop, systems: OneOfEach) -> None:
