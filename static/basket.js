@@ -141,7 +141,6 @@ function follow(form) {
     });
   }
   for (const button of form.querySelectorAll("[data-step]")) {
-    button.hidden = false;
     button.addEventListener("click", () => {
       const field = button.parentElement.querySelector("[data-price-minor]");
       const number = /^[0-9]{1,4}$/.test(field.value.trim()) ? Number(field.value) : 0;
@@ -171,6 +170,5 @@ function follow(form) {
 }
 
 for (const form of document.querySelectorAll("form[data-basket]")) {
-  for (const button of form.querySelectorAll("[data-only-without-script]")) button.hidden = true;
   follow(form);
 }

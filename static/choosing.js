@@ -1,6 +1,7 @@
 // Puts products into the basket without loading the page again. Without it, each press loads the page.
 "use strict";
 
+const FULL = 409; // no more different products fit
 const CHOOSE_TIMEOUT = 10000; // milliseconds
 
 // The buttons say which quantity they set, so a press that is sent twice changes nothing more.
@@ -15,6 +16,14 @@ function showChosen(card, chosen) {
   if (focused && document.activeElement.offsetParent === null) card.querySelector(wanted).focus();
 }
 
+// As without a script: the page that comes says what is in the basket, or why nothing is.
+function sendAsPage(form, name, value) {
+  const field = document.createElement("input");
+  Object.assign(field, { type: "hidden", name, value });
+  form.append(field);
+  form.submit();
+}
+
 for (const form of document.querySelectorAll("form[data-choosing]")) {
   let before = Promise.resolve(); // one after the other, so that the last press counts
 
@@ -22,8 +31,9 @@ for (const form of document.querySelectorAll("form[data-choosing]")) {
     const headers = { Basket: "alone" };
     const signal = AbortSignal.timeout(CHOOSE_TIMEOUT);
     const response = await fetch(form.action, { method: "POST", body, headers, signal, keepalive: true });
-    if (response.status !== 200) throw new Error(`status ${response.status}`);
+    if (![200, FULL].includes(response.status)) throw new Error(`status ${response.status}`);
     document.querySelector("[data-bar]").innerHTML = await response.text();
+    return response.status;
   }
 
   form.addEventListener("submit", (event) => {
@@ -32,9 +42,12 @@ for (const form of document.querySelectorAll("form[data-choosing]")) {
     event.preventDefault();
     const body = new FormData(form);
     body.set(button.name, button.value);
-    showChosen(button.closest(".product"), Number(button.value));
-    // Where it can't be said, the page is loaded again, and shows what is in the basket.
-    before = before.then(() => send(body)).catch(() => location.reload());
+    const card = button.closest(".product");
+    showChosen(card, Number(body.get(button.name)));
+    before = before
+      .then(() => send(body))
+      .then((status) => status === FULL && showChosen(card, 0))
+      .catch(() => sendAsPage(form, button.name, body.get(button.name)));
   });
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import make_response, redirect, render_template, request, url_for
+from flask import flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from orderapp.domain.typed_text import trimmed
@@ -12,6 +12,7 @@ from orderapp.errors import InvalidRequest
 from orderapp.services.orders import catalogue
 from orderapp.web import basket, drafts
 from orderapp.web.blueprint import shop
+from orderapp.web.language import gettext
 from orderapp.web.order_form import QUANTITY_PREFIX
 from orderapp.web.order_reference import reference_of
 from orderapp.web.summary import at_prices_of
@@ -68,6 +69,8 @@ def choose() -> ResponseReturnValue:
         chosen = basket.current()
         summary = at_prices_of(chosen.quantities, chosen.products)
         return render_template("shop/_bar.html", basket=chosen, summary=summary, full=status == 409), status
+    if status == 409:
+        flash(gettext("At most 100 different products can be ordered at once."), "warning")
     asked = _asked(request.form)
     anchor = f"product-{next(iter(typed))}" if typed else None
     page = url_for(
@@ -78,6 +81,16 @@ def choose() -> ResponseReturnValue:
         _anchor=anchor,
     )
     return redirect(page, 303)
+
+
+def ask_again() -> ResponseReturnValue:
+    """Say that nothing was put into the basket: the page was open for too long, or cookies are off."""
+    text = gettext(
+        "This page was open for too long, or your browser sent no cookie, and without one nothing can be kept in a "
+        "basket. Go to the start page and choose once more; if you come here each time, allow cookies for this site."
+    )
+    page = render_template("error.html", title=gettext("Nothing was put into your basket"), text=text, request_id=None)
+    return page, 400, {"Cache-Control": "no-store"}
 
 
 @shop.get("/basket")

@@ -27,7 +27,7 @@ from orderapp.errors import (
     TotalChanged,
 )
 from orderapp.services.orders import views
-from orderapp.web import drafts, formats, order_page
+from orderapp.web import catalogue_page, drafts, formats, order_page
 from orderapp.web.blueprint import shop
 from orderapp.web.error_pages import error_page
 from orderapp.web.form_page import messages_of, sent_form, show_form
@@ -71,6 +71,8 @@ def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], An
                 # These are raised before the page's own view, which handles all other errors.
                 if request.endpoint == "shop.retry" and isinstance(error, CSRFError | Overloaded):
                     return order_page.ask_again(error)
+                if request.endpoint == "shop.choose" and isinstance(error, CSRFError):
+                    return catalogue_page.ask_again()
                 return answer(error) if request.endpoint in FORM_ENDPOINTS else error_page(error)
             except (HTTPException, OrderappError) as raised:
                 # Flask doesn't handle errors of a handler: a missing order would become a 500.

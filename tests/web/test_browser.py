@@ -208,6 +208,30 @@ def test_an_order_that_takes_a_while_is_said_to_have_arrived_once_it_has(page, s
     assert said == ["Placing your order…", "Your order has arrived. Now we arrange: Stock."]
 
 
+@pytest.mark.parametrize("path", ["/", "/checkout"])
+def test_nothing_moves_while_a_page_loads(page, shop_url, path):
+    fill(page, shop_url)
+    page.goto(f"{shop_url}{path}")
+    moved = page.evaluate(
+        """() => new Promise((tell) => {
+          let sum = 0;
+          const add = (list) => { for (const one of list.getEntries()) sum += one.value; };
+          const observer = new PerformanceObserver(add);
+          observer.observe({ type: "layout-shift", buffered: true });
+          requestAnimationFrame(() => requestAnimationFrame(() => tell(sum)));
+        })"""
+    )
+    assert moved == 0
+
+
+def test_a_basket_that_can_t_be_reached_by_the_script_is_filled_by_the_page(page, shop_url):
+    page.goto(shop_url)
+    page.route("**/basket", lambda route: route.abort("connectionreset"), times=1)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Add Green tea").click()
+    expect(page.locator("[data-bar]")).to_contain_text("€12.50")
+
+
 def test_back_from_the_order_everything_typed_is_there_and_the_button_can_be_pressed_again(page, shop_url):
     """The browser under test keeps no pages for going back: it loads them again, and fills in what was typed."""
     fill(page, shop_url)
