@@ -9,13 +9,23 @@ from dataclasses import dataclass, field
 
 from orderapp.admin.check_texts import SAID
 from orderapp.admin.errands import call_of
-from orderapp.admin.labels import act_in_words
+from orderapp.admin.labels import MODES, act_in_words
 from orderapp.admin.titles import system_title
 from orderapp.admin.triggers import Trigger, Triggers
 from orderapp.domain.outcome import Finding, Outcome
 from orderapp.domain.states import PlacementState
 from orderapp.domain.verbs import Verb
-from orderapp.models import Attempt, AuditEntry, Check, HeardCallback, ManualResolution, Mismatch, Placement, Task
+from orderapp.models import (
+    Attempt,
+    AuditEntry,
+    Check,
+    HeardCallback,
+    ManualResolution,
+    Mismatch,
+    Placement,
+    SwitchMode,
+    Task,
+)
 from orderapp.services.backoffice.case_files import OrderFile, TaskFile
 
 DID = (Verb.ACT.value, Outcome.DONE.value)
@@ -68,11 +78,20 @@ def history_of(file: OrderFile) -> list[Entry]:
         *(_audit_entry(entry) for entry in file.audit_entries),
         *(_callback_entry(callback) for callback in file.callbacks),
         *(_check_entry(check) for check in file.checks),
+        *(_switching_entry(entry) for entry in file.switchings),
         *(entry for mismatch in file.mismatches for entry in _mismatch_entries(mismatch)),
         *(entry for resolution in file.resolutions for entry in _proof_entries(resolution)),
     ]
+    ends = {step.id: placement.decided_at for placement in file.placements for step in placement.steps}
+
+    def moment(entry: Entry) -> dt.datetime:
+        # A call's beginning is reckoned back from when it was written, which may be just after its placement's end.
+        attempt = entry.attempt
+        end = ends.get(attempt.step_id or 0) if attempt is not None and attempt.task_id is None else None
+        return min(entry.at, end) if end is not None else entry.at
+
     # Of equal times: a question before the placement, its beginning, the calls in their order, its end, staff.
-    return sorted(entries, key=lambda entry: (entry.at, entry.rank), reverse=True)
+    return sorted(entries, key=lambda entry: (moment(entry), entry.rank), reverse=True)
 
 
 def attempt_entries(attempts: Iterable[Attempt], triggers: Triggers | None = None) -> list[Entry]:
@@ -162,6 +181,14 @@ def _callback_entry(callback: HeardCallback) -> Entry:
         lane=system_title(callback.system),
         anchor=f"callback-{callback.id}",
     )
+
+
+def _switching_entry(entry: AuditEntry) -> Entry:
+    system, after = entry.subject.removeprefix("system "), SwitchMode(json.loads(entry.details)["after"])
+    title = f"{system_title(system)}: {MODES[after].lower()}, by {entry.actor}"
+    mark = "done" if after is SwitchMode.ON else "undoing"
+    lane, anchor = system_title(system), f"act-{entry.id}"
+    return Entry(entry.at, mark, title, entry.reason, rank=(ACT, entry.id), lane=lane, anchor=anchor, audit_id=entry.id)
 
 
 def _check_entry(check: Check) -> Entry:

@@ -7,11 +7,14 @@ import re
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from orderapp.config import Settings
 from orderapp.domain.states import OrderState, TaskKind, TaskState
-from orderapp.models import ApiToken, Placement, Role, Task, db_now
+from orderapp.models import ApiToken, Attempt, Placement, Role, Step, SwitchMode, Task, db_now
+from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
+from orderapp.services.resilience.switches import switch_system
 from tests.admin.conftest import Browser
 from tests.admin.rows import Rows
 
@@ -157,3 +160,34 @@ def test_nobody_has_systems_asked_who_may_not(
     assert "There is nothing to ask about now" in operator.get(path).text
     assert operator.post("/admin/orders/00000-00000/check").status_code == 404
     assert operator.get(f"{path}/check").status_code == 405
+
+
+def test_a_pause_of_its_systems_is_on_the_axis_while_the_order_waited(
+    rows: Rows, operator: Browser, settings: Settings
+) -> None:
+    ended = rows.task(TaskState.DONE, finished_at=db_now(-60))
+    rows.attempt(ended)
+    waiting = rows.task(TaskState.WAITING)
+    rows.attempt(waiting)
+    for system, mode in (("settlement", SwitchMode.PAUSED), ("settlement", SwitchMode.ON), ("sms", SwitchMode.PAUSED)):
+        switch_system(system, mode, COMMAND_LINE, f"{system} maintenance", settings)
+    page = operator.get(page_of(rows, waiting)).text
+    axis = page.partition("<svg")[2].partition("</svg>")[0]
+    for told in ("Settlement: paused, by command line", "Settlement: in use, by command line"):
+        assert told in axis
+        assert told in page.partition('<ol class="timeline">')[2]
+    assert "sms maintenance" not in page, "it isn't one of its systems"
+    assert "Settlement: paused" not in operator.get(page_of(rows, ended)).text, "it had ended before"
+
+
+def test_a_call_stands_before_the_end_of_its_placement_however_late_it_was_written(
+    rows: Rows, operator: Browser
+) -> None:
+    order_id = rows.order()
+    with writing() as session:
+        step = session.scalars(select(Step).where(Step.order_id == order_id)).one()
+        about = {"system": "inventory", "number": 1, "verb": "act", "started_at": db_now(0.5), "duration_ms": 3}
+        told = {"worker": "host:1:main", "outcome": "done", "code": "", "message": "", "exchanges": "[]"}
+        session.add(Attempt(order_id=order_id, step_id=step.id, **about, **told))
+    page = operator.get(f"/admin/orders/{rows.number(order_id)}").text.partition('<ol class="timeline">')[2]
+    assert page.index("The order was confirmed") < page.index("Reserve the stock") < page.index("The customer ordered")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from orderapp.domain.states import OrderState, TaskState
+from orderapp.domain.states import OPEN_TASK_STATES, OrderState, TaskState
 from orderapp.errors import NotFound
 from orderapp.models import (
     Attempt,
@@ -41,6 +41,7 @@ ATTEMPTS_PER_PAGE = 100
 AUDIT_ENTRIES_PER_PAGE = 100
 CALLBACKS_PER_PAGE = 100
 CHECKS_PER_PAGE = 50
+SWITCHINGS_PER_PAGE = 50
 NEED_STAFF = (TaskState.FAILED.value, TaskState.CANCELLED.value)
 
 
@@ -61,6 +62,7 @@ class OrderFile:
     holdups: Mapping[str, Holdup]  # what holds up the tasks of systems now, by name
     callbacks: Sequence[HeardCallback]  # what partners have told us about it, newest first
     checks: Sequence[Check]  # what staff have had asked about its effects, newest first
+    switchings: Sequence[AuditEntry]  # how staff switched its systems since it was ordered, newest first
     circumstances: Mapping[int, Circumstances]  # what decides which acts staff may do, for tasks that need them
     now: dt.datetime  # when it was read
 
@@ -126,6 +128,7 @@ def find_order_file(number: str) -> OrderFile:
                 session.scalars(select(Task.id).where(Task.order_id == order_id, left_in_doubt()))
             ),
             checks=checks_of(session, order_id, CHECKS_PER_PAGE),
+            switchings=_switchings(session, order_id, {attempt.system for attempt in attempts}),
             circumstances=circumstances_of(session, [task.id for task in tasks if task.state in NEED_STAFF]),
             now=session.execute(select(db_now())).scalar_one(),
         )
@@ -191,6 +194,29 @@ def _attempts(session: Session, *where: ColumnElement[bool]) -> Sequence[Attempt
 
 def _resolutions(session: Session, which: ColumnElement[bool]) -> Sequence[ManualResolution]:
     return session.scalars(select(ManualResolution).where(which).order_by(ManualResolution.id.desc())).all()
+
+
+def _switchings(session: Session, order_id: uuid.UUID, systems: Collection[str]) -> Sequence[AuditEntry]:
+    """Return how staff switched systems while an order waited for them: from its beginning to its newest task's end."""
+    ordered_at = select(Order.created_at).where(Order.id == order_id).scalar_subquery()
+    waits = (
+        select(Task.id)
+        .where(Task.order_id == order_id, Task.state.in_([state.value for state in OPEN_TASK_STATES]))
+        .exists()
+    )
+    ended_at = select(func.max(Task.finished_at)).where(Task.order_id == order_id).scalar_subquery()
+    return session.scalars(
+        select(AuditEntry)
+        .where(
+            AuditEntry.act == "system.switch",
+            AuditEntry.refused.is_(None),
+            AuditEntry.subject.in_([f"system {name}" for name in systems]),
+            AuditEntry.at >= ordered_at,
+            or_(waits, AuditEntry.at <= ended_at),
+        )
+        .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
+        .limit(SWITCHINGS_PER_PAGE)
+    ).all()
 
 
 def _audit_entries_of(session: Session, task: Task) -> Sequence[AuditEntry]:
