@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 
-from orderapp.admin import who
+from orderapp.admin import personal_data, who
 from orderapp.admin.acting import act
 from orderapp.admin.addresses import local_page
 from orderapp.admin.charts import TITLES, drawing_of
@@ -42,6 +42,7 @@ class OverviewView(Guarded):
         now = overview.look(current_settings().systems, period, current_settings().jobs)
         page: str = self.render(
             "office/overview.html",
+            person_of=lambda customer: personal_data.shown(*customer),
             now=now,
             overdue=duration(now.overdue_seconds) if now.overdue_seconds is not None else None,
             duration=duration,

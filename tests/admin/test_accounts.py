@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Role, Staff
 from orderapp.services.db.transactions import reading
 from tests.admin.conftest import PASSWORD, Browser
@@ -136,8 +137,11 @@ def test_customers_data_is_masked_for_who_only_looks_and_shown_on_request(
     viewer: Browser, rows: Rows, logged_in: Callable[[Role], Browser]
 ) -> None:
     about = {"customer_name": "Zo\xeb van Houten", "customer_email": "zoe@example.com", "customer_phone": "+4915112"}
-    path = f"/admin/orders/{rows.number(rows.order(**about))}"
-    for shown in (viewer.get(path).text, viewer.get("/admin/orders/").text):
+    order_id = rows.order(**about)
+    path = f"/admin/orders/{rows.number(order_id)}"
+    # May have happened, and would happen twice: the first page says to whom.
+    rows.attempt(rows.task(TaskState.FAILED, TaskKind.NOTIFY, order_id, system="sms", claims=1), system="sms")
+    for shown in (viewer.get(path).text, viewer.get("/admin/orders/").text, viewer.get("/admin/").text):
         assert "Houten" not in shown
         assert "zoe@" not in shown
         assert "4915112" not in shown
