@@ -19,7 +19,9 @@ from bench.workload import PRODUCTS
 from tests.servers.loopback import HOST, free_port
 
 READY_SECONDS = 60.0  # a loaded machine takes ten
-_TASKS_LEFT = text(f"{OWN_MARK} SELECT count(*) FROM tasks WHERE state IN ('waiting', 'running')")  # noqa: S608
+_TASKS_LEFT = text(
+    f"{OWN_MARK} SELECT count(*) FROM tasks WHERE state IN ('waiting', 'running') AND scheduled_at IS NULL"  # noqa: S608
+)
 _ORDERS_LEFT = text(
     f"{OWN_MARK} SELECT count(*) FROM orders WHERE state = 'confirmed' AND (settled_at IS NULL OR told_at IS NULL)"  # noqa: S608
 )

@@ -40,7 +40,7 @@ INSTANCE = Path(sys.prefix) / "var" / "orderapp-instance" if INSTALLED else ROOT
 # Values that people enter as a secret and mean to change later.
 WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "password"})
 # The modules of ours that declare jobs; plugins have the others.
-OWN_JOBS = ("orderapp.services.webhooks.deliver",)
+OWN_JOBS = ("orderapp.services.reconciliation.nightly", "orderapp.services.webhooks.deliver")
 # 128 bits as hexadecimal digits; `secrets.token_hex()` returns 64 digits.
 SAFE_SECRET_CHARACTERS = 32
 
@@ -102,7 +102,7 @@ class Settings:
             task_lease_seconds=env.number("TASK_LEASE_SECONDS", 60, 0.1, 1500),  # the broker ends work after 30 minutes
             timer_interval_seconds=env.number("TIMER_INTERVAL_SECONDS", 1, 0.01, 3600),
             duplicate_window_seconds=env.integer("DUPLICATE_WINDOW_SECONDS", 60, 0, 86_400),
-            reconcile_interval_seconds=_reconcile_interval(env),
+            reconcile_interval_seconds=reconcile_interval(env),
             backoff=backoff,
             metrics_token=env.text("METRICS_TOKEN"),
             trusted_proxies=env.integer("TRUSTED_PROXIES", 0, 0, 10),
@@ -171,7 +171,8 @@ def _refuse_short_lease(variable: str, lease_seconds: float, systems: Sequence[S
     raise ConfigurationError(f"{variable}: {lease_seconds:g} is shorter than the calls it covers ({causes})")
 
 
-def _reconcile_interval(env: Environment) -> float:
+def reconcile_interval(env: Environment) -> float:
+    """Return after how many seconds orders are compared with the systems again, 0 for never. ConfigurationError."""
     seconds = env.number("RECONCILE_INTERVAL_SECONDS", 86_400, 0, 30 * 86_400)
     # Between two runs the shop needs time for its own work.
     if 0 < seconds < 60:

@@ -1,4 +1,4 @@
-"""The timer process (`flask timer`): recovery, probes of failing systems, relay, daily reconciliation.
+"""The timer process (`flask timer`): recovery, probes of failing systems, relay, the next runs of jobs.
 
 Any number of timers may run on any hosts, because every recovery is a claim.
 """
@@ -30,7 +30,6 @@ from orderapp.services.webhooks.distribute import distribute
 from orderapp.services.webhooks.retention import forget_old_events
 from tasks import app, broker, settings
 from tasks.heartbeat import BEAT_SECONDS, beat
-from tasks.nightly import reconcile_until
 from tasks.relay import relay_until
 
 log = structlog.get_logger()
@@ -53,10 +52,8 @@ def main() -> None:
     ]
     if settings.rabbitmq_urls:
         works.append(partial(relay_until, stop, broker, app, settings))
-    if settings.reconcile_interval_seconds:
-        works.append(partial(reconcile_until, stop, app, settings))
     beat()
-    log.info("timer.started", relay=bool(settings.rabbitmq_urls), reconcile_seconds=settings.reconcile_interval_seconds)
+    log.info("timer.started", relay=bool(settings.rabbitmq_urls))
     with ThreadPoolExecutor(len(works), thread_name_prefix="timer") as pool:
         running = [pool.submit(work) for work in works]
         while not wait(running, BEAT_SECONDS, return_when=FIRST_COMPLETED).done:

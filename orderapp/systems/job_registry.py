@@ -39,6 +39,9 @@ class Jobs(Mapping[str, Job]):
                 where = f"plugin {module}: job {getattr(job.function, '__name__', job.name)}"
                 try:
                     job.refuse_impossible_declaration()
+                    if callable(job.every):
+                        job = replace(job, every=job.every(env))
+                        job.refuse_impossible_declaration()
                 except ValueError as error:
                     raise ConfigurationError(f"{where}: {error}") from None
                 if job.name in found:

@@ -22,6 +22,7 @@ from orderapp.domain.schedules import Schedule
 from orderapp.systems.base import NAME as SYSTEM_NAME
 from orderapp.systems.limits import Limits
 from orderapp.systems.runs import Run
+from orderapp.systems.settings import Environment
 
 # The name is part of settings, queues and metrics, and as long as the column that has it. Its hyphen tells it from the
 # name of a system, which is one word.
@@ -36,13 +37,16 @@ LONGEST_ARGUMENTS = 10_000
 ENQUEUE = "orderapp.enqueue"  # the application's extension that writes the row
 
 
+ScheduleFrom = Callable[[Environment], Schedule | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A declared job, with its settings; called, it runs its function."""
 
     name: str
     function: Callable[[Run], Any]
-    every: Schedule | None = None
+    every: Schedule | ScheduleFrom | None = None
     attempts: int | None = None
     title: str = ""
     lease_seconds: float | None = None
@@ -52,6 +56,11 @@ class Job:
     def __call__(self, run: Run) -> Any:
         """Run the function; what it returns is kept with the attempt."""
         return self.function(run)
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When it runs by itself; None if it only runs when enqueued."""
+        return self.every if isinstance(self.every, Schedule) else None
 
     @property
     def setting(self) -> str:
@@ -67,7 +76,7 @@ class Job:
             )
         if not isinstance(self.function, FunctionType) or not _takes_a_run(self.function):
             raise ValueError("@job has to stand above a function with one parameter, neither async nor a generator")
-        if self.every is not None:
+        if self.every is not None and not callable(self.every):
             if not isinstance(self.every, Schedule):
                 raise ValueError(f'every: {self.every!r} is neither Daily("02:00", "Europe/Berlin") nor Every(3600)')
             try:
@@ -87,7 +96,7 @@ class Job:
 def job(
     name: str,
     *,
-    every: Schedule | None = None,
+    every: Schedule | ScheduleFrom | None = None,
     attempts: int | None = None,
     title: str = "",
     lease_seconds: float | None = None,
@@ -98,6 +107,7 @@ def job(
     Args:
         name: Two or more lower-case words with hyphens between them; part of settings and metrics. Unique.
         every: When it runs by itself: `Daily("02:00", "Europe/Berlin")` or `Every(3600)`; None: only when enqueued.
+            Or a function that returns this from the settings.
         attempts: How often it is tried before staff get it; as for all tasks, if not given.
         title: What staff read; made from the name, if not given.
         lease_seconds: How long it may work without renewing its lease, 1 to 1500; as for all tasks, if not given.

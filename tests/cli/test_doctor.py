@@ -46,6 +46,8 @@ def test_a_sound_installation_is_ok_line_by_line(examine: Examine) -> None:
         "database": ("ok", lines(result)["database"][1]),
         "broker": ("ok", "in-process: RABBITMQ_URL is not set"),
         **dict.fromkeys(SHIPPED, ("ok", "")),
+        "event-delivery": ("ok", "job, when it is enqueued"),
+        "reconcile-orders": ("ok", "job, every day"),
     }
     assert lines(result)["database"][1].startswith("SQLite, schema ")
     assert result.stderr == ""

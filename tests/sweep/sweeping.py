@@ -20,7 +20,7 @@ from tests.sweep.scenarios import SCENARIOS
 
 SEED = 1
 # What a timer does when it starts, and then seldom: no part of an order's way.
-HOUSEKEEPING = ("timer: tidy", "timer: take_nightly")
+HOUSEKEEPING = ("timer: tidy", "timer: plan_next_runs")
 
 
 class Program:

@@ -72,7 +72,7 @@ def plan_next_runs(settings: Settings, at: dt.datetime | None = None) -> int:
     planned = 0
     with reading() as session:
         now = at or session.execute(select(db_now())).scalar_one()
-        times = [(job, job.every.next_after(now)) for job in settings.jobs.values() if job.every is not None]
+        times = [(job, job.schedule.next_after(now)) for job in settings.jobs.values() if job.schedule is not None]
         unplanned = [(job, due_at) for job, due_at in times if not _is_planned(session, job, due_at)]
     for job, due_at in unplanned:
         with writing() as session:

@@ -118,7 +118,7 @@ def _seen(name: str, seen: BrokerState | DatabaseState, sound: str) -> Check:
 def _jobs(settings: Settings) -> Iterator[Check]:
     """Say when each job runs. Whether its runs went well is for the overview, as for tasks."""
     for job in settings.jobs.values():
-        yield Check(job.name, State.OK, f"job, {job.every or 'when it is enqueued'}")
+        yield Check(job.name, State.OK, f"job, {job.schedule or 'when it is enqueued'}")
 
 
 def _unknown_systems(settings: Settings) -> Iterator[Check]:

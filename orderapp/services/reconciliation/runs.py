@@ -91,10 +91,11 @@ def take(since_seconds: float, lease_seconds: float) -> Run:
 
 
 def take_nightly(interval_seconds: float, lease_seconds: float) -> Run | None:
-    """Begin the timer's run if it is due, or continue one that died.
+    """Begin the run of its schedule if it is due, or continue one that died.
 
-    It is due one interval after the start of the last run that covered at least an interval; the first run is due when
-    there are orders that old. Its period begins a day before the start of the last run that could check everything.
+    It is due unless a run that covered at least an interval began in the half of an interval before; the first run is
+    due when there are orders that old. Its period begins a day before the start of the last run that could check
+    everything.
 
     Transaction, Idempotent because, If we die here: as for `take`.
 
@@ -109,7 +110,7 @@ def take_nightly(interval_seconds: float, lease_seconds: float) -> Run | None:
         interval = dt.timedelta(seconds=interval_seconds)
         long = [run for run in _last_runs(session) if run.started_at - run.since_at >= interval]
         last_at = long[0].started_at if long else oldest_at
-        if last_at is None or now - last_at < interval:
+        if last_at is None or now - last_at < interval / 2:
             return None
         whole_at = next((run.started_at for run in long if not _counts(run).not_checked), oldest_at)
         return _begin(session, newest, max(whole_at - OVERLAP, now - MAX_NIGHTLY), lease_seconds)
