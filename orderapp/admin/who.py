@@ -11,6 +11,7 @@ from orderapp.services.access import sessions
 from orderapp.services.access.sessions import Member
 
 COOKIE = "orderapp-staff"
+REFRESH = "Live-Refresh"  # the header of a page that refreshes itself
 
 
 class LoggedIn(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
@@ -62,9 +63,9 @@ def take_cookie(response: Response) -> None:
     response.delete_cookie(_cookie_name(), path="/", secure=secure, httponly=True, samesite="Lax")
 
 
-def _load(_: Request) -> LoggedIn | None:
+def _load(sent: Request) -> LoggedIn | None:
     token = token_sent()
-    found = sessions.find(token) if token else None
+    found = sessions.find(token, by_person=REFRESH not in sent.headers) if token else None
     return LoggedIn(found) if found else None
 
 

@@ -327,3 +327,21 @@ def test_an_account_needs_an_address_of_its_own(app, email):
     assert "email" in caught.value.errors
     with reading() as session:
         assert session.scalar(select(func.count()).select_from(Staff)) == len(Role)
+
+
+def test_a_page_that_refreshes_itself_keeps_no_session_from_being_idle(logged_in):
+    browser = logged_in(Role.VIEWER)
+    long_ago = db_now(-600)
+    with writing() as session:
+        session.execute(update(StaffSession).values(last_seen_at=long_ago))
+    before = last_seen()
+    assert browser.request("/admin/", headers={"Live-Refresh": "1"}).status_code == 200
+    assert last_seen() == before
+    assert browser.get("/admin/").status_code == 200
+    assert last_seen() > before
+
+
+def last_seen():
+    """When the only session was last used."""
+    with reading() as session:
+        return session.scalars(select(StaffSession.last_seen_at)).one()

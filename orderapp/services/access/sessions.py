@@ -57,8 +57,12 @@ def start(session: Session, staff_id: int) -> str:
     return token
 
 
-def find(token: str) -> Member | None:
+def find(token: str, *, by_person: bool = True) -> Member | None:
     """Return the member whose session a token opens; None if it is unknown, ended, too old, idle or of a disabled one.
+
+    Args:
+        token: The cookie's token.
+        by_person: Whether a person asks: a page that refreshes itself doesn't keep a session from being idle.
 
     Transaction: one that reads; a second one, committed here, if the recorded last use is older than a minute.
     """
@@ -72,7 +76,7 @@ def find(token: str) -> Member | None:
         ).one_or_none()
     if row is None:
         return None
-    if row[3]:
+    if row[3] and by_person:
         with writing() as session:
             session.execute(update(StaffSession).where(*alive).values(last_seen_at=db_now()))
     return Member(row[0], row[1], Role(row[2]))
