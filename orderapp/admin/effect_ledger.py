@@ -110,9 +110,14 @@ def _line(
         tone="bad" if mismatch else _tone(agrees, by_resolution, tasks),
         since=_since(row, tasks),
         evidence=evidence_of(file, row, ids),
-        can_be_asked=system is not None and system.configured and system.can(Verb.ASK),
+        can_be_asked=_was_called(row) and system is not None and system.configured and system.can(Verb.ASK),
         resolutions=resolutions,
     )
+
+
+def _was_called(row: Step | Task) -> bool:
+    """Whether there is something to ask about: of a step that was never sent, no system knows anything."""
+    return isinstance(row, Task) or row.state != StepState.PLANNED.value
 
 
 def _since(row: Step | Task, tasks: Sequence[Task]) -> dt.datetime | None:

@@ -23,7 +23,7 @@ ENDED = {
     Outcome.DONE.value: "did its part",
     Outcome.REFUSED.value: "refused",
     Outcome.UNKNOWN.value: "gave no clear answer",
-    Outcome.NOT_SENT.value: "did nothing",
+    Outcome.NOT_SENT.value: "couldn't do its part",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from orderapp.config import Settings
-from orderapp.domain.states import OrderState, TaskKind, TaskState
+from orderapp.domain.states import OrderState, StepState, TaskKind, TaskState
 from orderapp.models import ApiToken, Attempt, Placement, Role, Step, SwitchMode, Task, db_now
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
@@ -191,3 +191,13 @@ def test_a_call_stands_before_the_end_of_its_placement_however_late_it_was_writt
         session.add(Attempt(order_id=order_id, step_id=step.id, **about, **told))
     page = operator.get(f"/admin/orders/{rows.number(order_id)}").text.partition('<ol class="timeline">')[2]
     assert page.index("The order was confirmed") < page.index("Reserve the stock") < page.index("The customer ordered")
+
+
+def test_nothing_is_asked_about_what_was_never_sent(rows: Rows, operator: Browser) -> None:
+    order_id = rows.order(OrderState.FAILED)
+    with writing() as session:
+        session.execute(update(Step).values(state=StepState.PLANNED.value))
+    page = operator.get(f"/admin/orders/{rows.number(order_id)}").text
+    assert "Nothing; never sent" in page
+    assert "Check now" not in page
+    assert "Check all now" not in page
