@@ -16,6 +16,14 @@ function showChosen(card, chosen) {
   if (focused && document.activeElement.offsetParent === null) card.querySelector(wanted).focus();
 }
 
+// Screen readers announce a change only inside of what was there before.
+function showBar(html) {
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  const bar = document.querySelector("[data-bar]");
+  bar.querySelector("[role=status]").replaceChildren(...fresh.querySelector("[role=status]").childNodes);
+  bar.querySelector(".btn").className = fresh.querySelector(".btn").className;
+}
+
 // As without a script: the page that comes says what is in the basket, or why nothing is.
 function sendAsPage(form, name, value) {
   const field = document.createElement("input");
@@ -32,7 +40,7 @@ for (const form of document.querySelectorAll("form[data-choosing]")) {
     const signal = AbortSignal.timeout(CHOOSE_TIMEOUT);
     const response = await fetch(form.action, { method: "POST", body, headers, signal, keepalive: true });
     if (![200, FULL].includes(response.status)) throw new Error(`status ${response.status}`);
-    document.querySelector("[data-bar]").innerHTML = await response.text();
+    showBar(await response.text());
     return response.status;
   }
 

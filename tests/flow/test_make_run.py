@@ -84,12 +84,14 @@ def free_port_of_module() -> int:
 
 def order(page: Page, product: Product, name: str, **fields: str) -> None:
     page.goto(product.shop)
-    page.get_by_label("Pair of cups").fill("1")
+    page.get_by_role("button", name="Add Pair of cups").click()
+    expect(page.get_by_text("1 piece")).to_be_visible()
+    page.get_by_role("link", name="Order", exact=True).click()
     page.get_by_label("Name").fill(name)
     page.get_by_label("E-mail address").fill(f"{name.split()[0].lower()}@example.com")
     for label, value in fields.items():
         page.get_by_label(label).fill(value)
-    page.get_by_role("button", name="Place the order").click()
+    page.get_by_role("button", name="Order and pay").click()
     page.wait_for_url("**/orders/*")
 
 

@@ -224,6 +224,16 @@ def test_nothing_moves_while_a_page_loads(page, shop_url, path):
     assert moved == 0
 
 
+def test_what_the_basket_comes_to_is_announced_where_it_stood_before(page, shop_url):
+    page.goto(shop_url)
+    status = page.locator("[data-bar] [role=status]").element_handle()
+    page.get_by_role("button", name="Add Green tea").click()
+    expect(page.locator("[data-bar]")).to_contain_text("1 piece · €12.50")
+    page.get_by_role("button", name="One less of Green tea").click()
+    expect(page.locator("[data-bar]")).to_contain_text("Nothing chosen yet")
+    assert status.evaluate("(element) => element.isConnected && element.textContent.trim()") == "Nothing chosen yet"
+
+
 def test_a_basket_that_can_t_be_reached_by_the_script_is_filled_by_the_page(page, shop_url):
     page.goto(shop_url)
     page.route("**/basket", lambda route: route.abort("connectionreset"), times=1)
