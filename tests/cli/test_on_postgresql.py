@@ -74,7 +74,7 @@ def durable_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def examined(variables: dict[str, str], make_app: MakeApp) -> Callable[[str], str]:
-    """Gives the doctor's line on a database whose schema is up to date."""
+    """Gives the doctor's line on a database whose schema is up to date, without the blanks that align its columns."""
 
     def examine(url: str) -> str:
         app = make_app({**variables, "DATABASE_URL": url}, tables=False)
@@ -83,7 +83,7 @@ def examined(variables: dict[str, str], make_app: MakeApp) -> Callable[[str], st
         [line] = [
             one for one in app.test_cli_runner().invoke(args=["doctor"]).stdout.splitlines() if "database " in one
         ]
-        return line
+        return " ".join(line.split())
 
     return examine
 
@@ -106,7 +106,7 @@ def test_the_doctor_knows_whether_the_schema_is_up_to_date(
         for setting in ("default_transaction_isolation = serializable", "synchronous_commit = off"):
             execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET {setting}")
     # The tests' role owns everything.
-    assert examined(url).startswith("database       doubtful  our role owns the tables, so whoever breaks in")
+    assert examined(url).startswith("database doubtful our role owns the tables, so whoever breaks in")
 
 
 @pytest.mark.parametrize(("number", "corrected"), [(149_999, False), (150_000, True), (150_004, True), (170_000, True)])
@@ -117,7 +117,7 @@ def test_the_doctor_knows_which_versions_are_corrected(number: int, corrected: b
 def test_the_doctor_finds_a_server_that_may_forget(database_url: str, examined: Callable[[str], str]) -> None:
     # As the other tests' server is started.
     line = examined(database_url)
-    assert line.startswith("database       wrong     fsync = off: a crash of its host can lose confirmed orders")
+    assert line.startswith("database wrong fsync = off: a crash of its host can lose confirmed orders")
     assert "full_page_writes = off: " in line
 
 
@@ -142,7 +142,7 @@ def test_the_doctor_finds_what_was_done_to_our_tables(
     with executing(url) as execute:
         execute(SPOILT[told].format(name=url.rpartition("/")[2]))
     line = examined(url)
-    assert line.startswith("database       wrong  ")
+    assert line.startswith("database wrong ")
     assert told in line
 
 
