@@ -8,9 +8,13 @@ const SELDOM_PAUSE = 60000; // only people change an ended order: a minute later
 const SELDOM_ASKS = 60; // for an hour; a return to the tab starts another hour
 const ANSWER_TIMEOUT = 10000;
 
-// The format is that of the server's UTC times, with the name of the reader's zone.
+const WORDS = document.currentScript.dataset; // in the page's language
+// English dates as the server writes them: as in Europe.
+const LANGUAGE = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
+
+// The format is that of the server's times, with the name of the reader's zone.
 function clock(at, day) {
-  const format = new Intl.DateTimeFormat("en-GB", { ...day, timeStyle: "long", hourCycle: "h23" });
+  const format = new Intl.DateTimeFormat(LANGUAGE, { ...day, timeStyle: "long", hourCycle: "h23" });
   return format.format(at);
 }
 
@@ -47,9 +51,9 @@ function follow(page) {
       const html = (await response.text()).trim();
       const fresh = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
       if (fresh && fresh.dataset.version !== story().dataset.version) show(html);
-      updated.textContent = `Updated ${clock(new Date())}.`;
+      updated.textContent = WORDS.textUpdated.replace("{time}", clock(new Date()));
     } catch {
-      updated.textContent = "We can't be reached just now. This page keeps trying.";
+      updated.textContent = WORDS.textLost;
     }
     plan();
   }
@@ -59,7 +63,7 @@ function follow(page) {
     const { changing } = story().dataset;
     if (changing === "no" || document.hidden) return;
     if (changing === "seldom" && seldomLeft-- <= 0) {
-      updated.textContent += " This page looks no further by itself.";
+      updated.textContent += ` ${WORDS.textResting}`;
       return;
     }
     // Spread out, so that many open pages don't ask at the same moment.
@@ -74,7 +78,7 @@ function follow(page) {
     seldomLeft = SELDOM_ASKS;
     ask();
   });
-  updated.textContent = `Updated ${clock(new Date())}.`;
+  updated.textContent = WORDS.textUpdated.replace("{time}", clock(new Date()));
   plan();
 }
 

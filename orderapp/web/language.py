@@ -54,7 +54,8 @@ def lazy_gettext(text: str) -> str:
 
 def declared(text: str) -> str:
     """Return what a system declares for customers in the page's language."""
-    return current_settings().systems.text(text, current())
+    spoken = current()
+    return text if spoken == ENGLISH else current_settings().systems.text(text, spoken)
 
 
 def cookie_name() -> str:

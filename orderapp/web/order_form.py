@@ -18,6 +18,7 @@ from orderapp.domain.typed_text import trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services.orders import request_schema
 from orderapp.web import language
+from orderapp.web.mistakes import as_read
 from orderapp.web.order_reference import names_retry
 
 KEY_BYTES = 24  # 192 random bits: nobody guesses another customer's key, and none comes twice
@@ -200,7 +201,7 @@ def messages_by_field(
         left_empty = name in LEFT_EMPTY and not getattr(form, name)
         found.setdefault(name, []).extend([LEFT_EMPTY[name]] if left_empty else messages)
     page_order = ["lines", *(f"quantity-{index}" for index in range(len(skus))), *texts, ""]
-    return {name: " ".join(found[name]) for name in page_order if name in found}
+    return {name: " ".join(map(as_read, found[name])) for name in page_order if name in found}
 
 
 def _field_of(path: str, line_skus: Sequence[str], page_skus: Sequence[str], texts: Sequence[str]) -> str:

@@ -12,35 +12,48 @@ from orderapp.systems.base import Progress
 from orderapp.systems.registry import Systems
 from orderapp.web.changed_order import shortage_text
 from orderapp.web.language import current
+from orderapp.web.language import lazy_gettext as _
 from orderapp.web.return_texts import PAYMENTS as RETURNING_PAYMENTS
 from orderapp.web.return_texts import STEPS as RETURNING_STEPS
 from orderapp.web.return_texts import Obstacle, obstacle, returning
 
 # Tone, title, paragraphs.
-PLACING = ("info", "We are placing your order", "This usually takes a few seconds. There is no need to order again.")
-CONFIRMED = ("good", "Your order is confirmed", "We have all we need from you.")
+PLACING = (
+    "info",
+    _("We are placing your order"),
+    _("This usually takes a few seconds. There is no need to order again."),
+)
+CONFIRMED = ("good", _("Your order is confirmed"), _("We have all we need from you."))
 UNPAID = (
     "warn",
-    "Your order is confirmed, but the payment was refused",
-    "Don't order again: we look into it and will be in touch with you. If you would rather not wait, write to us and "
-    "quote the order number below.",
+    _("Your order is confirmed, but the payment was refused"),
+    _(
+        "Don't order again: we look into it and will be in touch with you. If you would rather not wait, "
+        "write to us and quote the order number below."
+    ),
 )
 # Staff have stopped trying to take it. Whether it was taken may be unknown; that it isn't settled is sure.
 UNSETTLED = (
     "warn",
-    "Your order is confirmed, but the payment is still open",
-    "Don't order again: we will be in touch with you about the payment. If you would rather not wait, write to us and "
-    "quote the order number below.",
+    _("Your order is confirmed, but the payment is still open"),
+    _(
+        "Don't order again: we will be in touch with you about the payment. If you would rather not wait, "
+        "write to us and quote the order number below."
+    ),
 )
 FAILED = (
     "bad",
-    "Your order could not be placed",
-    "Nothing is charged and nothing is held for you.",
-    "You can try again now, or change the order first.",
+    _("Your order could not be placed"),
+    _("Nothing is charged and nothing is held for you."),
+    _("You can try again now, or change the order first."),
 )
 # If staff have paused the system, "try again now" would only lead back here.
-FAILED_FOR_NOW = (*FAILED[:-1], "You can try again here later, or change the order first.")
-CANCELLED = ("info", "Your order is cancelled", "Nothing is held for you, and anything that was paid is returned.")
+FAILED_FOR_NOW = (*FAILED[:-1], _("You can try again here later, or change the order first."))
+CANCELLED = (
+    "info",
+    _("Your order is cancelled"),
+    _("Nothing is held for you, and anything that was paid is returned."),
+)
 
 HEADLINES = {
     OrderState.PLACING: PLACING,
@@ -51,32 +64,31 @@ HEADLINES = {
 
 # What a step comes to; a step that is still planned when the order isn't being placed any more was never begun.
 STEPS = {
-    StepState.DONE: ("done", "Arranged"),
-    StepState.REFUSED: ("failed", "Not possible"),
-    StepState.UNKNOWN: ("undoing", "No reliable answer; being checked and given back"),
-    StepState.COMPENSATED: ("undone", "Given back, nothing is held"),
+    StepState.DONE: ("done", _("Arranged")),
+    StepState.REFUSED: ("failed", _("Not possible")),
+    StepState.UNKNOWN: ("undoing", _("No reliable answer; being checked and given back")),
+    StepState.COMPENSATED: ("undone", _("Given back, nothing is held")),
 }
 # What the messages that confirm the order come to, all together: in the headline, and in the progress list.
-_SAFE = "your order is safe all the same"
 MESSAGES = {
-    TaskState.DONE: ("A confirmation was sent to you.", "done", "Sent"),
+    TaskState.DONE: (_("A confirmation was sent to you."), "done", _("Sent")),
     TaskState.FAILED: (
-        f"We couldn't send you the confirmation yet; {_SAFE}.",
+        _("We couldn't send you the confirmation yet; your order is safe all the same."),
         "waiting",
-        f"Couldn't be sent yet; {_SAFE}",
+        _("Couldn't be sent yet; your order is safe all the same"),
     ),
-    TaskState.WAITING: ("A confirmation is on its way to you.", "running", "On its way"),
+    TaskState.WAITING: (_("A confirmation is on its way to you."), "running", _("On its way")),
     TaskState.CANCELLED: (
-        f"We couldn't send you a confirmation; {_SAFE}, and this page confirms it.",
+        _("We couldn't send you a confirmation; your order is safe all the same, and this page confirms it."),
         "failed",
-        f"Wasn't sent; {_SAFE}",
+        _("Wasn't sent; your order is safe all the same"),
     ),
 }
 # Where staff have paused what sends them.
 MESSAGES_PAUSED = (
-    "A confirmation will be sent to you as soon as we can.",
+    _("A confirmation will be sent to you as soon as we can."),
     "waiting",
-    "Will be sent as soon as we can",
+    _("Will be sent as soon as we can"),
 )
 
 
@@ -108,14 +120,14 @@ class Story:
 def story_of(order: OrderView, systems: Systems) -> Story:
     """Return the text of the order's page."""
     tone, title, *paragraphs = _headline(order, systems)
-    progress = (Entry("done", "Order received", ""), *_steps(order, systems), *_later(order, systems))
+    progress = (Entry("done", _("Order received"), ""), *_steps(order, systems), *_later(order, systems))
     # A given-up task stays so until staff act again, so the page need not be refreshed.
     moving = not order.is_final and obstacle(order) is not Obstacle.GIVEN_UP
     return Story(
         tone=tone,
-        title=title,
-        paragraphs=tuple(text for text in paragraphs if text),
-        progress=progress,
+        title=str(title),
+        paragraphs=tuple(str(text) for text in paragraphs if text),
+        progress=tuple(Entry(entry.state, str(entry.title), str(entry.note)) for entry in progress),
         moving=moving,
         changing=moving or any(entry.state == "running" for entry in progress),
         is_last=order.state is OrderState.CANCELLED,
@@ -153,7 +165,7 @@ def _reason(order: OrderView, systems: Systems) -> str:
 def _steps(order: OrderView, systems: Systems) -> Iterator[Entry]:
     running_is_taken = False
     for step in order.steps:
-        title = systems.title_of(step.system)
+        title = systems.text(systems.title_of(step.system), current())
         entry = _step(title, step, order, running_is_taken)
         if entry:
             running_is_taken |= entry.state == "running"
@@ -163,13 +175,13 @@ def _steps(order: OrderView, systems: Systems) -> Iterator[Entry]:
 def _step(title: str, step: StepView, order: OrderView, running_is_taken: bool) -> Entry | None:
     state = step.state
     if order.state is OrderState.PLACING and state in (StepState.PLANNED, StepState.UNKNOWN):
-        return Entry("waiting", title, "Next") if running_is_taken else Entry("running", title, "In progress")
+        return Entry("waiting", title, _("Next")) if running_is_taken else Entry("running", title, _("In progress"))
     if order.state is OrderState.COMPENSATING and state in (StepState.DONE, StepState.UNKNOWN):
         hindered = RETURNING_STEPS.get(obstacle(order, {step.system}))
         if hindered:
             return Entry(hindered[0], title, hindered[1])
         if state is StepState.DONE:
-            return Entry("undoing", title, "Being given back")
+            return Entry("undoing", title, _("Being given back"))
     words = STEPS.get(state)
     return Entry(words[0], title, words[1]) if words else None
 
@@ -184,8 +196,8 @@ def _later(order: OrderView, systems: Systems) -> Iterator[Entry]:
             yield _work(task, order.state, systems)
     messages = _messages(order)
     if messages:
-        _, state, note = messages
-        yield Entry(state, "Confirmation message", note)
+        state, note = messages[1:]
+        yield Entry(state, _("Confirmation message"), note)
 
 
 def _payments(order: OrderView) -> list[TaskView]:
@@ -196,37 +208,37 @@ def _payment(payments: Sequence[TaskView], order: OrderView) -> Iterator[Entry]:
     states = [task.state for task in payments]
     if order.state is OrderState.COMPENSATING:
         state, note = RETURNING_PAYMENTS[obstacle(order, {task.system for task in payments})]
-        yield Entry(state, "Payment", note)
+        yield Entry(state, _("Payment"), note)
     elif order.state is OrderState.CANCELLED:
-        yield Entry("undone", "Payment", "Returned, or never taken")
+        yield Entry("undone", _("Payment"), _("Returned, or never taken"))
     elif order.state is OrderState.CONFIRMED:
         if all(state is TaskState.DONE for state in states):
-            yield Entry("done", "Payment", "Taken")
+            yield Entry("done", _("Payment"), _("Taken"))
         elif any(task.refused for task in payments):
-            yield Entry("failed", "Payment", "Refused; we will be in touch with you about it")
+            yield Entry("failed", _("Payment"), _("Refused; we will be in touch with you about it"))
         elif TaskState.CANCELLED in states:
-            yield Entry("waiting", "Payment", "Still open; we will be in touch with you about it")
+            yield Entry("waiting", _("Payment"), _("Still open; we will be in touch with you about it"))
         elif TaskState.FAILED in states:
-            yield Entry("waiting", "Payment", "Takes longer than usual; we look after it, you need do nothing")
+            yield Entry("waiting", _("Payment"), _("Takes longer than usual; we look after it, you need do nothing"))
         elif any(task.paused for task in payments):
-            yield Entry("waiting", "Payment", "Will be taken as soon as we can; you need do nothing")
+            yield Entry("waiting", _("Payment"), _("Will be taken as soon as we can; you need do nothing"))
         else:
-            yield Entry("running", "Payment", "In progress; you need do nothing")
+            yield Entry("running", _("Payment"), _("In progress; you need do nothing"))
 
 
 def _work(task: TaskView, order_state: OrderState, systems: Systems) -> Entry:
     """Return the entry of work that isn't money, in the words of its system."""
-    system, title = systems.get(task.system), systems.title_of(task.system)
+    system, title = systems.get(task.system), systems.text(systems.title_of(task.system), current())
     words = system.progress if system else Progress()
     if order_state is OrderState.COMPENSATING:
-        return Entry("undoing", title, "Being undone")
+        return Entry("undoing", title, _("Being undone"))
     if order_state is OrderState.CANCELLED:
-        return Entry("undone", title, "Undone, or never done")
+        return Entry("undone", title, _("Undone, or never done"))
     if task.state is TaskState.DONE:
-        return Entry("done", title, words.done)
+        return Entry("done", title, systems.text(words.done, current()))
     if task.state in (TaskState.FAILED, TaskState.CANCELLED):
-        return Entry("waiting", title, words.delayed)
-    return Entry("waiting" if task.paused else "running", title, words.under_way)
+        return Entry("waiting", title, systems.text(words.delayed, current()))
+    return Entry("waiting" if task.paused else "running", title, systems.text(words.under_way, current()))
 
 
 def _messages(order: OrderView) -> tuple[str, str, str] | None:

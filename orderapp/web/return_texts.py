@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from orderapp.domain.states import OrderState, TaskKind, TaskState
 from orderapp.services.orders.views import OrderView
+from orderapp.web.language import lazy_gettext as _
 
 
 class Obstacle(StrEnum):
@@ -18,66 +19,74 @@ class Obstacle(StrEnum):
     NONE = "none"
 
 
-_NOT_PLACED = "Your order could not be placed"
-_ONCE_DONE = "As soon as it is done, you can try again here. This page tells you."
-_BEING_CANCELLED = "Your order is being cancelled"
-_WRITE_TO_US = "If you miss anything, write to us and quote the order number below."
+_NOT_PLACED = _("Your order could not be placed")
+_ONCE_DONE = _("As soon as it is done, you can try again here. This page tells you.")
+_BEING_CANCELLED = _("Your order is being cancelled")
 # Tone, title, paragraphs.
 FAILING = {
     Obstacle.NONE: (
         "warn",
         _NOT_PLACED,
-        "Nothing is charged. We are giving back what was set aside for you; that usually takes less than a minute.",
+        _("Nothing is charged. We are giving back what was set aside for you; that usually takes less than a minute."),
         _ONCE_DONE,
     ),
     Obstacle.PAUSED: (
         "warn",
         _NOT_PLACED,
-        "Nothing is charged. What was set aside for you can't be given back at the moment; we do it as soon as we can.",
+        _(
+            "Nothing is charged. What was set aside for you can't be given back at the moment; we do it "
+            "as soon as we can."
+        ),
         _ONCE_DONE,
     ),
     Obstacle.WITH_STAFF: (
         "warn",
         _NOT_PLACED,
-        "Nothing is charged. Giving back what was set aside for you takes longer than usual; we look after it.",
+        _("Nothing is charged. Giving back what was set aside for you takes longer than usual; we look after it."),
         _ONCE_DONE,
     ),
     Obstacle.GIVEN_UP: (
         "warn",
         _NOT_PLACED,
-        f"Nothing is charged, but we couldn't give back all that was set aside for you. {_WRITE_TO_US}",
-        "This order can't be tried again; you can place a new one.",
+        _(
+            "Nothing is charged, but we couldn't give back all that was set aside for you. If you miss anything, "
+            "write to us and quote the order number below."
+        ),
+        _("This order can't be tried again; you can place a new one."),
     ),
 }
 CANCELLING = {
-    Obstacle.NONE: ("warn", _BEING_CANCELLED, "We are giving back what was held, and anything that was paid."),
+    Obstacle.NONE: ("warn", _BEING_CANCELLED, _("We are giving back what was held, and anything that was paid.")),
     Obstacle.PAUSED: (
         "warn",
         _BEING_CANCELLED,
-        "Not all that was held or paid can be given back at the moment; we do it as soon as we can.",
+        _("Not all that was held or paid can be given back at the moment; we do it as soon as we can."),
     ),
     Obstacle.WITH_STAFF: (
         "warn",
         _BEING_CANCELLED,
-        "Giving back what was held, and anything that was paid, takes longer than usual; we look after it.",
+        _("Giving back what was held, and anything that was paid, takes longer than usual; we look after it."),
     ),
     Obstacle.GIVEN_UP: (
         "warn",
-        "Your order is cancelled, but not all was given back",
-        f"We couldn't give back all that was held or paid. {_WRITE_TO_US}",
+        _("Your order is cancelled, but not all was given back"),
+        _(
+            "We couldn't give back all that was held or paid. If you miss anything, "
+            "write to us and quote the order number below."
+        ),
     ),
 }
 # For one part of the order, and for the payment: the entry's state, and its note if an obstacle prevents it.
 STEPS = {
-    Obstacle.PAUSED: ("waiting", "Will be given back as soon as we can"),
-    Obstacle.WITH_STAFF: ("waiting", "Takes longer than usual to give back; we look after it"),
-    Obstacle.GIVEN_UP: ("failed", "Couldn't be given back"),
+    Obstacle.PAUSED: ("waiting", _("Will be given back as soon as we can")),
+    Obstacle.WITH_STAFF: ("waiting", _("Takes longer than usual to give back; we look after it")),
+    Obstacle.GIVEN_UP: ("failed", _("Couldn't be given back")),
 }
 PAYMENTS = {
-    Obstacle.NONE: ("undoing", "Being returned"),
-    Obstacle.PAUSED: ("waiting", "Will be returned as soon as we can"),
-    Obstacle.WITH_STAFF: ("waiting", "Takes longer than usual to return; we look after it"),
-    Obstacle.GIVEN_UP: ("failed", "Couldn't be returned"),
+    Obstacle.NONE: ("undoing", _("Being returned")),
+    Obstacle.PAUSED: ("waiting", _("Will be returned as soon as we can")),
+    Obstacle.WITH_STAFF: ("waiting", _("Takes longer than usual to return; we look after it")),
+    Obstacle.GIVEN_UP: ("failed", _("Couldn't be returned")),
 }
 
 

@@ -31,32 +31,34 @@ from orderapp.web import catalogue_page, drafts, formats, order_page
 from orderapp.web.blueprint import shop
 from orderapp.web.error_pages import error_page
 from orderapp.web.form_page import messages_of, sent_form, show_form
+from orderapp.web.language import gettext
+from orderapp.web.language import lazy_gettext as _
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import reference_of
 from orderapp.web.summary import PAY
 
-STALE_PAGE = "This page was open for too long. Nothing was ordered by it; check your order and place it again."
-NO_COOKIES = (
+STALE_PAGE = _("This page was open for too long. Nothing was ordered by it; check your order and place it again.")
+NO_COOKIES = _(
     "Your browser sent no cookie, and without one no order can be taken. Nothing was ordered by this. "
     "Allow cookies for this site in your browser's settings, then place the order again; what you typed is kept here."
 )
-ARRIVED = "This form had reached us before, and its order is there: look at it below before you order anything else."
-TOO_MANY_CODES = (
-    "Too many codes were tried. Nothing was ordered. Leave the codes empty to place the order now, or wait {wait} to "
+ARRIVED = _("This form had reached us before, and its order is there: look at it below before you order anything else.")
+TOO_MANY_CODES = _(
+    "Too many codes were tried. Nothing was ordered. Leave the codes empty to place the order now, or wait %(wait)s to "
     "try a code again."
 )
-TOO_MANY_ORDERS = (
+TOO_MANY_ORDERS = _(
     "A great many orders came from your network, browser, e-mail address or phone. Nothing was ordered, and what you "
-    "typed is kept. Wait {wait}, then place the order again."
+    "typed is kept. Wait %(wait)s, then place the order again."
 )
 PRICE_CHANGED = (
-    "The price has changed",
-    "Since you saw the page, what you chose has come to cost something else. Nothing was ordered.",
+    _("The price has changed"),
+    _("Since you saw the page, what you chose has come to cost something else. Nothing was ordered."),
 )
 # Without a script, the total on the page stays as it was while the order is changed.
 TOTAL_CHANGED = (
-    "Please check the new total",
-    "You have changed your order since its total was shown, or a discount is another one now. Nothing was ordered.",
+    _("Please check the new total"),
+    _("You have changed your order since its total was shown, or a discount is another one now. Nothing was ordered."),
 )
 Answer = Callable[[Any], ResponseReturnValue]
 FORM_ENDPOINTS = ("shop.place", "shop.preview")
@@ -94,7 +96,7 @@ def invalid(error: InvalidRequest) -> ResponseReturnValue:
 @_answers(TooManyAttempts)
 def too_many(error: TooManyAttempts) -> ResponseReturnValue:
     """Show the form with how long to wait."""
-    message = TOO_MANY_CODES.format(wait=formats.duration(error.retry_after_seconds))
+    message = TOO_MANY_CODES % {"wait": formats.duration(error.retry_after_seconds)}
     response = make_response(show_form(sent_form(), {"": message}, 429, "typed"))
     response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
@@ -103,14 +105,14 @@ def too_many(error: TooManyAttempts) -> ResponseReturnValue:
 @_answers(TooManyOrders)
 def too_many_orders(error: TooManyOrders) -> ResponseReturnValue:
     """Show the form, with everything kept and under its key, and when it can be placed."""
-    message = TOO_MANY_ORDERS.format(wait=formats.duration(error.retry_after_seconds))
+    message = TOO_MANY_ORDERS % {"wait": formats.duration(error.retry_after_seconds)}
     response = make_response(show_form(sent_form(), {"": message}, 429, "typed"))
     response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 
 
 @_answers(CSRFError)
-def stale(_: CSRFError) -> ResponseReturnValue:
+def stale(_error: CSRFError) -> ResponseReturnValue:
     """Show the form with a fresh token: the page was open for too long, or cookies are off.
 
     It says that nothing was ordered only if the key has no order; if that is unknown, it says neither.
@@ -131,9 +133,9 @@ def in_progress(error: InProgress) -> ResponseReturnValue:
     response = _send_again(
         sent_form(),
         409,
-        title="We are still working on your order",
-        paragraphs=("It was sent a moment ago and isn't finished. Asking again doesn't order it twice.",),
-        button="See what came of it",
+        title=gettext("We are still working on your order"),
+        paragraphs=(gettext("It was sent a moment ago and isn't finished. Asking again doesn't order it twice."),),
+        button=gettext("See what came of it"),
     )
     response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
@@ -146,12 +148,12 @@ def probable_duplicate(error: ProbableDuplicate) -> ResponseReturnValue:
     return _send_again(
         sent_form(),
         409,
-        title="You have just ordered exactly this",
+        title=gettext("You have just ordered exactly this"),
         paragraphs=(
-            "The same order was placed a moment ago. Nothing was ordered this time.",
-            "" if ours else "The way to the earlier order is in the e-mail that we send to confirm it.",
+            gettext("The same order was placed a moment ago. Nothing was ordered this time."),
+            "" if ours else gettext("The way to the earlier order is in the e-mail that we send to confirm it."),
         ),
-        button="Place it all the same",
+        button=gettext("Place it all the same"),
         other_reference=_reference(error.order_id) if ours else None,
         allow_duplicate=True,
     )
@@ -185,12 +187,12 @@ def key_reused(error: KeyReused) -> ResponseReturnValue:
     return _send_again(
         sent_form().under_new_key(),
         422,
-        title="This form was placed before, with something else in it",
+        title=gettext("This form was placed before, with something else in it"),
         paragraphs=(
-            "The earlier order stands as it was; what you changed since was not ordered.",
-            "If you want this as well, place it as a new order.",
+            gettext("The earlier order stands as it was; what you changed since was not ordered."),
+            gettext("If you want this as well, place it as a new order."),
         ),
-        button="Place it as a new order",
+        button=gettext("Place it as a new order"),
         other_reference=_reference_if_kept(error.order_id),
     )
 
@@ -201,36 +203,39 @@ def archived(error: OrderArchived) -> ResponseReturnValue:
     return _send_again(
         sent_form().under_new_key(),
         410,
-        title="You placed this order long ago",
+        title=gettext("You placed this order long ago"),
         paragraphs=(
-            f"It is our order {error.number}, and is archived by now. Nothing was ordered this time.",
-            "If you want the same again, place it as a new order.",
+            gettext(
+                "It is our order %(number)s, and is archived by now. Nothing was ordered this time.",
+                number=error.number,
+            ),
+            gettext("If you want the same again, place it as a new order."),
         ),
-        button="Place it as a new order",
+        button=gettext("Place it as a new order"),
     )
 
 
 @_answers(DatabaseUnavailable)
-def unavailable(_: DatabaseUnavailable) -> ResponseReturnValue:
+def unavailable(_error: DatabaseUnavailable) -> ResponseReturnValue:
     """Keep what was typed and offer to try again: nobody knows yet whether the order was recorded."""
     if request.endpoint == "shop.preview":
         return _send_again(
             sent_form(),
             503,
-            title="We can't work out the total at this moment",
-            paragraphs=("Nothing was ordered. What you typed is kept on this page. Try again in a minute.",),
-            button="Try again",
+            title=gettext("We can't work out the total at this moment"),
+            paragraphs=(gettext("Nothing was ordered. What you typed is kept on this page. Try again in a minute."),),
+            button=gettext("Try again"),
             action=url_for("shop.preview"),
         )
     return _send_again(
         sent_form(),
         503,
-        title="We can't take orders at this moment",
+        title=gettext("We can't take orders at this moment"),
         paragraphs=(
-            "We don't know yet whether your order reached us. What you typed is kept on this page.",
-            "Try again in a minute: if it did reach us, you get to that order, and it isn't placed twice.",
+            gettext("We don't know yet whether your order reached us. What you typed is kept on this page."),
+            gettext("Try again in a minute: if it did reach us, you get to that order, and it isn't placed twice."),
         ),
-        button="Try again",
+        button=gettext("Try again"),
     )
 
 
@@ -240,12 +245,14 @@ def overloaded(error: Overloaded) -> ResponseReturnValue:
     response = _send_again(
         sent_form(),
         503,
-        title="A great many orders are coming in",
+        title=gettext("A great many orders are coming in"),
         paragraphs=(
-            "This try was turned away, and nothing was ordered by it. What you typed is kept on this page.",
-            "Try again in a moment: if an earlier try reached us, you get to that order, and it isn't placed twice.",
+            gettext("This try was turned away, and nothing was ordered by it. What you typed is kept on this page."),
+            gettext(
+                "Try again in a moment: if an earlier try reached us, you get to that order, and it isn't placed twice."
+            ),
         ),
-        button="Try again",
+        button=gettext("Try again"),
     )
     response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response

@@ -47,6 +47,14 @@ def progress(order):
     return [(entry.state, entry.title) for entry in story_of(order, SYSTEMS).progress[1:]]
 
 
+@pytest.mark.parametrize("state", [OrderState.COMPENSATING, OrderState.CANCELLED])
+def test_an_order_that_a_refusal_cancelled_says_so(state):
+    stopped = Stopped("stock", Outcome.REFUSED, "out_of_stock")
+    story = story_of(view(state, stopped=stopped, ends_as=OrderState.CANCELLED), SYSTEMS)
+    assert SYSTEMS["stock"].refusals["out_of_stock"] in story.paragraphs
+    assert "cancelled" in story.title
+
+
 def test_while_it_is_placed_one_part_is_running_and_the_next_waits():
     order = view(OrderState.PLACING, steps=[("stock", StepState.PLANNED), ("loyalty", StepState.PLANNED)])
     assert progress(order) == [("running", "Stock"), ("waiting", "Loyalty points")]
