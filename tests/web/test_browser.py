@@ -279,7 +279,7 @@ def test_after_back_the_button_places_no_second_order_and_a_new_visit_has_a_new_
     expect(page.get_by_role("heading", level=1)).to_have_text("Your order is confirmed")
     with reading() as session:
         assert session.scalar(select(func.count()).select_from(Order)) == 1
-    page.goto(shop_url)
+    fill(page, shop_url)
     expect(page.locator("[name=key]")).not_to_have_value(key)
 
 
