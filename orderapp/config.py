@@ -40,7 +40,11 @@ INSTANCE = Path(sys.prefix) / "var" / "orderapp-instance" if INSTALLED else ROOT
 # Values that people enter as a secret and mean to change later.
 WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "password"})
 # The modules of ours that declare jobs; plugins have the others.
-OWN_JOBS = ("orderapp.services.reconciliation.nightly", "orderapp.services.webhooks.deliver")
+OWN_JOBS = (
+    "orderapp.services.engine.job_retention",
+    "orderapp.services.reconciliation.nightly",
+    "orderapp.services.webhooks.deliver",
+)
 # 128 bits as hexadecimal digits; `secrets.token_hex()` returns 64 digits.
 SAFE_SECRET_CHARACTERS = 32
 
@@ -75,6 +79,7 @@ class Settings:
     systems: Systems
     receivers: Receivers
     jobs: Jobs
+    jobs_kept_days: int  # how long ended tasks of jobs are kept
     secrets: tuple[str, ...] = field(repr=False)  # all values among these that must not be shown
 
     @classmethod
@@ -118,6 +123,7 @@ class Settings:
             systems=Systems.from_environment(env, backoff),
             receivers=Receivers.from_environment(env),
             jobs=Jobs.from_environment(env, backoff, (*OWN_JOBS, *plugin_modules(variables))),
+            jobs_kept_days=env.integer("JOBS_KEPT_DAYS", 90, 1, 3650),
             secrets=_secrets_in(variables),
         )
         settings._refuse_short_leases()

@@ -55,6 +55,8 @@ TABLES = (
 
 HISTORY = ("attempts", "audit_entries", "checks")
 ARCHIVED = "EXISTS (SELECT 1 FROM archived_orders WHERE archived_orders.order_id = OLD.order_id)"
+# The attempts of jobs belong to no order. They may go once the task has ended; services decide how long after.
+ENDED_JOB = "OLD.order_id IS NULL AND EXISTS (SELECT 1 FROM tasks WHERE tasks.id = OLD.task_id AND tasks.finished_at IS NOT NULL)"
 
 REFUSE_CHANGE_ON_POSTGRESQL = """
 CREATE FUNCTION refuse_change_of_history() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -72,6 +74,11 @@ CREATE FUNCTION refuse_loss_of_history() RETURNS trigger LANGUAGE plpgsql SET en
 BEGIN
     IF {ARCHIVED} THEN
         RETURN OLD;
+    END IF;
+    IF TG_TABLE_NAME = 'attempts' THEN
+        IF {ENDED_JOB} THEN
+            RETURN OLD;
+        END IF;
     END IF;
     RAISE EXCEPTION '% is append-only: permission denied for %', TG_TABLE_NAME, TG_OP
         USING ERRCODE = 'insufficient_privilege';
@@ -681,6 +688,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("kind = 'compensate'"),
     )
     op.create_index(
+        "ix_tasks_jobs_finished_at",
+        "tasks",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'job'"),
+        sqlite_where=sa.text("kind = 'job'"),
+    )
+    op.create_index(
         "ix_tasks_lease_until",
         "tasks",
         ["lease_until"],
@@ -919,7 +934,8 @@ def _protect_on_postgresql() -> None:
 
 def _protect_on_sqlite() -> None:
     for table in HISTORY:
-        for event, when in (("UPDATE", ""), ("DELETE", f"WHEN NOT {ARCHIVED}")):
+        may_go = f"{ARCHIVED} OR {ENDED_JOB}" if table == "attempts" else ARCHIVED
+        for event, when in (("UPDATE", ""), ("DELETE", f"WHEN NOT ({may_go})")):
             op.execute(
                 f"CREATE TRIGGER {table}_append_only_{event.lower()} BEFORE {event} ON {table} {when} "
                 f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: permission denied for {event}'); END"

@@ -86,6 +86,13 @@ class Task(Base):
             postgresql_where=text("kind = 'job'"),
             sqlite_where=text("kind = 'job'"),
         ),
+        # For the tasks of jobs that ended long ago.
+        Index(
+            "ix_tasks_jobs_finished_at",
+            "finished_at",
+            postgresql_where=text("kind = 'job'"),
+            sqlite_where=text("kind = 'job'"),
+        ),
         # For the newest run of a schedule.
         Index(
             "ix_tasks_scheduled_at",

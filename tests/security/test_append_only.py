@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from orderapp.config import current_settings
 from orderapp.domain.orders import Customer, LineRequest, OrderRequest
-from orderapp.models import Attempt, AuditEntry, Product, Role, db_now
+from orderapp.models import Attempt, AuditEntry, Product, Role, Task, db_now
 from orderapp.services.access.accounts import create_staff
 from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.enqueue import enqueue_alone
+from orderapp.services.engine.job_retention import forget_old_runs
+from orderapp.services.engine.run_job import run_job
 from orderapp.services.placing.place import Placing
 
 
@@ -40,3 +43,17 @@ def test_what_was_written_can_be_neither_changed_nor_deleted(
         with reading() as session:
             assert session.scalar(select(func.count()).select_from(table)) == before
             assert before
+
+
+def test_the_attempts_of_a_job_can_be_deleted_once_it_has_ended(app: Flask) -> None:
+    with app.app_context():
+        task_id = enqueue_alone(forget_old_runs, {})
+        run_job(task_id, current_settings())
+        of_it = delete(Attempt).where(Attempt.task_id == task_id)
+        with writing() as session:
+            session.execute(update(Task).where(Task.id == task_id).values(finished_at=None))
+        with pytest.raises(DBAPIError, match="attempts is append-only"), writing() as session:
+            session.execute(of_it)
+        with writing() as session:
+            session.execute(update(Task).where(Task.id == task_id).values(finished_at=db_now()))
+            assert session.execute(of_it).rowcount == 1
