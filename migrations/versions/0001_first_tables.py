@@ -56,7 +56,8 @@ TABLES = (
 HISTORY = ("attempts", "audit_entries", "checks")
 ARCHIVED = "EXISTS (SELECT 1 FROM archived_orders WHERE archived_orders.order_id = OLD.order_id)"
 # The attempts of jobs belong to no order. They may go once the task has ended; services decide how long after.
-ENDED_JOB = "OLD.order_id IS NULL AND EXISTS (SELECT 1 FROM tasks WHERE tasks.id = OLD.task_id AND tasks.finished_at IS NOT NULL)"
+ENDED_TASK = "SELECT 1 FROM tasks WHERE tasks.id = OLD.task_id AND tasks.finished_at IS NOT NULL"
+ENDED_JOB = f"OLD.order_id IS NULL AND EXISTS ({ENDED_TASK})"
 
 REFUSE_CHANGE_ON_POSTGRESQL = """
 CREATE FUNCTION refuse_change_of_history() RETURNS trigger LANGUAGE plpgsql AS $$
