@@ -28,10 +28,6 @@ from orderapp.ext import (
 )
 
 
-class NotDone(Exception):
-    """A partner didn't do what it was asked; the job is tried again under the same key, and then staff get it."""
-
-
 @job("returns-arrive", every=Every(300), title="Ask for returns")
 def arrive(run: Run) -> str:
     """Ask the page where customers announce returns for those that are open, and begin with each of them once."""
@@ -116,7 +112,10 @@ def call(
     body: Mapping[str, Any] | None = None,
     about: Customer | None = None,
 ) -> Mapping[str, Any]:
-    """Call a partner under the key of the return, and return what it answered. NotDone for any other outcome."""
+    """Call a partner under the key of the return, and return what it answered.
+
+    Staff get what it refuses at once; anything else is tried again under the same key.
+    """
     address = run.env.address(partner, HTTP_SCHEMES)
     if not address:
         raise ConfigurationError(f"{partner}_URL isn't set")
@@ -125,6 +124,9 @@ def call(
     received = client.call(
         method, path, json_body=body, headers={"Idempotency-Key": f"return:{run.key}"}, private=private
     )
+    said = f"{partner.lower()} {received.answer.message or 'gave no answer that can be read'}"
+    if received.answer.outcome is Outcome.REFUSED:
+        run.needs_attention(said)
     if received.answer.outcome is not Outcome.DONE or received.body is None:
-        raise NotDone(f"{partner.lower()} {received.answer.message or 'gave no answer that can be read'}")
+        run.try_again(said)
     return received.body

@@ -39,6 +39,22 @@ class Snooze(Exception):
         self.seconds, self.why = min(max(0.0, float(seconds)), LONGEST_SNOOZE_SECONDS), why
 
 
+class TryAgain(Exception):
+    """Raised by a job: it couldn't be done now, as happens. The attempt is used up, and the next one comes later.
+
+    Args:
+        why: What staff read about it.
+    """
+
+
+class NeedsAttention(Exception):
+    """Raised by a job: no attempt can succeed until somebody has done something, so staff get it now.
+
+    Args:
+        why: What staff read about it: what happened, and what they can do.
+    """
+
+
 class Run(ABC):
     """One run of a job. No transaction is open while it runs; it opens its own.
 
@@ -105,3 +121,11 @@ class Run(ABC):
     def snooze(self, seconds: float, why: str = "") -> NoReturn:
         """End this run and have another one later, without using up an attempt. Raises Snooze."""
         raise Snooze(seconds, why)
+
+    def try_again(self, why: str) -> NoReturn:
+        """End this run as a failed attempt, to be tried again with backoff. Raises TryAgain."""
+        raise TryAgain(why)
+
+    def needs_attention(self, why: str) -> NoReturn:
+        """End this run, and give its task to staff at once. Raises NeedsAttention."""
+        raise NeedsAttention(why)

@@ -10,9 +10,9 @@ from typing import Any
 
 from orderapp.domain.masking import mask
 from orderapp.domain.outcome import Answer, Exchange, Outcome
-from orderapp.systems.runs import Snooze
+from orderapp.systems.runs import NeedsAttention, Snooze, TryAgain
 
-SNOOZED = "snoozed"
+SNOOZED, FAILED, NEEDS_ATTENTION = "snoozed", "failed", "needs_attention"
 MAX_MESSAGE = 500  # characters, as long as its column
 
 
@@ -30,7 +30,14 @@ def answer_of(result: Any, arguments: str, secrets: Iterable[str]) -> Answer:
 
 
 def answer_of_error(error: BaseException, arguments: str, secrets: Iterable[str]) -> Answer:
-    """Return the answer of a run that raised. Part of its work may be done, so its outcome is unknown."""
+    """Return the answer of a run that raised. Part of its work may be done, so its outcome is unknown.
+
+    Unless it said itself that no repeat can succeed, which is a refusal.
+    """
+    if isinstance(error, NeedsAttention):
+        return _answer(Outcome.REFUSED, NEEDS_ATTENTION, str(error), arguments, secrets)
+    if isinstance(error, TryAgain):
+        return _answer(Outcome.UNKNOWN, FAILED, str(error), arguments, secrets)
     name = type(error).__name__
     where = traceback.extract_tb(error.__traceback__)
     line = f" ({Path(where[-1].filename).name}, line {where[-1].lineno}, in {where[-1].name})" if where else ""

@@ -35,7 +35,7 @@ from orderapp.services.resilience.rate_limiter import RATE_LIMITED, Turns
 from orderapp.services.saga.attempts import record_attempt, says_the_same
 from orderapp.services.saga.values import Try
 from orderapp.systems.jobs import Job
-from orderapp.systems.runs import Run, Snooze
+from orderapp.systems.runs import NeedsAttention, Run, Snooze, TryAgain
 
 log = structlog.get_logger()
 
@@ -128,7 +128,8 @@ def _run(claimed: Claimed, settings: Settings) -> Ended | None:
         if isinstance(error, Snooze):
             snoozed_seconds, answer = error.seconds, answer_of_snooze(error, arguments, settings.secrets)
         elif isinstance(error, Exception):
-            run.log.warning("job.raised", exc_info=error)
+            if not isinstance(error, TryAgain | NeedsAttention):
+                run.log.warning("job.raised", exc_info=error)
             answer = answer_of_error(error, arguments, settings.secrets)
         else:
             answer = answer_of(called.result(), arguments, settings.secrets)

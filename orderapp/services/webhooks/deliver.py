@@ -30,10 +30,6 @@ ATTEMPTS = 200
 LEASE_SECONDS = 150.0
 
 
-class NotDelivered(Exception):
-    """The receiver didn't take the event; it is sent again later."""
-
-
 @dataclass(frozen=True, slots=True)
 class Due:
     """What to send, and where to."""
@@ -53,7 +49,7 @@ def deliver(run: Run) -> Any:
     If we die here: the event is sent again, under the same id.
 
     Raises:
-        NotDelivered: it is to be sent again.
+        TryAgain, Snooze: the receiver didn't take it; it is sent again later.
     """
     again = bool(run.arguments.get("again"))
     with run.transaction() as session:
@@ -69,7 +65,7 @@ def deliver(run: Run) -> Any:
     said = f"answered {sent.status}: {sent.answer}" if sent.status else sent.answer
     if sent.retry_after_seconds:
         run.snooze(sent.retry_after_seconds, said)
-    raise NotDelivered(said)
+    return run.try_again(said)
 
 
 def _due(session: Session, delivery_id: int, *, again: bool) -> Due | None:

@@ -196,6 +196,26 @@ def test_a_snooze_is_as_long_as_asked(empty_shop: Shop) -> None:
     assert shop.task(id=task_id).last_message == "the bank is closed"
 
 
+@pytest.mark.parametrize(
+    ("ends", "state", "code", "attempts"),
+    [("try_again", "waiting", "failed", 1), ("needs_attention", "failed", "needs_attention", 1)],
+)
+def test_a_job_says_itself_whether_another_attempt_can_succeed(
+    empty_shop: Shop, ends: str, state: str, code: str, attempts: int
+) -> None:
+    @job("ask-bank", attempts=5)
+    def ask_bank(run: Run) -> None:
+        getattr(run, ends)("the bank says no")
+
+    shop = empty_shop.with_jobs(ask_bank)
+    task_id = enqueued(ask_bank)
+    assert shop.work() == 1
+    task = shop.task(id=task_id)
+    assert (task.state, task.last_code, task.attempts) == (state, code, attempts)
+    assert "the bank says no" in task.last_message
+    assert [one.message for one in shop.attempts(task_id=task_id)] == ["the bank says no"]
+
+
 def test_its_own_transaction_commits_with_the_lease_and_renews_it(empty_shop: Shop) -> None:
     @job("change-prices", lease_seconds=100)
     def change_prices(run: Run) -> None:
