@@ -120,7 +120,8 @@ class Giftcard(HttpSystem):
         amount = order.taken_off(self).minor
         asked = {"code": order.inputs["giftcard"], "amount": amount, "reference": effect.key, "order": order.number}
         received = self.call("POST", "/payments", order, json_body=asked, echoes=effect.key)
-        paid = (received.body or {}).get("reference") == effect.key
+        answered = received.body or {}
+        paid = answered.get("reference") == effect.key and answered.get("undone") is False
         return received.answer if paid or received.answer.outcome is not Outcome.DONE else unreadable(received)
 
     def ask(self, effect: Effect) -> Report:

@@ -22,6 +22,7 @@ from orderapp.domain.order_limits import DEFAULTS, Most
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError
 from orderapp.systems.base import Part, System, backoff_from
+from orderapp.systems.declarations import prefix_of
 from orderapp.systems.job_registry import Jobs
 from orderapp.systems.jobs import Job
 from orderapp.systems.registry import Systems, plugin_modules
@@ -138,7 +139,7 @@ class Settings:
         """Raise ConfigurationError if a system that every order needs has no settings."""
         for system in self.systems.values():
             if system.required and not system.configured:
-                raise ConfigurationError(f"{system.name.upper()}_URL: not set, and no order can do without it")
+                raise ConfigurationError(f"{prefix_of(system)}_URL: not set, and no order can do without it")
 
     def _refuse_short_leases(self) -> None:
         blocking = self.systems.having(Part.BLOCKING)
@@ -147,7 +148,7 @@ class Settings:
             # A submission is repeated under the same keys as long as a process may hold its lease.
             if system.key_window_seconds is not None and system.key_window_seconds < 2 * self.submission_lease_seconds:
                 raise ConfigurationError(
-                    f"{system.name.upper()}_KEY_WINDOW_SECONDS: {system.key_window_seconds:g} is shorter than two "
+                    f"{prefix_of(system)}_KEY_WINDOW_SECONDS: {system.key_window_seconds:g} is shorter than two "
                     f"leases of a submission (SUBMISSION_LEASE_SECONDS, {self.submission_lease_seconds:g})"
                 )
         for system in self.systems.values():
@@ -172,7 +173,7 @@ def _refuse_short_lease(variable: str, lease_seconds: float, systems: Sequence[S
     causes = f"{called_seconds:g} s by the time-outs of {', '.join(system.name for system in systems)}"
     if waited_seconds:
         paced = (system for system in systems if system.limits.longest_wait_seconds)
-        rates = ", ".join(f"{system.setting or system.name.upper()}_RATE_PER_SECOND" for system in paced)
+        rates = ", ".join(f"{prefix_of(system)}_RATE_PER_SECOND" for system in paced)
         causes += f", {waited_seconds:g} s by the wait for the slots of {rates}"
     raise ConfigurationError(f"{variable}: {lease_seconds:g} is shorter than the calls it covers ({causes})")
 

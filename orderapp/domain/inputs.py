@@ -87,7 +87,10 @@ class Code:
         if not _NAME.fullmatch(self.name) or self.name in TAKEN:
             raise ValueError(f"input {self.name!r}: its name has to be one lower-case word that orders don't have yet")
         if bool(self.needs) is not bool(self.missing):
-            raise ValueError(f"input {self.name}: what it needs (needs) and what customers read without it (missing)")
+            raise ValueError(
+                f"input {self.name}: has to declare both what it needs (needs) and what customers read without it "
+                f"(missing), or neither"
+            )
 
 
 # Members of an order's body and fields of the form that no input can have.

@@ -19,8 +19,9 @@ def environment(base_url: str, smtp_url: str, kinds: Sequence[type[System]]) -> 
         smtp_url: Where its mail server is.
         kinds: The order service's systems.
     """
+    prefixes = {kind.name: kind.setting or kind.name.upper() for kind in kinds}
     return {
-        **{f"{system.upper()}_URL": f"{base_url}/{system}" for system in sorted(stood_in_for(kinds))},
+        **{f"{prefixes.get(name, name.upper())}_URL": f"{base_url}/{name}" for name in sorted(stood_in_for(kinds))},
         "SMS_ACCOUNT_SID": ACCOUNT_SID,
         "SMS_AUTH_TOKEN": AUTH_TOKEN,
         "SMS_FROM": "+15005550006",

@@ -1,62 +1,27 @@
-"""Refuses declarations of systems that are incomplete, of the wrong type, or can't be kept."""
+"""Refuses declarations of systems that can't be kept, each for itself and all together."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
-from typing import Any
 
 from orderapp.domain.inputs import Code
 from orderapp.domain.retry import Guarantee
-from orderapp.domain.states import News
 from orderapp.errors import ConfigurationError
-from orderapp.systems.base import NAME, Errand, OnRefusal, Part, Progress, Repeats, System
+from orderapp.systems.base import NAME, OnRefusal, Part, System
 
-# What a class declares, and of which type; the first four have no default.
-_TYPES: Mapping[str, type] = {
-    "name": str,
-    "title": str,
-    "part": Part,
-    "guarantee": Guarantee,
-    "inputs": tuple,
-    "refusals": Mapping,
-    "tells": tuple,
-    "translations": Mapping,
-    "example": Mapping,
-    "is_payment": bool,
-    "after": tuple,
-    "on_refusal": OnRefusal,
-    "progress": Progress,
-    "errand": Errand,
-    "required": bool,
-    "position": int,
-    "repeats": Repeats,
-    "calls_per_run": int,
-    "stores_failures": bool,
-    "setting": str,
-}
+# The first words of our own settings; those of a system begin with its name, and must not be taken for ours.
+# fmt: off
+OWN_SETTINGS = frozenset({
+    "circuit", "database", "duplicate", "events", "flask", "heartbeat", "index", "instance", "job", "jobs",
+    "mail", "metrics", "order", "orderapp", "orders", "phone", "proxy", "public", "rabbitmq", "reconcile",
+    "retry", "secret", "shop", "submission", "task", "tax", "timer", "trusted", "web", "webhooks", "worker",
+})
+# fmt: on
 
 
-def refuse_incomplete(kind: type[System]) -> None:
-    """Raise ConfigurationError if a class lacks a member that it must have, or has one of a wrong type."""
-    where = f"system {kind.__module__}.{kind.__qualname__}"
-    if missing := sorted(kind.__abstractmethods__):
-        raise ConfigurationError(f"{where}: {', '.join(missing)} isn't written yet")
-    for member, wanted in _TYPES.items():
-        found: Any = inspect.getattr_static(kind, member, None)
-        if not isinstance(found, wanted):
-            raise ConfigurationError(f"{where}: {member} has to be a {wanted.__name__}, and is {found!r}")
-    if not all(isinstance(one, Code) for one in kind.inputs):
-        raise ConfigurationError(f"{where}: inputs has to be a tuple of Code")
-    by_language = kind.translations.values()
-    if not all(isinstance(texts, Mapping) for texts in by_language) or not all(
-        isinstance(text, str) for texts in by_language for pair in texts.items() for text in pair
-    ):
-        raise ConfigurationError(f"{where}: translations has to map language codes to mappings of texts")
-    if not all(isinstance(one, News) for one in kind.tells):
-        raise ConfigurationError(f"{where}: tells has to be a tuple of News")
-    if not all(isinstance(text, str) for pair in kind.refusals.items() for text in pair):
-        raise ConfigurationError(f"{where}: refusals has to map codes to sentences")
+def prefix_of(system: System) -> str:
+    """Return what the names of a system's settings begin with."""
+    return system.setting or system.name.upper()
 
 
 def refuse_impossible(system: System) -> None:
@@ -65,6 +30,7 @@ def refuse_impossible(system: System) -> None:
     idempotent = system.guarantee is Guarantee.IDEMPOTENT
     impossible = {
         "its name has to be one lower-case word of at most 20 characters": not NAME.fullmatch(system.name),
+        "its settings would begin with the word of settings of ours": prefix_of(system).lower() in OWN_SETTINGS,
         "what holds something for an order has to be compensable (undo)": (
             system.part is not Part.NOTIFY and not system.can("undo")
         ),
@@ -101,9 +67,23 @@ def refuse_impossible(system: System) -> None:
             raise ConfigurationError(f"system {system.name}: {reason}")
 
 
-def refuse_impossible_order(systems: Mapping[str, System]) -> None:
-    """Raise ConfigurationError if a system waits for one that has no tasks, or two wait for each other."""
+def refuse_impossible_examples(systems: Mapping[str, System], inputs: Mapping[str, Code]) -> None:
+    """Raise ConfigurationError if the example of a system has what is no input, or no value of it."""
     for system in systems.values():
+        for name, value in system.example.items():
+            where = f"system {system.name}: example"
+            if name not in inputs:
+                raise ConfigurationError(f"{where}: {name!r} isn't an input of any system")
+            if mistake := next(inputs[name].mistakes(value, {}), None):
+                raise ConfigurationError(f"{where}: {name}: {mistake}")
+
+
+def refuse_impossible_order(systems: Mapping[str, System]) -> None:
+    """Raise ConfigurationError if two systems share settings, or one waits for one without tasks or for itself."""
+    first: dict[str, str] = {}
+    for system in systems.values():
+        if (other := first.setdefault(prefix_of(system), system.name)) != system.name:
+            raise ConfigurationError(f"system {system.name}: {prefix_of(system)}_URL is that of the system {other}")
         for name in system.after:
             if name not in systems or systems[name].part is Part.BLOCKING:
                 raise ConfigurationError(f"system {system.name}: after: {name} is no system with tasks")

@@ -21,6 +21,13 @@ from orderapp.systems.settings import Environment
 
 # The schemes of an HTTP system's address, each with whether it is encrypted: for `Environment.address`.
 HTTP_SCHEMES = {"https": True, "http": False}
+# What is in place by what an answer about the effect proves; one that is done may be pending still.
+_FINDINGS = {
+    Outcome.DONE: Finding.IN_PLACE,
+    Outcome.REFUSED: Finding.UNDONE,
+    Outcome.NOT_SENT: Finding.ABSENT,
+    Outcome.UNKNOWN: Finding.UNCLEAR,
+}
 
 
 class HttpSystem(System):
@@ -33,7 +40,7 @@ class HttpSystem(System):
     check_path: ClassVar[str] = "/"
 
     def __init__(self, env: Environment, backoff: Backoff) -> None:
-        prefix = self.name.upper()
+        prefix = self.setting or self.name.upper()
         address, token = env.address(prefix, HTTP_SCHEMES), env.secret(f"{prefix}_TOKEN")
         timeouts = env.timeouts(f"{prefix}_TIMEOUT")
         self.configured = bool(address)
@@ -76,7 +83,8 @@ class KeyedSystem(HttpSystem):
     def __init__(self, env: Environment, backoff: Backoff) -> None:
         super().__init__(env, backoff)
         # 0 means forever; ten years are practically forever too.
-        self.key_window_seconds = env.number(f"{self.name.upper()}_KEY_WINDOW_SECONDS", 0, 0, 10 * 366 * 86_400) or None
+        variable = f"{self.setting or self.name.upper()}_KEY_WINDOW_SECONDS"
+        self.key_window_seconds = env.number(variable, self.key_window_seconds or 0, 0, 10 * 366 * 86_400) or None
 
     @abstractmethod
     def body(self, effect: Effect) -> Mapping[str, Any]:
@@ -87,7 +95,7 @@ class KeyedSystem(HttpSystem):
         received = self._call("POST", "", effect, json_body=self.body(effect), headers={"Idempotency-Key": effect.key})
         if received.answer.outcome is Outcome.REFUSED:
             return replace(received.answer, shortage=self.shortage(received, effect))
-        return self._judge(received, effect, {self.done_state: Outcome.DONE, **self.other_states()})
+        return self._judge(received, effect, self._states())
 
     def undo(self, effect: Effect, report: Report | None) -> Answer:
         """Cancel the key; the system remembers an unknown key too (tombstone), so it refuses a late action."""
@@ -101,12 +109,9 @@ class KeyedSystem(HttpSystem):
             return Report(Finding.ABSENT, replace(received.answer, outcome=Outcome.DONE))
         if received.answer.outcome is not Outcome.DONE:
             return Report(Finding.UNCLEAR, received.answer)
-        others = {state: Finding.PENDING if state == "pending" else Finding.UNDONE for state in self.other_states()}
-        findings = {**others, self.done_state: Finding.IN_PLACE, "cancelled": Finding.UNDONE}
-        finding = findings.get(self._state(received, effect))
-        if finding is None:
-            return Report(Finding.UNCLEAR, unreadable(received))
-        return Report(finding, received.answer)
+        answer = self._judge(received, effect, self._states())
+        finding = Finding.PENDING if answer.pending else _FINDINGS[answer.outcome]
+        return Report(finding, answer if finding is Finding.UNCLEAR else received.answer)
 
     def check(self) -> Answer:
         """Ask for a key that nobody uses; "not found" shows that address and token are right."""
@@ -117,12 +122,20 @@ class KeyedSystem(HttpSystem):
         return unreadable(received) if received.answer.outcome is Outcome.DONE else received.answer
 
     def other_states(self) -> Mapping[str, Outcome]:
-        """Return further states that a POST may answer with, and what they mean."""
+        """Return further states of an effect, and what each means; `act` and `ask` both go by it.
+
+        `done`: it is in place; the state `pending` with `done`: accepted, and asked about again later. `refused`:
+        nothing is in place, and nothing will be. `not_sent`: nothing is in place yet. `unknown`: it doesn't say.
+        """
         return {}
 
     def shortage(self, received: Received, effect: Effect) -> Shortage | None:
         """Return of which line a refusal says that there is too little; None if it says nothing of the kind."""
         return None
+
+    def _states(self) -> Mapping[str, Outcome]:
+        """Return what each state means: a cancelled key has no effect, and will have none."""
+        return {"cancelled": Outcome.REFUSED, **self.other_states(), self.done_state: Outcome.DONE}
 
     def _call(self, method: str, path: str, effect: Effect, **kwargs: Any) -> Received:
         return self.call(method, f"/v1/{self.collection}{path}", effect.order, echoes=effect.key, **kwargs)
@@ -142,7 +155,7 @@ class KeyedSystem(HttpSystem):
         if state not in states:
             return unreadable(received)
         outcome = states[state]
-        if outcome is Outcome.REFUSED:
+        if outcome is not Outcome.DONE:
             return replace(received.answer, outcome=outcome, code=f"{self.noun}_{state}", message=f"answered: {state}")
         pending = state == "pending"
         return replace(received.answer, pending=pending, message="accepted, not finished yet" if pending else "")

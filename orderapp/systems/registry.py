@@ -16,10 +16,16 @@ from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError, SystemUnknown
 from orderapp.languages import Language
 from orderapp.systems.base import Part, System
-from orderapp.systems.declarations import refuse_impossible, refuse_impossible_order, refuse_incomplete
+from orderapp.systems.declarations import (
+    prefix_of,
+    refuse_impossible,
+    refuse_impossible_examples,
+    refuse_impossible_order,
+)
 from orderapp.systems.guarding import guarded
 from orderapp.systems.jobs import jobs_in
 from orderapp.systems.limits import Limits
+from orderapp.systems.members import refuse_incomplete, refuse_unmade
 from orderapp.systems.settings import Environment
 
 ENTRY_POINTS, VARIABLE = "orderapp.plugins", "ORDERAPP_PLUGINS"
@@ -77,19 +83,20 @@ def _systems_in(module: ModuleType) -> Iterator[type[System]]:
 
 def inputs_of(systems: Iterable[System | type[System]]) -> Mapping[str, Code]:
     """Return all inputs by name, in the order of the systems. ConfigurationError for one that can't be declared."""
+    declared = [(system.name, code) for system in systems for code in system.inputs]
+    names = {code.name for _name, code in declared}
     found: dict[str, Code] = {}
-    for system in systems:
-        for code in system.inputs:
-            try:
-                code.refuse_impossible_declaration()
-            except ValueError as error:
-                raise ConfigurationError(f"system {system.name}: {error}") from None
-            if code.name in found:
-                raise ConfigurationError(f"system {system.name}: input {code.name}: another system has it")
-            found[code.name] = code
-    missing = {code.name: code.needs for code in found.values() if code.needs and code.needs not in found}
-    for name, needed in missing.items():
-        raise ConfigurationError(f"input {name}: needs {needed}, which no system declares")
+    for name, code in declared:
+        where = f"system {name}: input {code.name}"
+        if code.needs and code.needs not in names:
+            raise ConfigurationError(f"{where}: needs {code.needs!r}, which isn't an input of any system")
+        try:
+            code.refuse_impossible_declaration()
+        except ValueError as error:
+            raise ConfigurationError(f"system {name}: {error}") from None
+        if code.name in found:
+            raise ConfigurationError(f"{where}: another system has it")
+        found[code.name] = code
     return found
 
 
@@ -123,10 +130,13 @@ class Systems(Mapping[str, System]):
         """Make every system from the environment; ConfigurationError for a wrong setting or declaration."""
         made = {kind.name: _made(kind, env, backoff) for kind in system_classes(plugin_modules(env.variables))}
         for system in made.values():
-            system.limits = Limits.from_environment(env, system.setting or system.name.upper())
+            system.limits = Limits.from_environment(env, prefix_of(system))
+            refuse_unmade(system)
             refuse_impossible(system)
         refuse_impossible_order(made)
-        return cls(made)
+        systems = cls(made)
+        refuse_impossible_examples(systems, systems.inputs)
+        return systems
 
     def title_of(self, name: str) -> str:
         """Return what staff and customers call a system: its title, or its name if this process doesn't know it."""

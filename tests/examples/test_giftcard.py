@@ -7,18 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import responses
 from sqlalchemy import select
 
+from examples.giftcard import Giftcard
 from orderapp.admin.titles import input_shown
 from orderapp.domain.money import Money
 from orderapp.errors import InvalidRequest, SystemUnknown
+from orderapp.ext import Backoff, Effect, Environment, Outcome
 from orderapp.ext.testing import TestedShop, running_shop
 from orderapp.models import Attempt
 from orderapp.services.db.transactions import reading
 from orderapp.services.placing.place import Placing, Result
+from orderapp.services.saga.order_documents import load_document
 from orderapp.systems.registry import Systems
 
 PLUGIN = "examples.giftcard"
+QUICK = Backoff(base_seconds=0.01, max_seconds=0.05, attempts=3)
 PRICE = 2 * 790
 
 
@@ -65,6 +70,16 @@ def test_a_payment_whose_answer_is_lost_is_found_and_refunded(shop: TestedShop, 
     failed = shop.work_until_done(placed.order)
     assert failed.state == "failed"
     assert (balance(shop), shop.held(failed)) == (2000, {})
+
+
+def test_a_payment_that_is_refunded_already_proves_nothing(shop: TestedShop) -> None:
+    order = shop.place(giftcard="GIFT20").order
+    with reading() as session:
+        effect = Effect(f"{order.number}:1:giftcard", load_document(session, order.id))
+    system = Giftcard.from_environment(Environment({"GIFTCARD_URL": "http://127.0.0.1:9"}, production=False), QUICK)
+    with responses.RequestsMock() as partner:
+        partner.post("http://127.0.0.1:9/payments", json={"reference": effect.key, "undone": True}, status=201)
+        assert system.act(effect).outcome is Outcome.UNKNOWN
 
 
 def test_a_cancelled_order_gives_the_money_back(shop: TestedShop) -> None:

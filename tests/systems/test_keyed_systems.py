@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from orderapp.domain.outcome import Finding, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.systems.declarations import refuse_impossible
 from orderapp.systems.keyed import KeyedSystem
+from orderapp.systems.settlement import Settlement
 from tests.systems.conftest import Wire
 from tests.systems.making import KEYED_KINDS, TOKEN, effect_for, make
 
@@ -183,6 +184,33 @@ def test_a_settlement_finishes_later(state: str, outcome: Outcome, pending: bool
     assert (answer.outcome, answer.pending) == (outcome, pending)
     assert answer.code == (f"settlement_{state}" if outcome is Outcome.REFUSED else "")
     assert make(kind).ask(effect_for(kind)).finding is finding
+
+
+class Partly(Settlement):
+    """One more state for each outcome."""
+
+    def other_states(self) -> Mapping[str, Outcome]:
+        return {f"is_{outcome.value}": outcome for outcome in Outcome} | {"pending": Outcome.REFUSED}
+
+
+PARTLY_STATES = [
+    ("settled", Outcome.DONE, Finding.IN_PLACE),
+    ("is_done", Outcome.DONE, Finding.IN_PLACE),
+    ("is_refused", Outcome.REFUSED, Finding.UNDONE),
+    ("is_not_sent", Outcome.NOT_SENT, Finding.ABSENT),
+    ("is_unknown", Outcome.UNKNOWN, Finding.UNCLEAR),
+    ("pending", Outcome.REFUSED, Finding.UNDONE),
+    ("cancelled", Outcome.REFUSED, Finding.UNDONE),
+    ("anything", Outcome.UNKNOWN, Finding.UNCLEAR),
+]
+
+
+@pytest.mark.parametrize(("state", "outcome", "finding"), PARTLY_STATES)
+def test_one_body_means_the_same_to_whoever_asked(state: str, outcome: Outcome, finding: Finding, wire: Wire) -> None:
+    wire.answers(200, told(Partly, state=state))
+    system, effect = make(Partly), effect_for(Partly)
+    assert (system.act(effect).outcome, system.act(effect).pending) == (outcome, False)
+    assert system.ask(effect).finding is finding
 
 
 @pytest.mark.parametrize("name", ["inventory", "membership"])
