@@ -92,7 +92,10 @@ class Giftcard(HttpSystem):
     check_path: ClassVar[str] = "/cards/doctor"
     is_payment: ClassVar[bool] = True
     inputs: ClassVar[tuple[Code, ...]] = (Code("giftcard", "Gift card code", guessable=True, section=PAYMENT),)
-    refusals: ClassVar[Mapping[str, str]] = {"card_empty": "There isn't enough left on your gift card."}
+    refusals: ClassVar[Mapping[str, str]] = {
+        "card_empty": "There isn't enough left on your gift card.",
+        "card_not_found": "We don't know this gift card. Check its code.",
+    }
     example: ClassVar[Mapping[str, str]] = {"giftcard": "GIFT20"}
     sandbox: ClassVar[Sandbox] = Sandbox(stand_in, {"GIFT20": {"balance": 2000}}, undo_paths=("/refund",))
     late_window_seconds = 10.0

@@ -71,13 +71,19 @@ class Overloaded(OrderappError):
         self.retry_after_seconds = retry_after_seconds
 
 
+MOST_NAMED, LONGEST_NAME = 5, 64  # fields in one sentence, and characters of each
+
+
 class InvalidRequest(OrderappError):
     """The input is wrong; nothing was recorded. `errors` has the messages by field, such as `lines.0.sku`."""
 
     code = "invalid_request"
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
-        super().__init__("The request can't be accepted as it is; nothing was recorded.")
+        # Names only, and few: what was sent may be private, and `errors` has it all.
+        named = ", ".join([field[:LONGEST_NAME] for field in errors if field][:MOST_NAMED])
+        where = f" ({named})" if named else ""
+        super().__init__(f"The request can't be accepted as it is{where}; nothing was recorded.")
         self.errors = {field: list(messages) for field, messages in errors.items()}
 
 

@@ -1,4 +1,4 @@
-"""Write docs/ext.md, the reference of `orderapp.ext`, from its docstrings; with `--check` only compare it.
+"""Write docs/ext.md, the reference of `orderapp.ext` and its `testing`, from docstrings; `--check` only compares it.
 
 The groups and their order are those of `__all__`. A field is described by its line under `Args:` or `Attributes:` of
 its class, or by the comment beside or above it. Whatever isn't described is an error.
@@ -11,18 +11,21 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from orderapp import ext
+from orderapp.ext import testing
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "ext.md"
 BEGINNING = """\
 # Reference of `orderapp.ext`
 
-All that a plugin may import. It follows semantic versioning; everything else in orderapp may change at any time.
+All that a plugin may import, and at the end what `orderapp.ext.testing` has for its tests. It follows semantic
+versioning; everything else in orderapp may change at any time.
 Read [Add an external system](add-a-system.md) first: it says when to use what. The groups stand here in the order in
 which you meet them.
 
@@ -40,9 +43,9 @@ class Undescribed(Exception):
     """Something public has no description."""
 
 
-def groups() -> Iterator[tuple[str, list[str]]]:
-    """Yield each heading of `__all__` (its comments) with the names below it."""
-    listed = inspect.getsource(ext).partition("__all__ = [")[2].partition("]")[0]
+def groups(module: ModuleType) -> Iterator[tuple[str, list[str]]]:
+    """Yield each heading of a module's `__all__` (its comments) with the names below it."""
+    listed = inspect.getsource(module).partition("__all__ = [")[2].partition("]")[0]
     for group in listed.split("# ")[1:]:
         heading, _, names = group.partition("\n")
         yield heading, re.findall(r'"(\w+)"', names)
@@ -161,11 +164,12 @@ def described_function(value: Any, name: str) -> Iterator[str]:
     yield from texts[1:]
 
 
-def described(name: str, value: Any) -> Iterator[str]:
-    """Yield the texts about one public name."""
+def described(name: str, public: ModuleType) -> Iterator[str]:
+    """Yield the texts about one public name of a module."""
     yield f"### {name}"
+    value = getattr(public, name)
     if not isinstance(value, type) and not inspect.isfunction(value):
-        yield from described_constant(name, value)
+        yield from described_constant(name, value, public)
         return
     node = ast.parse(textwrap.dedent(inspect.getsource(value))).body[0]
     lines = textwrap.dedent(inspect.getsource(value)).splitlines()
@@ -183,15 +187,15 @@ def described(name: str, value: Any) -> Iterator[str]:
             yield "\n".join(listed)
         yield from methods(value, node)
         for base in value.__mro__[1:]:
-            if base.__module__.startswith("orderapp") and not hasattr(ext, base.__name__):
+            if base.__module__.startswith("orderapp") and not hasattr(public, base.__name__):
                 yield from methods(value, ast.parse(inspect.getsource(base)).body[0])
 
 
-def described_constant(name: str, value: Any) -> Iterator[str]:
+def described_constant(name: str, value: Any, public: ModuleType) -> Iterator[str]:
     """Yield a constant's value and the comment at its definition."""
     (module,) = (
         one.module
-        for one in ast.parse(inspect.getsource(ext)).body
+        for one in ast.parse(inspect.getsource(public)).body
         if isinstance(one, ast.ImportFrom) and one.module and any(alias.name == name for alias in one.names)
     )
     source = inspect.getsource(importlib.import_module(module))
@@ -201,8 +205,12 @@ def described_constant(name: str, value: Any) -> Iterator[str]:
             if not text:
                 raise Undescribed(f"{name}: no comment at its definition")
             shown = f"frozenset({sorted(value)})" if isinstance(value, frozenset) else repr(value)
-            yield f"`{name} = {shown}`"
+            is_list = isinstance(value, Mapping) and all(isinstance(about, str) for about in value.values())
+            if not is_list:
+                yield f"`{name} = {shown}`"
             yield f"{text[0].upper()}{text[1:].rstrip('.')}."
+            if is_list:
+                yield "\n".join(f"- `{key}`: {about}." for key, about in value.items())
 
 
 def link(heading: str) -> str:
@@ -212,17 +220,17 @@ def link(heading: str) -> str:
 
 def reference() -> str:
     """Return the whole page."""
-    listed = list(groups())
-    if [name for _, names in listed for name in names] != ext.__all__:
+    listed = [(module, *group) for module in (ext, testing) for group in groups(module)]
+    if [name for _, _, names in listed for name in names] != [*ext.__all__, *testing.__all__]:
         raise Undescribed("orderapp.ext: every name of __all__ stands under a comment that is its heading")
     page = [
         BEGINNING.strip(),
-        "\n".join(f"- {link(heading)}: {', '.join(map(link, names))}" for heading, names in listed),
+        "\n".join(f"- {link(heading)}: {', '.join(map(link, names))}" for _, heading, names in listed),
     ]
-    for heading, names in listed:
+    for module, heading, names in listed:
         page.append(f"## {heading}")
         for name in names:
-            page += described(name, getattr(ext, name))
+            page += described(name, module)
     return "\n\n".join(page) + "\n"
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from standardwebhooks import Webhook
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import OrderState
-from orderapp.ext.testing import TestedShop, running_shop
-from orderapp.services.placing.place import Result
+from orderapp.ext.testing import Result, TestedShop, running_shop
 
-SECRET = "whsec_" + base64.b64encode(b"c" * 24).decode()
+SECRET, OTHER_SECRET = (f"whsec_{base64.b64encode(letter * 24).decode()}" for letter in (b"c", b"d"))
 
 
 @pytest.fixture
@@ -76,15 +72,10 @@ def test_a_cancelled_order_is_refunded_and_voided(shop: TestedShop) -> None:
 
 def test_the_acquirers_callback_is_a_hint_to_ask(shop: TestedShop) -> None:
     order = shop.place().order
-    body = json.dumps({"capture": {"key": f"{order.number}:1:capture"}})
-    now = dt.datetime.now(dt.UTC)
-    headers = {
-        "webhook-id": "msg_1",
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(SECRET).sign("msg_1", now, body),
-    }
-    client = shop.app.test_client()
-    assert client.post("/callbacks/capture", data=body, headers=headers).status_code == 202
-    assert client.post("/callbacks/capture", data=body, headers={**headers, "webhook-id": "msg_2"}).status_code == 401
+    body = {"capture": {"key": f"{order.number}:1:capture"}}
+    assert shop.callback("capture", body, secret=SECRET) == 202
+    assert shop.callback("capture", body, secret=OTHER_SECRET) == 401
+    assert shop.callback("capture", body) == 401
+    assert shop.callback("card", body, secret=SECRET) == 404
     order = shop.work_until_done(order)
     assert [task.state for task in order.tasks if task.system == "capture"] == ["done"]

@@ -107,7 +107,7 @@ def test_a_discount_is_shown_as_soon_as_it_is_applied_and_follows_the_order(page
     page.get_by_label("Coupon code").fill("NO-SUCH")
     expect(page.locator(PLACE)).to_have_text("Order and pay at most €25.00")
     page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_label("Coupon code")).to_have_accessible_description(re.compile("check how it is written"))
+    expect(page.get_by_label("Coupon code")).to_have_accessible_description(re.compile("Check how it is spelled"))
     page.get_by_label("Coupon code").fill("WELCOME10")
     expect(page.locator(".field-error")).to_have_count(0)
     page.get_by_label("Coupon code").press("Enter")

@@ -49,7 +49,7 @@ def test_showing_a_discount_uses_nothing_up(client: FlaskClient, new_form: NewFo
 
 @pytest.mark.parametrize(
     ("coupon", "told"),
-    [("EXPIRED", "has expired"), ("USEDUP", "has already been used up"), ("NO-SUCH", "check how it is written")],
+    [("EXPIRED", "has expired"), ("USEDUP", "has already been used up"), ("NO-SUCH", "Check how it is spelled")],
 )
 def test_a_code_that_can_t_be_used_is_told_and_the_price_is_the_one_without_it(
     client: FlaskClient, new_form: NewForm, coupon: str, told: str

@@ -6,6 +6,17 @@ They run orders with the plugin's systems against their stand-ins, with every fa
 
 from __future__ import annotations
 
-from orderapp.ext.testing.shop import JobResult, Killed, TestedShop, running_shop
+from orderapp.errors import InvalidRequest
+from orderapp.ext.testing.shop import FAULTS, JobResult, Killed, TestedShop, running_shop
+from orderapp.services.orders.views import OrderView, StepView, TaskView
+from orderapp.services.placing.place import Placed, Result
+from orderapp.services.saga.values import Stopped
 
-__all__ = ["JobResult", "Killed", "TestedShop", "running_shop"]
+# The comments are the headings of docs/ext.md, as those of `orderapp.ext`.
+# fmt: off
+__all__ = [
+    # Test a plugin
+    "running_shop", "TestedShop", "FAULTS", "Placed", "Result", "Stopped", "OrderView", "StepView", "TaskView",
+    "JobResult", "InvalidRequest", "Killed",
+]
+# fmt: on

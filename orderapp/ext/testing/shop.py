@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import requests
 from flask import Flask
 from sqlalchemy import select, update
+from standardwebhooks import Webhook
 
 from orderapp import create_app, current_settings
 from orderapp.domain.states import OrderState
 from orderapp.extensions import db
 from orderapp.models import Attempt, Base, Order, Submission, Task, db_now
 from orderapp.sandbox.environment import environment
+from orderapp.sandbox.faults import HTTP_FAULTS
 from orderapp.sandbox.serving import HOST, SandboxServer
 from orderapp.sandbox.settings import SandboxSettings
 from orderapp.services.db.transactions import reading, writing
@@ -35,7 +39,7 @@ from orderapp.services.orders.request_schema import read_order
 from orderapp.services.orders.views import OrderView, find_order
 from orderapp.services.placing.place import Placed, Placing
 from orderapp.systems.base import Part
-from orderapp.systems.jobs import Job
+from orderapp.systems.jobs import Job, jobs_in
 from orderapp.systems.registry import plugin_modules, system_classes
 
 PRODUCTS = [{"sku": "TEA-GREEN", "name": "Green tea", "price": {"value": 790, "currency": "EUR"}}]
@@ -50,6 +54,9 @@ QUICK = {
     "DUPLICATE_WINDOW_SECONDS": "0",
 }
 LATE_WINDOW_SECONDS = 0.3  # of each system that is asked first
+JOB_ATTEMPTS = 12  # of a job that doesn't say it; all of them take a second
+# What `disturb` can do to a system over HTTP: each fault with what it does.
+FAULTS = {name: kind.about for name, kind in HTTP_FAULTS.items()}
 TIMEOUT = "2,2"  # a stand-in answers in milliseconds, on a busy machine in tenths of a second
 
 
@@ -61,12 +68,17 @@ class Killed(BaseException):
 class JobResult:
     """What became of a job's task: its state, and what each attempt returned or raised, oldest first."""
 
-    state: str
-    said: tuple[str, ...]
+    state: str  # `done`, or `failed` once staff have it; in a history also `waiting` and `running`
+    said: tuple[str, ...]  # a raised error's name and text, or what the job returned, as JSON unless it is a text
 
 
 class TestedShop:
-    """A running shop; use it inside `running_shop`."""
+    """A running shop; use it inside `running_shop`.
+
+    Attributes:
+        app: The Flask application, for `app.test_client()`.
+        settings: All settings; `settings.systems["loyalty"]` is the system.
+    """
 
     __test__ = False  # for pytest: it isn't a test
 
@@ -77,7 +89,12 @@ class TestedShop:
         self._numbers = itertools.count(1)
 
     def place(self, **members: Any) -> Placed:
-        """Place an order of another customer each time; keywords are inputs, or members of the API's body."""
+        """Place an order of another customer each time; keywords are inputs, or members of the API's body.
+
+        Raises:
+            InvalidRequest: a value is wrong, or its system doesn't know it; nothing was recorded.
+            Killed: `die` said so.
+        """
         number = next(self._numbers)
         customer = {"name": "Ada Lovelace", "email": f"ada{number}@example.com"}
         content: dict[str, Any] = {"customer": customer, "lines": [{"sku": "TEA-GREEN", "quantity": 2}]}
@@ -132,9 +149,19 @@ class TestedShop:
         return find_order(order.id)
 
     def run(self, job: Job, **arguments: Any) -> JobResult:
-        """Enqueue a job and work until its task has ended or needs staff; return what became of it."""
+        """Enqueue a job and work until its task has ended or needs staff; return what became of it.
+
+        One that raises is `failed` once its attempts are used up: `RETRY_ATTEMPTS`, its own, or twelve.
+
+        Raises:
+            TimeoutError: neither after half a minute; its text has what the last attempt said.
+        """
         task_id = enqueue_alone(job, arguments)
-        self.work_until(lambda: _result(task_id).state not in ("waiting", "running"))
+        try:
+            self.work_until(lambda: _result(task_id).state not in ("waiting", "running"))
+        except TimeoutError as error:
+            said = _result(task_id).said
+            raise TimeoutError(f"job {job.name}: {error}; {said[-1] if said else 'no attempt has ended'}") from None
         return _result(task_id)
 
     def history(self, job: Job) -> list[JobResult]:
@@ -142,6 +169,20 @@ class TestedShop:
         with reading() as session:
             ids = session.scalars(select(Task.id).where(Task.system == job.name).order_by(Task.id)).all()
         return [_result(task_id) for task_id in ids]
+
+    def callback(self, system: str, body: Mapping[str, Any], *, secret: str = "") -> int:
+        """Post a callback to a system, as its partner does; return the status of the answer.
+
+        Args:
+            system: Its name.
+            body: Its JSON.
+            secret: Signs it as Standard Webhooks say, `whsec_` and Base64; without one it isn't signed.
+        """
+        sent, message, now = json.dumps(body), f"msg_{next(self._numbers)}", dt.datetime.now(dt.UTC)
+        headers = {"webhook-id": message, "webhook-timestamp": str(int(now.timestamp()))}
+        if secret:
+            headers["webhook-signature"] = Webhook(secret).sign(message, now, sent)
+        return self.app.test_client().post(f"/callbacks/{system}", data=sent, headers=headers).status_code
 
     def held(self, order: OrderView) -> Mapping[str, int]:
         """Return how many effects each system holds for an order; messages aren't among them."""
@@ -165,7 +206,17 @@ class TestedShop:
         self._do(f"state/{section}", key=key, value=value)
 
     def disturb(self, system: str, fault: str, **values: Any) -> None:
-        """Give a system a fault: `rate`, `seconds`, `scope` (all, writes, do, undo, reads)."""
+        """Give a system a fault, until another one or `heal`.
+
+        Args:
+            system: Its name.
+            fault: One of `FAULTS`.
+            values: `rate`, the share of the calls that get it (1); `seconds`, for faults that take time; `scope`, of
+                which calls: all, writes, do, undo, reads (the fault's own); `detail`, for faults that have one.
+
+        Raises:
+            ValueError: there is no such system, fault or value.
+        """
         self._do(f"faults/{system}", fault=fault, **values)
 
     def heal(self) -> None:
@@ -173,7 +224,10 @@ class TestedShop:
         self._do("faults/clear")
 
     def die(self, system: str, verb: str, *, after: bool) -> None:
-        """Let the process die at the next `act` or `undo` of a system: before the call, or `after` it. Once."""
+        """Let the process die at the next `act` or `undo` of a system: before the call, or `after` it. Once.
+
+        While `place` runs, this raises Killed; a worker that dies is followed by another.
+        """
         connector = self.settings.systems[system]
         usual = getattr(connector, verb)
 
@@ -191,7 +245,9 @@ class TestedShop:
         return found.json()
 
     def _do(self, path: str, **values: Any) -> None:
-        requests.post(f"{self._sandbox_url}/{path}", json=values, timeout=CALL_SECONDS).raise_for_status()
+        answered = requests.post(f"{self._sandbox_url}/{path}", json=values, timeout=CALL_SECONDS)
+        if not answered.ok:
+            raise ValueError(f"{path}: {answered.text}")
 
 
 @contextmanager
@@ -213,6 +269,12 @@ def _result(task_id: int) -> JobResult:
         return JobResult(state, tuple(session.scalars(said)))
 
 
+def _job_attempts(plugins: str) -> dict[str, str]:
+    modules = map(import_module, plugin_modules({"ORDERAPP_PLUGINS": plugins}))
+    jobs = [job for module in modules for job in jobs_in(module) if job.attempts is None]
+    return {f"{job.setting}_RETRY_ATTEMPTS": str(JOB_ATTEMPTS) for job in jobs}
+
+
 @contextmanager
 def running_shop(folder: Path, plugins: str, **variables: str) -> Iterator[TestedShop]:
     """Run a shop inside the block, in its application context.
@@ -221,6 +283,9 @@ def running_shop(folder: Path, plugins: str, **variables: str) -> Iterator[Teste
         folder: For the databases.
         plugins: As in `ORDERAPP_PLUGINS`.
         variables: Further environment variables.
+
+    Raises:
+        ConfigurationError: a declaration or a setting is wrong.
     """
     kinds = system_classes(plugin_modules({"ORDERAPP_PLUGINS": plugins}))
     server = SandboxServer(SandboxSettings(data=folder / "sandbox.sqlite", kinds=kinds))
@@ -228,6 +293,7 @@ def running_shop(folder: Path, plugins: str, **variables: str) -> Iterator[Teste
     try:
         sandbox_url, smtp_url = f"http://{HOST}:{server.port}", f"smtp://{HOST}:{server.smtp_port}"
         timeouts = {f"{kind.setting or kind.name.upper()}_TIMEOUT": TIMEOUT for kind in kinds}
+        attempts = {} if "RETRY_ATTEMPTS" in variables else _job_attempts(plugins)
         app = create_app(
             {
                 "ORDERAPP_MODE": "development",
@@ -235,6 +301,7 @@ def running_shop(folder: Path, plugins: str, **variables: str) -> Iterator[Teste
                 "INSTANCE_PATH": str(folder),
                 "ORDERAPP_PLUGINS": plugins,
                 **QUICK,
+                **attempts,
                 **timeouts,
                 **environment(sandbox_url, smtp_url, kinds),
                 **variables,

@@ -67,20 +67,20 @@ _TASKS_OF = _tasks_where(_TASKS.order_id == bindparam("order"))
 class StepView:
     """One system's part in the present placement."""
 
-    system: str
-    state: StepState
-    code: str
+    system: str  # its name
+    state: StepState  # such as `done`, `unknown`, `refused` or `compensated`
+    code: str  # why it isn't done
 
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
     """One task of the order."""
 
-    id: int
-    kind: TaskKind
-    system: str
-    state: TaskState
-    attempts: int
+    id: int  # as the back office shows it
+    kind: TaskKind  # `settle`, `task`, `notify` or `compensate`
+    system: str  # its name
+    state: TaskState  # such as `waiting`, `running`, `done` or `failed`
+    attempts: int  # how many are used up
     refused: bool = False  # whether staff must handle it because the system refused
     paused: bool = False  # whether it waits because staff have paused its system
     is_present: bool = True  # whether it belongs to the present placement
@@ -91,22 +91,22 @@ class TaskView:
 class OrderView(Reduced):
     """An order with its present placement's steps, and its tasks."""
 
-    id: uuid.UUID
-    number: str
-    client_id: int | None
-    state: OrderState
+    id: uuid.UUID  # for programs
+    number: str  # for people, and the beginning of every key
+    client_id: int | None  # the API client that placed it; None for the shop
+    state: OrderState  # such as `confirmed`, `failed` or `cancelled`
     ends_as: OrderState | None  # its state once its compensation is complete; None while nothing is being compensated
     placements: int  # how many placements there were, including this one
-    customer: Customer
-    inputs: Inputs
-    lines: tuple[Line, ...]
-    discounts: tuple[Discount, ...]
-    subtotal: Money
-    total: Money
-    created_at: dt.datetime
-    updated_at: dt.datetime
-    steps: tuple[StepView, ...]
-    tasks: tuple[TaskView, ...]
+    customer: Customer  # who ordered
+    inputs: Inputs  # what the systems asked the customer for
+    lines: tuple[Line, ...]  # what was ordered
+    discounts: tuple[Discount, ...]  # what systems took off, payments among them
+    subtotal: Money  # of all lines
+    total: Money  # what was left to pay
+    created_at: dt.datetime  # when it was placed, in UTC
+    updated_at: dt.datetime  # when it last changed, in UTC
+    steps: tuple[StepView, ...]  # of the blocking systems that it concerns
+    tasks: tuple[TaskView, ...]  # of all placements, oldest first
     stopped: Stopped | None  # what ended the present placement; None if nothing did
     language: str = "en"  # in which its customer is written to
 

@@ -57,7 +57,7 @@ COMPENSATION_RETRY_SECONDS = 2
 class Result(StrEnum):
     """What became of a submission."""
 
-    CONFIRMED = "confirmed"
+    CONFIRMED = "confirmed"  # all blocking systems did their part
     REPLAYED = "replayed"  # confirmed earlier, under the same key
     REFUSED = "refused"  # a system said no
     UNAVAILABLE = "unavailable"  # a system failed, or its outcome is unknown
@@ -67,9 +67,9 @@ class Result(StrEnum):
 class Placed:
     """The answer to a submission. For the last two results, `stopped` says which system stopped the order."""
 
-    order: OrderView
-    result: Result
-    stopped: Stopped | None = None
+    order: OrderView  # as it is now
+    result: Result  # what became of the submission
+    stopped: Stopped | None = None  # what stopped it
 
 
 class Placing:

@@ -20,6 +20,7 @@ from orderapp.services.placing.pricing import (
     price,
     quotes_of,
     systems_with_discounts,
+    why_not_usable,
 )
 from orderapp.services.placing.submitters import Submitter
 from orderapp.services.resilience.admission import Admission, admit
@@ -113,7 +114,7 @@ class _Found:
         if quote is None:
             return
         if quote.field:
-            self.problems[path_of(quote, self._systems)] = [NOT_USABLE]
+            self.problems[path_of(quote, self._systems)] = [why_not_usable(system, quote)]
             return
         offer = offer_of(system, quote, self._subtotal)
         if isinstance(offer, Offer):

@@ -21,7 +21,7 @@ from orderapp.services.saga.values import Stopped, Try
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
 
-# What customers read when a code can't be used: the same whether it doesn't exist or belongs to another customer.
+# What customers read at a code that can't be used, if its system has no words for it.
 NOT_USABLE = "This can't be used: please check how it is written."
 
 
@@ -113,7 +113,7 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
         if quote is None:
             continue
         if quote.field:
-            raise InvalidRequest({path_of(quote, systems): [NOT_USABLE]})
+            raise InvalidRequest({path_of(quote, systems): [why_not_usable(system, quote)]})
         offer = offer_of(system, quote, subtotal)
         if isinstance(offer, Stopped):
             tried = Try(Verb.QUOTE, _as_answer(offer, quote.answer), started, ended)
@@ -134,6 +134,15 @@ def quotes_of(asked: Sequence[System], request: OrderRequest, admission: Admissi
 def path_of(quote: Quote, systems: Systems) -> str:
     """Return where the API's body has the input that a quote says is wrong."""
     return systems.inputs[quote.field].path if quote.field in systems.inputs else quote.field
+
+
+def why_not_usable(system: System, quote: Quote) -> str:
+    """Return what customers read at an input whose value a system doesn't know.
+
+    A code of a certain person reads the same whether it doesn't exist or belongs to another customer.
+    """
+    somebodys = any(code.needs for code in system.inputs)
+    return NOT_USABLE if somebodys else system.refusals.get(quote.refused, NOT_USABLE)
 
 
 def offer_of(system: System, quote: Quote, subtotal: Money) -> Offer | Stopped:

@@ -102,9 +102,9 @@ class StepResult:
 class Stopped:
     """What ended a placement before it was confirmed."""
 
-    system: str
-    outcome: Outcome
-    code: str
+    system: str  # its name; empty if we were interrupted
+    outcome: Outcome  # of its call
+    code: str  # why, such as `card_empty`
     shortage: Shortage | None = None  # of which line there was too little
 
 
