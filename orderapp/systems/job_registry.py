@@ -36,7 +36,7 @@ class Jobs(Mapping[str, Job]):
         found: dict[str, Job] = {}
         for module in modules:
             for job in jobs_in(import_module(module)):
-                where = f"plugin {module}: job {getattr(job.function, '__name__', job.name)}"
+                where = f"plugin {module}: job {job.name!r} ({getattr(job.function, '__name__', 'no function')})"
                 try:
                     job.refuse_impossible_declaration()
                     if callable(job.every):
@@ -45,8 +45,9 @@ class Jobs(Mapping[str, Job]):
                 except ValueError as error:
                     raise ConfigurationError(f"{where}: {error}") from None
                 if job.name in found:
-                    first = found[job.name].function.__module__
-                    raise ConfigurationError(f"{where}: its name: there is a job {job.name} already, in {first}")
+                    first = found[job.name].function
+                    there = f"{first.__name__} in {first.__module__}"
+                    raise ConfigurationError(f"{where}: its name: there is a job {job.name} already, {there}")
                 found[job.name] = _with_settings(job, env, backoff)
         return cls(found.values(), env)
 

@@ -21,7 +21,7 @@ from orderapp.domain.retry import Backoff
 from orderapp.domain.schedules import Schedule
 from orderapp.systems.base import NAME as SYSTEM_NAME
 from orderapp.systems.limits import Limits
-from orderapp.systems.runs import Run
+from orderapp.systems.runs import Run, in_utc
 from orderapp.systems.settings import Environment
 
 # The name is part of settings, queues and metrics, and as long as the column that has it. Its hyphen tells it from the
@@ -117,6 +117,7 @@ def job(
         raise TypeError('a job needs a name, as in @job("sales-report")')
 
     def declare(function: Callable[[Run], Any]) -> Job:
+        _refuse_to_replace(name, function)
         shown = title or name.replace("-", " ").capitalize()
         return Job(name, function, every, attempts, shown, lease_seconds, Limits(concurrency=concurrency))
 
@@ -145,12 +146,16 @@ def enqueue(
         arguments: JSON values, at most 10,000 characters together.
 
     Raises:
-        ValueError: an argument isn't a JSON value, or the key, the time or the job is wrong.
+        ValueError: an argument isn't a JSON value, the key, time or job is wrong, or the session commits nothing.
     """
-    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+    if not isinstance(job, Job):
+        raise ValueError(f"enqueue: {getattr(job, '__name__', repr(job))} is no job; @job has to stand above it")
+    if key is not None and not (
+        isinstance(key, str) and 0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()
+    ):
         raise ValueError(f"job {job.name}: its key has 1 to {LONGEST_KEY} printable ASCII characters")
-    if due_at is not None and due_at.tzinfo is None:
-        raise ValueError(f"job {job.name}: due_at has no time zone")
+    if due_at is not None:
+        due_at = in_utc(f"job {job.name}: due_at", due_at)
     write = cast(_Enqueue, current_app.extensions[ENQUEUE])
     return write(session, job, arguments_text(job.name, arguments), key=key, due_at=due_at)
 
@@ -183,6 +188,17 @@ def jobs_in(module: ModuleType) -> list[Job]:
     return [
         one for one in declared if not isinstance(one.function, elsewhere) or one.function.__module__ == module.__name__
     ]
+
+
+def _refuse_to_replace(name: str, function: Callable[[Run], Any]) -> None:
+    """Raise ValueError if a function takes the name of another job's in its module, which then would be gone."""
+    if not isinstance(function, FunctionType) or function.__qualname__ != function.__name__:
+        return
+    earlier = function.__globals__.get(function.__name__)
+    if isinstance(earlier, Job) and earlier.name != name and earlier.function.__module__ == function.__module__:
+        raise ValueError(
+            f"the jobs {earlier.name!r} and {name!r} are both named {function.__name__}; rename one of them"
+        )
 
 
 def _takes_a_run(function: FunctionType) -> bool:

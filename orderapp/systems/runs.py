@@ -17,6 +17,20 @@ from orderapp.systems.settings import Environment
 LONGEST_SNOOZE_SECONDS = 31 * 86_400.0  # as the longest interval of a schedule
 
 
+FIRST_YEAR, LAST_YEAR = 1970, 9998  # what every database and time zone can hold, with a day to spare
+
+
+def in_utc(name: str, moment: dt.datetime) -> dt.datetime:
+    """Return a job's time in UTC. Raises ValueError, which names it, for a naive time or one out of range."""
+    if not isinstance(moment, dt.datetime):
+        raise ValueError(f"{name}: {moment!r} is no datetime")
+    if moment.utcoffset() is None:
+        raise ValueError(f"{name} has no time zone: {moment.isoformat()}")
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"{name}: {moment.isoformat()} isn't in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return moment.astimezone(dt.UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class PlacedOrder:
     """An order that a job reads."""
@@ -30,13 +44,18 @@ class Snooze(Exception):
     """Raised by a job: run it again later, without using up an attempt.
 
     Args:
-        seconds: The pause, 0 to 31 days.
+        seconds: The pause, 0 to 31 days; a longer one is 31 days.
         why: What staff read about it.
+
+    Raises:
+        ValueError: the pause is negative or no number.
     """
 
     def __init__(self, seconds: float, why: str = "") -> None:
         super().__init__(why)
-        self.seconds, self.why = min(max(0.0, float(seconds)), LONGEST_SNOOZE_SECONDS), why
+        if not float(seconds) >= 0:  # NaN isn't either
+            raise ValueError(f"snooze: {seconds!r} is no number of seconds, 0 or more")
+        self.seconds, self.why = min(float(seconds), LONGEST_SNOOZE_SECONDS), str(why)
 
 
 class TryAgain(Exception):
@@ -82,6 +101,7 @@ class Run(ABC):
 
         Raises:
             LeaseLost: another worker has the task, or staff have given it up. Nothing is written.
+            RuntimeError: it is opened inside another one.
             DatabaseUnavailable: nothing is written, or the answer to the commit was lost.
         """
 
@@ -96,6 +116,7 @@ class Run(ABC):
         They are read in small parts, so any number of them may be gone through. Archived orders aren't among them.
 
         Raises:
+            ValueError: a time has no time zone, or is out of range.
             DatabaseUnavailable: they can't be read on.
         """
 
@@ -109,7 +130,7 @@ class Run(ABC):
 
     @abstractmethod
     def renew(self) -> None:
-        """Renew the lease. Raises LeaseLost or DatabaseUnavailable."""
+        """Renew the lease, outside a transaction. Raises LeaseLost, DatabaseUnavailable or RuntimeError."""
 
     @abstractmethod
     def goes_on(self) -> bool:

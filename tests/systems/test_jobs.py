@@ -22,28 +22,41 @@ def sales_report(run: Run) -> None: ...
 """
 FUNCTION = "\ndef count(run): ...\n"
 DECLARED = {
-    "plugin {}: job sales_report: its name, 'sales', has to be two or more": REPORT.replace("sales-report", "sales"),
+    "plugin {}: job 'sales' (sales_report): its name, 'sales', has to be two or more": REPORT.replace(
+        "sales-report", "sales"
+    ),
     "its name, 'Sales-Report', has to be": REPORT.replace("sales-report", "Sales-Report"),
     "its name, 'sales report', has to be": REPORT.replace("sales-report", "sales report"),
     "its name, 'a-very": REPORT.replace("sales-report", "a-very-long-name-of-a-job-as-nobody-needs"),
-    "job sales_report: every: '25:00' is no time of day such as 02:00": REPORT.replace("02:00", "25:00"),
-    "job sales_report: every: 'Mars/Base' is no time zone": REPORT.replace("Europe/Berlin", "Mars/Base"),
+    "job 'sales-report' (sales_report): every: '25:00' is no time of day such as 02:00": REPORT.replace(
+        "02:00", "25:00"
+    ),
+    "job 'sales-report' (sales_report): every: 'Mars/Base' is no time zone": REPORT.replace(
+        "Europe/Berlin", "Mars/Base"
+    ),
     "every: 'daily' is neither Daily": REPORT.replace('Daily("02:00", "Europe/Berlin")', '"daily"'),
     "every: 5 is no whole number of seconds": REPORT.replace('Daily("02:00", "Europe/Berlin")', "Every(5)"),
-    "job sales_report: attempts: 0 is no whole number, 1 to 10000": REPORT.replace("attempts=5", "attempts=0"),
+    "job 'sales-report' (sales_report): attempts: 0 is no whole number, 1 to 10000": REPORT.replace(
+        "attempts=5", "attempts=0"
+    ),
     "attempts: 10001 is no whole number": REPORT.replace("attempts=5", "attempts=10001"),
     "attempts: True is no whole number": REPORT.replace("attempts=5", "attempts=True"),
     "concurrency: -1 is no whole number": REPORT.replace("concurrency=2", "concurrency=-1"),
     "lease_seconds: 1501 is no number, 1 to 1500": REPORT.replace("attempts=5", "lease_seconds=1501"),
     "title: 7 is no line of text": REPORT.replace("attempts=5", "title=7"),
-    "job Report: @job has to stand above a function": REPORT.replace(
+    "job 'sales-report' (Report): @job has to stand above a function": REPORT.replace(
         "def sales_report(run: Run) -> None", "class Report"
     ),
     "above a function with one parameter": REPORT.replace("(run: Run)", "()"),
     "with one parameter, neither async": REPORT.replace("def sales", "async def sales"),
     "neither async nor a generator": REPORT.replace(" ...", "\n    yield"),
-    "job count: its name: there is a job sales-report already, in": REPORT + '\n@job("sales-report")' + FUNCTION,
+    "job 'sales-report' (count): its name: there is a job sales-report already, sales_report in": REPORT
+    + '\n@job("sales-report")'
+    + FUNCTION,
     "can't be imported (TypeError: a job needs a name": "\n@job" + FUNCTION,
+    "can't be imported (ValueError: the jobs 'sales-report' and 'stock-report' are both named sales_report": (
+        REPORT + REPORT.replace("sales-report", "stock-report")
+    ),
     "declares neither a system nor a job": FUNCTION,
 }
 
@@ -111,5 +124,5 @@ def test_the_worker_says_so_in_one_line_and_stops(tmp_path: Path) -> None:
     }
     command = [sys.executable, "-c", "import tasks"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    told = "orderapp: plugin wrong: job sales_report: every: '2 am' is no time of day such as 02:00\n"
+    told = "orderapp: plugin wrong: job 'sales-report' (sales_report): every: '2 am' is no time of day such as 02:00\n"
     assert (done.returncode, done.stderr) == (1, told)

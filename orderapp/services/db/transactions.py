@@ -40,6 +40,8 @@ UNASKED_SECONDS = 1.0
 # Marks a transaction that will write. On SQLite it takes the write lock at its start, because a later upgrade of the
 # lock fails without waiting.
 WRITES = {"orderapp_writes": True}
+# In a session's `info`: whether what is written in it now will be committed. Sessions that aren't ours don't say.
+COMMITS = "orderapp_commits"
 # Marks statements that are their own transactions.
 COMMITS_ITSELF = {"orderapp_commits_itself": True}
 
@@ -54,10 +56,13 @@ def writing() -> Iterator[Session]:
     """
     with (
         translated(),
-        Session(_engines().writing, expire_on_commit=False) as session,
-        session.begin(),
+        Session(_engines().writing, expire_on_commit=False, info={COMMITS: True}) as session,
     ):
-        yield session
+        try:
+            with session.begin():
+                yield session
+        finally:
+            session.info[COMMITS] = False
 
 
 @contextmanager
@@ -67,8 +72,13 @@ def reading() -> Iterator[Session]:
     On PostgreSQL there is no transaction around it: at READ COMMITTED each statement has its own snapshot anyway. BEGIN
     and ROLLBACK would add two round trips, and psycopg forgets its prepared statements after each ROLLBACK.
     """
-    with translated(), Session(_engines().reading, expire_on_commit=False) as session:
+    with translated(), Session(_engines().reading, expire_on_commit=False, info={COMMITS: False}) as session:
         yield session
+
+
+def commits(session: Session) -> bool:
+    """Return whether what is written in a session now will be committed: not in `reading`, nor after its block."""
+    return bool(session.info.get(COMMITS, True))
 
 
 @contextmanager

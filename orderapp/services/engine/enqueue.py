@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from orderapp.config import Settings, current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Task, db_now
-from orderapp.services.db.transactions import reading, writing
+from orderapp.services.db.transactions import commits, reading, writing
 from orderapp.services.db.upserts import upsert
 from orderapp.services.engine.relay_wakeup import wake_relay
 from orderapp.services.saga.new_tasks import new_task
@@ -32,8 +32,13 @@ def enqueue_job(
     Idempotent because: the job's name and the key are unique.
 
     Raises:
-        ValueError: the job isn't registered.
+        ValueError: the job isn't registered, or the session only reads or has ended.
     """
+    if not commits(session):
+        raise ValueError(
+            f"job {declared.name}: its session commits nothing, so nothing would run; enqueue it inside "
+            "`with run.transaction() as session:`"
+        )
     job = current_settings().jobs.get(declared.name)
     if job is None or job.function is not declared.function:
         raise ValueError(f"job {declared.name}: no module that ORDERAPP_PLUGINS names declares it")

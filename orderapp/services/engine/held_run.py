@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,7 +20,7 @@ from orderapp.errors import LeaseLost
 from orderapp.models import Order, Task, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.saga.order_documents import load_document, load_documents
-from orderapp.systems.runs import PlacedOrder, Run
+from orderapp.systems.runs import PlacedOrder, Run, in_utc
 
 ORDERS_AT_A_TIME = 100  # a few queries for each hundred, and little memory
 # How long a run of many parts goes on before it lets others have the thread: as long as a message of several tasks.
@@ -52,9 +53,24 @@ class HeldRun(Run):
         self.log = structlog.get_logger().bind(job=task.system, task=task.id, attempt=task.claims)
         self._lease_seconds, self._lease_ends_at = lease_seconds, lease_ends_at
         self._may_go_on, self._ends_at = may_go_on, time.monotonic() + GOES_ON_SECONDS
+        self._here = threading.local()  # a job may have threads of its own
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
+        # The inner one would wait for the outer one's lock on the task, and the outer one for the inner one's end.
+        if getattr(self._here, "in_transaction", False):
+            raise RuntimeError(
+                "A transaction of this run is open here already: use its session. It renews the lease too."
+            )
+        self._here.in_transaction = True
+        try:
+            with self._committing() as session:
+                yield session
+        finally:
+            self._here.in_transaction = False
+
+    @contextmanager
+    def _committing(self) -> Iterator[Session]:
         with writing() as session:
             began_at = time.monotonic()
             task = self.task
@@ -76,6 +92,9 @@ class HeldRun(Run):
 
     def orders(self, since: dt.datetime, until: dt.datetime) -> Iterator[PlacedOrder]:
         """See `Run.orders`."""
+        return self._orders(in_utc("orders: since", since), in_utc("orders: until", until))
+
+    def _orders(self, since: dt.datetime, until: dt.datetime) -> Iterator[PlacedOrder]:
         after: tuple[Any, ...] = ()
         while True:
             with reading() as session:

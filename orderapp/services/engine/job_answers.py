@@ -35,20 +35,27 @@ def answer_of_error(error: BaseException, arguments: str, secrets: Iterable[str]
     Unless it said itself that no repeat can succeed, which is a refusal.
     """
     if isinstance(error, NeedsAttention):
-        return _answer(Outcome.REFUSED, NEEDS_ATTENTION, str(error), arguments, secrets)
+        return _answer(Outcome.REFUSED, NEEDS_ATTENTION, _text_of(error), arguments, secrets)
     if isinstance(error, TryAgain):
-        return _answer(Outcome.UNKNOWN, FAILED, str(error), arguments, secrets)
+        return _answer(Outcome.UNKNOWN, FAILED, _text_of(error), arguments, secrets)
     name = type(error).__name__
     where = traceback.extract_tb(error.__traceback__)
     line = f" ({Path(where[-1].filename).name}, line {where[-1].lineno}, in {where[-1].name})" if where else ""
     # A database's error repeats the rows that it was given.
-    said = "" if hasattr(error, "orig") else str(error).strip()
+    said = "" if hasattr(error, "orig") else _text_of(error).strip()
     return _answer(Outcome.UNKNOWN, name, f"{name}: {said}{line}" if said else f"{name}{line}", arguments, secrets)
 
 
 def answer_of_snooze(snooze: Snooze, arguments: str, secrets: Iterable[str]) -> Answer:
     """Return the answer of a run that wants another one later."""
     return _answer(Outcome.NOT_SENT, SNOOZED, snooze.why or "goes on later", arguments, secrets)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failed:  # noqa: BLE001 - a job's own error must not keep its failure from being recorded
+        return f"its text can't be read ({type(failed).__name__})"
 
 
 def _answer(outcome: Outcome, code: str, text: str, arguments: str, secrets: Iterable[str]) -> Answer:

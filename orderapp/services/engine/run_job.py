@@ -39,6 +39,11 @@ from orderapp.systems.runs import NeedsAttention, Run, Snooze, TryAgain
 
 log = structlog.get_logger()
 
+# A job that snoozes again and again for the same reason may get nowhere. So after a few times its runs begin a second
+# apart, then two, up to this; a job whose runs are longer, or that says how far it is, isn't held up.
+FREE_REPEATS = 8
+MOST_SECONDS_APART = 10.0
+
 STATES = {
     Verdict.DONE: TaskState.DONE,
     Verdict.STAFF: TaskState.FAILED,
@@ -127,7 +132,7 @@ def _run(claimed: Claimed, settings: Settings) -> Ended | None:
         error = called.exception()
         if isinstance(error, Snooze):
             snoozed_seconds, answer = error.seconds, answer_of_snooze(error, arguments, settings.secrets)
-        elif isinstance(error, Exception):
+        elif error is not None:
             if not isinstance(error, TryAgain | NeedsAttention):
                 run.log.warning("job.raised", exc_info=error)
             answer = answer_of_error(error, arguments, settings.secrets)
@@ -154,7 +159,7 @@ def _call(job: Job, run: Run, called: Future[Any]) -> None:
     try:
         with structlog.contextvars.bound_contextvars(job=job.name, task=run.task_id):
             called.set_result(job(run))
-    except BaseException as error:  # noqa: BLE001 - the thread that waits for it raises it
+    except BaseException as error:  # noqa: BLE001 - a job that exits has failed, and the worker goes on
         called.set_exception(error)
 
 
@@ -163,6 +168,13 @@ def _decision(job: Job, task: Task, answer: Answer, snoozed_seconds: float | Non
         return Decision(Verdict.SNOOZE, snoozed_seconds, answer.message)
     used = Used(task.attempts, task.attempt_limit)
     return decide(answer, used, job.backoff, Guarantee.IDEMPOTENT, random.Random())
+
+
+def _apart(asked_seconds: float, task: Task, one: Try) -> float:
+    """Return how long to wait after a run that snoozed for the same reason as the one before."""
+    more = task.repeats - FREE_REPEATS
+    apart_seconds = min(2.0 ** min(more, 10), MOST_SECONDS_APART) if more >= 0 else 0.0
+    return max(asked_seconds, apart_seconds - (one.ended_at - one.started_at))
 
 
 def _record(claimed: Claimed, ended: Ended) -> TaskState | None:
@@ -181,7 +193,7 @@ def _record(claimed: Claimed, ended: Ended) -> TaskState | None:
             "our_fencing": task.fencing,
             "new_code": one.answer.code[:64],
             "new_message": decision.reason[:500],
-            "delay_seconds": decision.delay_seconds,
+            "delay_seconds": _apart(decision.delay_seconds, task, one) if repeats else decision.delay_seconds,
             "pending": int(snoozed),
         }
         if not session.connection().execute(ending, wanted).rowcount:

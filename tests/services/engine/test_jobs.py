@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from orderapp.domain.states import TaskState
 from orderapp.errors import LeaseLost
 from orderapp.ext import Run, Snooze, enqueue, job
+from orderapp.extensions import db
 from orderapp.models import Product, SystemSwitch, Task, db_now
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
@@ -88,7 +90,10 @@ def test_the_same_key_is_one_task_which_stays_as_it_is(empty_shop: Shop) -> None
         ({"key": ""}, "its key has 1 to 64"),
         ({"key": "k" * 65}, "its key has 1 to 64"),
         ({"key": "ä"}, "its key has 1 to 64"),
+        ({"key": 7}, "its key has 1 to 64"),
         ({"due_at": dt.datetime(2026, 1, 1)}, "due_at has no time zone"),  # noqa: DTZ001
+        ({"due_at": dt.date(2026, 1, 1)}, "due_at: datetime.date.2026, 1, 1. is no datetime"),
+        ({"due_at": dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-5)))}, "in the years 1970 to 9998"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_when_it_is_enqueued(empty_shop: Shop, given: dict[str, Any], told: str) -> None:
@@ -102,6 +107,91 @@ def test_a_job_that_no_plugin_declares_is_refused(empty_shop: Shop) -> None:
     empty_shop.with_jobs()
     with pytest.raises(ValueError, match="no module that ORDERAPP_PLUGINS names declares it"):
         enqueued(counting([]))
+
+
+def test_a_function_that_is_no_job_is_refused(empty_shop: Shop) -> None:
+    empty_shop.with_jobs()
+    with pytest.raises(ValueError, match="enqueued is no job; @job has to stand above it"):
+        enqueued(enqueued)  # type: ignore[arg-type]
+
+
+def test_a_session_that_commits_nothing_is_refused(empty_shop: Shop) -> None:
+    shop = empty_shop.with_jobs(count := counting([]))
+    with reading() as session, pytest.raises(ValueError, match="job count-things: its session commits nothing"):
+        enqueue(count, session)
+    with writing() as session:
+        pass
+    with pytest.raises(ValueError, match="its session commits nothing"):
+        enqueue(count, session)
+    with Session(db.engine) as own:
+        enqueue(count, own)
+        own.commit()
+    assert shop.work() == 1
+
+
+def test_a_transaction_inside_another_one_is_refused(empty_shop: Shop) -> None:
+    ran: list[str] = []
+
+    @job("write-twice")
+    def write_twice(run: Run) -> None:
+        with run.transaction() as session:
+            for inner in (run.renew, lambda: run.transaction().__enter__()):
+                with pytest.raises(RuntimeError, match="is open here already: use its session"):
+                    inner()
+            session.execute(update(Product).values(price_minor=1))
+        with run.transaction():
+            ran.append("one after the other")
+
+    shop = empty_shop.with_jobs(write_twice)
+    enqueued(write_twice)
+    shop.work_until_quiet()
+    assert ran == ["one after the other"]
+    with reading() as session:
+        assert set(session.scalars(select(Product.price_minor))) == {1}
+
+
+def test_orders_of_a_naive_time_are_refused(empty_shop: Shop) -> None:
+    @job("read-orders", attempts=1)
+    def read_orders(run: Run) -> None:
+        run.orders(dt.datetime(2026, 1, 1), dt.datetime.now(dt.UTC))  # noqa: DTZ001
+
+    shop = empty_shop.with_jobs(read_orders)
+    task_id = enqueued(read_orders)
+    assert shop.work() == 1
+    assert "ValueError: orders: since has no time zone: 2026-01-01" in shop.task(id=task_id).last_message
+
+
+class Unreadable(Exception):
+    """An error whose text can't be made."""
+
+    def __str__(self) -> str:
+        """Raise, as errors of careless libraries do."""
+        raise KeyError("code")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (SystemExit(3), "SystemExit", "SystemExit: 3 (test_jobs.py"),
+        (KeyboardInterrupt(), "KeyboardInterrupt", "KeyboardInterrupt (test_jobs.py"),
+        (Unreadable(), "Unreadable", "Unreadable: its text can't be read (KeyError)"),
+        (RuntimeError("a\x00b\ud800c"), "RuntimeError", "RuntimeError: a"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_whatever_a_job_raises_is_a_failed_attempt(
+    empty_shop: Shop, error: BaseException, code: str, told: str
+) -> None:
+    @job("end-badly", attempts=2)
+    def end_badly(run: Run) -> None:
+        raise error
+
+    shop = empty_shop.with_jobs(end_badly)
+    task_id = enqueued(end_badly)
+    shop.work_until_quiet()
+    task = shop.task(id=task_id)
+    assert (task.state, task.attempts, task.last_code) == ("failed", 2, code)
+    assert all(one.message.startswith(told) for one in shop.attempts(task_id=task_id))
 
 
 def test_a_job_that_raises_is_repeated_and_then_handed_to_staff(empty_shop: Shop) -> None:
@@ -194,6 +284,42 @@ def test_a_snooze_is_as_long_as_asked(empty_shop: Shop) -> None:
     assert shop.work() == 1
     assert 3590 < (shop.seconds_until_due(task_id) or 0) <= 3600
     assert shop.task(id=task_id).last_message == "the bank is closed"
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_a_snooze_of_no_time_is_a_failed_attempt(empty_shop: Shop, seconds: float) -> None:
+    @job("wait-wrongly", attempts=1)
+    def wait_wrongly(run: Run) -> None:
+        run.snooze(seconds)
+
+    shop = empty_shop.with_jobs(wait_wrongly)
+    task_id = enqueued(wait_wrongly)
+    assert shop.work() == 1
+    task = shop.task(id=task_id)
+    assert (task.state, task.last_code) == ("failed", "ValueError")
+    assert "is no number of seconds, 0 or more" in (task.last_message or "")
+
+
+def test_a_job_that_snoozes_and_gets_nowhere_is_run_less_often(empty_shop: Shop) -> None:
+    gets_on: list[int] = []
+
+    @job("go-nowhere")
+    def go_nowhere(run: Run) -> None:
+        run.snooze(0, f"at {len(gets_on)}")
+
+    shop = empty_shop.with_jobs(go_nowhere)
+    task_id = enqueued(go_nowhere)
+
+    def pause() -> float:
+        shop.make_due()
+        assert shop.work() == 1
+        return round(shop.seconds_until_due(task_id) or 0.0)
+
+    pauses = [pause() for _ in range(16)]
+    assert (pauses[:8], pauses[10:]) == ([0] * 8, [2, 4, 8, 10, 10, 10])
+    for _ in range(12):
+        gets_on.append(1)
+        assert pause() <= 0
 
 
 @pytest.mark.parametrize(
