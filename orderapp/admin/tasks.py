@@ -13,6 +13,7 @@ from sqlalchemy import Select, not_, select, union_all
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, moments, selecting, who
+from orderapp.admin.acting import act
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.errands import errand_of
 from orderapp.admin.exportable import Exportable
@@ -30,10 +31,11 @@ from orderapp.admin.triggers import Triggers
 from orderapp.config import current_settings
 from orderapp.domain.states import OPEN_TASK_STATES, TaskKind, TaskState
 from orderapp.models import Role, Task, holds
-from orderapp.services.backoffice import manual_resolutions, task_actions
+from orderapp.services.backoffice import job_runs, manual_resolutions, task_actions
 from orderapp.services.backoffice.bulk import MAX_SELECTION
 from orderapp.services.backoffice.case_files import find_task_file
 from orderapp.services.backoffice.failure_groups import may_happen_twice
+from orderapp.services.db import audit
 from orderapp.services.db.capped_counts import CAP, capped
 from orderapp.services.db.picked_rows import among
 from orderapp.services.db.transactions import reading
@@ -156,6 +158,7 @@ class TasksView(Exportable, TabbedListing):
             ],
             requeue_objection=task_actions.objection_to_requeue(file.task, file.circumstances, current_settings()),
             cancel_objection=task_actions.objection_to_cancel(file.task),
+            knows_job=file.task.system in current_settings().jobs,
             doubts=doubts_of(file),
             waits=why_it_waits(file.task, file.holdups),
             would_wait=why_it_would_wait(file.task, file.holdups),
@@ -191,6 +194,17 @@ class TasksView(Exportable, TabbedListing):
             self._render,
             bulk_act("requeue"),
             lambda ids: task_actions.requeue(ids, actor, reason, current_settings(), despite),
+        )
+
+    @act_at("/<int(max=9223372036854775807):task_id>/run-now", Role.OPERATOR, "job.run")
+    def run_now(self, task_id: int) -> ResponseReturnValue:
+        """Run a task's job now, beside its planned run."""
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        job = find_task_file(task_id).task.system
+        return act(
+            lambda: job_runs.run_now(job, {}, actor, audit.clean_reason(reason), current_settings()),
+            f"{system_title(job)} runs now, as the newest of its tasks; its planned run stays.",
+            url_for(".page", task_id=task_id),
         )
 
     @act_at("/mark", Role.OPERATOR, "task.mark")

@@ -7,6 +7,7 @@ from flask import Flask
 from orderapp.cli.archive import archive_orders
 from orderapp.cli.configuration_errors import configuration_in_one_line
 from orderapp.cli.doctor import doctor
+from orderapp.cli.jobs import jobs
 from orderapp.cli.products import products
 from orderapp.cli.reconcile import reconcile_orders
 from orderapp.cli.staff import staff
@@ -21,5 +22,17 @@ __all__ = ["configuration_in_one_line", "init_app"]
 
 def init_app(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (archive_orders, doctor, products, reconcile_orders, staff, tasks, timer, tokens, web, webhooks):
+    for command in (
+        archive_orders,
+        doctor,
+        jobs,
+        products,
+        reconcile_orders,
+        staff,
+        tasks,
+        timer,
+        tokens,
+        web,
+        webhooks,
+    ):
         app.cli.add_command(command)

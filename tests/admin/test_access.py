@@ -52,6 +52,7 @@ LEAST_ROLE = {
     "tasks.preview": Role.OPERATOR,
     "tasks.requeue": Role.OPERATOR,
     "tasks.requeue_failed": Role.OPERATOR,
+    "tasks.run_now": Role.OPERATOR,
     "tokens.index_view": Role.ADMIN,
     "tokens.revoke": Role.ADMIN,
     "webhooks.index_view": Role.VIEWER,

@@ -104,6 +104,27 @@ def test_the_overview_says_when_it_runs_next_and_what_it_came_to(knowing, logged
     assert planned.isoformat() in page
 
 
+def test_staff_run_it_now_and_its_planned_run_stays(knowing, logged_in, rows):
+    plan_next_runs(knowing)
+    with reading() as session:
+        planned = session.scalars(select(Task).where(Task.scheduled_at.is_not(None))).one()
+    browser = logged_in(Role.OPERATOR)
+    page = browser.get(f"/admin/tasks/{planned.id}").text
+    for text in ("This one stays, and runs at its time.", "Run now</button>"):
+        assert text in page, text
+    browser.post("/admin/tasks/requeue", task=planned.id, reason="earlier", back="/admin/tasks/")
+    assert rows.read(Task, planned.id).due_at == planned.due_at
+    browser.post(f"/admin/tasks/{planned.id}/run-now", reason=" ")
+    assert rows.audit("job.run") == []
+    assert browser.post(f"/admin/tasks/{planned.id}/run-now", reason="the boss asks").status_code == 303
+    assert "Print labels runs now" in browser.get(f"/admin/tasks/{planned.id}").text
+    (entry,) = rows.audit("job.run")
+    assert (entry.subject, entry.reason) == ("job print-labels", "the boss asks")
+    task_id = json.loads(entry.details)["task"]
+    assert (run_job(task_id, knowing), rows.read(Task, task_id).scheduled_at) == (TaskState.DONE, None)
+    assert rows.read(Task, planned.id).due_at == planned.due_at
+
+
 def test_staff_pause_and_resume_it(knowing, logged_in, rows):
     browser = logged_in(Role.OPERATOR)
     assert browser.post("/admin/systems/print-labels/switch", mode="paused", reason="no ink").status_code == 303

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import false, func, select
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import TOLD_IN, News, OrderState, StepState, TaskKind
-from orderapp.models import ManualResolution, Order, Resolution, Step, Task, seconds_until
+from orderapp.models import ManualResolution, Order, Resolution, Step, Task, db_now, seconds_until
 from orderapp.services.saga.manual_resolutions import UNPROVEN
 from orderapp.services.saga.prior_attempts import left_in_doubt, was_accepted
 
@@ -23,6 +23,7 @@ class Circumstances:
     step: StepState | None  # the state of the step that it compensates; None if it has none
     doubtful: bool  # whether an attempt with an unknown outcome may have caused the effect
     accepted: bool  # whether the system accepted an attempt and finishes it later
+    is_planned: bool  # whether it is a run of a schedule whose time is still to come
     key_age_seconds: float  # how long ago its key was first used; 0 if it never was
     given_up_because: str | None  # why staff gave it up, if they did and nothing has been proven since
 
@@ -56,6 +57,7 @@ def circumstances_of(session: Session, task_ids: Collection[int]) -> dict[int, C
             Step.state.label("step_state"),
             left_in_doubt().label("doubtful"),
             was_accepted().label("accepted"),
+            func.coalesce(Task.scheduled_at > db_now(), false()).label("is_planned"),
             (-seconds_until(Task.key_used_at)).label("key_age"),
             given_up_because.label("given_up_because"),
         )
@@ -70,6 +72,7 @@ def circumstances_of(session: Session, task_ids: Collection[int]) -> dict[int, C
             step=StepState(row.step_state) if row.step_state else None,
             doubtful=row.doubtful,
             accepted=row.accepted,
+            is_planned=bool(row.is_planned),
             key_age_seconds=float(row.key_age or 0.0),
             given_up_because=row.given_up_because,
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, case, update
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
@@ -120,6 +120,9 @@ def objection_to_requeue(task: Task, seen: Circumstances, settings: Settings) ->
     runs = settings.runnable.get(task.system)
     if runs is None:
         return Objection(f"there is no {'job' if kind is TaskKind.JOB else 'system'} {task.system} any more")
+    if seen.is_planned and state is TaskState.WAITING:
+        # Now, it would take its own time's place, so that nothing ran then.
+        return Objection("it runs at its own time; “Run now” on its page runs the job now, beside it")
     # A job is tried again by itself too, so to run it again is no further risk.
     return risk_of_requeueing(task, seen, runs) if isinstance(runs, System) else None
 
@@ -135,15 +138,18 @@ def objection_to_cancel(task: Task) -> Objection | None:
 def make_due(session: Session, task: Task, runs: System | Job, **values: Any) -> int:
     """Make a task due now if it didn't change since it was read, with as many further attempts as a new task.
 
+    A run of a schedule whose time is still to come is due then.
+
     Transaction: within the caller's.
 
     Returns:
         1, or 0 if another process was faster.
     """
+    due_at = case((Task.scheduled_at > db_now(), Task.scheduled_at), else_=db_now())
     values |= {
         "attempt_limit": Task.attempts + runs.backoff.attempts,
-        "due_at": db_now(),
-        "publish_at": db_now(),
+        "due_at": due_at,
+        "publish_at": due_at,
         "pending_answers": 0,
         "finished_at": None,
         "fencing": Task.fencing + 1,

@@ -123,6 +123,27 @@ def test_a_run_that_staff_gave_up_is_not_planned_again(empty_shop: Shop) -> None
     assert times_of(shop.tasks()) == ["03-29 01:00 cancelled", "03-30 00:30 waiting"]
 
 
+def test_a_planned_run_keeps_its_time(empty_shop: Shop) -> None:
+    """Requeued before it, it would take its own time's place, and nothing would run then."""
+    shop = empty_shop.with_jobs(report([], Every(86_400)))
+    plan_next_runs(shop.settings)
+    planned = shop.task()
+    refused = task_actions.requeue([planned.id], COMMAND_LINE, "earlier", shop.settings).items[0]
+    assert not refused.done
+    assert "it runs at its own time; “Run now” on its page runs the job now, beside it" in refused.text
+    assert task_actions.cancel([planned.id], COMMAND_LINE, "not tonight").items[0].done
+    assert task_actions.requeue([planned.id], COMMAND_LINE, "tonight after all", shop.settings).items[0].done
+    again = shop.task()
+    assert (again.state, again.due_at, again.publish_at) == ("waiting", planned.due_at, planned.due_at)
+
+
+def test_a_planned_run_whose_time_has_passed_can_be_requeued(empty_shop: Shop) -> None:
+    shop = empty_shop.with_jobs(report([]))
+    plan_next_runs(shop.settings, at("01-01T12:00"))
+    assert task_actions.requeue([shop.task().id], COMMAND_LINE, "go", shop.settings).items[0].done
+    assert shop.work() == 1
+
+
 def test_a_schedule_that_became_earlier_counts_at_once(empty_shop: Shop) -> None:
     shop = empty_shop.with_jobs(report([], Daily("23:00")))
     plan_next_runs(shop.settings, SATURDAY)
