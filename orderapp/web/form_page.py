@@ -25,7 +25,6 @@ from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import number_in, reference_of
 from orderapp.web.summary import (
     Summary,
-    as_shown,
     at_prices,
     discounts_come_by_themselves,
     priced_inputs,
@@ -134,7 +133,7 @@ def show_form(
         errors: The messages by field.
         status: The HTTP status.
         kind: For the script that keeps drafts: `typed`, `again`, `new`, or nothing for a plain visit.
-        summary: What the order costs; None to work it out.
+        summary: What the order costs; None to add up the prices, for which no system is asked.
     """
     products, arrived = catalogue.sold_among(form.quantities), drafts.order_of(form.key)
     drafts.give_out(form.key)
@@ -144,7 +143,7 @@ def show_form(
         form=form,
         products=products,
         errors=errors or {},
-        summary=summary or as_shown(form) or at_prices(form, products),
+        summary=summary or at_prices(form, products),
         texts=texts_for_script(),
         priced_inputs=priced_inputs(),
         discounted=discounts_come_by_themselves(),

@@ -35,7 +35,7 @@ from orderapp.web.language import gettext
 from orderapp.web.language import lazy_gettext as _
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import reference_of
-from orderapp.web.summary import PAY
+from orderapp.web.summary import PAY, as_shown
 
 STALE_PAGE = _("This page was open for too long. Nothing was ordered by it; check your order and place it again.")
 NO_COOKIES = _(
@@ -90,7 +90,8 @@ def _answers(kind: type[HTTPException | OrderappError]) -> Callable[[Answer], An
 def invalid(error: InvalidRequest) -> ResponseReturnValue:
     """Show the form with what is wrong, under the same key."""
     form = sent_form()
-    return show_form(form, messages_of(error, form), 400, "typed")
+    # Here alone systems are asked again: the token was right, so it is the visitor who wants to know.
+    return show_form(form, messages_of(error, form), 400, "typed", as_shown(form))
 
 
 @_answers(TooManyAttempts)
@@ -115,7 +116,8 @@ def too_many_orders(error: TooManyOrders) -> ResponseReturnValue:
 def stale(_error: CSRFError) -> ResponseReturnValue:
     """Show the form with a fresh token: the page was open for too long, or cookies are off.
 
-    It says that nothing was ordered only if the key has no order; if that is unknown, it says neither.
+    It says that nothing was ordered only if the key has no order; if that is unknown, it says neither. No system is
+    asked about codes, because any other site can send such a form.
     """
     form = sent_form()
     try:
