@@ -10,7 +10,7 @@ from flask import Flask
 
 from orderapp import load_shedding
 from orderapp.errors import Overloaded
-from orderapp.load_shedding import WAITING_PER_THREAD, Threads
+from orderapp.load_shedding import CROWDED_PER_THREAD, WAITING_PER_THREAD, Threads, is_crowded
 
 
 @pytest.fixture
@@ -73,3 +73,24 @@ def test_the_last_of_the_queue_is_taken() -> None:
     go_on.set()
     assert {name.result(10).split("_")[0] for name in names[:-1]} == {"web"}
     threads.shutdown()
+
+
+def test_what_can_be_left_out_is_left_out_long_before_orders_are_refused(app: Flask) -> None:
+    threads, go_on, begun = Threads(1), threading.Event(), threading.Event()
+    threads.submit(lambda: (begun.set(), go_on.wait(10)))
+    assert begun.wait(10)
+    first = threads.submit(is_crowded)
+    for _ in range(CROWDED_PER_THREAD - 1):
+        threads.submit(go_on.wait, 10)
+    order = threads.submit(app.test_client().post, "/orders")
+    go_on.set()
+    assert first.result(10) is True
+    assert order.result(10).status_code == 200
+    assert threads.submit(is_crowded).result(10) is False
+    threads.shutdown()
+
+
+def test_in_the_lane_beside_all_that_can_be_is_left_out(full: tuple[Threads, threading.Event]) -> None:
+    threads, _ = full
+    assert threads.submit(is_crowded).result(10) is True
+    assert is_crowded() is False, "no web process"

@@ -108,7 +108,7 @@ def with_discounts(form: OrderForm) -> Summary:
     """
     settings = current_settings()
     by = submitters.passer_by(request.remote_addr, session.get("csrf_token"))
-    ask = not load_shedding.is_beside()
+    ask = not load_shedding.is_crowded()
     found = preview(order_form.to_cart(form, settings.systems.inputs), by, settings, ask=ask)
     return Summary(
         found.lines,

@@ -12,8 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from orderapp.models import Product, SystemSwitch, db_now
+from orderapp.domain.networks import household_of
+from orderapp.domain.order_limits import Source
+from orderapp.models import Product, RateCounter, SystemSwitch, db_now
 from orderapp.services.db.transactions import writing
+from orderapp.services.placing import preview_limits
 from tests.sandbox.running import RunningSandbox
 from tests.web.conftest import hidden_fields
 from tests.web.test_placing import orders, place, title_of
@@ -78,6 +81,24 @@ def test_looking_at_discounts_counts_as_guessing(client: FlaskClient, new_form: 
     statuses = [client.post("/total", data=new_form(coupon=code)).status_code for code in codes]
     assert statuses == [200] * 9 + [429]
     assert place(client, new_form(coupon="WELCOME10")).status_code == 303
+
+
+def test_whoever_looks_too_often_reads_that_the_discount_comes_with_the_order(
+    client: FlaskClient, new_form: NewForm, sandbox: RunningSandbox
+) -> None:
+    fields = new_form(coupon="WELCOME10")
+    assert "−€2.50" in apply(client, fields)
+    network = RateCounter.bucket.in_(preview_limits.buckets_of([Source("network", household_of("127.0.0.1"))]))
+    with writing() as session:
+        session.execute(update(RateCounter).where(network).values(count=preview_limits.MOST["network"]))
+    calls = sandbox.faults()["coupon"]["calls"]
+    for address in ("/summary", "/total"):
+        page = client.post(address, data=fields)
+        assert (page.status_code, "taken off when you order" in page.text) == (200, True)
+    assert sandbox.faults()["coupon"]["calls"] == calls
+    assert button_of(page.text) == "Order and pay at most €25.00"
+    placed = place(client, {**fields, **hidden_fields(page)})
+    assert "€22.50" in client.get(placed.location).text
 
 
 def test_looking_at_the_discount_of_each_of_many_orders_is_no_guessing(client: FlaskClient, new_form: NewForm) -> None:

@@ -12,7 +12,8 @@ from orderapp.domain.money import Money
 from orderapp.domain.orders import Discount, Line, OrderRequest, Reduced
 from orderapp.domain.outcome import Outcome, Quote
 from orderapp.services.access.code_guesses import KEPT_FOR_ORDER, Guess, count_preview, refuse_guessers
-from orderapp.services.placing.preflight import look_up
+from orderapp.services.placing import preview_limits
+from orderapp.services.placing.preflight import Beforehand, look_up
 from orderapp.services.placing.pricing import (
     NOT_USABLE,
     offer_of,
@@ -23,8 +24,7 @@ from orderapp.services.placing.pricing import (
     why_not_usable,
 )
 from orderapp.services.placing.submitters import Submitter
-from orderapp.services.resilience.admission import Admission, admit
-from orderapp.services.resilience.system_status import Standing
+from orderapp.services.resilience.admission import PreviewAdmission, admit_preview
 from orderapp.services.saga.values import Stopped
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
@@ -51,9 +51,10 @@ class Preview(Reduced):
 def preview(request: OrderRequest, by: Submitter, settings: Settings, *, ask: bool = True) -> Preview:
     """Return what an order would cost. Change nothing in any system.
 
-    Codes count as guesses until they are ordered with, because the answer tells whether they are right.
+    Codes count as guesses until they are ordered with, because the answer tells whether they are right. Each preview
+    counts too; beyond `preview_limits`, or where orders need the room, no system is asked and discounts are unknown.
 
-    Transaction: one for each counter of guesses, committed here; none without codes.
+    Transaction: one for each counter and each system with an agreed rate, committed here; none if nobody is asked.
 
     Args:
         request: Lines and inputs; who orders doesn't matter.
@@ -66,14 +67,14 @@ def preview(request: OrderRequest, by: Submitter, settings: Settings, *, ask: bo
         InvalidRequest: a product that isn't sold, or lines that can't be ordered together.
     """
     guess = Guess.of(by.guessers, request.inputs, settings.systems.inputs)
-    buckets = [*guess.limits(), *guess.buckets_of_tries()]
+    buckets = [*guess.limits(), *guess.buckets_of_tries(), *preview_limits.buckets_of(by.sources)]
     before = look_up(by.scope, "", [line.sku for line in request.lines], buckets)
     priced = price(request, before.products)
     asked = systems_with_discounts(request, settings.systems)
     if not asked:
         return Preview(priced.lines, priced.subtotal)
     refuse_guessers(guess.limits(KEPT_FOR_ORDER), before.counted)
-    admission = _admitted(before.standing, asked) if ask else None
+    admission = _admitted(before, by, asked) if ask else None
     if admission is None:
         return Preview(priced.lines, priced.subtotal, is_known=False)
     count_preview(guess)
@@ -91,13 +92,11 @@ def may_take_off(request: OrderRequest, systems: Systems) -> bool:
     return bool(systems_with_discounts(request, systems))
 
 
-def _admitted(standing: Standing, asked: list[System]) -> Admission | None:
-    """Return the permission to ask these systems; None if one of them should be left alone."""
-    left_alone = standing.paused | standing.compensate_only | set(standing.failing)
-    if any(not system.configured or system.name in left_alone for system in asked):
+def _admitted(before: Beforehand, by: Submitter, asked: list[System]) -> PreviewAdmission | None:
+    """Count this preview; return the permission to ask these systems, None if there is none."""
+    if preview_limits.are_used_up(by.sources, before.counted) or not preview_limits.count(by.sources):
         return None
-    admission = admit(standing, asked)
-    return None if admission.refusals else admission
+    return admit_preview(before.standing, asked)
 
 
 class _Found:

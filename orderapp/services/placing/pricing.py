@@ -16,7 +16,7 @@ from orderapp.domain.verbs import Verb
 from orderapp.errors import InvalidRequest, TotalChanged
 from orderapp.services.placing.preflight import Sold
 from orderapp.services.placing.side_by_side import all_of
-from orderapp.services.resilience.admission import Admission
+from orderapp.services.resilience.admission import Admission, PreviewAdmission
 from orderapp.services.saga.values import Stopped, Try
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
@@ -126,7 +126,9 @@ def ask_for_discounts(request: OrderRequest, subtotal: Money, systems: Systems, 
 Asked = tuple[Quote | None, float, float]  # what a system offers, and when it was asked and answered (monotonic clock)
 
 
-def quotes_of(asked: Sequence[System], request: OrderRequest, admission: Admission) -> Iterator[tuple[System, Asked]]:
+def quotes_of(
+    asked: Sequence[System], request: OrderRequest, admission: Admission | PreviewAdmission
+) -> Iterator[tuple[System, Asked]]:
     """Ask these systems side by side what they would take off; yield the answers in the same order."""
     return zip(asked, all_of([partial(_ask, admission.of(system), request) for system in asked]), strict=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orderapp.domain.order_limits import Source
-from orderapp.domain.orders import Customer
+from orderapp.domain.orders import NOBODY, Customer
 from orderapp.services.access.code_guesses import Guesser, guessers_of_client, guessers_of_visitor
 from orderapp.services.placing.order_limits import sources_of_visitor
 from orderapp.services.saga.submissions import SHOP, client_scope
@@ -18,7 +18,7 @@ class Submitter:
 
     client_id: int | None = None  # the API client; None for the shop's own form
     guessers: Sequence[Guesser] = ()  # who may be guessing codes, and is refused after too many wrong ones
-    sources: Sequence[Source] = ()  # who a placement counts for, against the limits of the settings
+    sources: Sequence[Source] = ()  # who a placement counts for, or a preview, against its limits
 
     @property
     def scope(self) -> str:
@@ -42,7 +42,7 @@ def visitor(address: str | None, session: str | None, customer: Customer) -> Sub
 
 def passer_by(address: str | None, session: str | None) -> Submitter:
     """Return a visitor who only wants to know what an order would cost; arguments as for `visitor`."""
-    return Submitter(None, guessers_of_visitor(address, session))
+    return visitor(address, session, NOBODY)
 
 
 def client(client_id: int, customer: Customer) -> Submitter:

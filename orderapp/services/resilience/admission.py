@@ -1,4 +1,4 @@
-"""Decides whether an order may call its blocking systems now, by staff's switches, circuits and agreed rates."""
+"""Decides whether an order, or a preview, may call its systems now, by staff's switches, circuits and agreed rates."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ from sqlalchemy.orm import Session
 from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.verbs import Verb
 from orderapp.services.db.transactions import writing
-from orderapp.services.resilience.bulkheads import behind_bulkhead
+from orderapp.services.resilience.bulkheads import behind_bulkhead, behind_preview_bulkhead
 from orderapp.services.resilience.circuit_breakers import CIRCUIT_OPEN, take_order_probes
-from orderapp.services.resilience.rate_limiter import ORDER_AHEAD_SECONDS, RATE_LIMITED, Turns, in_turn, take_turns
+from orderapp.services.resilience.rate_limiter import (
+    ORDER_AHEAD_SECONDS,
+    RATE_LIMITED,
+    Turns,
+    in_turn,
+    take_preview_turn,
+    take_turns,
+)
 from orderapp.services.resilience.system_status import Standing
 from orderapp.systems.base import System
 
@@ -31,6 +38,17 @@ class Admission:
     def of(self, system: System) -> System:
         """Return the system wrapped: a call waits for this order's slot, then passes the bulkhead."""
         return in_turn(behind_bulkhead(system), self.turns.get(system.name))
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewAdmission:
+    """The permission to ask systems what they would take off: one call of each, which takes no room of orders."""
+
+    turns: Mapping[str, Turns] = field(default_factory=dict)
+
+    def of(self, system: System) -> System:
+        """Return the system wrapped: a call waits for its slot, then passes the bulkhead for previews."""
+        return in_turn(behind_preview_bulkhead(system), self.turns.get(system.name))
 
 
 def admit(standing: Standing, concerned: Sequence[System]) -> Admission:
@@ -61,6 +79,28 @@ def admit_within(session: Session, standing: Standing, concerned: Sequence[Syste
             else:
                 turns[system.name] = taken
     return Admission(refusals, probes, turns)
+
+
+def admit_preview(standing: Standing, asked: Sequence[System]) -> PreviewAdmission | None:
+    """Return the admission for a preview; None if a system should be left alone, or orders need its next slots.
+
+    A preview is no probe: systems that fail are left alone.
+
+    Transaction: one for each system with an agreed rate, committed here.
+    If we die here: the slots stay unused.
+    """
+    left_alone = standing.paused | standing.compensate_only | set(standing.failing)
+    if any(not system.configured or system.name in left_alone for system in asked):
+        return None
+    paced = sorted((system for system in asked if system.limits.rate_per_second), key=lambda one: one.name)
+    turns: dict[str, Turns] = {}
+    for system in paced:
+        with writing() as session:
+            taken = take_preview_turn(session, system)
+        if taken is None:
+            return None
+        turns[system.name] = taken
+    return PreviewAdmission(turns)
 
 
 def _has_to_ask(standing: Standing, concerned: Sequence[System]) -> bool:

@@ -1,4 +1,4 @@
-"""Bulkheads: limit how many threads of this process may wait for one slow system with orders.
+"""Bulkheads: limit how many threads of this process may wait for one slow system with orders, and with previews.
 
 The other threads go on with pages and with orders that don't need it. Tasks have their own slots (`tasks.actors`).
 """
@@ -18,6 +18,9 @@ from orderapp.systems.base import System
 
 # Short, because waiting for a slot blocks a thread too. A busy system frees a slot in this time, a slow one doesn't.
 WAIT_SECONDS = 0.25
+# Previews have slots of their own, fewer than orders: however many there are, orders keep all of theirs. Two, because
+# an answer takes a fraction of a second, and a preview can be left out.
+PREVIEW_SLOTS = 2
 BUSY = Answer(
     Outcome.NOT_SENT,
     "busy",
@@ -29,9 +32,16 @@ BUSY = Answer(
 def behind_bulkhead(system: System) -> System:
     """Return the system behind its bulkhead: without a free slot in WAIT_SECONDS it answers BUSY and sends nothing."""
     number = system.limits.order_slots
-    if not number:
-        return system
-    slots = _slots(system.name, number)
+    return _limited(system, _slots(system.name, "orders", number)) if number else system
+
+
+def behind_preview_bulkhead(system: System) -> System:
+    """Return the system behind the bulkhead for previews, which takes no slot of orders; otherwise as above."""
+    number = max(1, min(PREVIEW_SLOTS, (system.limits.order_slots or PREVIEW_SLOTS + 1) - 1))
+    return _limited(system, _slots(system.name, "previews", number))
+
+
+def _limited(system: System, slots: threading.BoundedSemaphore) -> System:
     act, ask, quote = system.act, system.ask, system.quote
 
     def limited_act(effect: Effect) -> Answer:
@@ -64,6 +74,6 @@ def _slot(slots: threading.BoundedSemaphore) -> Iterator[bool]:
 
 
 @cache
-def _slots(_system: str, number: int) -> threading.BoundedSemaphore:
-    """Return the slots of a system, shared by all threads of the process."""
+def _slots(_system: str, _users: str, number: int) -> threading.BoundedSemaphore:
+    """Return the slots of a system for these users, shared by all threads of the process."""
     return threading.BoundedSemaphore(number)

@@ -35,6 +35,9 @@ AGAIN_AFTER_SECONDS = 0.1
 # A system's Retry-After holds up its other tasks for at most this long: a longer one concerns only its own task.
 LONGEST_HOLD_SECONDS = 300.0
 
+# A preview leaves orders half of that: it takes a slot only if the one after it comes within this time, or at once.
+PREVIEW_AHEAD_SECONDS = ORDER_AHEAD_SECONDS / 2
+
 RATE_LIMITED = Answer(
     Outcome.NOT_SENT,
     "rate_limited",
@@ -46,13 +49,13 @@ RATE_LIMITED = Answer(
 class Turns:
     """The slots for a run's calls, on this process's monotonic clock."""
 
-    def __init__(self, system: System | Job, first_at: float, calls: int) -> None:
-        self._system = system
+    def __init__(self, system: System | Job, first_at: float, calls: int, *, may_take_more: bool = True) -> None:
+        self._system, self._may_take_more = system, may_take_more
         spacing = system.limits.spacing_seconds
         self._slots = deque(first_at + number * spacing for number in range(calls))
 
     def wait(self) -> bool:
-        """Wait for the next slot; take another one if we are too late for it or have none left.
+        """Wait for the next slot; take another one, if we may, where we are too late for it or have none left.
 
         Transaction: one for each further slot, committed here; else none.
 
@@ -71,12 +74,16 @@ class Turns:
                 return True
 
     def _another(self, ends_at: float) -> float | None:
+        if not self._may_take_more:
+            return None
         with writing() as session:
             turns = take_turns(session, self._system, 1, ends_at - time.monotonic())
         return turns._slots[0] if turns else None
 
 
-def take_turns(session: Session, system: System | Job, calls: int, ahead_seconds: float) -> Turns | None:
+def take_turns(
+    session: Session, system: System | Job, calls: int, ahead_seconds: float, *, may_take_more: bool = True
+) -> Turns | None:
     """Take the next slots of a system that has a rate.
 
     Transaction: within the caller's; the system's row stays locked until its end.
@@ -84,6 +91,7 @@ def take_turns(session: Session, system: System | Job, calls: int, ahead_seconds
     Args:
         calls: How many slots, 1 or more.
         ahead_seconds: The longest wait for the first one.
+        may_take_more: Whether the holder may take further slots, one by one, if these don't suffice.
 
     Returns:
         The slots; None if the first would be too late: then none was taken.
@@ -96,7 +104,22 @@ def take_turns(session: Session, system: System | Job, calls: int, ahead_seconds
         return None
     # Measured after the statement: if this thread was held up before or after it, the slots seem later than they are.
     # Measured before it, they would seem earlier, and more calls than agreed would leave.
-    return Turns(system, time.monotonic() + max(0.0, after_seconds - calls * spacing), calls)
+    first_at = time.monotonic() + max(0.0, after_seconds - calls * spacing)
+    return Turns(system, first_at, calls, may_take_more=may_take_more)
+
+
+def take_preview_turn(session: Session, system: System) -> Turns | None:
+    """Take one slot of a system that has a rate, for a call that can be left out; orders still find one after it.
+
+    Transaction: within the caller's; the system's row stays locked until its end.
+
+    Returns:
+        The slot, without the right to take more; None, and nothing taken, if orders need it.
+    """
+    spacing = system.limits.spacing_seconds
+    if spacing > ORDER_AHEAD_SECONDS:
+        return None  # the order after it would have to wait too long
+    return take_turns(session, system, 1, max(0.0, PREVIEW_AHEAD_SECONDS - spacing), may_take_more=False)
 
 
 def tell_in_time(task_id: int, system: System | Job) -> None:
