@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.test import TestResponse
@@ -55,6 +56,24 @@ def test_what_is_left_is_named_and_ordered_with_one_press(
     assert title_of(confirmed) == "Your order is confirmed"
     assert "€279.50" in confirmed.text
     assert sandbox.value("stock", "POT-CAST", "available") == 0
+
+
+def test_whoever_only_knows_the_page_can_order_less_but_learns_nothing_of_the_customer(
+    app: Flask, client: FlaskClient, few_pots: str
+) -> None:
+    fields = forms_of(client.get(few_pots))["Order 3, €279.50"]
+    with app.app_context():  # of its own: Flask-WTF keeps a request's token there
+        stranger = app.test_client()
+        theirs = forms_of(stranger.get(few_pots))["Order 3, €279.50"]
+        for _ in ("a press", "the same once more"):
+            location = stranger.post(f"{few_pots}/retry", data=theirs).location
+            again = stranger.get("/checkout", query_string={"again": location.rpartition("/")[2]}).text
+            assert 'value="3"' in again
+            assert "Ada Lovelace" not in again
+    with app.app_context():
+        assert client.post(f"{few_pots}/retry", data=fields).location == location
+        again = client.get("/checkout", query_string={"again": location.rpartition("/")[2]}).text
+        assert "Ada Lovelace" in again
 
 
 def test_what_isn_t_there_is_left_out_with_one_press_and_however_often_it_is_one_order(
