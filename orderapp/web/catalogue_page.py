@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from flask import flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from orderapp.domain.typed_text import trimmed
+from orderapp.domain.typed_text import hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services.orders import catalogue
 from orderapp.web import basket, drafts
 from orderapp.web.blueprint import shop
 from orderapp.web.language import gettext
-from orderapp.web.order_form import QUANTITY_PREFIX
+from orderapp.web.order_form import quantities_in
 from orderapp.web.order_reference import reference_of
 from orderapp.web.summary import at_prices_of
 
@@ -55,11 +55,7 @@ def index() -> ResponseReturnValue:
 @shop.post("/basket")
 def choose() -> ResponseReturnValue:
     """Set how many of some products are in the basket, and lead back to the page; for the script, the bar alone."""
-    typed = {
-        name.removeprefix(QUANTITY_PREFIX): trimmed(text)
-        for name, text in request.form.items()
-        if name.startswith(QUANTITY_PREFIX)
-    }
+    typed = quantities_in(request.form)
     try:
         basket.put(typed)
         status = 200
@@ -100,8 +96,11 @@ def lead_to_products() -> ResponseReturnValue:
 
 
 def _asked(values: Mapping[str, str]) -> dict[str, str]:
+    """Return what is looked for. What no name has is left out: PostgreSQL refuses some characters."""
+    words = trimmed(values.get("search", ""))[:LONGEST_SEARCH].split()
+    category, after = trimmed(values.get("category", ""))[:LONGEST_SEARCH], values.get("after", "")[:LONGEST_SKU]
     return {
-        "search": trimmed(values.get("search", ""))[:LONGEST_SEARCH],
-        "category": trimmed(values.get("category", ""))[:LONGEST_SEARCH],
-        "after": values.get("after", "")[:LONGEST_SKU],
+        "search": " ".join(word for word in words if not hidden_in(word)),
+        "category": "" if hidden_in(category) else category,
+        "after": "" if hidden_in(after) else after,
     }

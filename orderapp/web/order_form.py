@@ -14,7 +14,7 @@ from orderapp.domain.customers import PhoneRules
 from orderapp.domain.inputs import ABOUT_YOU, Code
 from orderapp.domain.money import Money
 from orderapp.domain.orders import MAX_QUANTITY, OrderRequest
-from orderapp.domain.typed_text import trimmed
+from orderapp.domain.typed_text import hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.services.orders import request_schema
 from orderapp.web import language
@@ -117,11 +117,7 @@ def read(sent: MultiDict[str, str], declared: Mapping[str, Code]) -> OrderForm:
         **{name: trimmed(sent.get(name, "")) for name in TEXT_FIELDS},
         inputs={name: trimmed(sent[name]) for name in declared if name in sent},
         allow_duplicate=sent.get("duplicate") == "allow",
-        quantities={
-            name.removeprefix(QUANTITY_PREFIX): trimmed(text)
-            for name, text in sent.items()
-            if name.startswith(QUANTITY_PREFIX)
-        },
+        quantities=quantities_in(sent),
         shown={
             name.removeprefix(SHOWN_PREFIX): price
             for name, text in sent.items()
@@ -131,6 +127,13 @@ def read(sent: MultiDict[str, str], declared: Mapping[str, Code]) -> OrderForm:
         doubled=tuple(name for name, texts in sent.lists() if len(texts) > 1),
         came_with_retry_key=names_retry(key),
     )
+
+
+def quantities_in(sent: Mapping[str, str]) -> dict[str, str]:
+    """Return what was typed as quantities, by SKU. A name that no SKU can have is left out: PostgreSQL refuses some."""
+    typed = {name: text for name, text in sent.items() if name.startswith(QUANTITY_PREFIX)}
+    named = ((name.removeprefix(QUANTITY_PREFIX), text) for name, text in typed.items())
+    return {sku: trimmed(text) for sku, text in named if not hidden_in(sku)}
 
 
 def to_request(form: OrderForm, declared: Mapping[str, Code], phones: PhoneRules) -> OrderRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
@@ -14,6 +15,7 @@ from orderapp.models import Product, db_now
 from orderapp.services.db.transactions import writing
 from orderapp.services.orders import baskets, catalogue
 from tests.services.shop import Shop
+from tests.web.conftest import hidden_fields
 
 NUMBER = 120
 
@@ -66,6 +68,20 @@ def test_a_basket_that_would_be_too_full_stays_as_it_was() -> None:
     with pytest.raises(InvalidRequest):
         baskets.put("mine", {"P-000": 5, "P-119": 1})
     assert baskets.lines_of("mine") == {f"P-{number:03}": 1 for number in range(MAX_LINES)}
+
+
+@pytest.mark.parametrize("bad", ["\0", "\x01", "\ufffe", "\ud800"])
+def test_characters_that_no_name_has_are_left_out_of_what_is_looked_for_and_chosen(empty_shop: Shop, bad: str) -> None:
+    client = empty_shop.app.test_client()
+    token = hidden_fields(client.get("/"))["csrf_token"]
+    escaped = "".join(f"%{byte:02x}" for byte in bad.encode("utf-8", "surrogatepass"))
+    for asked in ("search=a", "after=", "category=a"):
+        assert client.get(f"/?{asked}{escaped}b").status_code == 200
+    for address, chosen in itertools.product(("/basket", "/total", "/orders", "/summary"), ("", "quantity:P-001=2")):
+        data = f"csrf_token={token}&name=Ada{escaped}&quantity:a{escaped}b=1&shown:a{escaped}=1+EUR&{chosen}"
+        sent = client.post(address, data=data, content_type="application/x-www-form-urlencoded")
+        assert sent.status_code < 500, address
+    assert "Product 000" in client.get("/checkout").text
 
 
 def test_presses_at_the_same_moment_lose_nothing(empty_shop: Shop) -> None:
