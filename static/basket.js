@@ -151,7 +151,7 @@ function follow(form) {
   }
   // The basket follows, so that the other pages say the same. Where it can't, the form still has what was typed.
   form.addEventListener("change", (event) => {
-    if (!event.target.matches("[data-price-minor]")) return;
+    if (!form.dataset.basketUrl || !event.target.matches("[data-price-minor]")) return;
     const body = new FormData(form);
     fetch(form.dataset.basketUrl, { method: "POST", body, headers: { Basket: "alone" }, keepalive: true }).catch(() => {});
   });

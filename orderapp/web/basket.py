@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,9 +12,10 @@ from flask import session
 from orderapp.domain.orders import MAX_QUANTITY
 from orderapp.services.orders import baskets, catalogue
 from orderapp.services.orders.catalogue import ProductView
+from orderapp.services.orders.shop_views import is_failing
 
 NAME_BYTES = 24  # 192 random bits: no two baskets have the same name
-_BASKET, _ORDERED = "basket", "ordered"
+_BASKET, _ORDERED = "basket", "ordered_as"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,27 @@ def put(quantities: Mapping[str, str]) -> None:
     baskets.put(session[_BASKET], {sku: min(number, MAX_QUANTITY) for sku, number in numbers.items()})
 
 
-def ordered() -> None:
-    """Remember that the basket was ordered. It stays until the visitor chooses anew, for those who come back."""
+def name() -> str:
+    """Return the name of the visitor's basket; empty for a visitor without one."""
+    found: str = session.get(_BASKET, "")
+    return found
+
+
+def ordered(order_id: uuid.UUID) -> None:
+    """Remember that the basket became this order. It stays until the visitor chooses anew, for those who come back."""
     if _BASKET in session:
-        session[_ORDERED] = session[_BASKET]
+        session[_ORDERED] = [session[_BASKET], str(order_id)]
+
+
+def replaced(failed_id: uuid.UUID, order_id: uuid.UUID) -> None:
+    """Remember that another order took the place of the failed one that the basket became."""
+    if session.get(_ORDERED) == [name(), str(failed_id)]:
+        ordered(order_id)
 
 
 def begin_anew() -> None:
-    """Take another basket if this one was ordered."""
-    if session.get(_ORDERED) and session.pop(_ORDERED) == session.get(_BASKET):
+    """Take another basket if this one was ordered; after an order that failed, what was chosen is still wanted."""
+    basket, order_id = session.get(_ORDERED, ("", ""))
+    if basket and basket == name() and not is_failing(uuid.UUID(order_id)):
         session.pop(_BASKET)
+        session.pop(_ORDERED)

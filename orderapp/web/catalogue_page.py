@@ -56,6 +56,7 @@ def index() -> ResponseReturnValue:
 def choose() -> ResponseReturnValue:
     """Set how many of some products are in the basket, and lead back to the page; for the script, the bar alone."""
     typed = quantities_in(request.form)
+    basket.begin_anew()
     try:
         basket.put(typed)
         status = 200

@@ -1,7 +1,8 @@
 """The keys of the order forms that a visitor was given, in the session, so that an order with a lost answer is found.
 
 A key is *open* from the moment its form is shown until the visitor is led to its order; then it is *answered*.
-If an open key has an order, the answer was lost on its way. The session is signed, so no foreign key gets into it.
+If an open key has an order, the answer was lost on its way. With each key is
+kept which basket its form showed. The session is signed, so no foreign key gets into it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, Se
 from flask.wrappers import Response
 
 from orderapp.services.orders.shop_views import Submitted, submitted_under
+from orderapp.web import basket
 
-KEPT = 8  # of each kind: more forms than a visitor has open; the cookie takes half a kilobyte
-_OPEN, _ANSWERED = "open", "answered"
+KEPT = 8  # of each kind: more forms than a visitor has open; the cookie takes a kilobyte
+_OPEN, _ANSWERED, _BASKETS = "open", "answered", "baskets"
+TOLD_APART = 8  # characters of a basket's name: enough for the few that a visitor ever has
 API_PATHS = ("/api/", "/callbacks/")
 
 
@@ -37,10 +40,13 @@ class Sessions(SecureCookieSessionInterface):
             response.vary.discard("cookie")  # in small letters: werkzeug compares with these
 
 
-def give_out(key: str) -> None:
-    """Remember that a form with this key was shown."""
+def give_out(key: str, *, again: bool) -> None:
+    """Remember that a form with this key was shown, with what is in the basket or, `again`, with an earlier order."""
     if key not in _keys(_OPEN) and key not in _keys(_ANSWERED):
         session[_OPEN] = [*_keys(_OPEN), key][-KEPT:]
+    if key in _keys(_OPEN):
+        shown = {one: of for one, of in session.get(_BASKETS, {}).items() if one in _keys(_OPEN)}
+        session[_BASKETS] = shown | {key: "" if again else basket.name()[:TOLD_APART]}
 
 
 def answer(key: str) -> None:
@@ -53,7 +59,7 @@ def answer_order(order_id: uuid.UUID) -> None:
     """Remember that the visitor has seen this order's page."""
     for key, found in submitted_under(_keys(_OPEN)).items():
         if found.order_id == order_id:
-            answer(key)
+            _see(key, order_id)
 
 
 def lost_answer() -> str | None:
@@ -64,8 +70,8 @@ def lost_answer() -> str | None:
 
 def close_lost() -> None:
     """Mark lost answers as answered: the visitor has seen the notice and starts again."""
-    for key in submitted_under(_keys(_OPEN)):
-        answer(key)
+    for key, found in submitted_under(_keys(_OPEN)).items():
+        _see(key, found.order_id)
 
 
 def order_of(key: str) -> Submitted | None:
@@ -82,6 +88,13 @@ def is_ours(order_id: uuid.UUID) -> bool:
 def came_without_session() -> bool:
     """Return whether the browser sent no session: it keeps no cookies, or has lost them."""
     return not session and not request.cookies
+
+
+def _see(key: str, order_id: uuid.UUID) -> None:
+    of = session.get(_BASKETS, {}).get(key)
+    if of and of == basket.name()[:TOLD_APART]:
+        basket.ordered(order_id)
+    answer(key)
 
 
 def _keys(kind: str) -> list[str]:

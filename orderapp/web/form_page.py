@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from flask import make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -40,7 +41,7 @@ def checkout() -> ResponseReturnValue:
     """Show the form with what is in the basket, or with `?again=<order page>` one with that order's products."""
     reference = request.args.get("again", "")
     if reference:
-        return show_form(_form_of(reference), kind="again")
+        return show_form(replace(_form_of(reference), again=True), kind="again")
     chosen = {sku: str(quantity) for sku, quantity in basket.current().quantities.items()}
     lost = drafts.lost_answer()
     return show_form(OrderForm(key=lost, quantities=chosen) if lost else OrderForm(quantities=chosen))
@@ -67,7 +68,9 @@ def draft() -> ResponseReturnValue:
 def preview() -> ResponseReturnValue:
     """Show the form again with its total, the discounts for its codes, and all values kept; place nothing."""
     form = sent_form()
-    basket.put(form.quantities)
+    if not form.again:
+        basket.begin_anew()
+        basket.put(form.quantities)
     summary = with_discounts(form) if form.chosen() else Summary()
     return show_form(form, messages_of(InvalidRequest(summary.problems), form), 200, "typed", summary)
 
@@ -100,7 +103,8 @@ def place() -> ResponseReturnValue:
     by = submitters.visitor(request.remote_addr, session.get("csrf_token"), content.customer)
     placed = Placing(settings).submit(content, form.key, by)
     drafts.answer(form.key)
-    basket.ordered()
+    if not form.again:
+        basket.ordered(placed.order.id)
     return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)
 
 
@@ -136,7 +140,7 @@ def show_form(
         summary: What the order costs; None to add up the prices, for which no system is asked.
     """
     products, arrived = catalogue.sold_among(form.quantities), drafts.order_of(form.key)
-    drafts.give_out(form.key)
+    drafts.give_out(form.key, again=form.again)
     settings = current_settings()
     page = render_template(
         "shop/form.html",

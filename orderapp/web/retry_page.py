@@ -17,7 +17,7 @@ from orderapp.services.orders.views import OrderView
 from orderapp.services.placing import submitters
 from orderapp.services.placing.place import Placing
 from orderapp.services.placing.submitters import Submitter
-from orderapp.web import drafts
+from orderapp.web import basket, drafts
 from orderapp.web.changed_order import Change, change_named_in, changed
 from orderapp.web.order_reference import reference_of
 from orderapp.web.retry_refusals import REFUSALS, refused, shown_total
@@ -66,6 +66,7 @@ def _submit_changed(order: OrderView, change: Change, key: str, wishes: RetryReq
     # Whoever only knows the page's address may press the button, but learns nothing of the customer by it.
     if drafts.is_ours(order.id):
         drafts.answer(key)
+        basket.replaced(order.id, placed.id)
     return placed
 
 

@@ -16,6 +16,7 @@ from orderapp.models import BasketLine, Product, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.recovery import BASKETS_KEPT_SECONDS, tidy
 from orderapp.services.orders import catalogue
+from tests.sandbox.running import RunningSandbox
 from tests.web.conftest import hidden_fields, put
 from tests.web.test_placing import orders, place
 
@@ -139,6 +140,29 @@ def test_after_an_order_choosing_begins_anew_but_going_back_still_shows_it(
     assert "2 × Green tea, 100 g" in client.get("/checkout").text
     assert "Nothing chosen yet" in client.get("/").text
     assert "Nothing yet." in client.get("/checkout").text
+
+
+def test_a_press_on_a_page_from_before_the_order_adds_nothing_to_what_was_ordered(
+    client: FlaskClient, new_form: Callable[..., dict[str, str]]
+) -> None:
+    fields = new_form()
+    old_page = hidden_fields(client.get("/"))
+    client.get(place(client, fields).location)
+    shown = client.post("/basket", data={**old_page, "quantity:POT-CAST": "1"}, follow_redirects=True)
+    for page in (shown, client.get("/checkout")):
+        assert "€89.00" in page.text
+        assert "€114.00" not in page.text
+
+
+def test_what_a_failed_order_wanted_stays_in_the_basket_until_another_try_succeeds(
+    client: FlaskClient, new_form: Callable[..., dict[str, str]], sandbox: RunningSandbox
+) -> None:
+    location = place(client, new_form({"SCALE-01": "1"})).location
+    client.get("/")
+    assert "€45.00" in client.get("/checkout").text
+    sandbox.set("stock", "SCALE-01", 1)
+    client.post(f"{location}/retry", data=hidden_fields(client.get(location)))
+    assert "Nothing chosen yet" in client.get("/").text
 
 
 def test_what_nobody_came_back_to_is_forgotten_after_a_month(client: FlaskClient) -> None:

@@ -55,6 +55,7 @@ def test_what_is_left_is_named_and_ordered_with_one_press(
     confirmed = client.get(answer.location)
     assert title_of(confirmed) == "Your order is confirmed"
     assert "€279.50" in confirmed.text
+    assert "Nothing chosen yet" in client.get("/").text
     assert sandbox.value("stock", "POT-CAST", "available") == 0
 
 

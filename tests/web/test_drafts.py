@@ -6,7 +6,7 @@ import pytest
 
 from orderapp.models import Product
 from orderapp.services.db.transactions import writing
-from tests.web.conftest import hidden_fields
+from tests.web.conftest import hidden_fields, put
 from tests.web.test_placing import orders, place, title_of
 
 
@@ -147,3 +147,32 @@ def test_only_the_session_that_placed_it_gets_everything_typed_back(app, client,
     for kept in ("Ada Lovelace", "ada@example.com", "+4930901820", "WELCOME10", 'value="7"'):
         assert kept in page
     assert "Ada Lovelace" not in app.test_client().get("/checkout", query_string=again).text
+
+
+def test_a_new_order_after_a_lost_answer_begins_with_an_empty_basket(client, new_form):
+    forget_answer(client, new_form())
+    assert "Nothing chosen yet" in client.get("/?new=1").text
+    assert "Nothing yet." in client.get("/checkout").text
+
+
+def test_after_its_page_was_seen_the_basket_of_a_lost_answer_is_not_ordered_again(client, new_form):
+    client.get(forget_answer(client, new_form()))
+    assert "Nothing chosen yet" in client.get("/").text
+
+
+def test_an_earlier_order_s_products_are_ordered_without_touching_the_basket(client, new_form, sandbox):
+    location = place(client, new_form({"SCALE-01": "1"})).location
+    put(client, {"TEA-GREEN": "3"})
+    page = client.get("/checkout", query_string={"again": location.rpartition("/")[2]})
+    fields = {**hidden_fields(page), "name": "Ada", "email": "ada@example.com", "quantity:SCALE-01": "1"}
+    assert "data-basket-url" not in page.text
+    assert "€37.50" in client.get("/").text
+    page = client.post("/total", data={**fields, "quantity:SCALE-01": "2"})
+    assert "€90.00" in page.text
+    assert "€37.50" in client.get("/").text
+    sandbox.set("stock", "SCALE-01", 1)
+    cookie = client.get_cookie("orderapp").value
+    assert place(client, fields | {"expected_total": "", "key": hidden_fields(page)["key"]}).status_code == 303
+    assert "€37.50" in client.get("/").text
+    client.set_cookie("orderapp", cookie)  # its answer was lost
+    assert "€37.50" in client.get("/?new=1").text

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from orderapp.domain.states import OrderState
 from orderapp.errors import NotFound, OrderArchived
 from orderapp.models import ArchivedOrder, Order, Submission
 from orderapp.services.db.transactions import reading
@@ -34,6 +35,13 @@ def submitted_under(keys: Sequence[str]) -> dict[str, Submitted]:
     )
     with reading() as session:
         return {key: Submitted(order_id, number) for key, order_id, number in session.execute(asked)}
+
+
+def is_failing(order_id: uuid.UUID) -> bool:
+    """Return whether an order failed, or is being undone; False for one that was archived."""
+    with reading() as session:
+        state = session.scalar(select(Order.state).where(Order.id == order_id))
+    return state in (OrderState.COMPENSATING.value, OrderState.FAILED.value)
 
 
 def find_shop_order(number: str) -> OrderView:
