@@ -82,7 +82,7 @@ class Everything:
         self.stock = Scripted("stock", position=1, attempts=20)
         self.voucher = Scripted("voucher", guarantee=Guarantee.QUERY_FIRST, late_window_seconds=60, position=2)
         self.bank = Scripted("bank", Part.SETTLE, attempts=20)
-        self.mail = Scripted("mail", Part.NOTIFY, attempts=20)
+        self.mail = Scripted("letters", Part.NOTIFY, attempts=20)
         self.shop = empty_shop.with_systems(self.stock, self.voucher, self.bank, self.mail)
 
     def check(self) -> None:

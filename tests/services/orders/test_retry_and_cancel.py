@@ -36,7 +36,7 @@ def bank() -> Scripted:
 
 @pytest.fixture
 def mail() -> Scripted:
-    return Scripted("mail", Part.NOTIFY)
+    return Scripted("letters", Part.NOTIFY)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ class TestCancel:
         assert (cancelled.state, cancelled.ends_as) == (OrderState.COMPENSATING, OrderState.CANCELLED)
         assert names(shop2.tasks(order.id)) == {
             ("settle", "bank", "cancelled"),
-            ("notify", "mail", "cancelled"),
+            ("notify", "letters", "cancelled"),
             ("compensate", "stock", "waiting"),
             ("compensate", "points", "waiting"),
         }

@@ -81,7 +81,7 @@ def _as_client(shop: Shop, key: str, content: dict[str, Any]) -> Any:
 def test_every_system_is_told_whether_the_order_has_a_page_in_the_shop(empty_shop: Shop) -> None:
     """When it is placed, and when a task is taken."""
     told: list[tuple[str, bool]] = []
-    stock, mail = Scripted("stock"), Scripted("mail", Part.NOTIFY)
+    stock, mail = Scripted("stock"), Scripted("letters", Part.NOTIFY)
     for system in (stock, mail):
         system.before = lambda _verb, effect: told.append((effect.order.number, effect.order.in_shop))
     shop = empty_shop.with_systems(stock, mail)
