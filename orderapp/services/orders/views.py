@@ -115,6 +115,12 @@ class OrderView(Reduced):
         """Whether the order doesn't change any more by itself."""
         return self.state in FINAL_ORDER_STATES
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether its present placement has failed, and it can be tried again once nothing is held any more."""
+        ends_as = self.ends_as if self.state is OrderState.COMPENSATING else self.state
+        return ends_as is OrderState.FAILED
+
 
 def find_order(order_id: uuid.UUID) -> OrderView:
     """Return an order. Raises NotFound."""

@@ -58,7 +58,7 @@ class Result(StrEnum):
     """What became of a submission."""
 
     CONFIRMED = "confirmed"  # all blocking systems did their part
-    REPLAYED = "replayed"  # confirmed earlier, under the same key
+    REPLAYED = "replayed"  # confirmed earlier, under the same key; it may have been cancelled since
     REFUSED = "refused"  # a system said no
     UNAVAILABLE = "unavailable"  # a system failed, or its outcome is unknown
 
@@ -186,17 +186,13 @@ class Placing:
         if order.state is OrderState.PLACING:
             # This key's placement is decided, so a later one is running: its result will be this key's answer.
             raise InProgress(COMPENSATION_RETRY_SECONDS, order.id)
-        if order.state is OrderState.CONFIRMED or order.stopped is None:
-            return Placed(order, Result.REPLAYED)
-        return Placed(order, _result_of(order.stopped), order.stopped)
+        return _placed(order, order.stopped, Result.REPLAYED)
 
     def _go_on(self, held: Held, stopped: Stopped | None) -> Placed:
         order, stopped = (find_order(held.order_id), stopped) if stopped else self._run(held)
         log.info("order.placed", order=order.number, state=order.state.value, placement=held.placement_number)
-        if stopped is None:
-            # Another holder may have confirmed it instead of us, and it may have been cancelled since.
-            return Placed(order, Result.CONFIRMED if order.state is OrderState.CONFIRMED else Result.REPLAYED)
-        return Placed(order, _result_of(stopped), stopped)
+        # Another holder may have confirmed it instead of us, and it may have been cancelled since.
+        return _placed(order, stopped, Result.CONFIRMED if order.state is OrderState.CONFIRMED else Result.REPLAYED)
 
     def _run(self, held: Held) -> tuple[OrderView, Stopped | None]:
         results = call_blocking(held, self._systems)
@@ -226,8 +222,11 @@ class Placing:
         return WrongState(f"The order is {order.state.value}; only a failed order can be tried again.")
 
 
-def _result_of(stopped: Stopped) -> Result:
-    return Result.REFUSED if stopped.outcome is Outcome.REFUSED else Result.UNAVAILABLE
+def _placed(order: OrderView, stopped: Stopped | None, otherwise: Result) -> Placed:
+    """Return the answer: the order's state says whether it failed, since a refusal may also have cancelled it."""
+    if stopped is None or not order.has_failed:
+        return Placed(order, otherwise)
+    return Placed(order, Result.REFUSED if stopped.outcome is Outcome.REFUSED else Result.UNAVAILABLE, stopped)
 
 
 def as_request(document: OrderDocument) -> OrderRequest:

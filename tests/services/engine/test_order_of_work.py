@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from orderapp.domain.outcome import Outcome
+from orderapp.domain.orders import Effect
+from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.states import News, OrderState, TaskKind
 from orderapp.errors import ConfigurationError
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.engine.run_task import run_task
+from orderapp.services.placing.place import Result
 from orderapp.systems.base import OnRefusal, Part, System
 from orderapp.systems.declarations import refuse_impossible, refuse_impossible_order
 from tests.services.scripted import OneOfEach, Scripted, answers
@@ -37,7 +40,7 @@ def paper() -> Scripted:
 
 @pytest.fixture
 def mail() -> Scripted:
-    return following("mail", "bank", "paper", part=Part.NOTIFY)
+    return following("letters", "bank", "paper", part=Part.NOTIFY)
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_each_begins_when_those_before_it_are_done(
         system.before = lambda verb, effect, name=system.name: order_of_calls.append(name)  # type: ignore[misc]
     shop2.submit()
     shop2.work_until_quiet(within_seconds=5)  # each is made due by the one before it, not by the clock
-    assert order_of_calls == ["bank", "paper", "mail"]
+    assert order_of_calls == ["bank", "paper", "letters"]
 
 
 def test_what_waits_uses_up_nothing_and_says_for_what(shop2: Shop, bank: Scripted, paper: Scripted) -> None:
@@ -69,7 +72,7 @@ def test_what_waits_uses_up_nothing_and_says_for_what(shop2: Shop, bank: Scripte
     task = shop2.task(system="paper")
     assert (task.state, task.attempts, task.claims) == ("waiting", 0, 0)
     assert task.last_message == "waits until Bank is done"
-    assert shop2.task(system="mail").last_message == "waits until Bank and Paper is done"
+    assert shop2.task(system="letters").last_message == "waits until Bank and Paper is done"
     assert calls(paper) == [[]]
 
 
@@ -137,7 +140,7 @@ def test_a_refusal_cancels_the_order_where_that_is_declared(empty_shop: Shop) ->
 
 
 def test_the_customer_is_told_which_refusal_cancelled_the_order(empty_shop: Shop) -> None:
-    one, mail, told = OneOfEach(), Scripted("mail", Part.NOTIFY), []
+    one, mail, told = OneOfEach(), Scripted("letters", Part.NOTIFY), []
     vars(one.bank)["on_refusal"] = OnRefusal.CANCELS_ORDER
     vars(one.bank)["refusals"] = {"card_expired": "Your card has expired."}
     vars(mail)["tells"] = tuple(News)
@@ -146,12 +149,44 @@ def test_the_customer_is_told_which_refusal_cancelled_the_order(empty_shop: Shop
     one.bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
     order = shop.submit().order
     shop.work_until_quiet_but_for_staff()
-    key = f"{order.number}:1:mail"
+    key = f"{order.number}:1:letters"
     assert told[-1] == (f"{key}:cancelled", News.CANCELLED, "Your card has expired.")
     assert [one for one in told if one[1] is News.CANCELLED] == told[-1:]
     stopped = shop.view(order.id).stopped
     assert stopped is not None
     assert (stopped.system, stopped.code) == ("bank", "card_expired")
+
+
+def test_the_key_of_an_order_that_a_refusal_cancelled_leads_to_it_and_not_to_a_refusal(empty_shop: Shop) -> None:
+    one = OneOfEach()
+    vars(one.bank)["on_refusal"] = OnRefusal.CANCELS_ORDER
+    shop = empty_shop.with_systems(*one.all)
+    one.bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
+    content = shop.content()
+    order = shop.submit("the-key", content).order
+    run_task(shop.task(kind=TaskKind.SETTLE.value).id, shop.settings)
+    for state in (OrderState.COMPENSATING, OrderState.CANCELLED):
+        again = shop.submit("the-key", content)
+        assert (again.result, again.order.id, again.order.state) == (Result.REPLAYED, order.id, state)
+        shop.work_until_quiet_but_for_staff()
+
+
+def test_who_lost_the_lease_says_nothing_of_a_refusal_that_cancelled_the_order_since(empty_shop: Shop) -> None:
+    one = OneOfEach()
+    vars(one.bank)["on_refusal"] = OnRefusal.CANCELS_ORDER
+    shop = empty_shop.with_systems(one.stock, one.bank)
+    one.bank.acts.append(answers(Outcome.REFUSED, "card_expired", repeatable=False))
+    content = shop.content()
+
+    def is_overtaken(effect: Effect) -> Answer:
+        shop.let_submission_leases_lapse()
+        assert shop.submit("the-key", content).result is Result.CONFIRMED
+        run_task(shop.task(kind=TaskKind.SETTLE.value).id, shop.settings)
+        return one.stock.do(effect)
+
+    one.stock.acts.append(is_overtaken)
+    placed = shop.submit("the-key", content)
+    assert (placed.result, placed.order.state) == (Result.REPLAYED, OrderState.COMPENSATING)
 
 
 def test_an_unknown_outcome_cancels_nothing(empty_shop: Shop) -> None:
