@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, exists, insert, update
+from sqlalchemy import ColumnElement, SQLColumnExpression, exists, insert, update
 from sqlalchemy.orm import Session
 
 from orderapp.models import ManualResolution, Resolution, Task, db_now
@@ -48,6 +48,6 @@ def end_resolutions(session: Session, which: ColumnElement[bool], by: str) -> in
     return session.connection().execute(settled).rowcount
 
 
-def has_unproven_resolution(task_id: ColumnElement[int]) -> ColumnElement[bool]:
+def has_unproven_resolution(task_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
     """Return the condition that a task's effect has an unproven manual resolution."""
     return exists().where(ManualResolution.task_id == task_id, UNPROVEN)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import exists, insert, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
 
 from orderapp.domain.keys import effect_key
 from orderapp.domain.orders import OrderDocument
@@ -16,6 +16,7 @@ from orderapp.services.saga.attempts import record_taken_away
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.new_tasks import new_task
 from orderapp.services.saga.order_documents import load_document
+from orderapp.services.saga.refunds import is_refunded
 from orderapp.systems.base import Part
 from orderapp.systems.registry import Systems
 
@@ -53,18 +54,7 @@ def announce_refund(session: Session, order_id: uuid.UUID, placement_id: int, sy
 
     Transaction, Idempotent because: as for `announce`.
     """
-    undone = aliased(Task)
-    returned = exists().where(
-        undone.placement_id == Task.placement_id,
-        undone.system == Task.system,
-        undone.kind == TaskKind.COMPENSATE.value,
-        undone.state == TaskState.DONE.value,
-    )
-    payment = (Task.placement_id == placement_id, Task.kind == TaskKind.SETTLE.value)
-    paid = exists().where(*payment, Task.state == TaskState.DONE.value)
-    # A payment that was never tried has nothing to return.
-    left = exists().where(*payment, Task.claims > 0, ~returned)
-    if session.execute(select(paid & ~left)).scalar_one():
+    if session.execute(select(is_refunded(placement_id, systems))).scalar_one():
         announce(session, order_id, placement_id, News.REFUNDED, systems)
 
 
