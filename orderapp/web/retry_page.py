@@ -62,7 +62,7 @@ def _submit_changed(order: OrderView, change: Change, key: str, wishes: RetryReq
         expected_total=expected,
         expected_subtotal=None if expected else Money(shown, order.subtotal.currency),
     )
-    placed = Placing(current_settings()).submit(asked, key, _visitor(order)).order
+    placed = Placing(current_settings()).submit(asked, key, _visitor(order), order.id).order
     # Whoever only knows the page's address may press the button, but learns nothing of the customer by it.
     if drafts.is_ours(order.id):
         drafts.answer(key)

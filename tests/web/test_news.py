@@ -76,6 +76,19 @@ def test_a_failure_that_was_overcome_before_it_was_told_is_not_told(
     assert [subject.split(" ", 3)[3] for subject in mails(sandbox)] == ["is confirmed"]
 
 
+def test_a_failure_is_not_told_after_another_order_was_placed_instead(
+    client: FlaskClient, new_form: Fill, run_tasks: Callable[[], None], sandbox: RunningSandbox
+) -> None:
+    sandbox.set("stock", "POT-CAST", 3)
+    address = client.post("/orders", data=new_form({"POT-CAST": "5", "TEA-GREEN": "1"})).location
+    client.post(f"{address}/retry", data=hidden_fields(client.get(address)) | {"only": "3", "expected_total": ""})
+    run_tasks()
+    assert [subject.split(" ", 3)[3] for subject in mails(sandbox)] == ["is confirmed"]
+    with reading() as session:
+        (withdrawn,) = session.scalars(select(Task).where(Task.news == "failed")).all()
+    assert (withdrawn.state, withdrawn.last_message) == ("cancelled", "another order was placed instead")
+
+
 def test_each_failed_placement_is_told_once(
     client: FlaskClient, order: Callable[..., Order], run_tasks: Callable[[], None], sandbox: RunningSandbox
 ) -> None:

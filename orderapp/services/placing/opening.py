@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ class Submitted:
     content_hash: ContentHash
     guess: Guess
     allowances: Sequence[Allowance]  # the order limits that its placement uses up
+    replaces: uuid.UUID | None = None  # the failed order in whose place it is ordered
 
     @classmethod
     def of(

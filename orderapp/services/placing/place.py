@@ -83,7 +83,9 @@ class Placing:
         self._settings = settings
         self._systems = settings.systems
 
-    def submit(self, request: OrderRequest, key: str, by: Submitter = UNCOUNTED) -> Placed:
+    def submit(
+        self, request: OrderRequest, key: str, by: Submitter = UNCOUNTED, replaces: uuid.UUID | None = None
+    ) -> Placed:
         """Place an order, or return what became of the order under this key.
 
         Transaction: two (TX1, and TX2 or TX3), neither open while a system is called.
@@ -94,6 +96,7 @@ class Placing:
             request: A well-formed request.
             key: 1 to 64 characters, chosen by the submitter or made with the form.
             by: Who submits. A repeat of a recorded key gets its answer in any case: limits don't apply to it.
+            replaces: The failed order in whose place this one is ordered: its customer needn't be told any more.
 
         Raises:
             InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
@@ -101,7 +104,7 @@ class Placing:
             DatabaseUnavailable: repeat with the same key.
         """
         submitted = Submitted.of(request, by, key, hash_order(request), self._settings)
-        return self._place(submitted, open_order)
+        return self._place(replace(submitted, replaces=replaces), open_order)
 
     def retry(
         self, order_id: uuid.UUID, key: str, by: Submitter = UNCOUNTED, wishes: RetryRequest = AS_ORDERED

@@ -16,7 +16,7 @@ from orderapp.domain.orders import OrderDocument
 from orderapp.errors import InProgress, WrongState
 from orderapp.services.db.json_rows import as_json
 from orderapp.services.db.transactions import writing
-from orderapp.services.db.write_plan import Rows
+from orderapp.services.db.write_plan import Rows, WritePlan
 from orderapp.services.placing.cart_locks import lock_cart, locking_parameters, refuse_holder, refuse_locked
 from orderapp.services.placing.opening import Opening
 from orderapp.services.placing.order_limits import constrained
@@ -80,7 +80,7 @@ def open_order(opening: Opening) -> Held:
                 _record_stop(session, held, opening)
             return held
         for _ in range(LOCK_TRIES):
-            if (written := plan.run(parameters)) is not None:
+            if (written := _written(plan, parameters, opening.submitted.replaces)) is not None:
                 return _held(order_id, 1, document, opening, started, written)
             # Returns if the lock was released just now: then we try again to take it.
             refuse_holder(opening)
@@ -120,10 +120,20 @@ def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, doc
         if stopped:
             _record_stop(session, held, opening)
         else:
-            withdraw_failure(session, order_id)
+            withdraw_failure(session, order_id, "the order was tried again")
             if opening.duplicate_window_seconds:
                 lock_cart(session, order_id, number, opening)
     return held
+
+
+def _written(plan: WritePlan, parameters: Mapping[str, Any], replaced: uuid.UUID | None) -> Rows | None:
+    if replaced is None:
+        return plan.run(parameters)  # a single statement, on PostgreSQL
+    with writing() as session:
+        written = plan.run_within(session, parameters)
+        if written is not None:
+            withdraw_failure(session, replaced, "another order was placed instead")
+        return written
 
 
 def _placement_parameters(number: int, document: OrderDocument, opening: Opening) -> dict[str, Any]:

@@ -58,12 +58,11 @@ def announce_refund(session: Session, order_id: uuid.UUID, placement_id: int, sy
         announce(session, order_id, placement_id, News.REFUNDED, systems)
 
 
-def withdraw_failure(session: Session, order_id: uuid.UUID) -> None:
-    """Give up the messages that an order failed, as far as they weren't sent: it is tried again.
+def withdraw_failure(session: Session, order_id: uuid.UUID, why: str) -> None:
+    """Give up the messages that an order failed, as far as they weren't sent: it is tried again, or replaced.
 
-    Transaction: within the caller's, the one that begins the retry.
+    Transaction: within the caller's, the one that begins the retry or the order in its place.
     """
-    why = "the order was tried again"
     open_states = [state.value for state in OPEN_TASK_STATES]
     told = (Task.order_id == order_id, Task.news == News.FAILED.value, Task.state.in_(open_states))
     record_taken_away(session, *told)
