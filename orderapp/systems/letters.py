@@ -84,7 +84,8 @@ def _failed(effect: Effect, spoken: Language, _zone: dt.tzinfo) -> Written:
             effect.reason,
             _("Nothing is charged, and what was set aside for you is given back."),
         ),
-        _("You can try again or change the order:"),
+        # Whether it can be tried again is known only once all is given back; its page says what can be done.
+        _("What you can do now stands on the page of the order:"),
     )
 
 

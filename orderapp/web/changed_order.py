@@ -16,7 +16,7 @@ from orderapp.services.orders.views import OrderView
 from orderapp.services.placing.pricing import systems_with_discounts
 from orderapp.systems.base import System
 from orderapp.web.formats import amount_text
-from orderapp.web.language import declared, gettext, ngettext
+from orderapp.web.language import declared, gettext
 from orderapp.web.order_reference import reference_of, retry_keys
 
 
@@ -88,22 +88,6 @@ def _told(total: Money, is_known: bool) -> str:
 def shortage_of(order: OrderView) -> Shortage | None:
     """Return of which product a failed order wanted more than there is."""
     return order.stopped.shortage if order.state is OrderState.FAILED and order.stopped else None
-
-
-def shortage_text(order: OrderView) -> str:
-    """Return what is left of the product that there was too little of; empty if no system has named one."""
-    short = order.stopped.shortage if order.stopped else None
-    if short is None:
-        return ""
-    product = next((line.name for line in order.lines if line.sku == short.sku), short.sku)
-    if not short.available:
-        return gettext("\u201c%(product)s\u201d is sold out.", product=product)
-    return ngettext(
-        "Only %(number)s of \u201c%(product)s\u201d is left.",
-        "Only %(number)s of \u201c%(product)s\u201d are left.",
-        short.available,
-        product=product,
-    )
 
 
 def change_named_in(form: Mapping[str, str], order: OrderView) -> Change | None:

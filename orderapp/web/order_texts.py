@@ -10,7 +10,6 @@ from orderapp.services.orders.views import OrderView, StepView, TaskView
 from orderapp.services.saga.reasons import is_paused, reason_of
 from orderapp.systems.base import Progress
 from orderapp.systems.registry import Systems
-from orderapp.web.changed_order import shortage_text
 from orderapp.web.language import current
 from orderapp.web.language import lazy_gettext as _
 from orderapp.web.return_texts import PAYMENTS as RETURNING_PAYMENTS
@@ -138,7 +137,7 @@ def story_of(order: OrderView, systems: Systems) -> Story:
 def _headline(order: OrderView, systems: Systems) -> tuple[str, ...]:
     """Return tone, title and paragraphs."""
     tone, title, *paragraphs = _words_of_state(order)
-    reason = _reason(order, systems)
+    reason = reason_of(order.stopped, order.lines, systems, current())
     messages = _messages(order)
     return (tone, title, reason, *paragraphs, messages[0] if messages else "")
 
@@ -155,11 +154,6 @@ def _words_of_state(order: OrderView) -> tuple[str, ...]:
         if any(task.state is TaskState.CANCELLED for task in payments):
             return UNSETTLED
     return HEADLINES[order.state]
-
-
-def _reason(order: OrderView, systems: Systems) -> str:
-    """Return why the order failed or was cancelled; an empty text if nothing prevented it."""
-    return shortage_text(order) or reason_of(order.stopped, systems, current())
 
 
 def _steps(order: OrderView, systems: Systems) -> Iterator[Entry]:

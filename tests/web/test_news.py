@@ -89,6 +89,31 @@ def test_a_failure_is_not_told_after_another_order_was_placed_instead(
     assert (withdrawn.state, withdrawn.last_message) == ("cancelled", "another order was placed instead")
 
 
+@pytest.mark.parametrize(
+    ("headers", "reason", "next_step"),
+    [
+        ({}, "Only 3 of \u201cCast iron pot\u201d are left.", "What you can do now stands on the page of the order:"),
+        (GERMAN, "sind nur noch 3 da.", "Was Sie jetzt tun können, steht auf der Seite der Bestellung:"),
+    ],
+)
+def test_a_failure_is_told_with_what_is_left_and_promises_only_the_order_s_page(
+    client: FlaskClient,
+    new_form: Fill,
+    run_tasks: Callable[[], None],
+    sandbox: RunningSandbox,
+    headers: dict[str, str],
+    reason: str,
+    next_step: str,
+) -> None:
+    sandbox.set("stock", "POT-CAST", 3)
+    client.post("/orders", data=new_form({"POT-CAST": "5"}), headers=headers)
+    run_tasks()
+    mail = last_mail(sandbox)
+    assert reason in mail
+    assert f"{next_step} http://shop.localhost/orders/" in mail
+    assert "try again" not in mail
+
+
 def test_each_failed_placement_is_told_once(
     client: FlaskClient, order: Callable[..., Order], run_tasks: Callable[[], None], sandbox: RunningSandbox
 ) -> None:

@@ -193,7 +193,8 @@ def _effect(
         return Effect(task.key, document, news, at=task.created_at)
     with connected() as connection:
         stopped = what_stopped(connection, task.its_placement_id)
-    return Effect(task.key, document, news, reason_of(stopped, systems, language(document.language)), task.created_at)
+    reason = reason_of(stopped, document.lines, systems, language(document.language))
+    return Effect(task.key, document, news, reason, task.created_at)
 
 
 def _task_of(row: Any) -> Task:
