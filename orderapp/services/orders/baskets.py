@@ -51,5 +51,6 @@ def put(basket: str, quantities: Mapping[str, int]) -> None:
             written = {"changed_at": db_now()}
             changed = {"quantity": proposed(BasketLine.quantity)} | written
             session.connection().execute(upsert(session, BasketLine, written, changed, unique="basket, sku"), rows)
-        if session.execute(select(func.count()).where(BasketLine.basket == basket)).scalar_one() > MAX_LINES:
+        in_it = (BasketLine.basket == basket, Product.sku == BasketLine.sku, Product.retired_at.is_(None))
+        if session.scalars(select(func.count()).where(*in_it)).one() > MAX_LINES:
             raise InvalidRequest({"lines": [FULL]})

@@ -70,6 +70,15 @@ def test_a_basket_that_would_be_too_full_stays_as_it_was() -> None:
     assert baskets.lines_of("mine") == {f"P-{number:03}": 1 for number in range(MAX_LINES)}
 
 
+def test_what_is_off_sale_takes_no_room_in_a_basket() -> None:
+    baskets.put("mine", {f"P-{number:03}": 1 for number in range(MAX_LINES)})
+    catalogue.retire(["P-000"])
+    baskets.put("mine", {"P-100": 1})
+    assert sorted(baskets.lines_of("mine")) == [f"P-{number:03}" for number in range(1, MAX_LINES + 1)]
+    with pytest.raises(InvalidRequest):
+        baskets.put("mine", {"P-101": 1})
+
+
 @pytest.mark.parametrize("bad", ["\0", "\x01", "\ufffe", "\ud800"])
 def test_characters_that_no_name_has_are_left_out_of_what_is_looked_for_and_chosen(empty_shop: Shop, bad: str) -> None:
     client = empty_shop.app.test_client()
