@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flask import session
+from flask import request, session
 
 from orderapp.domain.orders import MAX_QUANTITY
 from orderapp.services.orders import baskets, catalogue
@@ -43,13 +43,15 @@ def put(quantities: Mapping[str, str]) -> None:
 
     Raises:
         InvalidRequest: the basket would be too full; nothing was changed.
+        TooManyAttempts: too many new baskets came from the visitor's network; nothing was changed.
     """
     numbers = {
         sku: int(text) for sku, text in quantities.items() if text.isascii() and text.isdecimal() and len(text) < 7
     }
-    if not numbers:
+    if not numbers or (_BASKET not in session and not any(numbers.values())):
         return
     if _BASKET not in session:
+        baskets.count_new(request.remote_addr)
         session[_BASKET] = secrets.token_urlsafe(NAME_BYTES)
     baskets.put(session[_BASKET], {sku: min(number, MAX_QUANTITY) for sku, number in numbers.items()})
 

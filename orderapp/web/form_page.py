@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from flask import make_response, redirect, render_template, request, session, url_for
@@ -12,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from orderapp.config import current_settings
 from orderapp.domain.inputs import ABOUT_YOU, Code
 from orderapp.domain.states import OrderState
-from orderapp.errors import InvalidRequest
+from orderapp.errors import InvalidRequest, TooManyAttempts
 from orderapp.services.orders import catalogue
 from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.services.orders.views import find_order
@@ -70,7 +71,8 @@ def preview() -> ResponseReturnValue:
     form = sent_form()
     if not form.again:
         basket.begin_anew()
-        basket.put(form.quantities)
+        with suppress(TooManyAttempts):  # the form has what was typed all the same
+            basket.put(form.quantities)
     summary = with_discounts(form) if form.chosen() else Summary()
     return show_form(form, messages_of(InvalidRequest(summary.problems), form), 200, "typed", summary)
 

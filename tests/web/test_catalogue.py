@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from orderapp.models import BasketLine, Product, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.recovery import BASKETS_KEPT_SECONDS, tidy
-from orderapp.services.orders import catalogue
+from orderapp.services.orders import baskets, catalogue
 from tests.sandbox.running import RunningSandbox
 from tests.web.conftest import hidden_fields, put
 from tests.web.test_placing import orders, place
@@ -172,6 +172,26 @@ def test_what_nobody_came_back_to_is_forgotten_after_a_month(client: FlaskClient
         session.execute(old.values(changed_at=db_now(-BASKETS_KEPT_SECONDS - 1)))
     tidy()
     assert "€25.00" in client.get("/").text
+
+
+def test_a_network_makes_no_end_of_baskets_but_those_who_have_one_go_on(client: FlaskClient, app: Flask) -> None:
+    put(client, {"TEA-GREEN": "1"})
+    with app.app_context():
+        greedy = app.test_client()
+        fields = hidden_fields(greedy.get("/")) | {"quantity:TEA-GREEN": "1"}
+        cookie = greedy.get_cookie("orderapp").value
+        for _ in range(baskets.NEW_OF_NETWORK - 2):
+            baskets.count_new("127.0.0.1")
+        answers = []
+        for _ in range(2):
+            greedy.set_cookie("orderapp", cookie)
+            answers.append(greedy.post("/basket", data=fields))
+    assert [answer.status_code for answer in answers] == [303, 429]
+    assert client.post("/total", data=hidden_fields(client.get("/checkout")) | fields).status_code in (200, 400)
+    put(client, {"TEA-GREEN": "3"})
+    assert "€37.50" in client.get("/checkout").text
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(BasketLine)) == 2
 
 
 def test_what_is_off_sale_is_nowhere_and_comes_back(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, select, tuple_, update
 
 from orderapp.config import Settings
 from orderapp.domain.outcome import Answer, Outcome
@@ -35,6 +35,7 @@ BATCH = 100
 # The duplicate window starts again when an order is decided. A resumed placement is decided within two leases (of at
 # most 3600 s each), so locks are kept that long.
 CART_LOCKS_KEPT_SECONDS = 7200
+OLD_LINES = 1000  # a transaction of some tens of milliseconds; far more than become old between two passes
 BASKETS_KEPT_SECONDS = 30 * 86_400  # as long as people come back to what they wanted
 
 WORKER_DIED = Answer(
@@ -101,7 +102,9 @@ def tidy() -> None:
     with writing() as session:
         session.execute(delete(CartLock).where(CartLock.expires_at < db_now(-CART_LOCKS_KEPT_SECONDS)))
         session.execute(delete(RateCounter).where(RateCounter.window_ends_at < db_now()))
-        session.execute(delete(BasketLine).where(BasketLine.changed_at < db_now(-BASKETS_KEPT_SECONDS)))
+        line = tuple_(BasketLine.basket, BasketLine.sku)
+        old = select(BasketLine.basket, BasketLine.sku).where(BasketLine.changed_at < db_now(-BASKETS_KEPT_SECONDS))
+        session.execute(delete(BasketLine).where(line.in_(old.order_by(BasketLine.changed_at).limit(OLD_LINES))))
         forget_old(session)
         forget_unknown(session)
 

@@ -6,12 +6,18 @@ from collections.abc import Mapping
 
 from sqlalchemy import delete, func, select
 
+from orderapp.domain.networks import UNKNOWN, household_of
 from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY
 from orderapp.errors import InvalidRequest
 from orderapp.models import BasketLine, Product, db_now
+from orderapp.services.access import attempt_counters
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.upserts import proposed, upsert
 
+# Whoever never sends our cookie back gets a new basket with each press. An office of a hundred people makes as many in
+# an hour as it has orders and second thoughts.
+NEW_OF_NETWORK = 500
+NEW_WINDOW_SECONDS = 3600
 FULL = f"At most {MAX_LINES} different products can be ordered at once."
 
 
@@ -25,6 +31,20 @@ def lines_of(basket: str) -> dict[str, int]:
     )
     with reading() as session:
         return {row.sku: row.quantity for row in session.execute(asked)}
+
+
+def count_new(address: str | None) -> None:
+    """Count a new basket for the network that it comes from. Transaction: one, committed here.
+
+    Args:
+        address: The network address of the request. Unknown ones aren't counted: everybody would share them.
+
+    Raises:
+        TooManyAttempts: too many came from there.
+    """
+    network = household_of(address)
+    if network != UNKNOWN:
+        attempt_counters.count(("new-baskets", network), NEW_OF_NETWORK, NEW_WINDOW_SECONDS)
 
 
 def put(basket: str, quantities: Mapping[str, int]) -> None:

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 
 from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY
 from orderapp.errors import InvalidRequest
-from orderapp.models import Product, db_now
-from orderapp.services.db.transactions import writing
+from orderapp.models import BasketLine, Product, db_now
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.recovery import OLD_LINES, tidy
 from orderapp.services.orders import baskets, catalogue
 from tests.services.shop import Shop
 from tests.web.conftest import hidden_fields
@@ -68,6 +69,18 @@ def test_a_basket_that_would_be_too_full_stays_as_it_was() -> None:
     with pytest.raises(InvalidRequest):
         baskets.put("mine", {"P-000": 5, "P-119": 1})
     assert baskets.lines_of("mine") == {f"P-{number:03}": 1 for number in range(MAX_LINES)}
+
+
+def test_old_lines_go_a_part_at_a_time_the_oldest_first() -> None:
+    old = 30 * 86_400 + 60
+    rows = [{"basket": f"b{number}", "changed_at": db_now(-old - number)} for number in range(OLD_LINES + 1)]
+    with writing() as session:
+        for row in rows:
+            session.add(BasketLine(sku="P-001", quantity=1, **row))
+    for left in (["b0"], []):
+        tidy()
+        with reading() as session:
+            assert list(session.scalars(select(BasketLine.basket))) == left
 
 
 def test_what_is_off_sale_takes_no_room_in_a_basket() -> None:
