@@ -33,7 +33,7 @@ from orderapp.web.language import declared, gettext
 from orderapp.web.language import lazy_gettext as _
 from orderapp.web.order_form import read_money
 from orderapp.web.order_reference import reference_of
-from orderapp.web.summary import PAY
+from orderapp.web.summary import pay_button
 
 REFUSALS = (Conflict, InvalidRequest, OrderArchived, TooManyAttempts, DatabaseUnavailable, Overloaded)
 NOT_DONE = _("Nothing was ordered by this.")
@@ -112,7 +112,7 @@ def _offer_twice(_order: OrderView, error: ProbableDuplicate) -> Words:
 
 def _offer_at_the_new_total(order: OrderView, error: TotalChanged) -> Words:
     return {
-        "button": PAY % {"total": formats.amount_text(error.total)},
+        "button": pay_button(error.total),
         "changed": error,
         "before": {line.sku: line.price for line in order.lines},
         "total_before": shown_total(),

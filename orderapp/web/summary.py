@@ -31,6 +31,11 @@ NOT_KNOWN = lazy_gettext("A discount can't be checked at the moment. If it is va
 TAX = lazy_gettext("Includes %(tax)s tax (%(rate)s).")
 
 
+def pay_button(total: Money) -> str:
+    """Return what the button says that orders at this total."""
+    return PAY % {"total": amount_text(total)} if total.minor else gettext("Order for free")
+
+
 @dataclass(frozen=True, slots=True)
 class Summary(Reduced):
     """What an order costs, as far as it is known before it is placed."""
@@ -52,9 +57,7 @@ class Summary(Reduced):
         """What the button does."""
         if self.total is None:
             return gettext("Place the order")
-        if self.is_exact and not self.total.minor:
-            return gettext("Order for free")
-        return (PAY if self.is_exact else PAY_AT_MOST) % {"total": amount_text(self.total)}
+        return pay_button(self.total) if self.is_exact else PAY_AT_MOST % {"total": amount_text(self.total)}
 
     @property
     def told(self) -> str:

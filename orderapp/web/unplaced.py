@@ -35,7 +35,7 @@ from orderapp.web.language import gettext
 from orderapp.web.language import lazy_gettext as _
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import reference_of
-from orderapp.web.summary import PAY, as_shown
+from orderapp.web.summary import as_shown, pay_button
 
 STALE_PAGE = _("This page was open for too long. Nothing was ordered by it; check your order and place it again.")
 NO_COOKIES = _(
@@ -173,7 +173,7 @@ def total_changed(error: TotalChanged) -> ResponseReturnValue:
         409,
         title=title,
         paragraphs=(text,),
-        button=PAY % {"total": formats.amount_text(error.total)},
+        button=pay_button(error.total),
         changed=error,
         before=sent.shown,
         total_before=sent.expected_total or sent.expected_subtotal(),

@@ -145,6 +145,17 @@ def test_a_total_changed_after_it_was_shown_is_asked_about(client: FlaskClient, 
     assert place(client, hidden_fields(page)).status_code == 303
 
 
+def test_what_has_come_to_cost_nothing_is_ordered_for_free(client: FlaskClient, new_form: NewForm) -> None:
+    fields = new_form({"TEA-GREEN": "2"})
+    shown = hidden_fields(client.post("/total", data=fields))
+    with writing() as session:
+        session.execute(update(Product).values(price_minor=0))
+    page = place(client, {**fields, **shown})
+    assert page.status_code == 409
+    assert "Order for free" in page.text
+    assert "Order and pay" not in page.text
+
+
 def test_whoever_changes_the_order_after_its_total_was_shown_is_shown_the_new_one(
     client: FlaskClient, new_form: NewForm
 ) -> None:
