@@ -3,7 +3,7 @@
 
 // After this time without an answer the button is unlocked. The form keeps its key, so sending it again is safe.
 const LOCK_MILLISECONDS = 30000;
-const OVERDUE = document.currentScript.dataset.overdue;
+const { overdue: OVERDUE, error: ERROR } = document.currentScript.dataset;
 
 function say(form, text) {
   const status = form.querySelector("[data-guard-status]");
@@ -61,7 +61,7 @@ function mend(field) {
   const summary = document.querySelector(".error-summary");
   if (!summary || summary.querySelector("li")) return;
   summary.remove();
-  document.title = document.title.replace(/^Error: /, "");
+  if (document.title.startsWith(ERROR)) document.title = document.title.slice(ERROR.length).trimStart();
 }
 
 // An error goes away as soon as something is typed that could be right; the server judges it. Not when the field is left:

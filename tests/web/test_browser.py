@@ -402,6 +402,16 @@ def test_a_shop_that_can_t_be_reached_is_told_and_asked_again(page, context, run
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
+def test_in_german_too_the_title_says_nothing_of_a_mistake_that_is_over(page, shop_url):
+    fill(page, shop_url)
+    page.locator("#field-email").fill("ada@")
+    page.set_extra_http_headers({"Accept-Language": "de"})
+    page.locator(PLACE).click()
+    expect(page).to_have_title(re.compile("^Fehler: "))
+    page.locator("#field-email").fill("ada@example.com")
+    expect(page).not_to_have_title(re.compile("Fehler"))
+
+
 def test_an_order_can_be_placed_without_javascript(browser: Browser, shop_url):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
