@@ -12,7 +12,7 @@ from orderapp.admin.holdup_texts import why_it_would_wait
 from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.retry import Guarantee
-from orderapp.domain.states import MismatchState, TaskKind, TaskState
+from orderapp.domain.states import LASTING_KINDS, MismatchState, OrderState, TaskKind, TaskState
 from orderapp.models import Task
 from orderapp.services.backoffice.bulk import MAX_SELECTION
 from orderapp.services.backoffice.case_files import OrderFile
@@ -32,7 +32,8 @@ class NextAct:
 
 def next_act_of(file: OrderFile) -> NextAct | None:
     """Return the act that comes first; None if the order needs nobody."""
-    stuck = [task for task in file.tasks if task.state == TaskState.FAILED.value][:MAX_SELECTION]
+    failed = [task for task in file.tasks if task.state == TaskState.FAILED.value and _is_wanted(file, task)]
+    stuck = failed[:MAX_SELECTION]
     harmless = [task for task in stuck if _objection(file, task) is None]
     if harmless:
         return _try_again(file, harmless)
@@ -76,8 +77,14 @@ def _objection(file: OrderFile, task: Task) -> Objection | None:
     return objection_to_requeue(task, file.circumstances[task.id], current_settings())
 
 
+def _is_wanted(file: OrderFile, task: Task) -> bool:
+    """Whether the order still wants what a task does: one that isn't confirmed owes no payment and no other work."""
+    return task.kind not in LASTING_KINDS or file.view.state is OrderState.CONFIRMED
+
+
 def _is_owed(file: OrderFile, task: Task) -> bool:
     """Whether staff gave up something that is still owed or held: not a message, not work of an earlier placement."""
     if task.kind == TaskKind.COMPENSATE.value:
         return True
-    return task.kind != TaskKind.NOTIFY.value and task.placement_id == file.placements[0].id
+    of_this = task.placement_id == file.placements[0].id
+    return task.kind != TaskKind.NOTIFY.value and of_this and _is_wanted(file, task)

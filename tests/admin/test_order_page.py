@@ -68,6 +68,15 @@ def test_what_may_happen_twice_is_no_button_but_a_decision(rows: Rows, operator:
     assert 'action="/admin/tasks/requeue"' not in page
 
 
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.CANCELLED])
+def test_a_cancelled_order_asks_nobody_to_take_its_payment(rows: Rows, operator: Browser, state: TaskState) -> None:
+    task_id = rows.task(state, order_id=rows.order(OrderState.CANCELLED))
+    page = words(operator, page_of(rows, task_id))
+    assert "Cancelled; nothing is held any more" in page
+    assert "Decide how to" not in page
+    assert "Try again to" not in page
+
+
 def test_who_only_looks_is_told_whom_to_ask(rows: Rows, logged_in: Callable[[Role], Browser]) -> None:
     page = logged_in(Role.VIEWER).get(page_of(rows, rows.task())).text
     assert "Try again to take payment: ask an operator." in page

@@ -95,7 +95,7 @@ def _refusal(task: Task, resolution: Resolution, seen: Circumstances) -> str | N
         known = resolution is Resolution.HAPPENED and seen.step is StepState.DONE
         return "it is known that it happened; requeue it to have it undone" if known else None
     if seen.order not in states_for(task):
-        return f"its order is {seen.order.value}, so there is nothing to {task.kind}"
+        return f"its order is {seen.order.value}, so this isn't wanted any more"
     if task.claims == 0:
         return "nobody has tried it yet, so nothing is in doubt"
     if state is TaskState.WAITING and not seen.doubtful:

@@ -112,7 +112,7 @@ def objection_to_requeue(task: Task, seen: Circumstances, settings: Settings) ->
     # Even a confirmed order may owe a compensation: of a surplus, or of a late effect of an earlier placement.
     owed = kind is TaskKind.COMPENSATE and state is not TaskState.DONE
     if seen.order is not None and not owed and seen.order not in states_for(task):
-        return Objection(f"its order is {seen.order.value}, so there is nothing to {kind.value}")
+        return Objection(f"its order is {seen.order.value}, so this isn't wanted any more")
     if state is TaskState.RUNNING:
         return Objection("a worker has it right now")
     if state not in REQUEUEABLE:

@@ -248,7 +248,7 @@ def _gone_another_way(shop: Shop, systems: OneOfEach) -> list[str]:
         (_done, "it is done"),
         (_never_tried, "nobody has tried it yet, so nothing is in doubt"),
         (_not_in_doubt, "nothing is in doubt; it waits for its time"),
-        (_gone_another_way, "its order is compensating, so there is nothing to settle"),
+        (_gone_another_way, "its order is compensating, so this isn't wanted any more"),
     ],
 )
 def test_where_there_is_nothing_to_say_the_word_is_refused(
