@@ -222,6 +222,7 @@ INTERFACES = [
 DOCUMENTED = {
     "_mapping",  # SQLAlchemy's Row
     "_replace",  # a named tuple's
+    "_get_current_object",  # of Flask's proxies
     "_deserialize",  # marshmallow's Field, to be overridden
     "_serialize",  # the same
     "_typeshed",  # only there for mypy

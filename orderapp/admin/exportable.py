@@ -30,7 +30,9 @@ class Exportable(Listing):
         args = self._get_list_extra_args()
         if form not in exporting.FORMS:
             abort(400)
-        record_export(who.member().actor, self.endpoint, form, self._kept())
+        # What was searched for may be a customer's address, and audit entries stay for ever.
+        narrowed_by = self._kept() | ({"search": f"{len(args.search)} characters"} if args.search else {})
+        record_export(who.member().actor, self.endpoint, form, narrowed_by)
         numbers_of = order_numbers if hasattr(self.model, "order_id") else _no_numbers
         rows = exporting.batches_of(
             current_app._get_current_object(),  # type: ignore[attr-defined]  # a proxy has it, as Flask documents

@@ -74,7 +74,7 @@ class OrdersView(Exportable):
     def search_for(self, text: str) -> ColumnElement[bool]:
         """Find orders by whatever is at hand."""
         with reading() as session:
-            return order_search.matches(session, text)
+            return order_search.matches(session, text, parts=who.member().may(Role.OPERATOR))
 
     @page_at("/find")
     def find(self) -> ResponseReturnValue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from urllib.parse import urlsplit
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -73,6 +74,17 @@ class WebhookSubscription(Base):
     # Why, as one sentence for staff.
     paused_because: Mapped[str | None] = mapped_column(String(500))
     removed_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def origin(self) -> str:
+        """The address as far as everybody on staff may see it."""
+        return origin_of(self.url)
+
+
+def origin_of(url: str) -> str:
+    """Return the scheme and host of an address. What comes after them is often a secret that permits to send."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 class Delivery(Base):

@@ -63,7 +63,12 @@ class TryAgain(Exception):
 
     Args:
         why: What staff read about it.
+        least_seconds: The least pause until then, at most a day; what a partner asked for, if it did.
     """
+
+    def __init__(self, why: str, least_seconds: float | None = None) -> None:
+        super().__init__(why)
+        self.least_seconds = least_seconds
 
 
 class NeedsAttention(Exception):
@@ -143,9 +148,9 @@ class Run(ABC):
         """End this run and have another one later, without using up an attempt. Raises Snooze."""
         raise Snooze(seconds, why)
 
-    def try_again(self, why: str) -> NoReturn:
+    def try_again(self, why: str, least_seconds: float | None = None) -> NoReturn:
         """End this run as a failed attempt, to be tried again with backoff. Raises TryAgain."""
-        raise TryAgain(why)
+        raise TryAgain(why, least_seconds)
 
     def needs_attention(self, why: str) -> NoReturn:
         """End this run, and give its task to staff at once. Raises NeedsAttention."""

@@ -58,10 +58,10 @@ def test_an_export_is_recorded_with_what_it_was_narrowed_by(rows: Rows, operator
     exported(operator, "/admin/orders/export?state=confirmed&search=ann@example.com")
     [entry] = rows.audit("list.export")
     assert (entry.actor, entry.subject) == ("operator@example.com", "orders")
-    narrowed = {"state": "confirmed", "search": "ann@example.com"}
+    narrowed = {"state": "confirmed", "search": "15 characters"}
     assert json.loads(entry.details) == {"format": "csv", "narrowed_by": narrowed}
     assert "Exported a list" in operator.get("/admin/audit/").text
-    assert "ann@example.com" in operator.get(f"/admin/audit/{entry.id}").text
+    assert "ann@example.com" not in operator.get(f"/admin/audit/{entry.id}").text, "viewers read it too, and for ever"
 
 
 @pytest.mark.parametrize("path", ["orders", "tasks", "mismatches", "audit"])

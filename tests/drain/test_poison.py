@@ -72,11 +72,12 @@ def test_a_task_that_kills_its_worker_every_time_holds_up_nothing_else(
             fresh = "due_at = now(), publish_at = now(), attempts = 0, claims = 0, attempt_limit = :limit"
             database.execute(text(f"UPDATE tasks SET {fresh}"), {"limit": LIMIT})
             production.launch()
-            ended = text("SELECT count(*) FROM tasks WHERE state IN ('done', 'failed')")
+            ended = text("SELECT count(*) FROM tasks WHERE state IN ('done', 'failed') AND kind <> 'job'")
             assert poll_until(
                 lambda: worker.look_after() or database.execute(ended).scalar_one() == TASKS, within_seconds=150
             )
-            rows = {row.id: row for row in database.execute(text("SELECT id, state, attempts, last_code FROM tasks"))}
+            of_orders = text("SELECT id, state, attempts, last_code FROM tasks WHERE kind <> 'job'")
+            rows = {row.id: row for row in database.execute(of_orders)}
         engine.dispose()
     finally:
         production.close()

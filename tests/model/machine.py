@@ -252,7 +252,7 @@ class Orders(Playing):
         try:
             invariants.states_moved_along_the_edges(now)
             invariants.counts_only_grow(now)
-            invariants.history_tells_of_every_claim(now, stage.tables.attempts())
+            invariants.history_tells_of_every_claim(now, stage.tables.attempts(), stage.tables.repeats())
             invariants.nothing_waits_for_ever(now)
             invariants.states_fit_each_other(now)
             invariants.forward_tasks_are_those_of_confirmed_placements(now, stage.outside)

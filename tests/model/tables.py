@@ -117,6 +117,11 @@ class Tables:
             found.setdefault(row["task_id"], set()).add(row["number"])
         return found
 
+    def repeats(self) -> dict[int, int]:
+        """Return how many answers of each task are only counted by its attempts, as equal to the one before."""
+        rows = self.rows("SELECT task_id, sum(repeats) AS n FROM attempts WHERE task_id IS NOT NULL GROUP BY task_id")
+        return {row["task_id"]: row["n"] for row in rows}
+
     def story(self) -> str:
         """Return the history for people, one line for each row that matters."""
         lines = []

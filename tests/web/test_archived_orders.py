@@ -45,7 +45,10 @@ def test_a_form_that_was_changed_since_is_answered_as_ever(client, new_form, let
     page = place(client, {**fields, "quantity:TEA-GREEN": "3"})
     assert (page.status_code, orders()) == (422, 0)
     assert "Look at the order" not in page.text
-    assert place(client, hidden_fields(page)).status_code == 303
+    # Nobody has been shown what three of them cost.
+    asked = place(client, hidden_fields(page))
+    assert (asked.status_code, title_of(asked)) == (409, "Please check the new total")
+    assert place(client, hidden_fields(asked)).status_code == 303
 
 
 @pytest.mark.parametrize("path", ["", "/status"])

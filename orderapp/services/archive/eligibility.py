@@ -11,11 +11,23 @@ from orderapp.domain.states import (
     FINAL_ORDER_STATES,
     HOLDING_STEP_STATES,
     OPEN_TASK_STATES,
+    DeliveryState,
     MismatchState,
     OrderState,
     PlacementState,
 )
-from orderapp.models import ManualResolution, Mismatch, Order, Placement, Step, Submission, Task, db_now
+from orderapp.models import (
+    Delivery,
+    Event,
+    ManualResolution,
+    Mismatch,
+    Order,
+    Placement,
+    Step,
+    Submission,
+    Task,
+    db_now,
+)
 from orderapp.services.reconciliation.runs import MAX_NIGHTLY, OVERLAP
 from orderapp.services.saga.manual_resolutions import UNPROVEN
 from orderapp.systems.registry import Systems
@@ -63,4 +75,7 @@ def _open(long_ago: ColumnElement[dt.datetime]) -> Sequence[ColumnElement[bool]]
         exists().where(still_held),
         exists().where(ManualResolution.order_id == Order.id, UNPROVEN),
         exists().where(Mismatch.order_id == Order.id, Mismatch.state != MismatchState.GONE.value),
+        # What others have still to be told.
+        exists().where(Event.order_id == Order.id, or_(Event.distributed_at.is_(None), Event.at >= long_ago)),
+        exists().where(Delivery.order_id == Order.id, Delivery.state == DeliveryState.WAITING.value),
     )

@@ -81,7 +81,12 @@ def _sums(session: Session, systems: Systems) -> Iterable[Any]:
     at = func.coalesce(Attempt.started_at, failed.c.created_at)
     group = (failed.c.kind, failed.c.system, failed.c.code, failed.c.twice)
     by_order = (
-        select(*group, failed.c.order_id, func.count(failed.c.id).label("tasks"), func.min(failed.c.id).label("oldest"))
+        select(
+            *group,
+            failed.c.order_id,
+            func.count(failed.c.id.distinct()).label("tasks"),
+            func.min(failed.c.id).label("oldest"),
+        )
         .add_columns(func.min(at).label("first_at"), func.max(at).label("last_at"))
         .add_columns(func.min(failed.c.last_message).label("said"))
         .outerjoin(Attempt, and_(Attempt.task_id == failed.c.id, Attempt.number == failed.c.claims))
@@ -126,7 +131,8 @@ def _singles(session: Session, systems: Systems, kind: str, system: str, code: s
     rows = session.execute(
         select(*columns, last.started_at, Task.last_message)
         .join(Order, Order.id == Task.order_id)
-        .outerjoin(last, and_(last.task_id == Task.id, last.number == Task.claims))
+        # A worker that lost its task writes its attempt beside that of the recovery, under the same number.
+        .outerjoin(last, last.id == select(func.max(Attempt.id)).where(Attempt.task_id == Task.id).scalar_subquery())
         .where(holds(Task.state, TaskState.FAILED.value), holds(Task.system, system), Task.kind == kind)
         .where(func.coalesce(Task.last_code, "") == code, may_happen_twice(systems))
         .order_by(Task.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def answer_of_error(error: BaseException, arguments: str, secrets: Iterable[str]
     if isinstance(error, NeedsAttention):
         return _answer(Outcome.REFUSED, NEEDS_ATTENTION, _text_of(error), arguments, secrets)
     if isinstance(error, TryAgain):
-        return _answer(Outcome.UNKNOWN, FAILED, _text_of(error), arguments, secrets)
+        answer = _answer(Outcome.UNKNOWN, FAILED, _text_of(error), arguments, secrets)
+        return replace(answer, retry_after_seconds=error.least_seconds)
     name = type(error).__name__
     where = traceback.extract_tb(error.__traceback__)
     line = f" ({Path(where[-1].filename).name}, line {where[-1].lineno}, in {where[-1].name})" if where else ""

@@ -34,8 +34,10 @@ def forget_old_runs(run: Run) -> dict[str, int]:
 
 def _delete_slice(kept_days: int) -> int:
     ended = (Task.kind == TaskKind.JOB.value, Task.finished_at < db_now(-kept_days * DAY_SECONDS))
+    oldest = select(Task.id).where(*ended).order_by(Task.finished_at).limit(SLICE)
     with writing() as session:
-        task_ids = session.scalars(select(Task.id).where(*ended).order_by(Task.finished_at).limit(SLICE)).all()
+        # Locked, because staff may requeue one that they had given up.
+        task_ids = session.scalars(oldest.with_for_update(skip_locked=True)).all()
         if task_ids:
             session.execute(delete(Attempt).where(Attempt.task_id.in_(task_ids)))
             session.execute(delete(Task).where(Task.id.in_(task_ids)))

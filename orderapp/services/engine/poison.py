@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from orderapp.domain.states import TaskState
+from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Task, db_now
 from orderapp.services.db.transactions import writing
 
@@ -21,8 +21,8 @@ LEASE_LAPSED = "lease_lapsed"
 # A suspect that found another one running gets a new hint within this time. A harmless suspect runs for milliseconds,
 # and a few dozen waiting suspects that try this often are no load.
 AGAIN_WITHIN_SECONDS = 1.0
-# Any number that nothing else in this database locks.
-_LOCK = 2_029_000_001
+# Any two numbers that nothing else in this database locks. Jobs may run for long, so they wait for each other only.
+_LOCK, _LOCK_OF_JOBS = 2_029_000_001, 2_029_000_002
 
 
 def none() -> ColumnElement[bool]:
@@ -37,9 +37,10 @@ def another_runs(session: Session, task: Task) -> bool:
     """
     if task.last_code != LEASE_LAPSED:
         return False
+    is_job = task.kind == TaskKind.JOB.value
     if session.get_bind().dialect.name == "postgresql":  # SQLite has only one writer at a time
-        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    return bool(session.execute(_ANOTHER, {"task": task.id}).scalar_one())
+        session.execute(select(func.pg_advisory_xact_lock(_LOCK_OF_JOBS if is_job else _LOCK)))
+    return bool(session.execute(_ANOTHER[is_job], {"task": task.id}).scalar_one())
 
 
 def publish_soon(task_id: int) -> None:
@@ -54,9 +55,10 @@ def publish_soon(task_id: int) -> None:
         session.execute(update(Task).where(*waiting).values(publish_at=soon))
 
 
-def _another() -> Select[Any]:
+def _another(*, is_job: bool) -> Select[Any]:
     running = (Task.lease_until.is_not(None), Task.last_code == LEASE_LAPSED)
-    return select(exists().where(*running, Task.id != bindparam("task")))
+    alike = (Task.kind == TaskKind.JOB.value) if is_job else (Task.kind != TaskKind.JOB.value)
+    return select(exists().where(*running, alike, Task.id != bindparam("task")))
 
 
-_ANOTHER = _another()  # built once
+_ANOTHER = {is_job: _another(is_job=is_job) for is_job in (False, True)}  # built once

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import delete, exists, select, tuple_, update
+from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
 from orderapp.domain.outcome import Answer, Outcome
@@ -109,9 +110,20 @@ def tidy() -> None:
         forget_unknown(session)
 
 
+def _free(session: Session, model: type[Submission | Task], row_id: int) -> bool:
+    """Lock a row and return True; False if somebody has it right now: then it isn't left behind, and can wait.
+
+    To wait for it would hold up everything that is recovered after it.
+    """
+    free = select(model.id).where(model.id == row_id).with_for_update(skip_locked=True, key_share=True)
+    return session.scalar(free) is not None
+
+
 def _recover_placement(submission_id: int, settings: Settings) -> bool:
     """Check back: take over a placement whose holder died and decide to compensate it, in one transaction."""
     with writing() as session:
+        if not _free(session, Submission, submission_id):
+            return False
         claimed = session.execute(
             update(Submission)
             .where(Submission.id == submission_id, Submission.lease_until < db_now())
@@ -129,7 +141,7 @@ def _recover_placement(submission_id: int, settings: Settings) -> bool:
 def _recover_task(task_id: int, settings: Settings) -> bool:
     """Make a task whose worker died due again, or hand it to staff. The claim has already counted its attempt."""
     with writing() as session:
-        task = session.get(Task, task_id)
+        task = session.get(Task, task_id) if _free(session, Task, task_id) else None
         if task is None:
             return False
         runs = settings.runnable[task.system]

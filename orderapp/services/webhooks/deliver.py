@@ -26,6 +26,8 @@ log = structlog.get_logger()
 PAUSED_AFTER_SECONDS = 3 * 86_400.0
 # With the pauses between them, of half an hour on average, more than those three days.
 ATTEMPTS = 200
+# What a receiver may ask for; longer would reach the end of an event's life.
+LONGEST_RETRY_AFTER_SECONDS = 3600.0
 # Longer than the longest time-outs (twice a minute) and our own writes.
 LEASE_SECONDS = 150.0
 
@@ -49,7 +51,7 @@ def deliver(run: Run) -> Any:
     If we die here: the event is sent again, under the same id.
 
     Raises:
-        TryAgain, Snooze: the receiver didn't take it; it is sent again later.
+        TryAgain: the receiver didn't take it; it is sent again later.
     """
     again = bool(run.arguments.get("again"))
     with run.transaction() as session:
@@ -63,9 +65,8 @@ def deliver(run: Run) -> Any:
     if sent.ok:
         return {"status": sent.status, "answer": sent.answer}
     said = f"answered {sent.status}: {sent.answer}" if sent.status else sent.answer
-    if sent.retry_after_seconds:
-        run.snooze(sent.retry_after_seconds, said)
-    return run.try_again(said)
+    # However often it says so, what it asks for uses up attempts, or it could keep an event until it is forgotten.
+    return run.try_again(said, min(sent.retry_after_seconds or 0.0, LONGEST_RETRY_AFTER_SECONDS))
 
 
 def _due(session: Session, delivery_id: int, *, again: bool) -> Due | None:
@@ -73,7 +74,9 @@ def _due(session: Session, delivery_id: int, *, again: bool) -> Due | None:
     delivery = session.get(Delivery, delivery_id)
     if delivery is None or (delivery.state != DeliveryState.WAITING.value and not again):
         return None
-    subscription = session.get_one(WebhookSubscription, delivery.subscription_id)
+    # Held, so that who resumes it sees either that this delivery has a task or that it has none.
+    hold(session, delivery.subscription_id)
+    subscription = session.get_one(WebhookSubscription, delivery.subscription_id, populate_existing=True)
     found = message_of(session, delivery.event_id)
     if subscription.removed_at is not None or found is None:
         end(session, delivery, DeliveryState.DROPPED)

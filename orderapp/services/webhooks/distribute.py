@@ -30,7 +30,9 @@ def distribute() -> bool:
         in_use = select(WebhookSubscription).where(IN_USE).order_by(WebhookSubscription.id)
         subscriptions = session.scalars(in_use.with_for_update(key_share=True)).all()
         # Read only now: whoever held the subscriptions has committed.
-        new = select(Event).where(Event.distributed_at.is_(None)).order_by(Event.id).limit(BATCH)
+        # As many as make a BATCH of deliveries: the subscriptions are held until they are written.
+        most = max(1, BATCH // max(1, len(subscriptions)))
+        new = select(Event).where(Event.distributed_at.is_(None)).order_by(Event.id).limit(most)
         events = session.scalars(new).all()
         rows = [_delivery(event, one) for event in events for one in subscriptions if _wants(one, event)]
         if rows:
@@ -40,7 +42,7 @@ def distribute() -> bool:
         for subscription in subscriptions:
             if subscription.paused_at is None:
                 give_tasks(session, deliver, subscription.id, Delivery.order_id.in_(orders))
-    return len(events) == BATCH
+    return len(events) == most
 
 
 def _wants(subscription: WebhookSubscription, event: Event) -> bool:

@@ -15,6 +15,7 @@ from orderapp.config import Settings
 from orderapp.domain.events import PATTERNS
 from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import WebhookSubscription, db_now
+from orderapp.models.events import origin_of
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
@@ -67,7 +68,7 @@ def add(url: str, patterns: Sequence[str], actor: Actor, settings: Settings) -> 
             raise InvalidRequest({"url": [f"There are {MOST} subscriptions already; remove one first."]})
         new = insert(WebhookSubscription).values(values).returning(WebhookSubscription.id)
         subscription_id: int = session.execute(new).scalar_one()
-        details = {"url": url, "events": values["events"]}
+        details = {"url": origin_of(url), "events": values["events"]}  # the rest of an address is often a secret
         audit.write(session, actor, Act("webhook.add", _subject(subscription_id), details=details))
     log.info("webhook.added", subscription=subscription_id)
     return Subscribed(subscription_id, secret)

@@ -42,7 +42,7 @@ def ann(empty_shop: Shop) -> uuid.UUID:
 
 def found(words: str) -> list[uuid.UUID]:
     with reading() as session:
-        return list(session.scalars(select(Order.id).where(order_search.matches(session, words))))
+        return list(session.scalars(select(Order.id).where(order_search.matches(session, words, parts=True))))
 
 
 WORDS = [
