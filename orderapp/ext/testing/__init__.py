@@ -7,7 +7,8 @@ They run orders with the plugin's systems against their stand-ins, with every fa
 from __future__ import annotations
 
 from orderapp.errors import InvalidRequest
-from orderapp.ext.testing.shop import FAULTS, JobResult, Killed, TestedShop, running_shop
+from orderapp.ext.testing.running import running_shop
+from orderapp.ext.testing.shop import FAULTS, JobResult, Killed, TestedShop
 from orderapp.services.orders.views import OrderView, StepView, TaskView
 from orderapp.services.placing.place import Placed, Result
 from orderapp.services.saga.values import Stopped

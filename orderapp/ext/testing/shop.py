@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -18,14 +16,10 @@ from flask import Flask
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
-from orderapp import create_app, current_settings
+from orderapp import current_settings
 from orderapp.domain.states import OrderState
-from orderapp.extensions import db
-from orderapp.models import Attempt, Base, Order, Submission, Task, db_now
-from orderapp.sandbox.environment import environment
+from orderapp.models import Attempt, Order, Submission, Task, db_now
 from orderapp.sandbox.faults import HTTP_FAULTS
-from orderapp.sandbox.serving import HOST, SandboxServer
-from orderapp.sandbox.settings import SandboxSettings
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.backlog import pull_forward
 from orderapp.services.engine.batch import run_hint
@@ -34,30 +28,16 @@ from orderapp.services.engine.outbox import due_hints
 from orderapp.services.engine.probes import probe_the_failing
 from orderapp.services.engine.recovery import recover
 from orderapp.services.orders.cancel import cancel_order
-from orderapp.services.orders.product_import import import_products
 from orderapp.services.orders.request_schema import read_order
 from orderapp.services.orders.views import OrderView, find_order
 from orderapp.services.placing.place import Placed, Placing
 from orderapp.systems.base import Part
-from orderapp.systems.jobs import Job, jobs_in
-from orderapp.systems.registry import plugin_modules, system_classes
+from orderapp.systems.jobs import Job
 
-PRODUCTS = [{"sku": "TEA-GREEN", "name": "Green tea", "price": {"value": 790, "currency": "EUR"}}]
 QUIET_SECONDS = 30.0  # far longer than all pauses of the settings below together
 CALL_SECONDS = 10
-# Short pauses, so that a test needn't wait; circuits never open.
-QUICK = {
-    "RETRY_BASE_SECONDS": "0.01",
-    "RETRY_MAX_SECONDS": "0.05",
-    "RETRY_ATTEMPTS": "1000",
-    "CIRCUIT_CALLS": "0",
-    "DUPLICATE_WINDOW_SECONDS": "0",
-}
-LATE_WINDOW_SECONDS = 0.3  # of each system that is asked first
-JOB_ATTEMPTS = 12  # of a job that doesn't say it; all of them take a second
 # What `disturb` can do to a system over HTTP: each fault with what it does.
 FAULTS = {name: kind.about for name, kind in HTTP_FAULTS.items()}
-TIMEOUT = "2,2"  # a stand-in answers in milliseconds, on a busy machine in tenths of a second
 
 
 class Killed(BaseException):
@@ -267,53 +247,3 @@ def _result(task_id: int) -> JobResult:
         state = session.scalars(select(Task.state).where(Task.id == task_id)).one()
         said = select(Attempt.message).where(Attempt.task_id == task_id).order_by(Attempt.id)
         return JobResult(state, tuple(session.scalars(said)))
-
-
-def _job_attempts(plugins: str) -> dict[str, str]:
-    modules = map(import_module, plugin_modules({"ORDERAPP_PLUGINS": plugins}))
-    jobs = [job for module in modules for job in jobs_in(module) if job.attempts is None]
-    return {f"{job.setting}_RETRY_ATTEMPTS": str(JOB_ATTEMPTS) for job in jobs}
-
-
-@contextmanager
-def running_shop(folder: Path, plugins: str, **variables: str) -> Iterator[TestedShop]:
-    """Run a shop inside the block, in its application context.
-
-    Args:
-        folder: For the databases.
-        plugins: As in `ORDERAPP_PLUGINS`.
-        variables: Further environment variables.
-
-    Raises:
-        ConfigurationError: a declaration or a setting is wrong.
-    """
-    kinds = system_classes(plugin_modules({"ORDERAPP_PLUGINS": plugins}))
-    server = SandboxServer(SandboxSettings(data=folder / "sandbox.sqlite", kinds=kinds))
-    server.start()
-    try:
-        sandbox_url, smtp_url = f"http://{HOST}:{server.port}", f"smtp://{HOST}:{server.smtp_port}"
-        timeouts = {f"{kind.setting or kind.name.upper()}_TIMEOUT": TIMEOUT for kind in kinds}
-        attempts = {} if "RETRY_ATTEMPTS" in variables else _job_attempts(plugins)
-        app = create_app(
-            {
-                "ORDERAPP_MODE": "development",
-                "DATABASE_URL": f"sqlite:///{folder / 'orders.db'}",
-                "INSTANCE_PATH": str(folder),
-                "ORDERAPP_PLUGINS": plugins,
-                **QUICK,
-                **attempts,
-                **timeouts,
-                **environment(sandbox_url, smtp_url, kinds),
-                **variables,
-            }
-        )
-        with app.app_context():
-            Base.metadata.create_all(db.engine)
-            import_products(PRODUCTS)
-            shop = TestedShop(app, sandbox_url)
-            for system in shop.settings.systems.values():
-                system.late_window_seconds = min(system.late_window_seconds, LATE_WINDOW_SECONDS)
-            yield shop
-            db.engine.dispose()
-    finally:
-        server.stop()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from orderapp.domain.states import OrderState
-from orderapp.ext.testing.shop import Killed, TestedShop, running_shop
+from orderapp.ext.testing.running import running_shop
+from orderapp.ext.testing.shop import Killed, TestedShop
 from orderapp.systems.base import Part, System
 from orderapp.systems.registry import plugin_modules, system_classes
 
