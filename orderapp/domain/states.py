@@ -138,12 +138,12 @@ EDGES: Mapping[type[State], Mapping[State, frozenset[State]]] = {
     },
 }
 
-# The states of an order in which there is something to tell.
-TOLD_IN: Mapping[News, frozenset[OrderState]] = {
-    News.CONFIRMED: frozenset({OrderState.CONFIRMED}),
-    News.FAILED: frozenset({OrderState.FAILED, OrderState.COMPENSATING}),
-    News.CANCELLED: frozenset({OrderState.CANCELLED, OrderState.COMPENSATING}),
-    News.REFUNDED: frozenset({OrderState.CANCELLED, OrderState.COMPENSATING}),
+# The end of an order that each news is about.
+END_TOLD: Mapping[News, OrderState] = {
+    News.CONFIRMED: OrderState.CONFIRMED,
+    News.FAILED: OrderState.FAILED,
+    News.CANCELLED: OrderState.CANCELLED,
+    News.REFUNDED: OrderState.CANCELLED,
 }
 # An order in one of these states doesn't change any more by itself.
 FINAL_ORDER_STATES = frozenset({OrderState.CONFIRMED, OrderState.FAILED, OrderState.CANCELLED})

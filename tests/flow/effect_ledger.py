@@ -72,7 +72,7 @@ def differences(production: Installed) -> list[str]:
             *_effects_without_intent(connection, ledger),
             *_gaps_in_history(connection),
             *_orders_without_end(connection),
-            *_messages_too_many(connection, production),
+            *_messages_too_many(connection, production, ledger),
         ]
 
 
@@ -131,20 +131,25 @@ def _orders_without_end(connection: Connection) -> Iterator[str]:
     yield from (f"staff have task {row.id}: {row}" for row in _rows(connection, in_hands))
 
 
-def _messages_too_many(connection: Connection, production: Installed) -> Iterator[str]:
+def _messages_too_many(connection: Connection, production: Installed, ledger: Mapping[str, Any]) -> Iterator[str]:
     texts = Counter(row["body"] for row in production.sandbox.rows("texts"))
     yield from (f"{count} texts: {body}" for body, count in texts.items() if count > 1)
     mails: dict[str, set[str]] = defaultdict(set)
     for mail in production.sandbox.rows("mails"):
         mails[mail["subject"]].add(mail["message_id"])
     yield from (f"{subject}: mails with ids {ids}" for subject, ids in mails.items() if len(ids) > 1)
-    yield from _news_and_mails(connection, set(mails))
+    yield from _news_and_mails(connection, set(mails), ledger)
 
 
-def _news_and_mails(connection: Connection, subjects: set[str]) -> Iterator[str]:
+def _news_and_mails(connection: Connection, subjects: set[str], ledger: Mapping[str, Any]) -> Iterator[str]:
     """Check that each order's end was told by mail, and no other end."""
     orders = _rows(connection, "SELECT id, number, client_id, state, total_minor, currency FROM orders")
     paid = {row.order_id for row in _rows(connection, PAID_AND_CANCELLED)}
+    # The worker may have been in its call when the order was cancelled: its payment was taken and returned all the
+    # same, but only its late answer shows it.
+    undone = {
+        row["order_ref"] for row in ledger["effects"] if row["system"] == "settlement" and row["effect"] == "undo"
+    }
     wanted, allowed = set(), set()
     for row in orders:
         confirmed, failed, cancelled = (
@@ -158,6 +163,7 @@ def _news_and_mails(connection: Connection, subjects: set[str]) -> Iterator[str]
         if row.state == "cancelled":
             allowed.add(confirmed)  # unless it was cancelled before it was told
             wanted |= {cancelled} | ({returned} if row.id in paid and row.total_minor else set())
+            allowed |= {returned} if row.number in undone and row.total_minor else set()
     yield from (f"no mail: {subject}" for subject in sorted(wanted - subjects))
     yield from (f"a mail that isn't true: {subject}" for subject in sorted(subjects - wanted - allowed))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orderapp.domain.orders import Effect
 from orderapp.domain.retry import Guarantee
-from orderapp.domain.states import TOLD_IN, News
+from orderapp.domain.states import END_TOLD, News
 from orderapp.extensions import db
 from orderapp.systems.base import Part
 from tests.model.clock import Clock
@@ -70,13 +70,16 @@ class Calls:
             assert taken_away or other.claim[2] < self._clock.text(), f"{about}: two holders at once"
 
     def _makes_sense(self, verb: str, system: Simulated, key: str, about: str) -> None:
-        row = self._tables.one("SELECT state FROM orders WHERE number = ?", key.split(":")[0])
+        number, placement, *_ = key.split(":")
+        row = self._tables.one("SELECT state, ends_as, placement_number FROM orders WHERE number = ?", number)
         assert row is not None
         if verb == "act":
-            # The state in which the act makes sense; a message of another end names it in its key.
+            assert int(placement) == row["placement_number"], f"{about}: its order was tried again"
+            # The end of which the act is a part; a message of another end names it in its key.
             news = News(key.split(":")[3]) if system.part is Part.NOTIFY and key.count(":") > 2 else News.CONFIRMED
-            wanted = {"placing"} if system.part is Part.BLOCKING else {state.value for state in TOLD_IN[news]}
-            assert row["state"] in wanted, f"{about}: its order is {row['state']}"
+            end = row["ends_as"] if row["state"] == "compensating" else row["state"]
+            wanted = "placing" if system.part is Part.BLOCKING else END_TOLD[news].value
+            assert end == wanted, f"{about}: its order is {row['state']}, and becomes {end}"
         if verb == "undo":
             row = self._tables.one(
                 "SELECT p.state, t.keep FROM placements p JOIN tasks t ON t.placement_id = p.id WHERE t.id = ?",

@@ -13,6 +13,7 @@ RUNNING = f"{SERVICES}/engine/run_task.py"
 ENDING = f"{SERVICES}/engine/moving_on.py"
 RECOVERING = f"{SERVICES}/engine/recovery.py"
 STAFF = f"{SERVICES}/backoffice/task_actions.py"
+CIRCUMSTANCES = "orderapp/services/backoffice/circumstances.py"
 HISTORY = f"{SERVICES}/saga/attempts.py"
 RAN = f"{SERVICES}/engine/ended_run.py"
 # The model runs tasks one by one.
@@ -291,6 +292,18 @@ MUTATIONS = (
             ('    if state is TaskState.RUNNING:\n        return Objection("a worker has it right now")\n', ""),
             ("{TaskState.FAILED, TaskState.WAITING, ", "{TaskState.FAILED, TaskState.RUNNING, TaskState.WAITING, "),
         ),
+    ),
+    Mutation(
+        "staff have the news of an earlier placement sent",
+        CIRCUMSTANCES,
+        (("    if not seen.is_present:\n", "    if False:\n"),),
+        tests=("tests/services/backoffice/test_stale_news.py",),
+    ),
+    Mutation(
+        "staff have news sent of an end that an order doesn't come to",
+        CIRCUMSTANCES,
+        (("    if seen.order_end is not END_TOLD[News(task.news or News.CONFIRMED)]:\n", "    if False:\n"),),
+        tests=("tests/services/backoffice/test_manual_resolutions.py",),
     ),
     Mutation(
         "due times by this process's clock",

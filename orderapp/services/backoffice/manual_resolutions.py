@@ -13,7 +13,7 @@ from orderapp.domain.states import StepState, TaskKind, TaskState
 from orderapp.errors import WrongState
 from orderapp.models import Resolution, Step, Task, db_now
 from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
-from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of, states_for
+from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of, not_wanted_because
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_marking
 from orderapp.services.backoffice.task_actions import make_due
 from orderapp.services.db.audit import Actor
@@ -94,8 +94,8 @@ def _refusal(task: Task, resolution: Resolution, seen: Circumstances) -> str | N
     if TaskKind(task.kind) is TaskKind.COMPENSATE:
         known = resolution is Resolution.HAPPENED and seen.step is StepState.DONE
         return "it is known that it happened; requeue it to have it undone" if known else None
-    if seen.order not in states_for(task):
-        return f"its order is {seen.order.value}, so this isn't wanted any more"
+    if refusal := not_wanted_because(task, seen):
+        return refusal
     if task.claims == 0:
         return "nobody has tried it yet, so nothing is in doubt"
     if state is TaskState.WAITING and not seen.doubtful:

@@ -18,7 +18,7 @@ from orderapp.errors import NotFound, WrongState
 from orderapp.models import ManualResolution, Order, Resolution, Task, db_now
 from orderapp.services.access.refused_acts import refusals_recorded
 from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
-from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of, states_for
+from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of, not_wanted_because
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_requeueing
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
@@ -109,10 +109,8 @@ def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Setti
 def objection_to_requeue(task: Task, seen: Circumstances, settings: Settings) -> Objection | None:
     """Return why a task can't be requeued, or needs its own decision; None if it can be."""
     kind, state = TaskKind(task.kind), TaskState(task.state)
-    # Even a confirmed order may owe a compensation: of a surplus, or of a late effect of an earlier placement.
-    owed = kind is TaskKind.COMPENSATE and state is not TaskState.DONE
-    if seen.order is not None and not owed and seen.order not in states_for(task):
-        return Objection(f"its order is {seen.order.value}, so this isn't wanted any more")
+    if refusal := not_wanted_because(task, seen):
+        return Objection(refusal)
     if state is TaskState.RUNNING:
         return Objection("a worker has it right now")
     if state not in REQUEUEABLE:
