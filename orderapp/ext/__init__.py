@@ -31,7 +31,7 @@ from orderapp.systems.keyed import HTTP_SCHEMES, HttpSystem, KeyedSystem
 from orderapp.systems.letters import Letter, Letters
 from orderapp.systems.lockouts import CREDENTIALS, SMTP_CODES, lock_out, why_unreachable
 from orderapp.systems.offers import as_answered, read_offer, same_code
-from orderapp.systems.runs import NeedsAttention, PlacedOrder, Run, Snooze, TryAgain
+from orderapp.systems.runs import GivenUp, NeedsAttention, PlacedOrder, Run, Snooze, TryAgain
 from orderapp.systems.sandboxes import Kept, Rows, Sandbox
 from orderapp.systems.settings import Environment
 
@@ -60,6 +60,7 @@ __all__ = [
     "Callback",
     # Work without an order
     "job", "enqueue", "Run", "Snooze", "TryAgain", "NeedsAttention", "Daily", "Every", "PlacedOrder", "LeaseLost",
+    "GivenUp",
     # Read settings
     "Environment", "backoff_from", "ConfigurationError",
     # Stand in for the system

@@ -21,7 +21,7 @@ from orderapp.domain.retry import Backoff
 from orderapp.domain.schedules import Schedule
 from orderapp.systems.base import NAME as SYSTEM_NAME
 from orderapp.systems.limits import Limits
-from orderapp.systems.runs import Run, in_utc
+from orderapp.systems.runs import GivenUp, Run, in_utc
 from orderapp.systems.settings import Environment
 
 # The name is part of settings, queues and metrics, and as long as the column that has it. Its hyphen tells it from the
@@ -38,6 +38,7 @@ ENQUEUE = "orderapp.enqueue"  # the application's extension that writes the row
 
 
 ScheduleFrom = Callable[[Environment], Schedule | None]
+WhenGivenUp = Callable[[Session, GivenUp], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Job:
     lease_seconds: float | None = None
     limits: Limits = Limits()
     backoff: Backoff = Backoff(2, 3600, 12)
+    when_given_up: WhenGivenUp | None = None
 
     def __call__(self, run: Run) -> Any:
         """Run the function; what it returns is kept with the attempt."""
@@ -76,24 +78,30 @@ class Job:
             )
         if not isinstance(self.function, FunctionType) or not _takes_a_run(self.function):
             raise ValueError("@job has to stand above a function with one parameter, neither async nor a generator")
-        if self.every is not None and not callable(self.every):
-            if not isinstance(self.every, Schedule):
-                raise ValueError(f'every: {self.every!r} is neither Daily("02:00", "Europe/Berlin") nor Every(3600)')
-            try:
-                self.every.refuse_impossible_declaration()
-            except ValueError as error:
-                raise ValueError(f"every: {error}") from None
+        self._refuse_impossible_schedule()
         concurrency = self.limits.concurrency
         for member, value, least in (("attempts", self.attempts, 1), ("concurrency", concurrency, 0)):
             if value is not None and (type(value) is not int or not least <= value <= MOST_ATTEMPTS):
                 raise ValueError(f"{member}: {value!r} is no whole number, {least} to {MOST_ATTEMPTS}")
         if not isinstance(self.title, str) or not self.title.isprintable():
             raise ValueError(f"title: {self.title!r} is no line of text")
+        if self.when_given_up is not None and not callable(self.when_given_up):
+            raise ValueError(f"when_given_up: {self.when_given_up!r} is no function")
         if self.lease_seconds is not None and not _is_between(self.lease_seconds, 1, LONGEST_LEASE_SECONDS):
             raise ValueError(f"lease_seconds: {self.lease_seconds!r} is no number, 1 to {LONGEST_LEASE_SECONDS:g}")
 
+    def _refuse_impossible_schedule(self) -> None:
+        if self.every is None or callable(self.every):
+            return
+        if not isinstance(self.every, Schedule):
+            raise ValueError(f'every: {self.every!r} is neither Daily("02:00", "Europe/Berlin") nor Every(3600)')
+        try:
+            self.every.refuse_impossible_declaration()
+        except ValueError as error:
+            raise ValueError(f"every: {error}") from None
 
-def job(
+
+def job(  # noqa: PLR0913 - the declaration of a job
     name: str,
     *,
     every: Schedule | ScheduleFrom | None = None,
@@ -101,6 +109,7 @@ def job(
     title: str = "",
     lease_seconds: float | None = None,
     concurrency: int = 0,
+    when_given_up: WhenGivenUp | None = None,
 ) -> Callable[[Callable[[Run], Any]], Job]:
     """Declare a job: its function gets the run, and what it returns is kept with the attempt.
 
@@ -112,6 +121,8 @@ def job(
         title: What staff read; made from the name, if not given.
         lease_seconds: How long it may work without renewing its lease, 1 to 1500; as for all tasks, if not given.
         concurrency: How many of its tasks may run at the same time in all processes together; 0 for no limit.
+        when_given_up: Is called with a session and `GivenUp` when staff give a task up, in the same transaction: what
+            waits for the task goes on without it, or ends too. It makes no call. If it raises, nothing is given up.
     """
     if not isinstance(name, str):
         raise TypeError('a job needs a name, as in @job("sales-report")')
@@ -119,7 +130,8 @@ def job(
     def declare(function: Callable[[Run], Any]) -> Job:
         _refuse_to_replace(name, function)
         shown = title or name.replace("-", " ").capitalize()
-        return Job(name, function, every, attempts, shown, lease_seconds, Limits(concurrency=concurrency))
+        limits = Limits(concurrency=concurrency)
+        return Job(name, function, every, attempts, shown, lease_seconds, limits, when_given_up=when_given_up)
 
     return declare
 

@@ -79,6 +79,21 @@ class NeedsAttention(Exception):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A task of a job that staff have given up.
+
+    Attributes:
+        arguments: What it was enqueued with.
+        key: What tells it apart from other tasks of the job.
+        task_id: The number of the task.
+    """
+
+    arguments: Mapping[str, Any]
+    key: str
+    task_id: int
+
+
 class Run(ABC):
     """One run of a job. No transaction is open while it runs; it opens its own.
 
@@ -105,7 +120,8 @@ class Run(ABC):
         """Open a transaction that commits at the end of the block, if the task is still ours; it renews the lease.
 
         Raises:
-            LeaseLost: another worker has the task, or staff have given it up. Nothing is written.
+            LeaseLost: the lease is over, another worker has the task, or staff have given it up. Nothing is written,
+                and nothing can be written by this run any more.
             RuntimeError: it is opened inside another one.
             DatabaseUnavailable: nothing is written, or the answer to the commit was lost.
         """
@@ -141,7 +157,7 @@ class Run(ABC):
     def goes_on(self) -> bool:
         """Return whether there is time for more; if not, a job of many parts snoozes and goes on later.
 
-        It is false once the run has taken a minute, or its worker has been told to stop.
+        It is false once the run has taken a minute, its worker has been told to stop, or its lease was lost.
         """
 
     def snooze(self, seconds: float, why: str = "") -> NoReturn:

@@ -121,8 +121,13 @@ def test_staff_run_it_now_and_its_planned_run_stays(knowing, logged_in, rows):
     (entry,) = rows.audit("job.run")
     assert (entry.subject, entry.reason) == ("job print-labels", "the boss asks")
     task_id = json.loads(entry.details)["task"]
+    browser.post(f"/admin/tasks/{planned.id}/run-now", reason="pressed twice")
+    assert f"task {task_id} still waits to run. Nothing was changed." in browser.get("/admin/").text
+    assert [entry.refused is not None for entry in rows.audit("job.run")] == [False, True]
     assert (run_job(task_id, knowing), rows.read(Task, task_id).scheduled_at) == (TaskState.DONE, None)
     assert rows.read(Task, planned.id).due_at == planned.due_at
+    browser.post(f"/admin/tasks/{planned.id}/run-now", reason="once more")
+    assert json.loads(rows.audit("job.run")[-1].details)["task"] > task_id
 
 
 def test_staff_pause_and_resume_it(knowing, logged_in, rows):

@@ -34,8 +34,43 @@ MUTATIONS = (
     Mutation(
         "a job that has lost its lease writes on",
         f"{ENGINE}/held_run.py",
-        (("            if not session.connection().execute(renewing).rowcount:\n", "            if False:\n"),),
+        (("            self._refuse_if_lost()\n            yield session\n", "            yield session\n"),),
         tests=JOBS,
+    ),
+    Mutation(
+        "a lease that has run out is renewed",
+        f"{ENGINE}/held_run.py",
+        (("where(*ours, unexpired)", "where(*ours)"),),
+        tests=JOBS,
+    ),
+    Mutation(
+        "a job that nobody waits for any more writes on",
+        f"{ENGINE}/held_run.py",
+        (
+            (
+                "            self._lost = self._lost or self.seconds_left() <= 0\n            return self._lost\n",
+                "            return self.seconds_left() <= 0\n",
+            ),
+        ),
+        tests=JOBS,
+    ),
+    Mutation(
+        "what waits for a task that is given up waits for ever",
+        "orderapp/services/backoffice/task_actions.py",
+        (("    _tell_job(session, task)\n", ""),),
+        tests=JOBS,
+    ),
+    Mutation(
+        "one job takes all the threads that jobs may use",
+        "tasks/actors.py",
+        (("SHARE_OF_A_JOB = 0.5\n", "SHARE_OF_A_JOB = 1.0\n"),),
+        tests=("tests/tasks/test_jobs.py",),
+    ),
+    Mutation(
+        "Run now, pressed twice, runs twice",
+        "orderapp/services/backoffice/job_runs.py",
+        (("    if found is not None and found.state in", "    if False and found.state in"),),
+        tests=("tests/admin/test_jobs.py",),
     ),
     Mutation(
         "the same key is enqueued twice",

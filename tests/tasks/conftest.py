@@ -87,11 +87,13 @@ def start_worker(shop: Shop) -> Iterator[Callable[..., Worker]]:
     started: list[Worker] = []
 
     def start(*rabbitmq_urls: str, slots: int = 4, threads: int = 8) -> Worker:
-        settings = replace(shop.settings, rabbitmq_urls=rabbitmq_urls)
+        # With the jobs that the application knows by now.
+        knowing = shop.with_settings(jobs=shop.app.extensions["orderapp.settings"].jobs)
+        settings = replace(knowing.settings, rabbitmq_urls=rabbitmq_urls)
         broker = make_broker(settings, shop.app)
         declare_actor(broker, shop.app, settings, slots)
         # A tenth of a second: how soon a thread without work looks whether it is to stop.
-        worker = Worker(shop, broker, dramatiq.Worker(broker, worker_threads=threads, worker_timeout=100))
+        worker = Worker(knowing, broker, dramatiq.Worker(broker, worker_threads=threads, worker_timeout=100))
         started.append(worker)
         worker.threads.start()
         return worker

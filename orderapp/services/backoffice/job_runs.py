@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
-from orderapp.errors import InvalidRequest, NotFound
+from orderapp.domain.states import TaskKind, TaskState
+from orderapp.errors import InvalidRequest, NotFound, WrongState
+from orderapp.models import Task
 from orderapp.services.access.refused_acts import refusals_recorded
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
@@ -19,11 +24,20 @@ from orderapp.systems.jobs import LONGEST_NAME, arguments_text
 log = structlog.get_logger()
 
 
+# Their keys are this, a hash of the arguments, and the number of the task before. Of letters and digits alone, which
+# every database sorts alike, so the newest is found in the index.
+BY_HAND = "byhand"
+DIGITS = 16  # of the hash: enough to tell the arguments of one job apart
+FIRST, LAST = "0" * 19, "9" * 19  # as many digits as a number of the column has
+STILL = {TaskState.WAITING.value: "still waits to run", TaskState.RUNNING.value: "still runs"}
+
+
 def run_now(name: str, arguments: Mapping[str, Any], actor: Actor, reason: str, settings: Settings) -> int:
     """Have a job run now; return the number of its task.
 
     Transaction: one, committed here, with its audit row.
-    Idempotent because: it isn't; each call is another run, which a job has to bear.
+    Idempotent because: until its task has ended, another one with the same arguments is refused. Two calls at the same
+        moment follow the same earlier task, so they make the same key.
 
     Args:
         name: The job's name.
@@ -35,6 +49,7 @@ def run_now(name: str, arguments: Mapping[str, Any], actor: Actor, reason: str, 
     Raises:
         InvalidRequest: an argument or the reason isn't acceptable.
         NotFound: there is no such job.
+        WrongState: it was run by hand before with the same arguments, and that task hasn't ended yet.
     """
     act = Act("job.run", f"job {name[:LONGEST_NAME]}", audit.clean_reason(reason) if reason else "")
     with refusals_recorded(actor, act):
@@ -45,8 +60,29 @@ def run_now(name: str, arguments: Mapping[str, Any], actor: Actor, reason: str, 
         text = arguments_text(name, arguments)
     except ValueError as error:
         raise InvalidRequest({"arguments": [str(error)]}) from error
-    with writing() as session:
-        task_id = enqueue_job(session, job, text)
+    with refusals_recorded(actor, act), writing() as session:
+        task_id = enqueue_job(session, job, text, key=_next_key(session, name, text))
         audit.write(session, actor, Act(act.name, act.subject, act.reason, details={"task": task_id}))
     log.info("job.run_now", job=name, task=task_id, by=actor.staff_id)
     return task_id
+
+
+def _next_key(session: Session, name: str, arguments: str) -> str:
+    """Return the key after that of the newest task that was run by hand with these arguments.
+
+    Raises WrongState if that task hasn't ended.
+    """
+    prefix = f"{BY_HAND}{sha256(arguments.encode()).hexdigest()[:DIGITS]}n"
+    newest = (
+        select(Task.id, Task.state)
+        .where(Task.kind == TaskKind.JOB.value, Task.system == name)
+        .where(Task.key.between(prefix + FIRST, prefix + LAST))
+        .order_by(Task.key.desc())
+        .limit(1)
+    )
+    found = session.execute(newest).one_or_none()
+    if found is not None and found.state in (TaskState.WAITING.value, TaskState.RUNNING.value):
+        raise WrongState(
+            f"{name} was run by hand already, and task {found.id} {STILL[found.state]}. Nothing was changed."
+        )
+    return f"{prefix}{found.id if found is not None else 0:0{len(FIRST)}}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -9,12 +10,13 @@ from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, case, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from orderapp.config import Settings
+from orderapp.config import Settings, current_settings
 from orderapp.domain.events import EventType
 from orderapp.domain.states import LASTING_KINDS, OPEN_TASK_STATES, OrderState, TaskKind, TaskState
-from orderapp.errors import NotFound, WrongState
+from orderapp.errors import DatabaseUnavailable, NotFound, WrongState
 from orderapp.models import ManualResolution, Order, Resolution, Task, db_now
 from orderapp.services.access.refused_acts import refusals_recorded
 from orderapp.services.backoffice.bulk import RowAct, Selection, decided_alone, each
@@ -33,6 +35,7 @@ from orderapp.services.saga.events import tell, tell_if_consistent
 from orderapp.services.saga.manual_resolutions import end_resolutions, say
 from orderapp.systems.base import System
 from orderapp.systems.jobs import Job
+from orderapp.systems.runs import GivenUp
 
 log = structlog.get_logger()
 
@@ -216,4 +219,22 @@ def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str
         tell(session, task.its_order_id, EventType.UNRESOLVED, effect={"system": task.system, "key": task.key})
     if task.order_id is not None:
         tell_if_consistent(session, task.order_id)
+    _tell_job(session, task)
     return {"before": {"state": task.state, "attempts": task.attempts}, "after": {"state": TaskState.CANCELLED.value}}
+
+
+def _tell_job(session: Session, task: Task) -> None:
+    """Let the job end what waits for its task. Its code may be a plugin's, so whatever it raises is a refusal."""
+    job = current_settings().jobs.get(task.system)
+    if job is None or job.when_given_up is None:
+        return
+    try:
+        job.when_given_up(session, GivenUp(json.loads(task.arguments or "{}"), task.key, task.id))
+    except (DatabaseUnavailable, SQLAlchemyError):
+        raise
+    except Exception as error:
+        log.warning("job.when_given_up_raised", job=job.name, task=task.id, exc_info=error)
+        raise WrongState(
+            f"Task {task.id} can't be given up: what job {job.name} does then failed ({type(error).__name__}). "
+            "Nothing was changed."
+        ) from error

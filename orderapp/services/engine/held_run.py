@@ -54,6 +54,7 @@ class HeldRun(Run):
         self._lease_seconds, self._lease_ends_at = lease_seconds, lease_ends_at
         self._may_go_on, self._ends_at = may_go_on, time.monotonic() + GOES_ON_SECONDS
         self._here = threading.local()  # a job may have threads of its own
+        self._lock, self._lost = threading.Lock(), False
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
@@ -71,16 +72,32 @@ class HeldRun(Run):
 
     @contextmanager
     def _committing(self) -> Iterator[Session]:
+        self._refuse_if_lost()
         with writing() as session:
             began_at = time.monotonic()
             task = self.task
             ours = (Task.id == task.id, Task.fencing == task.fencing, Task.state == TaskState.RUNNING.value)
+            # A lease that has run out can't be renewed: whoever counts on its end may be at work already.
+            unexpired = Task.lease_until > db_now()
             # The row stays locked until the commit, so nobody can take the task in between.
-            renewing = update(Task).where(*ours).values(lease_until=db_now(self._lease_seconds))
-            if not session.connection().execute(renewing).rowcount:
-                raise LeaseLost(f"Task {task.id} of {task.system}: its lease was lost. Nothing was written.")
-            self._lease_ends_at = began_at + self._lease_seconds
+            renewing = update(Task).where(*ours, unexpired).values(lease_until=db_now(self._lease_seconds))
+            renewed = session.connection().execute(renewing).rowcount
+            with self._lock:
+                self._lost = self._lost or not renewed
+                if not self._lost:
+                    self._lease_ends_at = began_at + self._lease_seconds
+            self._refuse_if_lost()
             yield session
+
+    def _refuse_if_lost(self) -> None:
+        if self._lost:
+            raise LeaseLost(f"Task {self.task_id} of {self.task.system}: its lease was lost. Nothing was written.")
+
+    def abandon_if_over(self) -> bool:
+        """Give the run up if its lease is over; return whether it was. From then on the job can write nothing."""
+        with self._lock:
+            self._lost = self._lost or self.seconds_left() <= 0
+            return self._lost
 
     def transaction(self) -> AbstractContextManager[Session]:
         """See `Run.transaction`."""
@@ -126,7 +143,7 @@ class HeldRun(Run):
 
     def goes_on(self) -> bool:
         """See `Run.goes_on`."""
-        return self._may_go_on() and time.monotonic() < self._ends_at
+        return not self._lost and self._may_go_on() and time.monotonic() < self._ends_at
 
     def seconds_left(self) -> float:
         """Return how much of the lease is left."""

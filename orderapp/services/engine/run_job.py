@@ -149,10 +149,10 @@ def _called(job: Job, run: HeldRun) -> Future[Any] | None:
     call = partial(copy_context().run, _call, job, run, called)
     threading.Thread(target=call, name=f"job {job.name}", daemon=True).start()
     # The job itself may renew its lease meanwhile.
-    while (left_seconds := run.seconds_left()) > 0:
-        if wait([called], left_seconds).done:
-            return called
-    return None
+    while not wait([called], max(0.0, run.seconds_left())).done:
+        if run.abandon_if_over():
+            return None
+    return called
 
 
 def _call(job: Job, run: Run, called: Future[Any]) -> None:

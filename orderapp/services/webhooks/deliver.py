@@ -17,7 +17,7 @@ from orderapp.services.webhooks.payloads import message_of
 from orderapp.services.webhooks.queues import hold, release_next
 from orderapp.services.webhooks.subscriptions import pausing, signing_secrets
 from orderapp.systems.jobs import job
-from orderapp.systems.runs import Run
+from orderapp.systems.runs import GivenUp, Run
 from orderapp.systems.webhooks import Delivered, Message, send
 
 log = structlog.get_logger()
@@ -42,7 +42,17 @@ class Due:
     signing: list[str] = field(repr=False)
 
 
-@job("event-delivery", attempts=ATTEMPTS, lease_seconds=LEASE_SECONDS, title="Event delivery")
+def drop(session: Session, given_up: GivenUp) -> None:
+    """Drop the delivery whose task staff have given up, or it would wait for ever, and its order's later events too.
+
+    Transaction: within the caller's, which has ended the task.
+    """
+    delivery = session.get(Delivery, int(given_up.arguments["delivery"]))
+    if delivery is not None and delivery.task_id == given_up.task_id:
+        end(session, delivery, DeliveryState.DROPPED)
+
+
+@job("event-delivery", attempts=ATTEMPTS, lease_seconds=LEASE_SECONDS, title="Event delivery", when_given_up=drop)
 def deliver(run: Run) -> Any:
     """Send an event to a subscription.
 

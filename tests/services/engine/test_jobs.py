@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.domain.states import TaskState
 from orderapp.errors import LeaseLost
-from orderapp.ext import Run, Snooze, enqueue, job
+from orderapp.ext import GivenUp, Run, Snooze, enqueue, job
 from orderapp.extensions import db
 from orderapp.models import Product, SystemSwitch, Task, db_now
 from orderapp.services.backoffice import task_actions
@@ -255,6 +255,29 @@ def test_staff_give_a_job_up_while_it_runs_and_it_can_write_nothing_more(empty_s
     assert [one.code for one in shop.attempts(task_id=task_id)] == ["taken_away", ""]
 
 
+def test_what_waits_for_a_task_that_staff_give_up_ends_with_it_or_nothing_does(empty_shop: Shop) -> None:
+    told: list[GivenUp] = []
+
+    def end_the_return(session: Session, given_up: GivenUp) -> None:
+        session.execute(update(Product).values(price_minor=given_up.arguments["price"]))
+        told.append(given_up)
+        if given_up.arguments["price"] == 2:
+            raise KeyError("there is no such return")
+
+    @job("tell-warehouse", when_given_up=end_the_return)
+    def tell_warehouse(run: Run) -> None: ...
+
+    shop = empty_shop.with_jobs(tell_warehouse)
+    first, second = enqueued(tell_warehouse, key="r1", price=1), enqueued(tell_warehouse, key="r2", price=2)
+    selection = task_actions.cancel([first, second], COMMAND_LINE, "it was sold")
+    assert [one.done for one in selection.items] == [True, False]
+    assert "what job tell-warehouse does then failed (KeyError). Nothing was changed." in selection.items[1].text
+    assert told[0] == GivenUp({"price": 1}, "r1", first)
+    assert {task.id: task.state for task in shop.tasks()} == {first: "cancelled", second: "waiting"}
+    with reading() as session:
+        assert set(session.scalars(select(Product.price_minor))) == {1}
+
+
 def test_a_snooze_gives_the_attempt_back_and_equal_ones_are_one_entry(empty_shop: Shop) -> None:
     parts = iter([None, None, None, "done"])
 
@@ -385,21 +408,55 @@ def test_a_job_that_lost_its_lease_writes_nothing_and_its_next_run_does(empty_sh
     ]
 
 
+def test_a_lease_that_has_run_out_cannot_be_renewed_and_its_job_is_told_to_stop(empty_shop: Shop) -> None:
+    told: list[Any] = []
+
+    @job("change-prices", attempts=1, lease_seconds=60)
+    def change_prices(run: Run) -> None:
+        told.append(run.goes_on())
+        shop.let_task_leases_lapse()  # and no timer has seen it yet
+        with pytest.raises(LeaseLost):
+            run.renew()
+        told.append(run.goes_on())
+        renew_for(run.task_id, 60)  # whatever happens to the row
+        with pytest.raises(LeaseLost), run.transaction():
+            told.append("went in")
+
+    shop = empty_shop.with_jobs(change_prices)
+    enqueued(change_prices)
+    assert shop.work() == 1
+    assert told == [True, False]
+
+
+def renew_for(task_id: int, seconds: float) -> None:
+    with writing() as session:
+        session.execute(update(Task).where(Task.id == task_id).values(lease_until=db_now(seconds)))
+
+
 def test_a_job_that_hangs_costs_its_lease_and_not_the_thread(empty_shop: Shop) -> None:
-    goes_on = threading.Event()
+    goes_on, ended, told = threading.Event(), threading.Event(), []
 
     @job("hang-about", attempts=1, lease_seconds=1)
     def hang(run: Run) -> None:
         goes_on.wait(60)
+        try:
+            run.renew()
+        except LeaseLost:
+            told.append(run.goes_on())
+        ended.set()
 
     shop = empty_shop.with_jobs(hang)
     task_id = enqueued(hang)
     [hint] = shop.due()
     assert run_hint(hint, shop.settings) is None
     assert shop.task(id=task_id).state == TaskState.RUNNING.value
+    # Nobody waits for what it comes to, so it may not keep the task, whatever its row says.
+    renew_for(task_id, 60)
+    goes_on.set()
+    assert ended.wait(20)
+    assert told == [False]
     shop.let_task_leases_lapse()
     assert recover(shop.settings).tasks == 1
-    goes_on.set()
     assert (shop.task(id=task_id).state, shop.task(id=task_id).last_code) == ("failed", "lease_lapsed")
 
 

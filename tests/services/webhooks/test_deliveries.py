@@ -270,6 +270,25 @@ def test_staff_give_an_event_up_and_the_next_one_follows(telling: TellingShop, r
     assert receiver.types[3:] == ["order.placed"]
 
 
+def test_an_event_whose_task_is_given_up_ends_and_the_next_one_follows(
+    telling: TellingShop, receiver: Receiver
+) -> None:
+    telling.subscribe(receiver.url)
+    receiver.fails()
+    telling.submit()
+    distribute()
+    first_task = next_task(telling)
+    run_job(first_task, telling.settings)
+    acts.resend(deliveries()[0].id, COMMAND_LINE, "hurry")
+    newest_task = deliveries()[0].task_id
+    assert task_actions.cancel([first_task], COMMAND_LINE, "there is a newer one").items[0].done
+    assert states() == ["waiting", "waiting"]
+    assert task_actions.cancel([newest_task], COMMAND_LINE, "they can't read it").items[0].done
+    telling.work_until_quiet()
+    assert receiver.types == ["order.placed", "order.confirmed", "order.consistent"]
+    assert states() == ["dropped", "delivered", "delivered"]
+
+
 def test_a_removed_subscriber_gets_nothing_more(telling: TellingShop, receiver: Receiver) -> None:
     telling.subscribe(receiver.url)
     telling.submit()
