@@ -55,6 +55,17 @@ def can_be_seen(text: str) -> bool:
     )
 
 
+def folded(text: str) -> str:
+    """Return a text as it is searched: without capitals, accents and variants of letters, the same on every database.
+
+    Example:
+        >>> folded("Grüner Tee, STRASSE"), folded("straße")
+        ('gruner tee, strasse', 'strasse')
+    """
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(one for one in apart if not unicodedata.combining(one))
+
+
 def has_link(text: str) -> bool:
     """Return whether a mail program or a phone would turn a part of a text into a link."""
     return _LINK.search(unicodedata.normalize("NFKC", text)) is not None

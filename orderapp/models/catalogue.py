@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
+from orderapp.domain.typed_text import folded
 from orderapp.models.base import Base, UtcDateTime
 
 
@@ -23,12 +24,19 @@ class Product(Base):
 
     sku: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
+    # The name as it is searched; a statement that changes the name changes this too.
+    searched: Mapped[str] = mapped_column(Text, server_default=text("''"))
     price_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     category: Mapped[str] = mapped_column(String(60), server_default=text("''"))
     picture: Mapped[str] = mapped_column(String(200), server_default=text("''"))  # a path on this host
     retired_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)  # off sale since then
     updated_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+
+    @validates("name")
+    def _fold(self, _key: str, name: str) -> str:
+        self.searched = folded(name)
+        return name
 
 
 class BasketLine(Base):

@@ -48,12 +48,12 @@ def put(quantities: Mapping[str, str]) -> None:
     numbers = {
         sku: int(text) for sku, text in quantities.items() if text.isascii() and text.isdecimal() and len(text) < 7
     }
-    if not numbers or (_BASKET not in session and not any(numbers.values())):
-        return
-    if _BASKET not in session:
+    if not baskets.is_there(name()):
+        if not any(numbers.values()):
+            return
+        _begin()
         baskets.count_new(request.remote_addr)
-        session[_BASKET] = secrets.token_urlsafe(NAME_BYTES)
-    baskets.put(session[_BASKET], {sku: min(number, MAX_QUANTITY) for sku, number in numbers.items()})
+    baskets.put(name(), {sku: min(number, MAX_QUANTITY) for sku, number in numbers.items()})
 
 
 def name() -> str:
@@ -75,8 +75,18 @@ def replaced(failed_id: uuid.UUID, order_id: uuid.UUID) -> None:
 
 
 def begin_anew() -> None:
-    """Take another basket if this one was ordered; after an order that failed, what was chosen is still wanted."""
+    """Take another basket if this one was ordered; after an order that failed, what was chosen is still wanted.
+
+    A visitor without a basket gets one before anything is in it: two first presses at the same moment would else make
+    a basket each, and the answer that comes first would be lost.
+    """
     basket, order_id = session.get(_ORDERED, ("", ""))
     if basket and basket == name() and not is_failing(uuid.UUID(order_id)):
         session.pop(_BASKET)
         session.pop(_ORDERED)
+    _begin()
+
+
+def _begin() -> None:
+    if _BASKET not in session:
+        session[_BASKET] = secrets.token_urlsafe(NAME_BYTES)

@@ -13,12 +13,13 @@ from flask.typing import ResponseReturnValue
 from orderapp.config import current_settings
 from orderapp.domain.inputs import ABOUT_YOU, Code
 from orderapp.domain.states import OrderState
-from orderapp.errors import InvalidRequest, TooManyAttempts
+from orderapp.errors import InvalidRequest, NotFound, OrderArchived, TooManyAttempts
 from orderapp.services.orders import catalogue
 from orderapp.services.orders.shop_views import find_shop_order
 from orderapp.services.orders.views import find_order
 from orderapp.services.placing import submitters
 from orderapp.services.placing.place import Placing
+from orderapp.services.placing.pricing import NOT_SOLD
 from orderapp.web import basket, drafts, order_form
 from orderapp.web.blueprint import shop
 from orderapp.web.formats import system_title
@@ -42,7 +43,7 @@ def checkout() -> ResponseReturnValue:
     """Show the form with what is in the basket, or with `?again=<order page>` one with that order's products."""
     reference = request.args.get("again", "")
     if reference:
-        return show_form(replace(_form_of(reference), again=True), kind="again")
+        return show_form(replace(_form_of(reference), again=reference), kind="again")
     chosen = {sku: str(quantity) for sku, quantity in basket.current().quantities.items()}
     lost = drafts.lost_answer()
     return show_form(OrderForm(key=lost, quantities=chosen) if lost else OrderForm(quantities=chosen))
@@ -103,7 +104,7 @@ def place() -> ResponseReturnValue:
     content = order_form.to_request(form, settings.systems.inputs, settings.phones)
     # The CSRF token identifies the session: no form gets here without one.
     by = submitters.visitor(request.remote_addr, session.get("csrf_token"), content.customer)
-    placed = Placing(settings).submit(content, form.key, by)
+    placed = Placing(settings).submit(content, form.key, by, _failed_order_of(form))
     drafts.answer(form.key)
     if not form.again:
         basket.ordered(placed.order.id)
@@ -118,10 +119,13 @@ def sent_form() -> OrderForm:
 def messages_of(error: InvalidRequest, form: OrderForm) -> dict[str, str]:
     """Return the messages about a form by its fields, in the order of the page."""
     skus = [product.sku for product in catalogue.sold_among(form.quantities)]
-    found = order_form.messages_by_field(error, form, skus, current_settings().systems.inputs)
     gone = catalogue.names_of_unsold(form.chosen())
-    if gone and "" in found:
-        found[""] = gettext("Not sold any more, and left out here: %(products)s.", products=", ".join(gone))
+    # With its name instead of the general sentence.
+    told = {path: messages for path, messages in error.errors.items() if not gone or messages != [NOT_SOLD]}
+    found = order_form.messages_by_field(InvalidRequest(told), form, skus, current_settings().systems.inputs)
+    if gone:
+        named = gettext("Not sold any more, and left out here: %(products)s.", products=", ".join(gone))
+        found[""] = f"{named} {found.get('', '')}".strip()
     return found
 
 
@@ -142,7 +146,7 @@ def show_form(
         summary: What the order costs; None to add up the prices, for which no system is asked.
     """
     products, arrived = catalogue.sold_among(form.quantities), drafts.order_of(form.key)
-    drafts.give_out(form.key, again=form.again)
+    drafts.give_out(form.key, again=bool(form.again))
     settings = current_settings()
     page = render_template(
         "shop/form.html",
@@ -182,6 +186,18 @@ def _sections(inputs: Iterable[Code]) -> dict[str, list[Code]]:
     for code in inputs:
         sections.setdefault(code.section, []).append(code)
     return sections
+
+
+def _failed_order_of(form: OrderForm) -> uuid.UUID | None:
+    """Return the failed order in whose place this visitor orders with a form, None for any other form."""
+    number = number_in(form.again)
+    if number is None:
+        return None
+    try:
+        order = find_shop_order(number)
+    except (NotFound, OrderArchived):
+        return None
+    return order.id if order.state is OrderState.FAILED and drafts.is_ours(order.id) else None
 
 
 def _form_of(reference: str) -> OrderForm:

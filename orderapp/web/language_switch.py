@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import redirect, request
+from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from orderapp import languages
@@ -20,7 +20,10 @@ def switch() -> ResponseReturnValue:
     home = f"{request.script_root}/"
     # Nothing but an address of ours; browsers take `//` and `/\\` for the start of another host.
     ours = back.startswith(home) and not back.startswith(("//", "/\\")) and back.isprintable()
-    response = redirect(back if ours else home, 303)
+    if "key" in request.form:
+        response = redirect(url_for("shop.preview"), 307)  # an order form: the browser sends it on, as it was typed
+    else:
+        response = redirect(back if ours else home, 303)
     if wished in languages.codes():
         response.set_cookie(
             cookie_name(), wished, max_age=KEPT_SECONDS, secure=current_settings().secure_cookies, samesite="Lax"

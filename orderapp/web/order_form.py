@@ -58,7 +58,7 @@ class OrderForm:
     expected_total: Money | None = None
     doubled: tuple[str, ...] = ()
     came_with_retry_key: bool = False
-    again: bool = False  # it shows an earlier order's products, not those in the basket
+    again: str = ""  # the page of an earlier order, whose products it shows instead of those in the basket
 
     def chosen(self) -> dict[str, int]:
         """Return the quantities above 0 by SKU, as far as they are numbers."""
@@ -102,7 +102,7 @@ class OrderForm:
         """Return the form as hidden fields, to be sent again just as it is."""
         texts = [("key", self.key), *((name, getattr(self, name)) for name in TEXT_FIELDS), *self.inputs.items()]
         texts += [(QUANTITY_PREFIX + sku, text) for sku, text in self.quantities.items()]
-        texts += [("again", "1")] if self.again else []
+        texts += [("again", self.again)] if self.again else []
         texts += [(SHOWN_PREFIX + sku, money_field(price)) for sku, price in self.shown.items()]
         return texts + ([("expected_total", money_field(self.expected_total))] if self.expected_total else [])
 
@@ -128,7 +128,7 @@ def read(sent: MultiDict[str, str], declared: Mapping[str, Code]) -> OrderForm:
         expected_total=read_money(sent.get("expected_total", "")),
         doubled=tuple(name for name, texts in sent.lists() if len(texts) > 1),
         came_with_retry_key=names_retry(key),
-        again="again" in sent,
+        again=sent.get("again", ""),
     )
 
 

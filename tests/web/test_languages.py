@@ -61,6 +61,21 @@ def test_the_switch_keeps_no_language_that_there_isnt(client: FlaskClient, langu
     assert language_of(client) == "en"
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_the_switch_loses_nothing_that_was_typed(
+    client: FlaskClient, new_form: Callable[..., dict[str, str]], answered: bool
+) -> None:
+    fields = new_form(email="ada@")
+    page = client.post("/orders", data=fields) if answered else client.get("/checkout")
+    assert 'form="order-form" formaction="/language"' in page.text
+    sent_on = client.post("/language", data=fields | {"language": "de"})
+    assert (sent_on.status_code, sent_on.location) == (307, "/total")
+    shown = client.post(sent_on.location, data=fields).text
+    assert '<html lang="de">' in shown
+    for kept in ("Ada Lovelace", 'value="ada@"', f'value="{fields["key"]}"', "25,00"):
+        assert kept in shown
+
+
 @pytest.mark.parametrize(
     "back", ["//evil.example/", "https://evil.example/", "/\\evil.example", "", "/\n/evil.example"]
 )

@@ -33,6 +33,12 @@ def lines_of(basket: str) -> dict[str, int]:
         return {row.sku: row.quantity for row in session.execute(asked)}
 
 
+def is_there(basket: str) -> bool:
+    """Return whether anything is in a basket."""
+    with reading() as session:
+        return session.scalar(select(BasketLine.basket).where(BasketLine.basket == basket).limit(1)) is not None
+
+
 def count_new(address: str | None) -> None:
     """Count a new basket for the network that it comes from. Transaction: one, committed here.
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import select, tuple_, update
 
 from orderapp.domain.money import Money
 from orderapp.domain.orders import MAX_LINES
+from orderapp.domain.typed_text import folded
 from orderapp.errors import InvalidRequest
 from orderapp.models import Product, db_now
 from orderapp.services.db.transactions import reading, writing
@@ -75,8 +76,8 @@ def page_of_products(search: str = "", category: str = "", after: str = "") -> P
         after: The SKU of the last product on the page before; empty for the first page.
     """
     asked = _SOLD.order_by(Product.name, Product.sku).limit(ON_A_PAGE + 1)
-    for word in search.split():
-        asked = asked.where(func.lower(Product.name).contains(word.lower(), autoescape=True))
+    for word in folded(search).split():
+        asked = asked.where(Product.searched.contains(word, autoescape=True))
     if category:
         asked = asked.where(Product.category == category)
     with reading() as session:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.currencies import is_currency
 from orderapp.domain.money import MAX_MINOR
-from orderapp.domain.typed_text import hidden_in, trimmed
+from orderapp.domain.typed_text import folded, hidden_in, trimmed
 from orderapp.errors import InvalidRequest
 from orderapp.models import Product, db_now
 from orderapp.services.db.transactions import writing
@@ -71,7 +71,7 @@ def _refuse_second_currency(session: Session, currency: str) -> None:
 
 def _upsert(session: Session) -> Any:
     written = {"updated_at": db_now()}
-    columns = (Product.name, Product.price_minor, Product.currency, Product.category, Product.picture)
+    columns = (Product.name, Product.searched, Product.price_minor, Product.currency, Product.category, Product.picture)
     changed = {column.key: proposed(column) for column in columns} | written
     different = or_(*(column != proposed(column) for column in columns))
     return upsert(session, Product, written, changed, unique="sku", where=different)
@@ -133,6 +133,7 @@ def _read(item: Any) -> tuple[Row, Errors]:
     return {
         "sku": item["sku"],
         "name": item["name"],
+        "searched": folded(item["name"]),
         "price_minor": price["value"],
         "currency": price["currency"],
         **{member: item.get(member, "") for member in OPTIONAL},

@@ -22,6 +22,7 @@ from orderapp.systems.base import Part, System
 from orderapp.systems.registry import Systems
 
 # What customers read at a code that can't be used, if its system has no words for it.
+NOT_SOLD = "This product isn't sold here."
 NOT_USABLE = "This can't be used: please check how it is written."
 
 
@@ -57,7 +58,7 @@ def price(request: OrderRequest, products: Mapping[str, Sold]) -> Priced:
     errors: dict[str, list[str]] = {}
     for number, line in enumerate(request.lines):
         if line.sku not in products:
-            errors[f"lines.{number}.sku"] = ["This product isn't sold here."]
+            errors[f"lines.{number}.sku"] = [NOT_SOLD]
     if errors:
         raise InvalidRequest(errors)
     sold = [(line, products[line.sku]) for line in request.lines]

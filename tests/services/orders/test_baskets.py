@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from orderapp.domain.orders import MAX_LINES, MAX_QUANTITY
 from orderapp.errors import InvalidRequest
@@ -30,7 +30,7 @@ def _products(empty_shop: Shop) -> None:
     ]
     with writing() as session:
         session.execute(delete(Product))
-        session.execute(insert(Product).values(price_minor=100, currency="EUR", updated_at=db_now()), rows)
+        session.add_all(Product(price_minor=100, currency="EUR", updated_at=db_now(), **row) for row in rows)
 
 
 def test_pages_have_every_product_once_in_order() -> None:
