@@ -17,10 +17,13 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from orderapp import languages
 from orderapp.addresses import database_url, is_encrypted, passwords_in, rabbitmq_urls
+from orderapp.appearance import Appearance
 from orderapp.domain.customers import PhoneRules
 from orderapp.domain.order_limits import DEFAULTS, Most
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError
+from orderapp.seller import Seller
+from orderapp.shop_texts import ShopTexts
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.declarations import prefix_of
 from orderapp.systems.job_registry import Jobs
@@ -70,6 +73,9 @@ class Settings:
     trusted_proxies: int
     proxy_sets_request_id: bool
     web_processes: int
+    seller: Seller
+    appearance: Appearance
+    shop_texts: ShopTexts
     phones: PhoneRules
     language: str  # of customers whose own isn't known: a code of `languages.codes()`
     time_zone: ZoneInfo  # in which the shop writes times
@@ -114,6 +120,9 @@ class Settings:
             trusted_proxies=env.integer("TRUSTED_PROXIES", 0, 0, 10),
             proxy_sets_request_id=_proxy_sets_request_id(env),
             web_processes=env.integer("WEB_CONCURRENCY", 2, 1, 1000),  # gunicorn.conf.py starts them
+            seller=Seller.from_environment(env),
+            appearance=Appearance.from_environment(env),
+            shop_texts=ShopTexts.from_environment(env),
             phones=PhoneRules(_country(env, "SHOP_COUNTRY"), _countries(env, "PHONE_COUNTRIES")),
             language=_language(env),
             time_zone=env.time_zone(),

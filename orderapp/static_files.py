@@ -23,7 +23,7 @@ HASH_CHARACTERS = 12  # 48 bits: two versions of a file never have the same
 MOST_FILES = 64  # several times as many as there are
 _HASHED = re.compile(r"(?P<stem>.+)\.(?P<hash>[0-9a-f]{12})(?P<suffix>\.[a-z0-9]+)")
 # By the file's ending, because a machine's own table of types may lack some.
-_TYPES = {
+TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
@@ -66,14 +66,18 @@ def answer(folder: str | None, filename: str) -> Response | None:
     path = safe_join(folder, f"{named['stem']}{named['suffix']}")
     if path is None or not Path(path).is_file():
         raise NotFound
-    file = _read(path)
+    return respond(_read(path), named["suffix"], named["hash"])
+
+
+def respond(file: StaticFile, suffix: str, named_hash: str) -> Response:
+    """Return a file as an answer; it may be kept if it was asked for under the hash of its content."""
     is_compressed = bool(file.compressed) and request.accept_encodings["gzip"] > 0
     response = make_response(file.compressed if is_compressed else file.content)
-    response.content_type = _TYPES.get(named["suffix"], "application/octet-stream")
+    response.content_type = TYPES.get(suffix, "application/octet-stream")
     if is_compressed:
         response.content_encoding = "gzip"
     response.vary.add("Accept-Encoding")
-    if named["hash"] == file.hash:
+    if named_hash == file.hash:
         response.cache_control.public, response.cache_control.max_age = True, YEAR_SECONDS
         response.cache_control.immutable = True
     else:
@@ -87,7 +91,11 @@ def _read(path: str) -> StaticFile:
 
 @lru_cache(MOST_FILES)
 def _read_at(path: str, _changed_at_ns: int) -> StaticFile:
-    content = Path(path).read_bytes()
-    compressed = gzip.compress(content, 9, mtime=0) if Path(path).suffix in _COMPRESSIBLE else b""
+    return static_file(Path(path).read_bytes(), Path(path).suffix)
+
+
+def static_file(content: bytes, suffix: str) -> StaticFile:
+    """Return a file with its hash, and compressed if its ending says that this makes it shorter."""
+    compressed = gzip.compress(content, 9, mtime=0) if suffix in _COMPRESSIBLE else b""
     digest = hashlib.sha256(content).hexdigest()[:HASH_CHARACTERS]
     return StaticFile(digest, content, compressed if len(compressed) < len(content) else b"")

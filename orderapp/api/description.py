@@ -19,6 +19,7 @@ from orderapp.api.reading import KEY_PATTERN, MAX_KEY_CHARACTERS
 from orderapp.api.schemas import OrderAnswerSchema, OrdersAnswerSchema, ProblemSchema, ProductsSchema
 from orderapp.config import current_settings
 from orderapp.domain.inputs import Code
+from orderapp.seller import Seller
 from orderapp.services.orders import request_schema
 from orderapp.services.orders.request_schema import order_schema
 from orderapp.services.webhooks.payloads import EventSchema
@@ -53,17 +54,19 @@ ID_PARAMETER = {
 def description() -> Response:
     """Answer with the API's description; it is public, since it contains no data."""
     mounted = {"servers": [{"url": request.script_root}]} if request.script_root else {}
-    return jsonify(describe(tuple(current_settings().systems.inputs.values())) | mounted)
+    settings = current_settings()
+    return jsonify(describe(tuple(settings.systems.inputs.values()), settings.seller) | mounted)
 
 
 @lru_cache(maxsize=4)  # a process has one set of systems
-def describe(inputs: tuple[Code, ...]) -> dict[str, Any]:
-    """Return the description as an OpenAPI 3.1 document, with what systems ask customers for."""
+def describe(inputs: tuple[Code, ...], seller: Seller) -> dict[str, Any]:
+    """Return the description as an OpenAPI 3.1 document, with what systems ask customers for, and whose API it is."""
+    contact = {"name": seller.name} | ({"email": seller.email} if seller.email else {})
     spec = APISpec(
-        title="Orders",
+        title=f"{seller.name}: orders",
         version="1",
         openapi_version="3.1.0",
-        info={"description": ABOUT},
+        info={"description": ABOUT, "contact": contact},
         plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)],
         security=[{"token": []}],
         webhooks=event_webhooks(),

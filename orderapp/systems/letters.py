@@ -11,6 +11,8 @@ from orderapp.domain.references import page_reference
 from orderapp.domain.states import News
 from orderapp.domain.typed_text import without_links
 from orderapp.languages import Language, language
+from orderapp.seller import Seller
+from orderapp.shop_texts import ShopText, next_steps_in
 from orderapp.systems.settings import Environment
 
 
@@ -30,11 +32,19 @@ class Letters:
     shop_url: str  # the shop's public address; empty if it isn't known, and then no message has a link
     secret: str  # signs the addresses of orders' pages
     time_zone: dt.tzinfo  # in which days are written
+    seller: Seller  # who writes
+    next_steps: ShopText  # what happens once an order is confirmed
 
     @classmethod
     def from_environment(cls, env: Environment) -> Self:
-        """Read `PUBLIC_URL`, `SECRET_KEY` and `SHOP_TIME_ZONE`; ConfigurationError for a wrong one."""
-        return cls(env.address("PUBLIC", {"https": True, "http": False}), env.text("SECRET_KEY"), env.time_zone())
+        """Read `PUBLIC_URL`, `SECRET_KEY`, `SHOP_TIME_ZONE`, and what the shop is called; ConfigurationError."""
+        return cls(
+            env.address("PUBLIC", {"https": True, "http": False}),
+            env.text("SECRET_KEY"),
+            env.time_zone(),
+            Seller.from_environment(env),
+            next_steps_in(env),
+        )
 
     def letter(self, effect: Effect) -> Letter:
         """Return the message that an effect is: the same for the same effect."""
@@ -42,9 +52,13 @@ class Letters:
         subject, paragraphs, link = _WRITERS[effect.news](effect, spoken, self.time_zone)
         page = self._page_of(order)
         greeting = spoken.gettext("Hello %(name)s,", name=without_links(order.customer.name))
-        parts = (greeting, *(part for part in paragraphs if part), f"{link}\n{page}" if page else "")
+        if effect.news is News.CONFIRMED:
+            paragraphs = (*paragraphs, *self.next_steps.paragraphs(spoken))
+        signature = "\n".join(self.seller.lines)
+        parts = (greeting, *paragraphs, f"{link}\n{page}" if page else "", signature)
         text = "\n\n".join(part for part in parts if part)
-        return Letter(subject, text, f"{subject}. {page}" if page else f"{subject}.")
+        short = f"{self.seller.name}: {subject}."
+        return Letter(subject, text, f"{short} {page}" if page else short)
 
     def _page_of(self, order: OrderDocument) -> str:
         """Return the address of the order's page; empty if it has none or the shop's address isn't known."""

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from flask import Flask
 
-from orderapp.web import catalogue_page, drafts, error_pages, form_page, language, language_switch, order_page, unplaced
+from orderapp.web import (
+    about_pages,
+    catalogue_page,
+    drafts,
+    error_pages,
+    form_page,
+    language,
+    language_switch,
+    order_page,
+    unplaced,
+)
 from orderapp.web.blueprint import shop
 
 __all__ = [
@@ -21,5 +31,6 @@ def init_app(app: Flask) -> None:
     """Add the shop's pages, and the pages for errors of the whole application."""
     app.session_interface = drafts.Sessions()
     language.init_app(app)
+    about_pages.init_app(app)
     app.register_blueprint(shop)
     error_pages.register(app)

@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from orderapp.api.description import describe
+from orderapp.seller import Seller
 from tests.api.conftest import ApiClient
 from tests.inputs import INPUTS
 
@@ -50,7 +51,7 @@ def described(app: Flask) -> Any:
 
 CASES = [
     pytest.param(path, method.upper(), mode, id=f"{operation['operationId']}-{mode.value}")
-    for path, operations in describe(tuple(INPUTS.values()))["paths"].items()
+    for path, operations in describe(tuple(INPUTS.values()), Seller("Tea shop"))["paths"].items()
     for method, operation in operations.items()
     for mode in GenerationMode
     # Where there is neither a token nor a parameter, nothing can be sent wrong.

@@ -33,7 +33,7 @@ def test_a_message_goes_out_as_form_fields_with_basic_auth(wire: Wire) -> None:
     assert parse_qs(str(request.body)) == {
         "To": ["+4930901820"],
         "From": ["+15005550006"],
-        "Body": ["Your order 7K3M9-QXZ2F is confirmed."],
+        "Body": ["Orderapp: Your order 7K3M9-QXZ2F is confirmed."],
     }
 
 

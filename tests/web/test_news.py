@@ -62,7 +62,9 @@ def test_an_order_that_fails_is_told_with_its_reason_and_a_way_to_try_again(
     assert reason in page
     assert "Your order could not be placed" in page
     (text,) = sandbox.rows("texts")
-    assert text["body"].startswith(f"Your order {failed.number} could not be placed. http://shop.localhost/orders/")
+    assert text["body"].startswith(
+        f"Orderapp: Your order {failed.number} could not be placed. http://shop.localhost/orders/"
+    )
 
 
 def test_a_failure_that_was_overcome_before_it_was_told_is_not_told(

@@ -14,6 +14,7 @@ from orderapp.api.description import describe
 from orderapp.domain.outcome import Outcome
 from orderapp.errors import WrongState
 from orderapp.models import Delivery, Event, WebhookSubscription, db_now
+from orderapp.seller import Seller
 from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading, writing
@@ -93,7 +94,7 @@ def test_each_event_is_as_the_description_says(telling: TellingShop, receiver: R
     task_actions.cancel([telling.task(system="bank").id], COMMAND_LINE, "the bank is closed")
     telling.work_until_quiet()
     assert receiver.types == ["order.placed", "order.confirmed", "effect.unresolved"]
-    described = describe(())
+    described = describe((), Seller("Tea shop"))
     for one in receiver.got:
         request = described["webhooks"][one.event["type"]]["post"]["requestBody"]
         schema = request["content"]["application/json"]["schema"]
