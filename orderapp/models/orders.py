@@ -66,15 +66,23 @@ class Order(Base):
 
 
 SEARCH_INDEX = "ix_orders_search"
-_SEARCHED = (Order.number, Order.customer_name, Order.customer_email, Order.customer_phone, Order.inputs)
+_OPEN = (Order.number, Order.customer_name, Order.customer_email, Order.customer_phone)
 
 
 def searched_text() -> ColumnElement[str]:
     """Return an order's number, customer and inputs as one text in small letters, as the index of its parts has it."""
-    joined: Any = _SEARCHED[0]
-    for column in _SEARCHED[1:]:
-        joined = joined.op("||")(literal_column("' '")).op("||")(column)
-    return func.lower(joined)
+    return _joined(*_OPEN, Order.inputs)
+
+
+def open_text() -> ColumnElement[str]:
+    """Return the same without the inputs: a code that is worth something must not be found by a part of it."""
+    return _joined(*_OPEN)
+
+
+def _joined(first: Any, *columns: Any) -> ColumnElement[str]:
+    for column in columns:
+        first = first.op("||")(literal_column("' '")).op("||")(column)
+    return func.lower(first)
 
 
 def _knows_trigrams(_index: Any, _table: Any, bind: Any, **_: Any) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.domain.keys import read_order_number
 from orderapp.models import Order, Task
-from orderapp.models.orders import SEARCH_INDEX, searched_text
+from orderapp.models.orders import SEARCH_INDEX, open_text, searched_text
 
 # Without the index of parts, only so many of the newest orders are looked through: some hundred milliseconds.
 NEWEST_SEARCHED = 20_000
@@ -87,17 +87,31 @@ def matches(session: Session, text: str, *, parts: bool) -> ColumnElement[bool]:
     if not (indexed and parts) and _EMAIL.fullmatch(text):
         return func.lower(Order.customer_email) == func.lower(text)
     if parts and not is_too_short(text):
-        found.append(_contains(_parts(text), indexed))
+        found.append(_contains(text, indexed))
     return or_(*found) if found else false()
 
 
-def _contains(parts: list[str], indexed: bool) -> ColumnElement[bool]:
-    """Return the condition that an order's searched text has all the parts."""
-    condition = and_(*(searched_text().like(_pattern(part), escape="/") for part in parts))
+def _contains(text: str, indexed: bool) -> ColumnElement[bool]:
+    """Return the condition that an order has all parts of a text, or has it as a code.
+
+    A code of an input counts only as a whole: somebody who may search, but not see it, could spell it out by its parts.
+    """
+    condition = or_(and_(*(_has(part) for part in _parts(text))), _has_code(text.lower()))
     if indexed:
         return condition
     newest = select(Order.id).order_by(Order.created_at.desc(), Order.id.desc()).limit(NEWEST_SEARCHED)
     return condition & Order.id.in_(newest.subquery().select())
+
+
+def _has(part: str) -> ColumnElement[bool]:
+    # The index has both together; the second condition is asked only of what the first one finds.
+    in_open = and_(searched_text().like(_pattern(part), escape="/"), open_text().like(_pattern(part), escape="/"))
+    return or_(in_open, _has_code(part))
+
+
+def _has_code(code: str) -> ColumnElement[bool]:
+    """Return the condition that one of an order's inputs is a code, in small letters; no code has quotes."""
+    return searched_text().like(_pattern(f':"{code}"'), escape="/") if '"' not in code else false()
 
 
 def _pattern(part: str) -> ColumnElement[str]:
