@@ -101,13 +101,27 @@ function live(main) {
   plan(SHORTEST_PAUSE);
 }
 
+// Tells the server the reader's time zone, so that the next page is in it.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && !document.cookie.split("; ").includes(`orderapp-zone=${zone}`)) {
+  const secure = location.protocol === "https:" ? ";secure" : "";
+  document.cookie = `orderapp-zone=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
+}
+
 if (document.querySelector("[data-live]")) {
   showAges();
   setInterval(showAges, 1000);
   live(document.querySelector("main"));
 }
 
-// Keys: / to the search, j and k from row to row, x to tick, r to refresh.
+// Keys: / to the search, j and k from row to row, x to tick, r to refresh, ? for the sheet that says so.
+const sheet = document.getElementById("keys");
+const button = document.getElementById("show-keys");
+if (button) {
+  button.hidden = false;
+  button.addEventListener("click", () => sheet.showModal());
+}
+
 function step(by) {
   const rows = [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("th a"));
   const at = rows.findIndex((row) => row.contains(document.activeElement));
@@ -120,11 +134,12 @@ const KEYS = {
   k: () => step(-1),
   x: () => document.activeElement.closest("tr")?.querySelector("input[type=checkbox]")?.click(),
   r: () => document.dispatchEvent(new Event("live-refresh")),
+  "?": () => sheet?.showModal(),
 };
 
 document.addEventListener("keydown", (event) => {
   const writing = event.target.closest("input:not([type=checkbox]), select, textarea");
-  if (writing || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
+  if (writing || sheet?.open || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
   event.preventDefault();
   KEYS[event.key]();
 });

@@ -6,7 +6,7 @@ from flask import Flask
 from flask_admin import Admin
 from flask_admin.theme import Theme
 
-from orderapp.admin import login, who
+from orderapp.admin import appearance, login, who, zones
 from orderapp.admin.account import AccountView
 from orderapp.admin.attempts import AttemptsView
 from orderapp.admin.audit import AuditView
@@ -25,6 +25,9 @@ def init_app(app: Flask) -> None:
     """Add the back office under /admin. Each application gets its own views, since a view remembers its application."""
     who.init_app(app)
     app.register_blueprint(login.office)
+    app.register_blueprint(appearance.looks)
+    app.jinja_env.filters["local"] = zones.local
+    app.jinja_env.globals.update(reader_zone=zones.zone, reader_theme=appearance.theme, themes=list(appearance.Theme))
     admin = Admin(
         app,
         name="Back office",

@@ -85,7 +85,7 @@ class AuditView(Exportable):
 
     column_list = ("at", "actor", "act", "subject", "reason", "refused", "network")
     column_labels = {
-        "at": "When (UTC)",
+        "at": "When",
         "actor": "Who",
         "act": "What",
         "subject": "On what",
@@ -107,8 +107,8 @@ class AuditView(Exportable):
         OneOf("act", AuditEntry.act, "What", sorted(ACTS.items(), key=lambda one: one[1])),
         ByActor("actor", AuditEntry.actor, "Who", ()),
         Result("result", AuditEntry.refused, "Result", [("done", "Done"), ("refused", "Refused")]),
-        Moment("from", AuditEntry.at, "From (UTC)"),
-        Moment("to", AuditEntry.at, "Up to (UTC)", up_to=True),
+        Moment("from", AuditEntry.at, "From"),
+        Moment("to", AuditEntry.at, "Up to", up_to=True),
     )
     exported = {
         "id": plain("id"),

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from orderapp.admin.labels import TASK_STATES, duration
 from orderapp.admin.titles import system_title
+from orderapp.admin.zones import local
 from orderapp.domain.money import Money
 from orderapp.domain.states import TaskState
 
@@ -51,7 +52,7 @@ def state(_view: Any, _context: Context | None, row: Any, name: str) -> Any:
 
 
 def moment(_view: Any, context: Context | None, row: Any, name: str) -> Any:
-    """Show a time in UTC, to the second, and how long ago that is."""
+    """Show a time to the second, and how long ago that is."""
     return time_and_age(getattr(row, name), context)
 
 
@@ -91,7 +92,7 @@ def time_of(at: dt.datetime | None) -> Markup:
     """Return a time as markup, exact for machines; a dash for none."""
     if at is None:
         return NOTHING
-    day, clock = f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}".split()
+    day, clock = f"{local(at):%Y-%m-%d %H:%M:%S}".split()
     # A line that is too short breaks only between date and time.
     return Markup('<time datetime="{}"><span class="nowrap">{}</span> <span class="nowrap">{}</span></time>').format(
         at.isoformat(), day, clock

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from orderapp.admin.labels import duration
 from orderapp.admin.titles import system_title
+from orderapp.admin.zones import local
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import SwitchMode, Task
@@ -42,7 +43,7 @@ def what_keeps(kind: TaskKind, system: str, holdups: Mapping[str, Holdup]) -> st
     if (holdup := holdups.get(system)) is None:
         return ""
     if holdup.switched_off(kind):
-        until = f" until {holdup.resumes_at:%H:%M} UTC" if holdup.resumes_at is not None else ""
+        until = f" until {local(holdup.resumes_at):%H:%M %Z}" if holdup.resumes_at is not None else ""
         return f"{title} {_switched(holdup.mode)}{until}: {holdup.mode_reason}"
     if holdup.failing:
         return f"{title} fails at present; one task at a time tries it. {holdup.failing}"

@@ -83,7 +83,7 @@ class MismatchesView(Exportable, TabbedListing):
         "kind": "What",
         "ours": "Compared",
         "correction": "Correction",
-        "last_seen_at": "Last seen (UTC)",
+        "last_seen_at": "Last seen",
     }
     column_filters = (
         OneOf("state", Mismatch.state, "State", choices(MismatchState)),

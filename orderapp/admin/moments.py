@@ -7,16 +7,17 @@ import datetime as dt
 from markupsafe import Markup
 
 from orderapp.admin.labels import duration
+from orderapp.admin.zones import local
 
 
 def at(moment: dt.datetime, now: dt.datetime) -> Markup:
     """Return a time as markup: "14:07" for today, "28 Nov, 14:07" for another day, the year if it is another one."""
-    told, today = moment.astimezone(dt.UTC), now.astimezone(dt.UTC)
+    told, today = local(moment), local(now)
     shown = f"{told:%H:%M}"
     if told.date() != today.date():
         shown = f"{told:%-d %b}{f' {told:%Y}' if told.year != today.year else ''}, {shown}"
     markup = Markup('<time class="nowrap" datetime="{}" title="{}">{}</time>')
-    return markup.format(told.isoformat(), f"{told:%Y-%m-%d %H:%M:%S} UTC", shown)
+    return markup.format(told.isoformat(), f"{told:%Y-%m-%d %H:%M:%S %Z}", shown)
 
 
 def ago(moment: dt.datetime, now: dt.datetime) -> str:

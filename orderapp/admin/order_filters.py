@@ -65,6 +65,6 @@ class Placed(OneOf):
 
 
 WHEN = (
-    Moment("from", Order.created_at, "Ordered from (UTC)"),
-    Moment("to", Order.created_at, "Ordered up to (UTC)", up_to=True),
+    Moment("from", Order.created_at, "Ordered from"),
+    Moment("to", Order.created_at, "Ordered up to", up_to=True),
 )

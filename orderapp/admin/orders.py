@@ -57,7 +57,7 @@ class OrdersView(Exportable):
         "customer_email": "E-mail",
         "total_minor": "Total",
         "placement_number": "Placements",
-        "created_at": "Ordered (UTC)",
+        "created_at": "Ordered",
     }
     list_template = "office/orders.html"
     column_filters = (Needs(), OneOf("state", Order.state, "State", choices(OrderState)), OpenAt(), Placed(), *WHEN)

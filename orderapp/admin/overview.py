@@ -14,9 +14,10 @@ from orderapp.admin.failure_texts import how_to_check, wellness_of
 from orderapp.admin.guard import Guarded, act_at, page_at
 from orderapp.admin.headline import amounts_text, headline_of
 from orderapp.admin.holdup_texts import held_systems, what_keeps
-from orderapp.admin.labels import CIRCUITS, GUARANTEES, MODES, duration
+from orderapp.admin.labels import MODES, duration
 from orderapp.admin.listing import NO_CODE
-from orderapp.admin.switch_texts import job_choices, switch_choices, until_sent, while_it_fails
+from orderapp.admin.switch_texts import job_choices, until_sent, while_it_fails
+from orderapp.admin.system_status import status_of
 from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind
@@ -59,10 +60,8 @@ class OverviewView(Guarded):
             how_to_check=how_to_check,
             what_keeps=lambda name: what_keeps(TaskKind.SETTLE, name, now.holdups),
             modes=MODES,
-            circuits=CIRCUITS,
-            guarantees=GUARANTEES,
             title_of=system_title,
-            switch_choices=switch_choices,
+            status_of=status_of,
             job_choices=job_choices,
             may_act=who.member().may(Role.OPERATOR),
         )

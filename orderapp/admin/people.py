@@ -23,7 +23,7 @@ class StaffView(Listing):
     least_role = Role.ADMIN
     list_template = "office/staff.html"
     column_list = ("email", "role", "created_at", "disabled_at")
-    column_labels = {"email": "E-mail", "created_at": "Since (UTC)", "disabled_at": "Disabled (UTC)"}
+    column_labels = {"email": "E-mail", "created_at": "Since", "disabled_at": "Disabled"}
     column_formatters = {
         "email": cells.text,
         "role": cells.words,
@@ -102,7 +102,7 @@ class TokensView(Listing):
     least_role = Role.ADMIN
     list_template = "office/tokens.html"
     column_list = ("name", "created_at", "revoked_at")
-    column_labels = {"name": "Client", "created_at": "Since (UTC)", "revoked_at": "Revoked (UTC)"}
+    column_labels = {"name": "Client", "created_at": "Since", "revoked_at": "Revoked"}
     column_formatters = {"name": cells.text, "created_at": cells.moment, "revoked_at": cells.moment}
     newest_first = (ApiToken.id,)
     empty_title = "No API clients"

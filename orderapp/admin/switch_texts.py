@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import dataclass
 
 from flask import abort, request
 
+from orderapp.admin import zones
 from orderapp.models import CircuitState, SwitchMode
 from orderapp.systems.base import Part, System
 
-TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 TASKS = {Part.SETTLE: "Settlements", Part.TASK: "Its tasks"}
 
 
@@ -40,17 +39,18 @@ def switch_choices(system: System, mode: SwitchMode, circuit: CircuitState) -> t
     return tuple(choices)
 
 
-def until_sent() -> dt.time | None:
-    """Return the time of day at which a form has a system used again, in UTC; None for no such time, 400 for no time.
+def until_sent() -> dt.datetime | None:
+    """Return when a form has a system used again; None for no such time, 400 for what is no time.
 
     A system that is used at once has no end: the button to resume leaves the field out of account.
     """
     text = request.form.get("until", "")
     if not text or request.form.get("mode") == SwitchMode.ON.value:
         return None
-    if not TIME_OF_DAY.fullmatch(text):
+    try:
+        return zones.read(text)
+    except (ValueError, OverflowError):
         abort(400)
-    return dt.time.fromisoformat(text)
 
 
 def job_choices(mode: SwitchMode) -> tuple[SwitchChoice, ...]:

@@ -16,6 +16,7 @@ from orderapp.admin.guard import Guarded, act_at, page_at
 from orderapp.admin.labels import CIRCUITS, MODES, duration
 from orderapp.admin.switch_texts import switch_choices, while_it_fails
 from orderapp.admin.titles import system_title
+from orderapp.admin.zones import local, typed
 from orderapp.config import current_settings
 from orderapp.domain.outcome import Outcome
 from orderapp.errors import InvalidRequest, TooManyAttempts, WrongState
@@ -56,6 +57,7 @@ class SystemsView(Guarded):
             bars=list(_bars(file)),
             choices=switch_choices(file.system, file.mode, circuit),
             declared=list(declared_by(file.system)),
+            until=typed(file.switch.resumes_at) if file.switch is not None and file.switch.resumes_at else "",
             can_try=system_trials.find_harmless(name, current_settings()) is not None,
             clock=lambda moment: moments.at(moment, file.now),
             ago=lambda moment: moments.ago(moment, file.now),
@@ -120,4 +122,4 @@ def _bars(file: SystemFile) -> Iterator[tuple[int, float, str, str]]:
     longest = math.log1p(max((call.duration_ms for call in file.calls), default=1)) or 1.0
     for place, call in enumerate(reversed(file.calls)):
         height = 4 + 36 * math.log1p(call.duration_ms) / longest
-        yield place, round(height, 1), call.outcome, f"{call.started_at:%H:%M:%S}, {call.duration_ms:,} ms"
+        yield place, round(height, 1), call.outcome, f"{local(call.started_at):%H:%M:%S}, {call.duration_ms:,} ms"

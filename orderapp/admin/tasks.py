@@ -96,7 +96,7 @@ class TasksView(Exportable, TabbedListing):
     column_labels = {
         "id": "Task",
         "order_id": "Order",
-        "due_at": "Due (UTC)",
+        "due_at": "Due",
         "last_message": "Last said",
     }
     column_filters = (

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from orderapp.admin.histories import CUSTOMER, STAFF, Entry
 from orderapp.admin.labels import duration
+from orderapp.admin.zones import local
 
 MOST_MARKS = 150  # the newest; the list has the rest
 HEAD, LANE_HEIGHT, NAMES, END = 30, 34, 128, 28  # in units of the picture, which are pixels where there is room
@@ -71,7 +72,7 @@ def axis_of(entries: Sequence[Entry]) -> Axis:
         height=HEAD + len(lanes) * LANE_HEIGHT + 6,
         lanes=[Label(8, y, name) for name, y in lanes.items()],
         marks=[
-            Mark(x, lanes[entry.lane], entry.mark, f"{entry.at:%H:%M:%S} {entry.title}", entry.anchor)
+            Mark(x, lanes[entry.lane], entry.mark, f"{local(entry.at):%H:%M:%S} {entry.title}", entry.anchor)
             for entry, x in zip(shown, places, strict=True)
         ],
         times=list(_times(shown, places)),
@@ -112,7 +113,7 @@ def _times(entries: Sequence[Entry], places: Sequence[float]) -> Iterable[Label]
     """Yield the clock at as many marks as there is room for; the day where it changes."""
     free_from, day = 0.0, None
     for entry, place in zip(entries, places, strict=True):
-        at = entry.at.astimezone(dt.UTC)
+        at = local(entry.at)
         if place - LABEL_WIDTH / 2 < free_from:
             continue
         yield Label(place, 13, f"{at:%-d %b %H:%M}" if at.date() != day else f"{at:%H:%M:%S}")

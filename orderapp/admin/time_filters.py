@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from flask_admin.contrib.sqla.filters import FilterEqual
 from sqlalchemy import Select, literal
 
+from orderapp.admin import zones
+
 
 class Moment(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
-    """A filter `?<arg>=2026-05-01` or `...T13:30`, in UTC: rows from then on, or up to then."""
+    """A filter `?<arg>=2026-05-01` or `...T13:30`, by the reader's clock: rows from then on, or up to then."""
 
     input_type = "datetime-local"
 
@@ -21,17 +22,12 @@ class Moment(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
     def validate(self, value: str) -> bool:
         """Return whether the value is a day or a time."""
         try:
-            _utc(value)
+            zones.read(value)
         except (ValueError, OverflowError):
             return False
         return True
 
     def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
         """Narrow a statement to the rows of that time."""
-        at = literal(_utc(value), self.column.type)
+        at = literal(zones.read(value), self.column.type)
         return query.where(self.column <= at if self._up_to else self.column >= at)
-
-
-def _utc(text: str) -> dt.datetime:
-    at = dt.datetime.fromisoformat(text)
-    return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)

@@ -70,7 +70,7 @@ class WebhooksView(TabbedListing):
         "event_id": "Event",
         "order_id": "Order",
         "subscription_id": "Webhook",
-        "created_at": "Since (UTC)",
+        "created_at": "Since",
         "task_id": "Attempts",
     }
     column_filters = (

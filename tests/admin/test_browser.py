@@ -59,10 +59,9 @@ def test_enter_does_no_act_where_there_are_several(office: Page, office_url: str
     office.goto(f"{office_url}/tasks/")
     office.get_by_label(f"Choose task {task_id}").check()
     office.get_by_label(f"Choose task {task_id}").press("Enter")
-    office.goto(office_url)
-    office.get_by_text("Switch Coupon").click()
-    office.locator("#reason-switch-coupon").fill("they called")
-    office.locator("#reason-switch-coupon").press("Enter")
+    office.goto(f"{office_url}/systems/coupon")
+    office.locator("#reason-switch").fill("they called")
+    office.locator("#reason-switch").press("Enter")
     expect(office.get_by_role("status")).to_have_count(0)
     office.goto(f"{office_url}/audit/")
     expect(office.locator("tbody")).not_to_contain_text("they called")
@@ -70,10 +69,9 @@ def test_enter_does_no_act_where_there_are_several(office: Page, office_url: str
 
 
 def test_each_button_still_does_its_act_and_says_so_at_the_top(office: Page, office_url: str, rows: Rows) -> None:
-    office.goto(f"{office_url}/#systems")
-    office.get_by_text("Switch Coupon").click()
-    office.locator("#reason-switch-coupon").fill("they called")
-    pause = office.locator("#system-coupon").get_by_role("button", name="Pause")
+    office.goto(f"{office_url}/systems/coupon")
+    office.locator("#reason-switch").fill("they called")
+    pause = office.get_by_role("button", name="Pause")
     expect(pause).to_have_accessible_description(
         "New orders that need it fail until it is resumed; all others are placed as ever. "
         "What is to be given back waits as well."

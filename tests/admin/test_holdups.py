@@ -126,7 +126,7 @@ def test_a_lock_out_says_that_somebody_has_to_mend_the_settings(operator: Browse
     fail("sms", reason="Text message refuses our credentials (401); mend its address or credentials")
     page = words(operator, "")
     assert "Text message isn't used at present: Text message refuses our credentials (401); mend" in page
-    assert "Meanwhile its tasks wait, and one tries it in" in page
+    assert "A task tries it again in" in page
 
 
 def test_before_a_requeue_it_is_said_that_the_system_makes_it_wait(rows: Rows, operator: Browser, switch: Any) -> None:
@@ -220,12 +220,3 @@ def test_what_was_answered_401_isnt_said_not_to_have_been_sent(
         assert "not sent" not in page, path
         assert "nothing was sent" not in page, path
     assert "no effect" in words(operator, f"tasks/{task_id}").lower()
-
-
-@pytest.mark.parametrize(("calls", "told"), [(0, "too few calls"), (19, "too few calls"), (20, "0%")])
-def test_no_failure_rate_is_shown_of_too_few_calls(rows: Rows, operator: Browser, calls: int, told: str) -> None:
-    for _ in range(calls):
-        rows.order()
-    row = operator.get("/admin/").text.partition('id="system-inventory"')[2].partition("</tr>")[0]
-    rate = TAGS.sub("", row.partition('data-label="Failure rate">')[2].partition("</td>")[0])
-    assert rate == told

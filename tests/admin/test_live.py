@@ -34,9 +34,9 @@ def test_the_overview_tells_a_change_once_and_keeps_what_is_open(office: Page, o
     rows.order(**LONG_AGO)
     office.goto(office_url)
     expect(office.locator("[data-age]")).to_have_text(re.compile(r"^[0-9]+ s ago$"))
-    switch = office.get_by_text("Switch Coupon")
+    switch = office.get_by_text("Switch Reconciliation")
     switch.click()
-    opened = office.locator("#reason-switch-coupon")
+    opened = office.locator("#reason-switch-reconcile-orders")
     expect(opened).to_be_visible()
     rows.task(TaskState.FAILED, order_id=rows.order(**LONG_AGO))
     office.keyboard.press("r")
@@ -59,3 +59,21 @@ def test_while_rows_are_ticked_nothing_moves(office: Page, office_url: str, rows
     tick.uncheck()
     office.keyboard.press("r")
     expect(office.get_by_label(f"Choose task {other}")).to_be_visible()
+
+
+def test_the_reader_chooses_colours_and_sees_the_keys_and_their_own_time(office: Page, office_url: str) -> None:
+    office.goto(office_url)
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = office.evaluate(paper)
+    office.get_by_role("button", name="Dark").click()
+    expect(office.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+    assert office.evaluate(paper) != light
+    office.get_by_role("button", name="Light").click()
+    office.emulate_media(color_scheme="dark")
+    assert office.evaluate(paper) == light
+    office.keyboard.press("?")
+    expect(office.get_by_role("dialog", name="Keys")).to_be_visible()
+    office.keyboard.press("Escape")
+    expect(office.get_by_role("dialog")).to_have_count(0)
+    zone = office.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    expect(office.get_by_text(f"All times in {zone}.")).to_be_visible()

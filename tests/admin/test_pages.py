@@ -149,7 +149,7 @@ def test_the_first_page_begins_with_what_is_in_staffs_hands(rows, browser):
     rows.task(TaskState.FAILED, last_code="http_502")
     rows.task(TaskState.WAITING, due_at=db_past(), publish_at=None)
     page = browser.get("/admin/").text
-    assert page.index("Needs you") < page.index("In your hands") < page.index('id="systems"')
+    assert page.index("Needs you") < page.index("In your hands") < page.index('id="jobs"')
     assert "http_502" in page
     assert "/admin/tasks/?state=failed&amp;kind=settle&amp;system=settlement" in page
     assert "2 min" in page
@@ -240,7 +240,6 @@ def db_past():
 
 
 def test_each_button_of_a_systems_switch_says_what_follows(browser):
-    page = browser.get("/admin/").text
     for name, mode, told in (
         ("inventory", "paused", "New orders fail until it is resumed. What is to be given back waits as well."),
         ("inventory", "compensate_only", "New orders fail until it is resumed. What is held is still given back."),
@@ -248,10 +247,11 @@ def test_each_button_of_a_systems_switch_says_what_follows(browser):
         ("settlement", "paused", "Settlements wait until it is resumed; orders are confirmed all the same."),
         ("email", "compensate_only", "Its messages wait until it is resumed; orders are confirmed all the same."),
     ):
-        assert f'id="switch-{name}-{mode}">{told}' in page
-        assert f'aria-describedby="switch-{name}-{mode}"' in page
+        page = browser.get(f"/admin/systems/{name}").text
+        assert f'id="switch-{mode}">{told}' in page
+        assert f'aria-describedby="switch-{mode}"' in page
     browser.post("/admin/systems/inventory/switch", mode="paused", reason="moving house")
-    assert ">Resume</button>" in browser.get("/admin/").text
+    assert ">Resume</button>" in browser.get("/admin/systems/inventory").text
 
 
 def test_the_audit_says_on_what_and_leads_there(rows, browser):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import re
 from collections.abc import Callable
@@ -78,14 +79,15 @@ def test_a_callback_says_what_we_did(rows: Rows, operator: Browser) -> None:
 
 def test_a_pause_ends_at_its_time_by_the_timer(operator: Browser, rows: Rows, settings: Settings) -> None:
     back = "/admin/systems/coupon"
-    form = {"mode": "paused", "reason": "maintenance", "until": "18:00", "back": back}
+    until = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=3)).replace(second=0, microsecond=0)
+    form = {"mode": "paused", "reason": "maintenance", "until": f"{until:%Y-%m-%dT%H:%M}", "back": back}
     assert operator.post("/admin/systems/coupon/switch", **form).location == back
     switch = rows.read(SystemSwitch, "coupon")
     assert (switch.mode, switch.actor) == ("paused", "operator@example.com")
-    assert f"{switch.resumes_at:%H:%M}" == "18:00"
+    assert switch.resumes_at == until
     assert "By operator@example.com: maintenance. It is used again at" in words(operator, back)
     task_id = rows.task(TaskState.WAITING, TaskKind.COMPENSATE, system="coupon")
-    assert "Coupon is paused until 18:00 UTC: maintenance" in words(operator, f"/admin/tasks/{task_id}")
+    assert f"Coupon is paused until {until:%H:%M} UTC: maintenance" in words(operator, f"/admin/tasks/{task_id}")
     resume_ended(settings)
     assert rows.read(SystemSwitch, "coupon").mode == "paused", "its time hasn't come"
     with writing() as session:
@@ -100,16 +102,41 @@ def test_a_pause_ends_at_its_time_by_the_timer(operator: Browser, rows: Rows, se
 
 
 def test_an_end_may_be_changed_and_taken_away(operator: Browser, rows: Rows) -> None:
-    for until, ends in (("18:00", True), ("19:30", True), ("", False)):
+    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    for until, ends in ((f"{day}T18:00", True), (f"{day}T19:30", True), ("", False)):
         operator.post("/admin/systems/coupon/switch", mode="paused", reason="maintenance", until=until)
         assert bool(rows.read(SystemSwitch, "coupon").resumes_at) is ends
-    operator.post("/admin/systems/coupon/switch", mode="on", reason="well again", until="18:00")
+    operator.post("/admin/systems/coupon/switch", mode="on", reason="well again", until=f"{day}T18:00")
     switch = rows.read(SystemSwitch, "coupon")
     assert (switch.mode, switch.resumes_at) == (SwitchMode.ON.value, None)
 
 
-@pytest.mark.parametrize("until", ["25:00", "18", "18:00:00", "noon", "18:00\x00", "\u0661\u0668:00"])
-def test_what_is_no_time_of_day_is_refused(operator: Browser, rows: Rows, until: str) -> None:
+@pytest.mark.parametrize(("days", "told"), [(-1, "This time has passed"), (32, "paused for 31 days at most")])
+def test_an_end_that_has_passed_or_is_too_far_away_is_refused(
+    operator: Browser, rows: Rows, days: int, told: str
+) -> None:
+    until = f"{dt.datetime.now(dt.UTC) + dt.timedelta(days=days):%Y-%m-%dT%H:%M}"
+    operator.post("/admin/systems/coupon/switch", mode="paused", reason="maintenance", until=until)
+    assert told in words(operator, "/admin/")
+    assert [entry.refused for entry in rows.audit("system.switch")] != [None]
+
+
+def test_a_time_is_read_and_shown_by_the_readers_clock(operator: Browser, rows: Rows) -> None:
+    operator.client.set_cookie("orderapp-zone", "Asia/Tokyo")
+    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2)
+    operator.post("/admin/systems/coupon/switch", mode="paused", reason="maintenance", until=f"{day}T01:30")
+    resumes_at = rows.read(SystemSwitch, "coupon").resumes_at
+    assert resumes_at == dt.datetime.combine(day - dt.timedelta(days=1), dt.time(16, 30), dt.UTC)
+    page = operator.get("/admin/systems/coupon").text
+    assert f'value="{day}T01:30"' in page, "switching it otherwise keeps the end"
+    assert "All times in Asia/Tokyo." in page
+    for wrong in ("Europe", "../../etc/passwd", "Mars", "\x00"):
+        operator.client.set_cookie("orderapp-zone", wrong)
+        assert "All times in UTC." in operator.get("/admin/systems/coupon").text
+
+
+@pytest.mark.parametrize("until", ["25:00", "18", "noon", "2026-13-01T18:00", "18:00\x00", "0001-01-01T00:00+14:00"])
+def test_what_is_no_time_is_refused(operator: Browser, rows: Rows, until: str) -> None:
     form = {"mode": "paused", "reason": "maintenance", "until": until}
     assert operator.post("/admin/systems/coupon/switch", **form).status_code == 400
     assert rows.audit("system.switch") == []

@@ -66,8 +66,7 @@ class SystemState:
     system: System
     mode: SwitchMode
     mode_reason: str
-    # Share of the newest steps that weren't done, 0.0 to 1.0; None for too few steps, and for systems that don't block.
-    failure_rate: float | None
+    resumes_at: dt.datetime | None  # when the timer uses it again
     circuit: CircuitView  # its circuit, shared by all processes
     calls: RecentCalls  # how its newest attempts ended
     tasks: Mapping[TaskState, Count]  # open tasks by state
@@ -100,10 +99,14 @@ class Overview:
     unknown_systems: tuple[UnknownSystem, ...]
     webhooks: Sequence[WebhookView]
 
+    @property
+    def by_name(self) -> Mapping[str, SystemState]:
+        """Return the systems by name."""
+        return {one.system.name: one for one in self.systems}
+
 
 def look(systems: Systems, period: Period = Period.DAY, jobs: Jobs = NO_JOBS) -> Overview:
     """Return the overview, with the chart of a period. Transaction: reads only."""
-    rates = {name: call_order.failure_rate(name) for name, system in systems.items() if system.part is Part.BLOCKING}
     blocking = [system for system in systems.values() if system.part is Part.BLOCKING]
     order = tuple(system.name for system in call_order.most_error_prone_first(blocking))
     tasks = {state: select(Task.id).where(holds(Task.state, state.value)) for state in TaskState}
@@ -124,7 +127,7 @@ def look(systems: Systems, period: Period = Period.DAY, jobs: Jobs = NO_JOBS) ->
             overdue_task_id=due_task_id,
             holdups=held,
             resolutions=unresolved.look(session, systems),
-            systems=_system_states(session, systems, rates),
+            systems=_system_states(session, systems),
             call_order=order,
             jobs=job_states(session, jobs),
             mismatch_count=capped(session, {"open": OPEN_MISMATCHES})["open"],
@@ -136,7 +139,7 @@ def look(systems: Systems, period: Period = Period.DAY, jobs: Jobs = NO_JOBS) ->
         )
 
 
-def _system_states(session: Session, systems: Systems, rates: Mapping[str, float | None]) -> tuple[SystemState, ...]:
+def _system_states(session: Session, systems: Systems) -> tuple[SystemState, ...]:
     counts = capped(
         session,
         {
@@ -153,7 +156,7 @@ def _system_states(session: Session, systems: Systems, rates: Mapping[str, float
             system=system,
             mode=SwitchMode(switches[name].mode) if name in switches else SwitchMode.ON,
             mode_reason=switches[name].reason if name in switches else "",
-            failure_rate=rates.get(name),
+            resumes_at=switches[name].resumes_at if name in switches else None,
             circuit=circuits.get(name, CircuitView()),
             calls=calls[name],
             tasks={state: counts[name, state] for state in OPEN_STATES},

@@ -49,13 +49,8 @@ def most_error_prone_first(systems: list[System]) -> list[System]:
     return sorted(systems, key=lambda system: -known.rates.get(system.name, 0.0))
 
 
-def failure_rate(system: str) -> float | None:
-    """Return the share of a system's newest steps that weren't done, 0.0 to 1.0; None if fewer than LEAST_STEPS."""
-    return failure_rates([system])[system]
-
-
 def failure_rates(systems: Sequence[str]) -> dict[str, float | None]:
-    """Return the failure rates of several systems, at least one, in one query."""
+    """Return the share of each system's newest steps that weren't done, 0.0 to 1.0; None for fewer than LEAST_STEPS."""
     with reading() as session:
         rows = session.execute(union_all(*map(_tally, systems))).all()
     return {name: round(int(failures) / total, 2) if total >= LEAST_STEPS else None for name, total, failures in rows}

@@ -23,6 +23,7 @@ from orderapp.systems.jobs import Job
 log = structlog.get_logger()
 
 ENDED = "its time was over"
+LONGEST_DAYS = 31  # a later end is a typing error; without one, staff resume it
 
 
 def switch_system(  # noqa: PLR0913 - what, how long, who, why
@@ -31,7 +32,7 @@ def switch_system(  # noqa: PLR0913 - what, how long, who, why
     actor: Actor,
     reason: str,
     settings: Settings,
-    until: dt.time | None = None,
+    until: dt.datetime | None = None,
 ) -> None:
     """Pause a system, completely or except for compensations, or a job; or use it again.
 
@@ -46,10 +47,11 @@ def switch_system(  # noqa: PLR0913 - what, how long, who, why
         actor: Who switches it.
         reason: Why.
         settings: The systems.
-        until: When the timer uses it again: the next such time of day, in UTC. None: staff do.
+        until: When the timer uses it again, an aware time within LONGEST_DAYS. None: staff do.
 
     Raises:
-        InvalidRequest: the reason isn't acceptable, or there is an end of being in use.
+        InvalidRequest: the reason isn't acceptable, there is an end of being in use, or the end has
+            passed or is too far away.
         NotFound: there is no such system or job.
         WrongState: it is already in that mode, or a job can't be; nothing was changed.
     """
@@ -64,16 +66,16 @@ def switch_system(  # noqa: PLR0913 - what, how long, who, why
     with refusals_recorded(actor, Act("system.switch", f"system {name}", why)), writing() as session:
         before, resumes_before = _locked(session, name)
         circuit = session.scalar(select(Circuit.state).where(Circuit.system == name)) or CircuitState.CLOSED.value
-        resumes_at = _next(until, session) if until is not None else None
-        same = before is mode and resumes_before == resumes_at
+        _refuse_impossible_end(until, session)
+        same = before is mode and resumes_before == until
         if same and (mode is not SwitchMode.ON or circuit == CircuitState.CLOSED.value):
             raise WrongState(f"{runs.title} is in this mode already. Nothing was changed.")
-        _write_switch(session, name, mode, actor, why, resumes_at)
+        _write_switch(session, name, mode, actor, why, until)
         # A job has no circuit, and what waits for it is overdue already.
         if isinstance(runs, System) and (mode is SwitchMode.ON or (before is SwitchMode.PAUSED and mode is not before)):
             circuit_breakers.use_again(session, name)
         details = {"before": before.value, "after": mode.value, "circuit_before": circuit}
-        end = {"resumes_at": resumes_at.isoformat()} if resumes_at is not None else {}
+        end = {"resumes_at": until.isoformat()} if until is not None else {}
         audit.write(session, actor, Act("system.switch", f"system {name}", why, details={**details, **end}))
     log.info("system.switched", system=name, mode=mode.value, by=actor.staff_id)
 
@@ -112,11 +114,12 @@ def _locked(session: Session, name: str) -> tuple[SwitchMode, dt.datetime | None
     return (SwitchMode(row.mode), row.resumes_at) if row is not None else (SwitchMode.ON, None)
 
 
-def _next(until: dt.time, session: Session) -> dt.datetime:
-    """Return when it will be that time of day for the next time, by the database's clock."""
+def _refuse_impossible_end(until: dt.datetime | None, session: Session) -> None:
+    """Raise InvalidRequest for an end that has passed, by the database's clock, or is too far away."""
     now = session.execute(select(db_now())).scalar_one()
-    today = dt.datetime.combine(now.date(), until, dt.UTC)
-    return today if today > now else today + dt.timedelta(days=1)
+    if until is not None and not now < until <= now + dt.timedelta(days=LONGEST_DAYS):
+        problem = "This time has passed" if until <= now else f"It can be paused for {LONGEST_DAYS} days at most"
+        raise InvalidRequest({"until": [f"{problem}; choose another time, or none."]})
 
 
 def _write_switch(  # noqa: PLR0913 - the columns of its row

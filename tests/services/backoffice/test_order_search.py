@@ -58,7 +58,8 @@ def test_an_order_is_found_by_anything_of_it(ann: uuid.UUID, words: str) -> None
 
 
 @pytest.mark.parametrize(
-    "words", ["nobody", "an", "a b c", "%%%", "___", "'; --", "\\", "7K3M9-QXZ2G", "x" * 300, "ann bob", "coupon", "CO:M"]
+    "words",
+    ["nobody", "an", "a b c", "%%%", "___", "'; --", "\\", "7K3M9-QXZ2G", "x" * 300, "ann bob", "coupon"],
 )
 def test_what_is_nowhere_is_not_found(ann: uuid.UUID, words: str) -> None:
     assert found(words) == []
@@ -69,7 +70,7 @@ def test_a_name_may_look_like_an_order_number(ann: uuid.UUID) -> None:
     assert len(found("example.com")) == 1
 
 
-GUESSES = ["WELCOME", "ELCOME_10", "4711", ':"welc', '"welcome_10', "m-471", "10","member':"]
+GUESSES = ["WELCOME", "ELCOME_10", "4711", ':"welc', '"welcome_10', "m-471", "10", "member':"]
 
 
 @pytest.mark.parametrize("words", GUESSES)

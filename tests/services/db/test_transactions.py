@@ -18,7 +18,7 @@ from orderapp.extensions import db
 from orderapp.models import Placement, Product, Submission, db_now
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.run_task import run_task
-from orderapp.services.placing.call_order import LEAST_STEPS, REFRESH_SECONDS, failure_rate
+from orderapp.services.placing.call_order import LEAST_STEPS, REFRESH_SECONDS, failure_rates
 from orderapp.services.placing.place import Result
 from tests.services.scripted import OneOfEach, Scripted, answers, does_it_then
 from tests.services.shop import Shop
@@ -138,9 +138,9 @@ def test_the_most_error_prone_system_is_called_first_once_that_is_measured(
     shaky.acts.extend([answers(Outcome.REFUSED, "no", repeatable=False)] * (LEAST_STEPS // 2))
     for _ in range(LEAST_STEPS - 1):
         shop.submit()
-    assert (failure_rate("steady"), failure_rate("shaky")) == (None, None)
+    assert failure_rates(["steady", "shaky"]) == {"steady": None, "shaky": None}
     shop.submit()
-    assert (failure_rate("steady"), failure_rate("shaky")) == (0.0, 0.5)
+    assert failure_rates(["steady", "shaky"]) == {"steady": 0.0, "shaky": 0.5}
 
     # Rates are read again once in a while: that while later.
     monotonic = time.monotonic
