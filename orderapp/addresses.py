@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import pika
 import psycopg
@@ -20,6 +20,8 @@ from orderapp.systems.settings import Environment, is_loopback
 ENCRYPTING_SSL_MODES = frozenset({"require", "verify-ca", "verify-full"})
 # libpq takes these from the environment if they are not in the address.
 FROM_ENVIRONMENT = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "service": "PGSERVICE", "sslmode": "PGSSLMODE"}
+# We stop waiting for a broker that blocks publishers (memory or disk alarm) after this time; the rows wait.
+BROKER_TIMEOUT_SECONDS = 2
 GUEST = "guest"  # every RabbitMQ starts with this account, and its password is public
 
 
@@ -139,6 +141,19 @@ def rabbitmq_urls(env: Environment) -> tuple[str, ...]:
                 "none is named); give orderapp an account of its own"
             )
     return urls
+
+
+def with_timeouts(url: str) -> str:
+    """Return an address of the broker with bounded times, unless it has its own."""
+    parts = urlsplit(url)
+    query = {
+        "blocked_connection_timeout": str(BROKER_TIMEOUT_SECONDS),
+        "socket_timeout": str(BROKER_TIMEOUT_SECONDS),
+        "stack_timeout": str(2 * BROKER_TIMEOUT_SECONDS),
+        "heartbeat": "15",  # detects a silently lost connection within half a minute
+        **dict(parse_qsl(parts.query)),
+    }
+    return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 def passwords_in(address: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""`flask webhooks`: which addresses are told of events."""
+"""`flask webhooks`: which addresses and exchanges are told of events."""
 
 from __future__ import annotations
 
@@ -22,10 +22,15 @@ webhooks = Group("webhooks", help="Addresses that are told of events.")
 def add(url: str, events: str) -> None:
     """Send events that happen from now on to an https:// address, and print the secret that signs them.
 
-    It can't be shown again. `flask webhooks rotate` makes a new one.
+    It can't be shown again. `flask webhooks rotate` makes a new one. With exchange:NAME as address, they are published
+    to that topic exchange of the broker, unsigned.
     """
     patterns = [pattern.strip() for pattern in events.split(",") if pattern.strip()]
-    _show(subscriptions.add(url, patterns, COMMAND_LINE, current_settings()), "It signs the events of")
+    made = subscriptions.add(url, patterns, COMMAND_LINE, current_settings())
+    if made.secret:
+        _show(made, "It signs the events of")
+    else:
+        click.echo(f"Webhook {made.id} publishes to {one_line(url)}.")
 
 
 @webhooks.command("list")

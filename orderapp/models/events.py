@@ -54,7 +54,7 @@ class Event(Base):
 
 
 class WebhookSubscription(Base):
-    """An address that events are sent to. A removed one stays as long as its deliveries."""
+    """Where events are sent to: an address, or `exchange:NAME`. A removed one stays as long as its deliveries."""
 
     __tablename__ = "webhook_subscriptions"
 
@@ -62,7 +62,7 @@ class WebhookSubscription(Base):
     url: Mapped[str] = mapped_column(String(500))
     # Patterns of `domain.events`, separated by commas.
     events: Mapped[str] = mapped_column(String(300))
-    # Stored as it is, because it signs; empty once the subscription is removed.
+    # Stored as it is, because it signs; empty for an exchange, and once the subscription is removed.
     secret: Mapped[str] = mapped_column(String(80))
     # The replaced secret, which signs too until then.
     old_secret: Mapped[str | None] = mapped_column(String(80))
@@ -84,7 +84,7 @@ class WebhookSubscription(Base):
 def origin_of(url: str) -> str:
     """Return the scheme and host of an address. What comes after them is often a secret that permits to send."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else url  # an exchange's name is no secret
 
 
 class Delivery(Base):

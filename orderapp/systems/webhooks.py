@@ -93,6 +93,7 @@ class Message:
     """An event as it is sent: the same id and body each time."""
 
     id: str
+    type: str
     body: str
 
 
@@ -101,7 +102,7 @@ class Delivered:
     """What came of sending a message."""
 
     ok: bool  # whether the receiver has it, by a status from 200 to 299
-    status: int  # 0 if there was no answer
+    status: int  # 0 if there was no answer, or it has no status
     answer: str  # the beginning of what it answered, or why there is none
     retry_after_seconds: float | None = None  # what it asked for
 

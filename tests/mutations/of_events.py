@@ -46,6 +46,12 @@ MUTATIONS = (
         tests=DELIVERIES,
     ),
     Mutation(
+        "an event counts as published before the broker has confirmed it",
+        "orderapp/systems/exchange.py",
+        (('return Delivered(False, 0, f"RabbitMQ', 'return Delivered(True, 0, f"RabbitMQ'),),
+        tests=("tests/services/webhooks/test_exchange.py",),
+    ),
+    Mutation(
         "a network address is checked only when it is added",
         "orderapp/systems/bounded.py",
         (("        if _call.permits is not None and not _call.permits(str(address[0])):\n", "        if False:\n"),),

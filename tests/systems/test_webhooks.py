@@ -14,7 +14,7 @@ from orderapp.systems.settings import Environment, Timeouts
 from orderapp.systems.webhooks import Delivered, Message, Receivers, new_secret, send
 from tests.systems.raw_server import RawServer, Talk, http_answer, serving
 
-MESSAGE = Message("evt_1", json.dumps({"type": "order.placed"}))
+MESSAGE = Message("evt_1", "order.placed", json.dumps({"type": "order.placed"}))
 HERE = Receivers(production=False, allow_private=False, timeouts=Timeouts(2, 3))
 PUBLIC = Receivers(production=True, allow_private=False, timeouts=Timeouts(2, 3))
 PRIVATE = Receivers(production=True, allow_private=True, timeouts=Timeouts(2, 3))

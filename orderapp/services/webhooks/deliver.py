@@ -16,6 +16,7 @@ from orderapp.services.db.transitions import move
 from orderapp.services.webhooks.payloads import message_of
 from orderapp.services.webhooks.queues import hold, release_next
 from orderapp.services.webhooks.subscriptions import pausing, signing_secrets
+from orderapp.systems.exchange import exchange_in, publish
 from orderapp.systems.jobs import job
 from orderapp.systems.runs import GivenUp, Run
 from orderapp.systems.webhooks import Delivered, Message, send
@@ -68,12 +69,12 @@ def deliver(run: Run) -> Any:
         due = _due(session, int(run.arguments["delivery"]), again=again)
     if due is None:
         return "not sent: it has ended, or its subscription is paused or removed"
-    sent = send(due.subscription.url, due.message, due.signing, current_settings().receivers)
+    sent = _sent(due)
     with run.transaction() as session:
         _record(session, due, sent)
     run.log.info("webhook.sent", subscription=due.subscription.id, sent=due.message.id, status=sent.status)
     if sent.ok:
-        return {"status": sent.status, "answer": sent.answer}
+        return {"status": sent.status, "answer": sent.answer} if sent.status else sent.answer
     said = f"answered {sent.status}: {sent.answer}" if sent.status else sent.answer
     # However often it says so, what it asks for uses up attempts, or it could keep an event until it is forgotten.
     return run.try_again(said, min(sent.retry_after_seconds or 0.0, LONGEST_RETRY_AFTER_SECONDS))
@@ -87,14 +88,22 @@ def _due(session: Session, delivery_id: int, *, again: bool) -> Due | None:
     # Held, so that who resumes it sees either that this delivery has a task or that it has none.
     hold(session, delivery.subscription_id)
     subscription = session.get_one(WebhookSubscription, delivery.subscription_id, populate_existing=True)
-    found = message_of(session, delivery.event_id)
-    if subscription.removed_at is not None or found is None:
+    message = message_of(session, delivery.event_id)
+    if subscription.removed_at is not None or message is None:
         end(session, delivery, DeliveryState.DROPPED)
         return None
     if subscription.paused_at is not None and not again:
         session.execute(update(Delivery).where(Delivery.id == delivery_id).values(queued_at=None))
         return None
-    return Due(delivery, subscription, found[1], signing_secrets(session, subscription))
+    return Due(delivery, subscription, message, signing_secrets(session, subscription))
+
+
+def _sent(due: Due) -> Delivered:
+    settings, address = current_settings(), due.subscription.url
+    exchange = exchange_in(address)
+    if exchange is not None:
+        return publish(exchange, due.message, settings.rabbitmq_urls)
+    return send(address, due.message, due.signing, settings.receivers)
 
 
 def _record(session: Session, due: Due, sent: Delivered) -> None:

@@ -61,14 +61,14 @@ _SCHEMA = EventSchema()
 _ORDER = (Order.number, Order.currency, Order.subtotal_minor, Order.created_at)
 
 
-def message_of(session: Session, event_id: int) -> tuple[str, Message] | None:
-    """Return an event's type and its message, which is the same each time; None if it is kept no longer.
+def message_of(session: Session, event_id: int) -> Message | None:
+    """Return an event's message, which is the same each time; None if it is kept no longer.
 
     Transaction: reads only, within the caller's.
     """
     rows = select(Event, *_ORDER).join(Order, Order.id == Event.order_id).where(Event.id == event_id)
     row = session.execute(rows).one_or_none()
-    return (row.Event.type, Message(row.Event.uid, to_json(_body(row)))) if row is not None else None
+    return Message(row.Event.uid, row.Event.type, to_json(_body(row))) if row is not None else None
 
 
 def _body(row: Any) -> Any:

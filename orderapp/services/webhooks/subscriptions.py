@@ -19,6 +19,7 @@ from orderapp.models.events import origin_of
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
+from orderapp.systems.exchange import exchange_in, objection
 from orderapp.systems.webhooks import new_secret
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ IN_USE = WebhookSubscription.removed_at.is_(None)
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """A new or rotated subscription, with its secret, which isn't shown again."""
+    """A new or rotated subscription, with its secret, which isn't shown again; an exchange has none."""
 
     id: int
     secret: str
@@ -44,24 +45,26 @@ def add(url: str, patterns: Sequence[str], actor: Actor, settings: Settings) -> 
     Transaction: one, committed here, with its audit row.
 
     Args:
-        url: Where to send them.
+        url: Where to send them: a webhook's address, or `exchange:NAME`.
         patterns: Of `domain.events.PATTERNS`, such as `order.*`.
         actor: Who subscribes it.
-        settings: Say which addresses are permitted.
+        settings: Say which addresses are permitted, and the broker.
 
     Raises:
         InvalidRequest: the address or a pattern isn't acceptable, or there are MOST subscriptions.
     """
     errors: dict[str, list[str]] = {}
-    if objection := settings.receivers.objection(url):
-        errors["url"] = [objection]
+    exchange = exchange_in(url)
+    why_not = settings.receivers.objection(url) if exchange is None else objection(exchange, settings.rabbitmq_urls)
+    if why_not:
+        errors["url"] = [why_not]
     unknown = [pattern for pattern in patterns if pattern not in PATTERNS]
     if unknown or not patterns:
         named = f"There is no event {unknown[0]!r}; " if unknown else ""
         errors["events"] = [f"{named}use one or more of {', '.join(PATTERNS)}."]
     if errors:
         raise InvalidRequest(errors)
-    secret = new_secret()
+    secret = new_secret() if exchange is None else ""
     values = {"url": url, "events": ",".join(dict.fromkeys(patterns)), "secret": secret, "created_at": db_now()}
     with writing() as session:
         if session.execute(select(func.count()).select_from(WebhookSubscription).where(IN_USE)).scalar_one() >= MOST:
@@ -93,9 +96,14 @@ def rotate(subscription_id: int, actor: Actor, reason: str = "") -> Subscribed:
 
     Raises:
         NotFound: there is no such subscription in use.
+        WrongState: it is an exchange, whose events aren't signed.
     """
     secret = new_secret()
     replaced = {"old_secret": WebhookSubscription.secret, "old_secret_until": db_now(OLD_SECRET_SECONDS)}
+    with reading() as session:
+        url = session.scalar(select(WebhookSubscription.url).where(WebhookSubscription.id == subscription_id))
+    if url is not None and exchange_in(url) is not None:
+        raise WrongState(f"Webhook {subscription_id} publishes to an exchange, unsigned. It has no secret.")
     _change("webhook.rotate", subscription_id, actor, reason, {"secret": secret, **replaced})
     return Subscribed(subscription_id, secret)
 
