@@ -45,6 +45,7 @@ INSTANCE = Path(sys.prefix) / "var" / "orderapp-instance" if INSTALLED else ROOT
 WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "password"})
 # The modules of ours that declare jobs; plugins have the others.
 OWN_JOBS = (
+    "orderapp.services.archive.nightly",
     "orderapp.services.engine.job_retention",
     "orderapp.services.reconciliation.nightly",
     "orderapp.services.webhooks.deliver",

@@ -47,6 +47,7 @@ def test_a_sound_installation_is_ok_line_by_line(examine: Examine) -> None:
         "broker": ("ok", "in-process: RABBITMQ_URL is not set"),
         **dict.fromkeys(SHIPPED, ("ok", "")),
         "event-delivery": ("ok", "job, when it is enqueued"),
+        "archive-orders": ("ok", "job, when it is enqueued"),
         "forget-old-runs": ("ok", "job, daily at 03:40 UTC"),
         "reconcile-orders": ("ok", "job, every day"),
     }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from orderapp.config import current_settings, reconcile_interval
 from orderapp.domain.schedules import Every
+from orderapp.services.engine.run_time import OutOfTime
 from orderapp.services.reconciliation.mismatches import Difference
 from orderapp.services.reconciliation.reconcile import reconcile_nightly
 from orderapp.services.reconciliation.runs import Run as Reconciling
@@ -26,7 +25,7 @@ def interval(env: Environment) -> Every | None:
 @job("reconcile-orders", every=interval, title="Reconciliation", concurrency=1)
 def reconcile_orders(run: Run) -> dict[str, int] | str:
     """Compare as many orders as a run has time for; the next run goes on with the others."""
-    found = reconcile_nightly(current_settings(), _Telling(run), _Until(run))
+    found = reconcile_nightly(current_settings(), _Telling(run), OutOfTime(run))
     if found is None:
         with run.reading() as session:
             newest = newest_run(session)
@@ -37,18 +36,6 @@ def reconcile_orders(run: Run) -> dict[str, int] | str:
         run.snooze(0, "goes on with the next orders")
     counts = found.counts
     return {"orders": counts.orders, "mismatches": counts.differences, "could not be checked": counts.not_checked}
-
-
-class _Until(threading.Event):
-    """Stops a reconciliation when the job's run has no more time."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self._run = run
-
-    def is_set(self) -> bool:
-        """Return whether to stop."""
-        return not self._run.goes_on()
 
 
 class _Telling:
