@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,13 +12,13 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from phonenumbers import SUPPORTED_REGIONS
 
-from orderapp import languages
+from orderapp import shop_rules
 from orderapp.addresses import database_url, is_encrypted, passwords_in, rabbitmq_urls
 from orderapp.appearance import Appearance
+from orderapp.domain.cancelling import CancelLimit
 from orderapp.domain.customers import PhoneRules
-from orderapp.domain.order_limits import DEFAULTS, Most
+from orderapp.domain.order_limits import Most
 from orderapp.domain.retry import Backoff
 from orderapp.errors import ConfigurationError
 from orderapp.seller import Seller
@@ -81,6 +80,7 @@ class Settings:
     language: str  # of customers whose own isn't known: a code of `languages.codes()`
     time_zone: ZoneInfo  # in which the shop writes times
     order_limits: Mapping[str, Most]
+    cancel_limit: CancelLimit
     tax_percent: Decimal  # the tax that all prices include; 0: none is shown
     secure_cookies: bool
     public_url: str
@@ -124,11 +124,12 @@ class Settings:
             seller=Seller.from_environment(env),
             appearance=Appearance.from_environment(env),
             shop_texts=ShopTexts.from_environment(env),
-            phones=PhoneRules(_country(env, "SHOP_COUNTRY"), _countries(env, "PHONE_COUNTRIES")),
-            language=_language(env),
+            phones=shop_rules.phones(env),
+            language=shop_rules.language(env),
             time_zone=env.time_zone(),
-            order_limits={kind: _most(env, f"ORDERS_PER_{kind.upper()}", most) for kind, most in DEFAULTS.items()},
-            tax_percent=_percent(env, "TAX_PERCENT"),
+            order_limits=shop_rules.order_limits(env),
+            cancel_limit=shop_rules.cancel_limit(env),
+            tax_percent=shop_rules.tax_percent(env),
             secure_cookies=public_url.startswith("https://"),
             public_url=public_url,
             systems=Systems.from_environment(env, backoff),
@@ -202,43 +203,6 @@ def _proxy_sets_request_id(env: Environment) -> bool:
     if sets and not env.integer("TRUSTED_PROXIES", 0, 0, 10):
         raise ConfigurationError("PROXY_SETS_REQUEST_ID: there is no proxy that could; see TRUSTED_PROXIES")
     return sets
-
-
-def _country(env: Environment, variable: str) -> str:
-    found = _countries(env, variable)
-    if len(found) > 1:
-        raise ConfigurationError(f"{variable}: {env.text(variable)!r} is more than one country")
-    return "".join(found)
-
-
-def _countries(env: Environment, variable: str) -> frozenset[str]:
-    found = frozenset(word.strip().upper() for word in env.text(variable).split(",") if word.strip())
-    if unknown := sorted(found - SUPPORTED_REGIONS):
-        raise ConfigurationError(f"{variable}: {unknown[0]!r} is no country's code such as DE (ISO 3166)")
-    return found
-
-
-def _language(env: Environment) -> str:
-    code = env.text("SHOP_LANGUAGE", languages.SOURCE)
-    if code not in languages.codes():
-        raise ConfigurationError(f"SHOP_LANGUAGE: {code!r} is none of {', '.join(languages.codes())}")
-    return code
-
-
-def _most(env: Environment, variable: str, default: Most) -> Most:
-    raw = env.text(variable, ",".join(map(str, default)))
-    words = [word.strip() for word in ("0,0,0" if raw == "0" else raw).split(",")]
-    if len(words) != len(default) or not all(re.fullmatch("[0-9]{1,9}", word) for word in words):
-        raise ConfigurationError(f"{variable}: {raw!r} is not three whole numbers (a minute, an hour, a day), nor 0")
-    minute, hour, day = map(int, words)
-    return minute, hour, day
-
-
-def _percent(env: Environment, variable: str) -> Decimal:
-    raw = env.text(variable, "0")
-    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", raw):
-        raise ConfigurationError(f"{variable}: {raw!r} is not a rate in percent such as 19 or 8.1")
-    return Decimal(raw)
 
 
 def current_settings() -> Settings:

@@ -39,9 +39,10 @@ STOP_SECONDS = 10.0  # time to finish; then processes are killed, and recovery f
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STAFF_EMAIL = "admin@example.com"
 # Settings in which a demo differs from a shop, unless the environment sets them: one person on one machine may order
-# without a limit, and the products' prices are in euros.
+# without a limit and cancel again, and the products' prices are in euros.
 DEMO = {
     "SHOP_COUNTRY": "DE",
+    "SHOP_CANCEL_MINUTES": "30",
     **{f"ORDERS_PER_{kind}": "0" for kind in ("NETWORK", "SESSION", "EMAIL", "PHONE")},
 }
 

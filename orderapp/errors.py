@@ -212,6 +212,12 @@ class WrongState(Conflict):
     code = "wrong_state"
 
 
+class TooLate(Conflict):
+    """The time in which a customer may do this is over; nothing was changed."""
+
+    code = "too_late"
+
+
 class SystemUnknown(Conflict, KeyError):
     """This process doesn't know the system, so it can't do this; nothing was changed."""
 

@@ -18,10 +18,14 @@ function clock(at, day) {
   return format.format(at);
 }
 
-for (const time of document.querySelectorAll("time[datetime]")) {
-  time.title = time.textContent;
-  time.textContent = clock(new Date(time.dateTime), { dateStyle: "medium" });
+function inReadersZone(part) {
+  for (const time of part.querySelectorAll("time[datetime]")) {
+    time.title = time.textContent;
+    time.textContent = clock(new Date(time.dateTime), { dateStyle: "medium" });
+  }
 }
+
+inReadersZone(document);
 
 function follow(page) {
   const region = page.querySelector("[data-region]");
@@ -37,6 +41,7 @@ function follow(page) {
     const held = region.contains(document.activeElement);
     const before = story().dataset.told;
     region.innerHTML = html;
+    inReadersZone(region);
     document.title = story().dataset.pageTitle;
     if (held) region.focus();
     if (story().dataset.told !== before) announcement.textContent = story().dataset.told;

@@ -6,22 +6,26 @@ from flask import Flask
 
 from orderapp.web import (
     about_pages,
+    cancel_page,
     catalogue_page,
     drafts,
     error_pages,
     form_page,
     language,
     language_switch,
+    order_again,
     order_page,
     unplaced,
 )
 from orderapp.web.blueprint import shop
 
 __all__ = [
+    "cancel_page",
     "catalogue_page",
     "form_page",
     "init_app",
     "language_switch",
+    "order_again",
     "order_page",
     "unplaced",
 ]  # the pages register their routes on import

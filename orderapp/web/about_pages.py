@@ -26,6 +26,7 @@ def init_app(app: Flask) -> None:
         appearance=lambda: current_settings().appearance,
         legal_links=legal_links,
         own_file=own_file,
+        next_steps=lambda: current_settings().shop_texts.next_steps.paragraphs(current()),
     )
 
 

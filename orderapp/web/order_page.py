@@ -12,13 +12,13 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 
 from orderapp.config import current_settings
-from orderapp.errors import NotFound, Overloaded
-from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.errors import Overloaded
 from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, retry_page
 from orderapp.web.blueprint import shop
+from orderapp.web.cancel_page import cancel_window
 from orderapp.web.changed_order import discounting, offers_of, request_of, shortage_of, successor
-from orderapp.web.order_reference import number_in, reference_of, retry_key, retry_key_of
+from orderapp.web.order_reference import order_named, reference_of, retry_key, retry_key_of
 from orderapp.web.order_texts import Story, story_of
 from orderapp.web.retry_refusals import refused
 
@@ -26,7 +26,7 @@ from orderapp.web.retry_refusals import refused
 @shop.get("/orders/<reference>")
 def order(reference: str) -> ResponseReturnValue:
     """Show the order's state."""
-    drafts.answer_order(_find(reference).id)
+    drafts.answer_order(order_named(reference).id)
     return _render("shop/order.html", reference, now=dt.datetime.now(dt.UTC))
 
 
@@ -39,7 +39,7 @@ def status(reference: str) -> ResponseReturnValue:
 @shop.post("/orders/<reference>/retry")
 def retry(reference: str) -> ResponseReturnValue:
     """Place a failed order again and lead to its page, which shows the result; or ask first (`retry_page`)."""
-    found = _find(reference)
+    found = order_named(reference)
     # Only our own keys, also from an old tab: a double press could not be recognised under any other key.
     key = retry_key_of(request.form.get("key", ""), found.number, found.placements)
     if key is None:
@@ -52,15 +52,16 @@ def ask_again(error: CSRFError | Overloaded) -> ResponseReturnValue:
 
     Keeps the key that was sent if it is one of ours: an earlier press may have placed the order under it.
     """
-    found = _find((request.view_args or {})["reference"])
+    found = order_named((request.view_args or {})["reference"])
     sent = retry_key_of(request.form.get("key", ""), found.number, found.placements)
     key = sent or retry_key(found.number, found.placements)
     return refused(found, key, error, retry_page.named_change(found))
 
 
 @shop.get("/orders/<reference>/retry")
+@shop.get("/orders/<reference>/again")
 def lead_to_order(reference: str) -> ResponseReturnValue:
-    """Lead to the order's page: people reload or bookmark the address that its button sends to."""
+    """Lead to the order's page: people reload or bookmark the addresses that its buttons send to."""
     return redirect(url_for("shop.order", reference=reference), 303)
 
 
@@ -71,20 +72,11 @@ def seen_by_customer(order: OrderView) -> tuple[Story, str]:
     return story_of(order, systems), f"{current_settings().public_url}{address}"
 
 
-def _find(reference: str) -> OrderView:
-    number = number_in(reference)
-    if number is None:
-        abort(404)
-    try:
-        return find_shop_order(number)
-    except NotFound:
-        abort(404)
-
-
 def _render(template: str, reference: str, **context: Any) -> Response:
-    found = _find(reference)
+    found = order_named(reference)
     shown = {
         "story": story_of(found, current_settings().systems),
+        "window": cancel_window(found),
         "key": retry_key(found.number, found.placements),
         "offers": offers_of(found),
         "sold_out": shortage_of(found) is not None,

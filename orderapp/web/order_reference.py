@@ -1,11 +1,16 @@
-"""The unguessable name of an order's page, and the key of its next retry."""
+"""The unguessable name of an order's page, the order that it means, and the key of its next retry."""
 
 from __future__ import annotations
 
 import hmac
 
+from flask import abort
+
 from orderapp.config import current_settings
 from orderapp.domain.references import page_reference, token
+from orderapp.errors import NotFound
+from orderapp.services.orders.shop_views import find_shop_order
+from orderapp.services.orders.views import OrderView
 
 _RETRY = "retry-"
 
@@ -24,6 +29,17 @@ def number_in(reference: str) -> str | None:
     sent = reference.encode(errors="surrogatepass")
     rights = [page_reference(secret, number).encode(errors="surrogatepass") for secret in _secrets()]
     return number if any(hmac.compare_digest(sent, right) for right in rights) else None
+
+
+def order_named(reference: str) -> OrderView:
+    """Return the order that a page name means; ends the request with 404 if there is none."""
+    number = number_in(reference)
+    if number is None:
+        abort(404)
+    try:
+        return find_shop_order(number)
+    except NotFound:
+        abort(404)
 
 
 def retry_key(order_number: str, placement_number: int) -> str:

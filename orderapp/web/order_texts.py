@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -98,6 +99,7 @@ class Entry:
     state: str
     title: str
     note: str
+    at: dt.datetime | None = None  # when it came to that, in UTC; None if it is still open
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +121,15 @@ class Story:
 def story_of(order: OrderView, systems: Systems) -> Story:
     """Return the text of the order's page."""
     tone, title, *paragraphs = _headline(order, systems)
-    progress = (Entry("done", _("Order received"), ""), *_steps(order, systems), *_later(order, systems))
+    received = Entry("done", _("Order received"), "", order.created_at)
+    progress = (received, *_steps(order, systems), *_later(order, systems))
     # A given-up task stays so until staff act again, so the page need not be refreshed.
     moving = not order.is_final and obstacle(order) is not Obstacle.GIVEN_UP
     return Story(
         tone=tone,
         title=str(title),
         paragraphs=tuple(str(text) for text in paragraphs if text),
-        progress=tuple(Entry(entry.state, str(entry.title), str(entry.note)) for entry in progress),
+        progress=tuple(Entry(entry.state, str(entry.title), str(entry.note), entry.at) for entry in progress),
         moving=moving,
         changing=moving or any(entry.state == "running" for entry in progress),
         is_last=order.state is OrderState.CANCELLED,
@@ -177,7 +180,7 @@ def _step(title: str, step: StepView, order: OrderView, running_is_taken: bool) 
         if state is StepState.DONE:
             return Entry("undoing", title, _("Being given back"))
     words = STEPS.get(state)
-    return Entry(words[0], title, words[1]) if words else None
+    return Entry(words[0], title, words[1], step.at) if words else None
 
 
 def _later(order: OrderView, systems: Systems) -> Iterator[Entry]:
@@ -191,7 +194,7 @@ def _later(order: OrderView, systems: Systems) -> Iterator[Entry]:
     messages = _messages(order)
     if messages:
         state, note = messages[1:]
-        yield Entry(state, _("Confirmation message"), note)
+        yield Entry(state, _("Confirmation message"), note, _last(_told(order)) if state == "done" else None)
 
 
 def _payments(order: OrderView) -> list[TaskView]:
@@ -204,10 +207,12 @@ def _payment(payments: Sequence[TaskView], order: OrderView) -> Iterator[Entry]:
         state, note = RETURNING_PAYMENTS[obstacle(order, {task.system for task in payments})]
         yield Entry(state, _("Payment"), note)
     elif order.state is OrderState.CANCELLED:
-        yield Entry("undone", _("Payment"), _("Returned, or never taken"))
+        systems = {task.system for task in payments}
+        returned = [task for task in order.tasks if task.kind is TaskKind.COMPENSATE and task.system in systems]
+        yield Entry("undone", _("Payment"), _("Returned, or never taken"), _last(returned))
     elif order.state is OrderState.CONFIRMED:
         if all(state is TaskState.DONE for state in states):
-            yield Entry("done", _("Payment"), _("Taken"))
+            yield Entry("done", _("Payment"), _("Taken"), _last(payments))
         elif any(task.refused for task in payments):
             yield Entry("failed", _("Payment"), _("Refused; we will be in touch with you about it"))
         elif TaskState.CANCELLED in states:
@@ -229,7 +234,7 @@ def _work(task: TaskView, order_state: OrderState, systems: Systems) -> Entry:
     if order_state is OrderState.CANCELLED:
         return Entry("undone", title, _("Undone, or never done"))
     if task.state is TaskState.DONE:
-        return Entry("done", title, systems.text(words.done, current()))
+        return Entry("done", title, systems.text(words.done, current()), task.at)
     if task.state in (TaskState.FAILED, TaskState.CANCELLED):
         return Entry("waiting", title, systems.text(words.delayed, current()))
     return Entry("waiting" if task.paused else "running", title, systems.text(words.under_way, current()))
@@ -237,7 +242,7 @@ def _work(task: TaskView, order_state: OrderState, systems: Systems) -> Entry:
 
 def _messages(order: OrderView) -> tuple[str, str, str] | None:
     """Return what the messages come to: one that is still being sent counts before one that was; None without any."""
-    messages = [task for task in order.tasks if task.kind is TaskKind.NOTIFY and task.news is News.CONFIRMED]
+    messages = _told(order)
     states = {task.state for task in messages}
     if not states or order.state is not OrderState.CONFIRMED:
         return None
@@ -248,3 +253,11 @@ def _messages(order: OrderView) -> tuple[str, str, str] | None:
         if state in states:
             return MESSAGES[state]
     return MESSAGES_PAUSED if TaskState.WAITING in states else MESSAGES[TaskState.CANCELLED]
+
+
+def _told(order: OrderView) -> list[TaskView]:
+    return [task for task in order.tasks if task.kind is TaskKind.NOTIFY and task.news is News.CONFIRMED]
+
+
+def _last(tasks: Sequence[TaskView]) -> dt.datetime | None:
+    return max((task.at for task in tasks if task.at), default=None)

@@ -1,4 +1,4 @@
-"""The audit of staff's acts: one row per act, written in the act's own transaction, never changed."""
+"""The audit of what staff do, and customers on an order's page: one row per act, in the act's own transaction."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class Actor:
 COMMAND_LINE = Actor(None, "command line")
 # What the timer does because staff have ordered it beforehand.
 TIMER = Actor(None, "timer")
+# Whoever holds the private link of an order's page.
+CUSTOMER = Actor(None, "customer")
 # A person whose login was refused, under a name that no account has.
 UNKNOWN = Actor(None, "unknown")
 # Log context that says where an act came from; requests and commands bind it at their start.

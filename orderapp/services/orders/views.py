@@ -35,7 +35,7 @@ _PLACEMENT = select(
     _PLACEMENTS.failed_available,
 ).where(_PLACEMENTS.order_id == bindparam("order"), _PLACEMENTS.number == bindparam("placement"))
 _STEPS_OF = (
-    select(_STEPS.system, _STEPS.state, _STEPS.code)
+    select(_STEPS.system, _STEPS.state, _STEPS.code, _STEPS.decided_at)
     .where(_STEPS.placement_id == bindparam("placement"))
     .order_by(_STEPS.position)
 )
@@ -55,7 +55,8 @@ _PAUSED = and_(
 
 
 def _tasks_where(condition: ColumnElement[bool]) -> Select[Any]:
-    columns = (_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts, _TASKS.placement_id, _TASKS.news)
+    columns = (_TASKS.id, _TASKS.kind, _TASKS.system, _TASKS.state, _TASKS.attempts, _TASKS.placement_id, _TASKS.news,
+               _TASKS.finished_at)  # fmt: skip
     judged = (_REFUSED.label("refused"), _PAUSED.label("paused"))
     return select(*columns, *judged).where(condition, ~_REPAIRS).order_by(_TASKS.id)
 
@@ -70,6 +71,7 @@ class StepView:
     system: str  # its name
     state: StepState  # such as `done`, `unknown`, `refused` or `compensated`
     code: str  # why it isn't done
+    at: dt.datetime | None = None  # when that was decided, in UTC; None while nothing is
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class TaskView:
     paused: bool = False  # whether it waits because staff have paused its system
     is_present: bool = True  # whether it belongs to the present placement
     news: News = News.CONFIRMED  # what it tells, if it sends a message
+    at: dt.datetime | None = None  # when it ended, in UTC; None while it is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ def _view(order: Any, document: OrderDocument, placement: Any, steps: Iterable[A
         total=document.total,
         created_at=order.created_at,
         updated_at=order.updated_at,
-        steps=tuple(StepView(row.system, StepState(row.state), row.code or "") for row in steps),
+        steps=tuple(StepView(row.system, StepState(row.state), row.code or "", row.decided_at) for row in steps),
         tasks=tuple(
             replace(
                 _task_view(row),
@@ -217,6 +220,7 @@ def _view(order: Any, document: OrderDocument, placement: Any, steps: Iterable[A
                 paused=bool(row.paused),
                 is_present=row.placement_id == placement.id,
                 news=News(row.news or News.CONFIRMED),
+                at=row.finished_at,
             )
             for row in tasks
         ),
