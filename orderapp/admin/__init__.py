@@ -10,10 +10,12 @@ from orderapp.admin import appearance, login, who, zones
 from orderapp.admin.account import AccountView
 from orderapp.admin.attempts import AttemptsView
 from orderapp.admin.audit import AuditView
+from orderapp.admin.listing import Listing
 from orderapp.admin.mismatches import MismatchesView
 from orderapp.admin.orders import OrdersView
 from orderapp.admin.overview import OverviewView
 from orderapp.admin.people import StaffView, TokensView
+from orderapp.admin.saved_views import LISTS, SavedViewsView
 from orderapp.admin.systems import SystemsView
 from orderapp.admin.tasks import TasksView
 from orderapp.admin.webhooks import WebhooksView
@@ -34,7 +36,7 @@ def init_app(app: Flask) -> None:
         theme=Theme(folder="bootstrap4", base_template="office/base.html"),
         index_view=OverviewView(name="Overview", endpoint="admin", url="/admin"),
     )
-    admin.add_views(
+    views = (
         OrdersView(Order, db, name="Orders", endpoint="orders"),
         TasksView(Task, db, name="Tasks", endpoint="tasks"),
         MismatchesView(Mismatch, db, name="Mismatches", endpoint="mismatches"),
@@ -45,4 +47,7 @@ def init_app(app: Flask) -> None:
         StaffView(Staff, db, name="Staff", endpoint="staff"),
         AccountView(name="Your account", endpoint="account", url="/admin/account"),
         TokensView(ApiToken, db, name="API clients", endpoint="tokens"),
+        SavedViewsView(name="Saved views", endpoint="views", url="/admin/views"),
     )
+    admin.add_views(*views)
+    app.extensions[LISTS] = {one.endpoint: one for one in views if isinstance(one, Listing) and one.column_filters}

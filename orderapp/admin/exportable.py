@@ -37,8 +37,7 @@ class Exportable(Listing):
         rows = exporting.batches_of(
             current_app._get_current_object(),  # type: ignore[attr-defined]  # a proxy has it, as Flask documents
             self._chosen(args.search, args.filters),
-            self.newest_first,
-            not self._is_oldest_first(),
+            *self.sorting(request.args.get("sort") or None, bool(request.args.get("desc"))),
             numbers_of,
         )
         answer = Response(exporting.lines(form, self.exported, rows), content_type=exporting.FORMS[form])

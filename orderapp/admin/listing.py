@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -14,8 +14,11 @@ from flask_admin.form import BaseForm
 from flask_admin.model.base import ViewArgs
 from sqlalchemy import ColumnElement, Select, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
 
+from orderapp.admin import saved_views
 from orderapp.admin.guard import Guarded
+from orderapp.admin.time_filters import Moment
 from orderapp.config import current_settings
 from orderapp.domain.typed_text import trimmed
 from orderapp.models import Order, db_now, holds
@@ -25,7 +28,6 @@ from orderapp.systems.jobs import Job, can_be_named
 
 PAGE_SIZES = (20, 50, 100, 200)
 PAGE_SIZE = 50
-OLDEST = "oldest"  # `?sort=oldest`; without it the newest come first
 NO_CODE = "-"
 
 
@@ -102,6 +104,8 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
 
     #: Column and key by which the list is sorted, descending; the last one is the primary key.
     newest_first: ClassVar[tuple[Any, ...]]
+    #: Further columns by which it can be sorted, each with the key of an index that ends with the primary key.
+    sorted_by: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     #: The columns that hold figures.
     figures: ClassVar[frozenset[str]] = frozenset()
     #: What the search box asks for, or None where there is none.
@@ -132,6 +136,10 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
         """Return whether there is a search box."""
         return self.search_label is not None
 
+    def get_sortable_columns(self) -> dict[str, Any]:
+        """Return the columns that have an index, by name."""
+        return {name: key[0] for name, key in self._keys().items()}
+
     def narrowed(self, statement: Select[Any], but: str) -> Select[Any]:
         """Return a statement narrowed by the search and by all chosen filters but one, which is a tab's."""
         args = self._get_list_extra_args()
@@ -155,18 +163,34 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
         before, after = request.args.get("before"), request.args.get("after")
         if before and after:
             abort(400)
-        rows, more = self._page(statement, before or after, back=bool(after))
+        key, descending = self.sorting(sort_column, bool(sort_desc))
+        rows, more = self._page(statement, (key, descending), before or after, back=bool(after))
         has_previous, has_next = (more, True) if after else (bool(before), more)
         self._template_args["previous_url"] = self._turned("after", rows[0]) if rows and has_previous else None
         self._template_args["next_url"] = self._turned("before", rows[-1]) if rows and has_next else None
         self._template_args.update(
-            oldest_first=self._is_oldest_first(),
-            turn_url=self._turn_url(),
+            by_time=key == self.newest_first,
+            descending=descending,
+            sorted_by=key[0].key,
             sizes=PAGE_SIZES,
             size=self._size(),
             kept=self._kept(),
+            saved_query=saved_views.query_of(request.args) if not request.args.get("search") else "",
+            shared=saved_views.SHARED,
         )
         return None, rows
+
+    def rows_of(self, args: MultiDict[str, str]) -> Select[Any]:
+        """Return the statement of the ids that the filters of an address let through. Raises BadRequest."""
+        return self._chosen(None, self.read_args(args).filters).with_only_columns(self.model.id)
+
+    def lasting(self, args: MultiDict[str, str]) -> str:
+        """Return the filters of an address as a view keeps them: times are the same for every reader. BadRequest."""
+        given = dict(args)
+        for index, _, value in self.read_args(args).filters:
+            if isinstance(self._filters[index], Moment):
+                given[self._filters[index].arg] = self._filters[index].lasting(value)
+        return saved_views.query_of(given)
 
     def _chosen(self, search: str | None, filters: Sequence[tuple[int, str, str]] | None) -> Select[Any]:
         """Return the statement of the rows that a search and filters let through."""
@@ -177,22 +201,30 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
             statement = self._filters[index].apply(statement, value)
         return statement
 
-    def _page(self, statement: Select[Any], edge: str | None, *, back: bool) -> tuple[list[Any], bool]:
+    def sorting(self, column: str | None, desc: bool) -> tuple[tuple[Any, ...], bool]:
+        """Return the key of a column by which rows are sorted, and whether descending; newest first without one."""
+        return (self._keys()[column], desc) if column else (self.newest_first, True)
+
+    def _keys(self) -> dict[str, tuple[Any, ...]]:
+        return {self.newest_first[0].key: self.newest_first, **self.sorted_by}
+
+    def _page(
+        self, statement: Select[Any], sorting: tuple[tuple[Any, ...], bool], edge: str | None, *, back: bool
+    ) -> tuple[list[Any], bool]:
         """Return the rows before an edge (`back`) or after it, and whether there are more beyond them."""
-        size, descending = self._size(), self._is_oldest_first() == back
+        key, size, descending = sorting[0], self._size(), sorting[1] is not back
         with reading() as session:
             if edge is not None:
-                values = session.execute(select(*self.newest_first).where(self.newest_first[-1] == self._key(edge)))
+                values = session.execute(select(*key).where(key[-1] == self._key(edge)))
                 row = values.one_or_none() or abort(404)
-                place = tuple_(
-                    *(literal(value, column.type) for value, column in zip(row, self.newest_first, strict=True))
-                )
-                columns = tuple_(*self.newest_first)
+                place = tuple_(*(literal(value, column.type) for value, column in zip(row, key, strict=True)))
+                columns = tuple_(*key)
                 statement = statement.where(columns < place if descending else columns > place)
-            order = [column.desc() if descending else column.asc() for column in self.newest_first]
+            order = [column.desc() if descending else column.asc() for column in key]
             rows = list(session.scalars(statement.order_by(*order).limit(size + 1)))
             self._template_args["now"] = session.execute(select(db_now())).scalar_one()
             self._template_args.update(self.further_values(session, rows))
+            self._template_args["saved_views"] = saved_views.shown(session, self) if self.column_filters else ()
         shown = rows[:size]
         return (shown[::-1] if back else shown), len(rows) > size
 
@@ -205,40 +237,46 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
     def _turned(self, direction: str, row: Any) -> str:
         return url_for(".index_view", **self._kept(), **{direction: getattr(row, self.newest_first[-1].key)})
 
-    def _turn_url(self) -> str:
-        """Return the address of the same rows in the opposite order."""
-        kept = self._kept()
-        return url_for(".index_view", **{**kept, "sort": None if self._is_oldest_first() else OLDEST})
+    def _get_list_url(self, view_args: ViewArgs) -> str:
+        """Return the address of the same rows sorted otherwise; columns have their names in it, not their places."""
+        column = self._get_column_by_idx(view_args.sort)
+        sorting = {"sort": column[0] if column else None, "desc": "1" if column and view_args.sort_desc else None}
+        return url_for(".index_view", **{**self._kept(), **sorting})
 
     def _kept(self) -> dict[str, Any]:
         return {name: value for name, value in request.args.items() if name not in ("before", "after") and value}
-
-    def _is_oldest_first(self) -> bool:
-        return request.args.get("sort") == OLDEST
 
     def _size(self) -> int:
         return int(request.args.get("size") or PAGE_SIZE)
 
     def _get_list_extra_args(self) -> ViewArgs:
-        known = {"before", "after", "sort", "size", *(filter_.arg for filter_ in self._filters or ())}
-        known |= {"search"} if self.search_label else set()
-        search = trimmed(request.args.get("search", ""))
-        others = [text for name, text in request.args.items() if name != "search"]
-        if not set(request.args) <= known or not all(text.isprintable() for text in (search, *others)):
-            abort(400)
-        if request.args.get("sort", "") not in ("", OLDEST):
-            abort(400)
-        if request.args.get("size", "") not in ("", *map(str, PAGE_SIZES)):
-            abort(400)
-        if any(len(values) > 1 for values in request.args.listvalues()):
-            abort(400)
-        return ViewArgs(search=search or None, filters=self._get_list_filter_args())
+        return self.read_args(request.args)
 
-    def _get_list_filter_args(self) -> list[tuple[int, str, str]]:
+    def read_args(self, args: MultiDict[str, str]) -> ViewArgs:
+        """Return what an address asks for. Raises BadRequest for what isn't known."""
+        known = {"before", "after", "sort", "desc", "size", *(filter_.arg for filter_ in self._filters or ())}
+        known |= {"search"} if self.search_label else set()
+        search = trimmed(args.get("search", ""))
+        others = [text for name, text in args.items() if name != "search"]
+        if not set(args) <= known or not all(text.isprintable() for text in (search, *others)):
+            abort(400)
+        names = [name for name, _ in self._list_columns]
+        if args.get("sort", "") not in ("", *self._keys().keys() & names) or args.get("desc", "") not in ("", "1"):
+            abort(400)
+        if args.get("size", "") not in ("", *map(str, PAGE_SIZES)):
+            abort(400)
+        if any(len(values) > 1 for values in args.listvalues()):
+            abort(400)
+        place = names.index(args["sort"]) if args.get("sort") else None
+        return ViewArgs(
+            sort=place, sort_desc=bool(args.get("desc")), search=search or None, filters=self._known_filters(args)
+        )
+
+    def _known_filters(self, args: MultiDict[str, str]) -> list[tuple[int, str, str]]:
         chosen = [
             (index, filter_.name, value)
             for index, filter_ in enumerate(self._filters or ())
-            if (value := request.args.get(filter_.arg))
+            if (value := args.get(filter_.arg))
         ]
         if any(not self._filters[index].validate(value) for index, _, value in chosen):
             abort(400)

@@ -19,7 +19,7 @@ from orderapp.admin.exportable import Exportable
 from orderapp.admin.exporting import plain
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.listing import OneOf, choices
-from orderapp.admin.order_filters import NEEDS, NOT_RIGHT, WHEN, Needs, OpenAt, Placed
+from orderapp.admin.order_filters import HOW_MUCH, NEEDS, NOT_RIGHT, WHEN, Needs, OpenAt, Placed
 from orderapp.config import current_settings
 from orderapp.currencies import minor_digits
 from orderapp.domain.keys import read_order_number
@@ -60,7 +60,14 @@ class OrdersView(Exportable):
         "created_at": "Ordered",
     }
     list_template = "office/orders.html"
-    column_filters = (Needs(), OneOf("state", Order.state, "State", choices(OrderState)), OpenAt(), Placed(), *WHEN)
+    column_filters = (
+        Needs(),
+        OneOf("state", Order.state, "State", choices(OrderState)),
+        OpenAt(),
+        Placed(),
+        *WHEN,
+        *HOW_MUCH,
+    )
     exported = {
         **{name: plain(name) for name in ("number", "state", "customer_name", "customer_email", "customer_phone")},
         "total": lambda row, _: Decimal(row.total_minor).scaleb(-minor_digits(row.currency)),
@@ -68,6 +75,7 @@ class OrdersView(Exportable):
     }
     figures = frozenset({"total_minor", "placement_number"})
     newest_first = (Order.created_at, Order.id)
+    sorted_by = {"total_minor": (Order.total_minor, Order.created_at, Order.id)}
     search_label = "Number, e-mail, name, phone, code, key or task"
     empty_title = "No such orders"
 

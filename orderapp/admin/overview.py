@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 
-from orderapp.admin import personal_data, who
+from orderapp.admin import personal_data, saved_views, who
 from orderapp.admin.acting import act
 from orderapp.admin.addresses import local_page
 from orderapp.admin.charts import TITLES, drawing_of
@@ -25,6 +25,7 @@ from orderapp.models import Role, SwitchMode
 from orderapp.services.backoffice import overview
 from orderapp.services.backoffice.failure_groups import SHOWN_GROUPS
 from orderapp.services.backoffice.samples import Period
+from orderapp.services.db.transactions import reading
 from orderapp.services.resilience import switches
 
 
@@ -40,11 +41,14 @@ class OverviewView(Guarded):
             period = Period(request.args.get("chart", Period.DAY.value))
         except ValueError:
             abort(400)
+        with reading() as session:
+            views = saved_views.shown(session)
         now = overview.look(current_settings().systems, period, current_settings().jobs)
         page: str = self.render(
             "office/overview.html",
             person_of=lambda customer: personal_data.shown(*customer),
             now=now,
+            views=views,
             overdue=duration(now.overdue_seconds) if now.overdue_seconds is not None else None,
             duration=duration,
             held=held_systems(now.holdups, now.unknown_systems),

@@ -27,6 +27,14 @@ class Moment(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
             return False
         return True
 
+    def shown(self, value: str) -> str:
+        """Return the value as its field has it, by the reader's clock."""
+        return zones.typed(zones.read(value))
+
+    def lasting(self, value: str) -> str:
+        """Return the value in UTC, the same for every reader."""
+        return f"{zones.read(value):%Y-%m-%dT%H:%MZ}"
+
     def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
         """Narrow a statement to the rows of that time."""
         at = literal(zones.read(value), self.column.type)

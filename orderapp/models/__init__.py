@@ -12,6 +12,7 @@ from orderapp.models.reconciliation import Check, ManualResolution, Mismatch, Re
 from orderapp.models.records import AuditEntry, SwitchMode, SystemSwitch
 from orderapp.models.samples import HoldupSample, OrderSample
 from orderapp.models.submissions import CartLock, Submission
+from orderapp.models.views import SavedView
 from orderapp.models.work import Attempt, Placement, Step, Task
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Refusal",
     "Reconciliation",
     "Role",
+    "SavedView",
     "SkippedItem",
     "Staff",
     "StaffSession",

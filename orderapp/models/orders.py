@@ -38,6 +38,7 @@ class Order(Base):
         CheckConstraint("placement_number >= 1", name="placement_from_one"),
         Index("ix_orders_newest", "created_at", "id"),
         Index("ix_orders_client_newest", "client_id", "created_at", "id"),
+        Index("ix_orders_total_newest", "total_minor", "created_at", "id"),
         Index("ix_orders_state_newest", "state", "created_at"),
         Index("ix_orders_customer_email", text("lower(customer_email)")),
     )

@@ -37,7 +37,7 @@ def test_an_export_has_the_rows_of_its_list_in_its_order(rows: Rows, operator: B
     found = exported(operator, "/admin/tasks/export?state=failed")
     assert [row["id"] for row in found] == [str(task_id) for task_id in reversed(tasks)]
     assert found[-1]["order"] == number
-    oldest = exported(operator, "/admin/tasks/export?state=failed&sort=oldest")
+    oldest = exported(operator, "/admin/tasks/export?state=failed&sort=id")
     assert [row["id"] for row in oldest] == [str(task_id) for task_id in tasks]
 
 

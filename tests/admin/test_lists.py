@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from orderapp.domain.states import TaskKind, TaskState
-from orderapp.models import Role, db_now
+from orderapp.models import Product, Role, db_now
+from orderapp.services.db.transactions import writing
 from tests.admin.conftest import Browser
 from tests.admin.rows import Rows
 
@@ -57,13 +58,15 @@ def test_a_search_says_what_it_looked_through(rows: Rows, viewer: Browser) -> No
     assert "looked for" not in viewer.get(f"/admin/orders/?search={number}").text
 
 
-@pytest.mark.parametrize("path", ["/admin/orders/", "/admin/tasks/"])
-def test_the_oldest_come_first_where_wanted_page_by_page_and_back(rows: Rows, viewer: Browser, path: str) -> None:
+@pytest.mark.parametrize(("path", "column"), [("/admin/orders/", "created_at"), ("/admin/tasks/", "id")])
+def test_the_oldest_come_first_where_wanted_page_by_page_and_back(
+    rows: Rows, viewer: Browser, path: str, column: str
+) -> None:
     for age in range(45, 0, -1):
         rows.task(TaskState.DONE, order_id=rows.order(created_at=db_now(-age)))
     newest = shown(viewer, f"{path}?size=100")
     assert len(newest) == 45
-    first = f"{path}?sort=oldest&size=20"
+    first = f"{path}?sort={column}&size=20"
     second = neighbour(viewer, first, "next")
     assert second is not None
     third = neighbour(viewer, second, "next")
@@ -74,6 +77,24 @@ def test_the_oldest_come_first_where_wanted_page_by_page_and_back(rows: Rows, vi
     back = neighbour(viewer, third, "prev")
     assert back is not None
     assert shown(viewer, back) == pages[1]
+
+
+def test_orders_of_an_amount_and_the_dearest_first_page_by_page(rows: Rows, viewer: Browser) -> None:
+    with writing() as session:
+        session.add(Product(sku="tea", name="Tea", price_minor=1, currency="EUR", updated_at=db_now()))
+    totals = {rows.number(rows.order(total_minor=(n % 9) * 100, subtotal_minor=900)): (n % 9) * 100 for n in range(45)}
+    assert len(shown(viewer, "/admin/orders/?least=8.00&size=100")) == 5
+    assert len(shown(viewer, "/admin/orders/?least=7.01&size=100")) == 5
+    assert len(shown(viewer, "/admin/orders/?most=1&least=1&size=100")) == 5
+    page: str | None = "/admin/orders/?sort=total_minor&desc=1&size=20"
+    found: list[str] = []
+    while page:
+        found += shown(viewer, page)
+        page = neighbour(viewer, page, "next")
+    assert sorted(found) == sorted(totals)
+    assert [totals[one] for one in found] == sorted(totals.values(), reverse=True)
+    for wrong in ("least=x", "least=-1", "most=1e9", "least=1%00", "least=1.0000"):
+        assert viewer.get(f"/admin/orders/?{wrong}").status_code == 400
 
 
 def test_a_page_has_as_many_rows_as_wanted(rows: Rows, viewer: Browser) -> None:
@@ -114,6 +135,7 @@ def test_tasks_that_were_tried_often_and_still_need_work(rows: Rows, viewer: Bro
     "query",
     [
         "page=-1", "page=1", "id=abc", "size=7", "size=-1", "size=50&size=100", "sort=newest", "sort=total",
+        "sort=state", "desc=2",
         "before=abc", "after=-1", "before=1%00", "flt0_0=x", "search%00=x", "state=nonesuch",
     ],
 )  # fmt: skip

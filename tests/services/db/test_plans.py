@@ -189,6 +189,8 @@ PAGES = {
     "/admin/orders/?system=settlement": OPEN_WORK,
     "/admin/orders/?needs=staff&system=settlement": OPEN_WORK,
     "/admin/orders/?state=cancelled&before={order_id}": OPEN_WORK,
+    "/admin/orders/?sort=total_minor&desc=1&before={order_id}": FEW,
+    "/admin/orders/?least=100000000": OPEN_WORK,
     "/admin/orders/{number}": FEW,
     "/admin/audit/": FEW,
     "/admin/mismatches/": FEW,
