@@ -74,16 +74,16 @@ lint: $(DEVELOPMENT) ## Check style, types, the direction of imports, the packag
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/pip check
-	.venv/bin/python scripts/check_docs.py
+	.venv/bin/python -m scripts.check_docs
 	.venv/bin/python -m scripts.write_reference --check
-	.venv/bin/python scripts/check_locks.py
+	.venv/bin/python -m scripts.check_locks
 
 format: $(DEVELOPMENT) ## Format all Python files
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
 
 docs: $(DEVELOPMENT) ## Check that what the documentation points to exists, and that docs/ext.md is up to date
-	@.venv/bin/python scripts/check_docs.py
+	@.venv/bin/python -m scripts.check_docs
 	@.venv/bin/python -m scripts.write_reference --check
 
 reference: $(DEVELOPMENT) ## Write docs/ext.md, the reference of what plugins may import, from the docstrings

@@ -13,7 +13,6 @@ import sys
 from dataclasses import asdict
 
 from bench.alone import alone_markdown, measure_alone
-from bench.arguments import refuse_arguments
 from bench.cells import WARM_UP
 from bench.contestants import CELERY_FOLDER, Baseline, Celery, Contestant, Product
 from bench.forms import FORMS, form_wanted
@@ -21,6 +20,7 @@ from bench.orders_wanted import orders_wanted
 from bench.report import disturbance, markdown
 from bench.rounds import ROUNDS, measured_in_turns, wrong_effects
 from bench.surroundings import running_surroundings
+from orderapp.no_arguments import refuse_arguments
 from tests.servers.process import ServerDiedError
 
 # Ten seconds of each contestant's, and twice what the connections need to be warm.

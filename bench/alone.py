@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass
 
-from bench.arguments import refuse_arguments
 from bench.cells import Cell
 from bench.contestants import Product
 from bench.idle import Idle, idle_markdown, measure_idle
@@ -14,6 +13,7 @@ from bench.overload import Overload, measure_overload, overload_markdown
 from bench.rounds import warm_up
 from bench.slow_system import SlowSystem, measure_slow_system, slow_system_markdown
 from bench.surroundings import Surroundings, running_surroundings, say
+from orderapp.no_arguments import refuse_arguments
 from tests.servers.process import ServerDiedError
 
 # Twice as many clients as there are threads in the web processes: all are busy, and nobody is turned away.

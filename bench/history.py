@@ -14,13 +14,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.arguments import refuse_arguments
 from bench.cells import Cell
 from bench.forms import FORMS, form_wanted, results_of
 from bench.measuring import Measured, read_measured
 from bench.plot import Chart, Line, Point, svg
 from bench.programs import ROOT
 from bench.report import Figure, done_per_second, processor_ms, ratios, submit_ms
+from orderapp.no_arguments import refuse_arguments
 
 FOLDER = ROOT / "docs" / "performance"
 FIGURES: dict[str, Figure] = {

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from bench.arguments import refuse_arguments
 from bench.cells import Cell
 from bench.contestants import Product
 from bench.measuring import measure
@@ -17,6 +16,7 @@ from bench.orders_wanted import orders_wanted
 from bench.processes import held_mb
 from bench.surroundings import Surroundings, running_surroundings, say
 from bench.tables import table
+from orderapp.no_arguments import refuse_arguments
 from tests.servers.process import ServerDiedError
 
 DEFAULT_ORDERS = 100_000

@@ -1,7 +1,8 @@
 """`make run`: the whole product in one foreground command, with SQLite, an in-process broker and the sandbox.
 
 It prepares the database once, then supervises four processes: the sandbox, the web process, the worker, the timer.
-Ctrl-C stops them all; if this process or the `make` above it is killed, the kernel ends them.
+Ctrl-C stops them all; if this process or the `make` above it is killed, the kernel ends them. `PORT` (default 8000) is
+the shop's port, `INSTANCE_PATH` the folder of its data; every setting of docs/production.md counts too.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from orderapp import create_app
 from orderapp.config import FILES, PACKAGE, ROOT, instance_folder
 from orderapp.errors import InvalidRequest, OrderappError
 from orderapp.models import Role
+from orderapp.no_arguments import refuse_arguments
 from orderapp.owners_files import make_folder
 from orderapp.sandbox.environment import environment
 from orderapp.services.access.accounts import create_staff
@@ -49,6 +51,7 @@ DEMO = {
 
 def main() -> int:
     """Run the product until Ctrl-C; return the exit status."""
+    refuse_arguments("orderapp.development", __doc__)
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # Set explicitly: a shell starts background commands with SIGINT ignored, and Python doesn't change that.
         signal.signal(signal_number, _interrupt)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from orderapp.no_arguments import refuse_arguments
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     *("orderapp", "tasks", "templates", "static", "migrations", "tests", "examples"),
@@ -92,6 +94,7 @@ def broken_names(text: str, make_targets: set[str]) -> Iterator[str]:
 
 def main() -> None:
     """Print one complaint per line and exit with status 1, or print how much was checked."""
+    refuse_arguments("scripts.check_docs", __doc__)
     make_targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     documents = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
     complaints = []

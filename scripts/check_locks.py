@@ -9,6 +9,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from orderapp.no_arguments import refuse_arguments
+
 ROOT = Path(__file__).resolve().parent.parent
 # Each file of locked packages, and the extra that it has beside what the product itself runs on.
 FILES = {"requirements.txt": "", "requirements-dev.txt": "dev", "requirements-bench.txt": "bench"}
@@ -54,6 +56,7 @@ def complaints(project: str, locks: dict[str, str]) -> Iterator[str]:
 
 def main() -> None:
     """Print one complaint per line and exit with status 1, or print that all is well."""
+    refuse_arguments("scripts.check_locks", __doc__)
     locks = {file: (ROOT / file).read_text() for file in FILES}
     found = list(complaints((ROOT / "pyproject.toml").read_text(), locks))
     if found:

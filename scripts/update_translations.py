@@ -15,6 +15,7 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from orderapp.languages import FOLDER, SOURCE, codes
+from orderapp.no_arguments import refuse_arguments
 from orderapp.systems.base import Progress
 from orderapp.systems.registry import system_classes
 
@@ -76,6 +77,7 @@ def written(catalog: Catalog) -> bytes:
 
 def main() -> None:
     """Write the files, and say what is left to translate in each."""
+    refuse_arguments("scripts.update_translations", __doc__)
     for code in sorted({*codes(), *os.environ.get("LANGUAGE", "").split()} - {SOURCE}):
         catalog, path = updated(code), path_of(code)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ The groups and their order are those of `__all__`. A field is described by its l
 its class, or by the comment beside or above it. Whatever isn't described is an error.
 """
 
+import argparse
 import ast
 import enum
 import importlib
@@ -236,11 +237,14 @@ def reference() -> str:
 
 def main() -> None:
     """Write the page; with `--check`, exit with status 1 and one line if it differs."""
+    parser = argparse.ArgumentParser("python -m scripts.write_reference", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
+    only_checks = parser.parse_args().check
     try:
         page = reference()
     except Undescribed as error:
         sys.exit(f"{error}")
-    if "--check" not in sys.argv:
+    if not only_checks:
         REFERENCE.write_text(page)
     elif not REFERENCE.is_file() or REFERENCE.read_text() != page:
         sys.exit(f"{REFERENCE.relative_to(ROOT)} isn't what the docstrings say; run make reference")

@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.arguments import refuse_arguments
 from bench.growth.archiving import archive_some
 from bench.growth.idle import idle
 from bench.growth.placing import rates
@@ -25,6 +24,7 @@ from bench.growth.sized import shop_with
 from bench.programs import ROOT
 from bench.servers import production_servers
 from orderapp.logs import set_up_logs
+from orderapp.no_arguments import refuse_arguments
 from tests.servers.process import ServerDiedError
 
 DEFAULT = "10000,100000,1000000"

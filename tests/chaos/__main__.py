@@ -1,4 +1,7 @@
-"""`make chaos`: two thousand orders among faults, kills and restarts, then the audit. `SEED`, `ORDERS`, `SECONDS`."""
+"""`make chaos`: two thousand orders among faults, kills and restarts, then the audit.
+
+`ORDERS` is how many, `SECONDS` how long it takes to submit them, and `SEED` draws the same orders and faults again.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 from pathlib import Path
 
 from orderapp.config import ROOT
+from orderapp.no_arguments import refuse_arguments
 from tests.chaos.run import Chaos, run
 from tests.servers import postgres, rabbitmq
 from tests.servers.process import ServerDiedError
@@ -21,6 +25,7 @@ SECONDS_PER_ORDER = 0.125
 
 def main() -> int:
     """Run it, print the figures and write them as JSON; return 1 where anything isn't as promised."""
+    refuse_arguments("tests.chaos", __doc__)
     orders = _number("ORDERS", ORDERS, 1, 1_000_000)
     chaos = Chaos(
         seed=_number("SEED", random.randrange(1_000_000), 0, 10**9),

@@ -1,4 +1,4 @@
-"""`python -m tests.mutants [SEED [NUMBER]]`: draw mutants, run the tests nearest to each, and print those that survive.
+"""Draw mutants, run the tests nearest to each, and print those that survive: `make mutants`.
 
 In a copy of the tree; what runs longer than MOST_SECONDS without a failure counts as undecided. The exit status is 1
 where one survives.
@@ -6,6 +6,7 @@ where one survives.
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import os
 import secrets
@@ -28,10 +29,13 @@ OPTIONS = ("-q", "-x", "--tb=no", "--timeout=60", "-p", "no:cacheprovider")
 OK, NO_TESTS = pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Do it; return the exit status."""
-    seed = int(arguments[0]) if arguments else secrets.randbelow(10_000)
-    number = int(arguments[1]) if len(arguments) > 1 else NUMBER
+    parser = argparse.ArgumentParser("python -m tests.mutants", description=__doc__)
+    parser.add_argument("seed", nargs="?", type=int, help="draws the same mutants again (default: another each time)")
+    parser.add_argument("number", nargs="?", type=int, default=NUMBER, help="how many (default: %(default)s)")
+    chosen = parser.parse_args()
+    seed, number = secrets.randbelow(10_000) if chosen.seed is None else chosen.seed, chosen.number
     print(f"seed {seed}", flush=True)
     survivors = 0
     import_packages()
@@ -82,4 +86,4 @@ def _difference(mutant: Mutant) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,11 +1,11 @@
 """Makes each deliberate mistake in a copy of the tree, runs the model there, and says which test caught it.
 
-`python -m tests.mutations [WORD ...]`: all of them, or those with one of the words in their names. Exit status 1 if one
-survives. The working tree is never touched.
+Exit status 1 if one survives. The working tree is never touched.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import queue
 import re
@@ -47,8 +47,11 @@ class Verdict:
     seconds: float
 
 
-def main(words: list[str]) -> int:
+def main() -> int:
     """Run the mutations and print the table; return the exit status."""
+    parser = argparse.ArgumentParser("python -m tests.mutations", description=__doc__)
+    parser.add_argument("words", nargs="*", help="only those with one of these words in their names (default: all)")
+    words = parser.parse_args().words
     chosen = [one for one in ALL if not words or any(word in one.name for word in words)]
     trees: queue.Queue[Path] = queue.Queue()
     started = time.monotonic()
@@ -118,4 +121,4 @@ def run(mutation: Mutation, tree: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
