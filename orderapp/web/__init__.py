@@ -15,6 +15,7 @@ from orderapp.web import (
     language_switch,
     order_again,
     order_page,
+    receipt_page,
     unplaced,
 )
 from orderapp.web.blueprint import shop
@@ -27,6 +28,7 @@ __all__ = [
     "language_switch",
     "order_again",
     "order_page",
+    "receipt_page",
     "unplaced",
 ]  # the pages register their routes on import
 

@@ -19,6 +19,11 @@ def moment(at: dt.datetime) -> str:
     return current().moment(at, current_settings().time_zone)
 
 
+def day(at: dt.datetime) -> str:
+    """Return the day of a time in the page's language and the shop's zone: "22 November 2026"."""
+    return current().day(at, current_settings().time_zone)
+
+
 def duration(seconds: int) -> str:
     """Return how long to wait, rounded up, in the page's language: "1 second", "10 minutes", "3 hours"."""
     return current().duration(seconds)

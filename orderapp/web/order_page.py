@@ -21,6 +21,7 @@ from orderapp.web.changed_order import discounting, offers_of, request_of, short
 from orderapp.web.order_reference import order_named, reference_of, retry_key, retry_key_of
 from orderapp.web.order_texts import Story, story_of
 from orderapp.web.retry_refusals import refused
+from orderapp.web.summary import tax_in
 
 
 @shop.get("/orders/<reference>")
@@ -77,6 +78,7 @@ def _render(template: str, reference: str, **context: Any) -> Response:
     shown = {
         "story": story_of(found, current_settings().systems),
         "window": cancel_window(found),
+        "tax": tax_in(found.total, found.payments),
         "key": retry_key(found.number, found.placements),
         "offers": offers_of(found),
         "sold_out": shortage_of(found) is not None,

@@ -70,13 +70,22 @@ class Summary(Reduced):
     @property
     def tax(self) -> str:
         """The tax that the total includes; empty if the shop shows none."""
-        percent = current_settings().tax_percent
-        if not percent or self.total is None:
-            return ""
-        # A payment, such as by gift card, doesn't change the tax.
-        paid = sum(one.amount.minor for one in self.payments)
-        included = taxes.included_in(Money(self.total.minor + paid, self.total.currency), percent)
-        return TAX % {"tax": amount_text(included), "rate": _rate(percent)}
+        return "" if self.total is None else tax_in(self.total, self.payments)
+
+
+def tax_in(total: Money, payments: Sequence[Discount]) -> str:
+    """Return which tax a total includes, as text; empty if the shop shows none.
+
+    Args:
+        total: What is left to pay.
+        payments: What is paid by other means, such as a gift card: that doesn't change the tax.
+    """
+    percent = current_settings().tax_percent
+    if not percent:
+        return ""
+    paid = sum(one.amount.minor for one in payments)
+    included = taxes.included_in(Money(total.minor + paid, total.currency), percent)
+    return TAX % {"tax": amount_text(included), "rate": _rate(percent)}
 
 
 def at_prices(form: OrderForm, products: Sequence[ProductView]) -> Summary:

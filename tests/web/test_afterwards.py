@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from flask import Flask, g
@@ -15,7 +16,10 @@ from werkzeug.test import TestResponse
 from orderapp.config import Settings
 from orderapp.domain.cancelling import CancelLimit
 from orderapp.models import AuditEntry, Order, Placement, Product, Submission, db_now
+from orderapp.seller import Seller
 from orderapp.services.db.transactions import reading, writing
+from orderapp.web.receipt_page import MOST_OF_ORDER
+from orderapp.web.receipt_pdf import printable
 from tests.web.conftest import hidden_fields
 
 Form = Callable[..., dict[str, str]]
@@ -128,3 +132,33 @@ def test_acts_need_the_orders_own_link(client: FlaskClient, new_form: Form) -> N
     fields = hidden_fields(client.get(page))
     assert {client.post(f"{forged}/{act}", data=fields).status_code for act in ("again", "cancel")} == {404}
     assert {client.post(f"{page}/{act}").status_code for act in ("again", "cancel")} == {400}
+
+
+def test_a_receipt_names_seller_customer_and_tax_on_its_page_and_in_its_pdf(
+    app: Flask, client: FlaskClient, new_form: Form, run_tasks: Callable[[], None]
+) -> None:
+    settings: Settings = app.extensions["orderapp.settings"]
+    seller = Seller("Teehaus Süd", "hallo@teehaus.example", address=("Gartenstraße 1", "10115 Berlin"), tax_id="DE1")
+    app.extensions["orderapp.settings"] = replace(settings, seller=seller, tax_percent=Decimal(19))
+    page = placed(client, new_form(name="Łucja Müller 王"))
+    assert "Not paid yet" in client.get(f"{page}/receipt").text
+    run_tasks()
+    shown = client.get(f"{page}/receipt")
+    for text in ("Gartenstraße 1", "Tax number: DE1", "Łucja Müller 王", "Paid on ", "€25.00", "€3.99 tax (19%)"):
+        assert text in shown.text
+    pdf = client.get(f"{page}/receipt.pdf")
+    assert (pdf.status_code, pdf.content_type, pdf.data[:5]) == (200, "application/pdf", b"%PDF-")
+    assert {answer.headers["Cache-Control"] for answer in (shown, pdf)} == {"no-store"}
+    assert {client.get(f"{page}/receipt.pdf").status_code for _ in range(MOST_OF_ORDER)} == {200, 429}
+    forged = re.sub(r"\.[^.]+$", ".x", page)
+    assert {client.get(f"{forged}/{name}").status_code for name in ("receipt", "receipt.pdf")} == {404}
+
+
+def test_what_the_fonts_lack_is_a_box() -> None:
+    assert printable("€ Zoë Łukasz Σωκράτης Иван 王🍵") == "€ Zoë Łukasz Σωκράτης Иван □□"
+
+
+def test_an_order_that_failed_has_no_receipt(client: FlaskClient, new_form: Form) -> None:
+    page = placed(client, new_form({"SCALE-01": "1"}))
+    assert {client.get(f"{page}/{name}").status_code for name in ("receipt", "receipt.pdf")} == {404}
+    assert "Receipt" not in client.get(page).text
