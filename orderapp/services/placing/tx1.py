@@ -117,12 +117,12 @@ def open_retry(opening: Opening, order_id: uuid.UUID, placement_number: int, doc
         if written is None:
             raise WrongState("The order is not in a state in which it can be tried again; nothing was done.")
         held = _held(order_id, number, again, opening, started, written)
+        # Also where it stops at once: the customer learns that from the answer, and the earlier reason is past.
+        withdraw_failure(session, order_id, "the order was tried again")
         if stopped:
             _record_stop(session, held, opening)
-        else:
-            withdraw_failure(session, order_id, "the order was tried again")
-            if opening.duplicate_window_seconds:
-                lock_cart(session, order_id, number, opening)
+        elif opening.duplicate_window_seconds:
+            lock_cart(session, order_id, number, opening)
     return held
 
 
