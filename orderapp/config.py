@@ -45,6 +45,8 @@ WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "passwo
 # The modules of ours that declare jobs; plugins have the others.
 OWN_JOBS = (
     "orderapp.services.archive.nightly",
+    "orderapp.services.backoffice.alerts",
+    "orderapp.services.backoffice.weekly_report",
     "orderapp.services.engine.job_retention",
     "orderapp.services.reconciliation.nightly",
     "orderapp.services.webhooks.deliver",

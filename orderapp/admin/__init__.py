@@ -8,6 +8,7 @@ from flask_admin.theme import Theme
 
 from orderapp.admin import appearance, login, who, zones
 from orderapp.admin.account import AccountView
+from orderapp.admin.alerts import AlertsView
 from orderapp.admin.attempts import AttemptsView
 from orderapp.admin.audit import AuditView
 from orderapp.admin.listing import Listing
@@ -15,12 +16,14 @@ from orderapp.admin.mismatches import MismatchesView
 from orderapp.admin.orders import OrdersView
 from orderapp.admin.overview import OverviewView
 from orderapp.admin.people import StaffView, TokensView
-from orderapp.admin.saved_views import LISTS, SavedViewsView
+from orderapp.admin.reports import ReportsView
+from orderapp.admin.saved_views import LISTS, SavedViewsView, count
 from orderapp.admin.systems import SystemsView
 from orderapp.admin.tasks import TasksView
 from orderapp.admin.webhooks import WebhooksView
 from orderapp.extensions import db
 from orderapp.models import ApiToken, AuditEntry, Delivery, Mismatch, Order, Staff, Task
+from orderapp.services.backoffice.alert_conditions import COUNT_VIEWS
 
 
 def init_app(app: Flask) -> None:
@@ -43,6 +46,8 @@ def init_app(app: Flask) -> None:
         SystemsView(name="Systems", endpoint="systems", url="/admin/systems"),
         WebhooksView(Delivery, db, name="Webhooks", endpoint="webhooks"),
         AttemptsView(name="Two attempts", endpoint="attempts", url="/admin/attempts"),
+        ReportsView(name="Weekly report", endpoint="reports", url="/admin/reports"),
+        AlertsView(name="Alerts", endpoint="alerts", url="/admin/alerts"),
         AuditView(AuditEntry, db, name="Audit", endpoint="audit"),
         StaffView(Staff, db, name="Staff", endpoint="staff"),
         AccountView(name="Your account", endpoint="account", url="/admin/account"),
@@ -50,4 +55,5 @@ def init_app(app: Flask) -> None:
         SavedViewsView(name="Saved views", endpoint="views", url="/admin/views"),
     )
     admin.add_views(*views)
+    app.extensions[COUNT_VIEWS] = count
     app.extensions[LISTS] = {one.endpoint: one for one in views if isinstance(one, Listing) and one.column_filters}

@@ -23,6 +23,9 @@ GUARANTEES = {
     Guarantee.UNSAFE: "Repeats do it twice",
 }
 ACTS = {
+    "alert.add": "Added a rule of alerts",
+    "alert.change": "Changed a rule of alerts",
+    "alert.remove": "Removed a rule of alerts",
     "delivery.resend": "Sent an event again",
     "delivery.skip": "Gave a delivery up",
     "list.export": "Exported a list",

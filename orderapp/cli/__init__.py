@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from orderapp.cli.alerts import alerts
 from orderapp.cli.archive import archive_orders
 from orderapp.cli.configuration_errors import configuration_in_one_line
 from orderapp.cli.doctor import doctor
@@ -23,6 +24,7 @@ __all__ = ["configuration_in_one_line", "init_app"]
 def init_app(app: Flask) -> None:
     """Add the commands to `flask`."""
     for command in (
+        alerts,
         archive_orders,
         doctor,
         jobs,

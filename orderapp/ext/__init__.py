@@ -10,6 +10,7 @@ from __future__ import annotations
 from orderapp.currencies import amount_text
 from orderapp.domain.customers import customer_ref
 from orderapp.domain.inputs import ABOUT_YOU, DISCOUNTS, PAYMENT, Code, Inputs
+from orderapp.domain.mails import Mail
 from orderapp.domain.masking import mask
 from orderapp.domain.money import MAX_MINOR, Money
 from orderapp.domain.orders import Customer, Discount, Effect, Line, LineRequest, OrderDocument, OrderRequest
@@ -48,6 +49,8 @@ __all__ = [
     "amount_text", "customer_ref", "page_reference",
     # Write to customers
     "News", "Letters", "Letter", "Language", "language",
+    # Write to those who run the shop
+    "Mail",
     # Say what happened
     "Outcome", "Answer", "Finding", "Report", "Quote", "Shortage", "Exchange",
     # Call over HTTP

@@ -1,6 +1,7 @@
 """The tables. Their constraints protect the data; the services implement the meaning."""
 
 from orderapp.models.access import ApiToken, RateCounter, Refusal, Role, Staff, StaffSession
+from orderapp.models.alerts import AlertKind, AlertRule, WeeklyReport
 from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
 from orderapp.models.callbacks import HeardCallback
@@ -16,6 +17,8 @@ from orderapp.models.views import SavedView
 from orderapp.models.work import Attempt, Placement, Step, Task
 
 __all__ = [
+    "AlertKind",
+    "AlertRule",
     "ApiToken",
     "Archive",
     "ArchivedKey",
@@ -56,6 +59,7 @@ __all__ = [
     "Task",
     "Resolution",
     "WebhookSubscription",
+    "WeeklyReport",
     "db_now",
     "holds",
     "seconds_until",

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import ClassVar, NamedTuple, Self
 
 from orderapp.domain.inputs import Code
+from orderapp.domain.mails import Mail
 from orderapp.domain.orders import Effect, OrderDocument, OrderRequest
 from orderapp.domain.outcome import Answer, Outcome, Quote, Report
 from orderapp.domain.retry import Backoff, Guarantee
@@ -238,6 +239,13 @@ class System(ABC):
         """
         raise NotImplementedError(f"{self.name} has no callbacks")
 
+    def write(self, mail: Mail) -> Answer:
+        """Send a mail to somebody who runs the shop. Called while no transaction is open, and repeated by a job.
+
+        Like `act` it raises nothing. The first configured system that can do it is used.
+        """
+        raise NotImplementedError(f"{self.name} writes no mails")
+
     @property
     def may_appear_for_seconds(self) -> float:
         """How long an effect may still appear after its task was taken from a worker during a run.
@@ -249,7 +257,7 @@ class System(ABC):
 
     @classmethod
     def can(cls, verb: str) -> bool:
-        """Return whether the system implements `ask`, `undo`, `quote` or `hear`."""
+        """Return whether the system implements `ask`, `undo`, `quote`, `hear` or `write`."""
         return getattr(cls, verb) is not getattr(System, verb)
 
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from email import policy
@@ -30,6 +30,7 @@ from orderapp.ext import (
     Exchange,
     Guarantee,
     Letters,
+    Mail,
     News,
     OrderDocument,
     OrderRequest,
@@ -101,17 +102,26 @@ class Email(System):
 
     def act(self, effect: Effect) -> Answer:
         """Send the mail."""
+        order, letter = effect.order, self._letters.letter(effect)
+        mail = Mail(effect.key, order.customer.email, letter.subject, letter.text)
+        return self._send(mail, self.private_values(order), order.language)
+
+    def write(self, mail: Mail) -> Answer:
+        """Send a mail to somebody who runs the shop."""
+        return self._send(mail, (mail.recipient,))
+
+    def _send(self, mail: Mail, private: Iterable[str], language: str = "en") -> Answer:
         started = time.monotonic()
-        hidden = partial(mask, private=[*self.private_values(effect.order), *self._secrets])
+        hidden = partial(mask, private=[*private, *self._secrets])
         try:
-            message = self._message(effect)
+            message = self._message(mail, language)
             text = message.as_bytes()
         except ValueError as error:
             # For example a line break in an address, which no header can contain.
             reason = f"the mail can't be written: {hidden(str(error))}"[:MAX_MESSAGE_CHARACTERS]
             return Answer(Outcome.NOT_SENT, "bad_mail", reason, repeatable=False)
         with call_within(self._timeouts.total_seconds):
-            answer = self._deliver(effect.order.customer.email, text, hidden)
+            answer = self._deliver(mail.recipient, text, hidden)
         # Mask only the server's texts, because a customer's name may be a word in ours.
         exchange = Exchange(
             f"MAIL {message['Message-ID']}\nTo: {hidden(str(message['To']))}\nSubject: {message['Subject']}",
@@ -171,19 +181,20 @@ class Email(System):
             return answer or _not_accepted(error, hidden)
         return answer
 
-    def _message(self, effect: Effect) -> EmailMessage:
+    def _message(self, mail: Mail, language: str) -> EmailMessage:
         # SMTP's line endings (servers refuse others) and seven bits (not every server accepts eight).
-        order, letter = effect.order, self._letters.letter(effect)
         message = EmailMessage(policy.SMTP.clone(cte_type="7bit"))
         message["From"] = self._sender
-        message["To"] = order.customer.email
-        message["Subject"] = letter.subject
+        message["To"] = mail.recipient
+        message["Subject"] = mail.subject
         message["Date"] = formatdate(usegmt=True)
         # A colon isn't allowed in a Message-ID (RFC 5322, 3.6.4).
-        message["Message-ID"] = f"<{effect.key.replace(':', '.')}@{self._domain}>"
+        message["Message-ID"] = f"<{mail.key.replace(':', '.')}@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = order.language
-        message.set_content(letter.text)
+        message["Content-Language"] = language
+        message.set_content(mail.text)
+        if mail.html:
+            message.add_alternative(mail.html, subtype="html")
         return message
 
 

@@ -28,6 +28,7 @@ MAX_MESSAGE_CHARACTERS = 300  # one sentence for staff
 _GIVES: dict[str, tuple[tuple[type, ...], Callable[[Answer], object]]] = {
     "act": ((Answer,), lambda answer: answer),
     "undo": ((Answer,), lambda answer: answer),
+    "write": ((Answer,), lambda answer: answer),
     "check": ((Answer,), lambda answer: answer),
     "ask": ((Report,), lambda answer: Report(Finding.UNCLEAR, answer)),
     "quote": ((Quote, type(None)), Quote),

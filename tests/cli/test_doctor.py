@@ -50,6 +50,10 @@ def test_a_sound_installation_is_ok_line_by_line(examine: Examine) -> None:
         "archive-orders": ("ok", "job, when it is enqueued"),
         "forget-old-runs": ("ok", "job, daily at 03:40 UTC"),
         "reconcile-orders": ("ok", "job, every day"),
+        "watch-alerts": ("ok", "job, every 2 minutes"),
+        "alert-message": ("ok", "job, when it is enqueued"),
+        "weekly-report": ("ok", "job, daily at 06:00 UTC"),
+        "report-message": ("ok", "job, when it is enqueued"),
     }
     assert lines(result)["database"][1].startswith("SQLite, schema ")
     assert result.stderr == ""

@@ -78,4 +78,21 @@ MUTATIONS = (
         (("    chosen = key or uuid.uuid4().hex\n", "    chosen = uuid.uuid4().hex\n"),),
         tests=JOBS,
     ),
+    Mutation(
+        "an alert is told of at each look",
+        "orderapp/services/backoffice/alerts.py",
+        (
+            (
+                "changes = seen.holds is not None and seen.holds is (rule.raised_at is None)",
+                "changes = bool(seen.holds)",
+            ),
+        ),
+        tests=("tests/services/backoffice/test_alerts.py",),
+    ),
+    Mutation(
+        "a week is reported each day",
+        "orderapp/services/backoffice/weekly_report.py",
+        (("        if session.get(WeeklyReport, week) is not None:\n", "        if week is None:\n"),),
+        tests=("tests/services/backoffice/test_weekly_report.py",),
+    ),
 )

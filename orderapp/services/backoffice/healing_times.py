@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, Subquery, func, select
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import OrderState, TaskKind, TaskState
@@ -36,19 +37,27 @@ def healing_times(session: Session) -> HealingTimes:
         .limit(NEWEST_ORDERS)
         .subquery()
     )
-    # Looked up for each order: as joins, they would read all placements and tasks of a shop that isn't large yet.
-    placement = (Placement.order_id == newest.c.id, Placement.number == newest.c.placement_number)
-    forward = (Task.order_id == newest.c.id, Task.kind != TaskKind.COMPENSATE.value)
-    began = select(Placement.started_at).where(*placement).scalar_subquery()
-    ended = select(func.max(Task.finished_at)).where(*forward).scalar_subquery()
-    unfinished = select(func.count()).where(*forward, Task.state != TaskState.DONE.value).scalar_subquery()
-    rows = session.execute(
-        select(newest.c.number, began, ended).where(unfinished == 0, ended.is_not(None), began.is_not(None))
-    )
-    taken = sorted(((number, (ended - began).total_seconds()) for number, began, ended in rows), key=lambda one: one[1])
+    times = times_of(newest)
+    rows = [row for row in session.execute(times) if not row.unfinished and row.ended and row.began]
+    taken = sorted(((row.number, (row.ended - row.began).total_seconds()) for row in rows), key=lambda one: one[1])
     seconds = [one for _, one in taken]
     p50, p95, p99 = (percentile(seconds, share, LEAST_ORDERS) for share in (0.5, 0.95, 0.99))
     return HealingTimes(len(taken), p50, p95, p99, tuple(reversed(taken[-SLOWEST:])))
+
+
+def times_of(orders: Subquery) -> Select[Any]:
+    """Return the statement of when orders began, when their last forward task ended, and how many haven't.
+
+    Args:
+        orders: The orders, with `id`, `number` and `placement_number`.
+    """
+    # Looked up for each order: as joins, they would read all placements and tasks of a shop that isn't large yet.
+    placement = (Placement.order_id == orders.c.id, Placement.number == orders.c.placement_number)
+    forward = (Task.order_id == orders.c.id, Task.kind != TaskKind.COMPENSATE.value)
+    began = select(Placement.started_at).where(*placement).scalar_subquery()
+    ended = select(func.max(Task.finished_at)).where(*forward).scalar_subquery()
+    unfinished = select(func.count()).where(*forward, Task.state != TaskState.DONE.value).scalar_subquery()
+    return select(orders.c.number, began.label("began"), ended.label("ended"), unfinished.label("unfinished"))
 
 
 def percentile(ascending: Sequence[float], share: float, least: int) -> float | None:

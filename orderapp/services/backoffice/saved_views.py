@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from orderapp.domain.typed_text import can_be_seen, hidden_in, trimmed
-from orderapp.errors import InvalidRequest, NotFound
-from orderapp.models import Role, SavedView, Staff, db_now
+from orderapp.errors import InvalidRequest, NotFound, WrongState
+from orderapp.models import AlertRule, Role, SavedView, Staff, db_now
 from orderapp.services.access.sessions import Member
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act
@@ -73,11 +73,14 @@ def delete(view_id: int, member: Member) -> None:
 
     Raises:
         NotFound: there is none that the member may delete.
+        WrongState: an alert watches it.
     """
     with writing() as session:
         view = session.get(SavedView, view_id)
         if view is None or not may_delete(view, member):
             raise NotFound("There is no such view of yours.")
+        if session.scalar(select(AlertRule.id).where(AlertRule.view_id == view_id).limit(1)) is not None:
+            raise WrongState("An alert watches this view; remove the alert first. Nothing was changed.")
         session.execute(delete_rows(SavedView).where(SavedView.id == view_id))
         details = {"list": view.list, "name": view.name, "query": view.query}
         audit.write(session, member.actor, Act("view.delete", f"view {view_id}", details=details))

@@ -1,0 +1,72 @@
+"""Messages to those who run the shop: by mail, or to a webhook. What can't be sent is tried again, as every task is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from orderapp.config import current_settings
+from orderapp.domain.mails import Mail
+from orderapp.domain.outcome import Outcome
+from orderapp.fast_json import to_json
+from orderapp.models import AlertRule, WebhookSubscription
+from orderapp.services.webhooks.subscriptions import signing_secrets
+from orderapp.systems.runs import Run
+from orderapp.systems.webhooks import Message, send
+
+# With the pauses between them some days: over a weekend somebody mends the mail server.
+ATTEMPTS = 200
+# Longer than the longest time-outs (twice a minute).
+LEASE_SECONDS = 150.0
+SENT = "sent"
+
+
+@dataclass(frozen=True, slots=True)
+class StaffMessage:
+    """A message: as a mail, and as the body of a webhook."""
+
+    subject: str
+    text: str
+    body: dict[str, Any]  # of a webhook: its type and data
+    html: str = ""
+
+
+def send_to(run: Run, rule: AlertRule, message: StaffMessage) -> str:
+    """Send a message to the channel of a rule; return what came of it.
+
+    Transaction: none; it reads the webhook's secrets before the call.
+    Idempotent because: the mail's id, or the webhook's, is made from the task's key.
+
+    Raises:
+        TryAgain: it wasn't taken; it is sent again later.
+        NeedsAttention: it can't be sent until somebody has mended something.
+    """
+    if rule.webhook_id is not None:
+        return _to_webhook(run, rule.webhook_id, message)
+    systems = current_settings().systems.values()
+    mailer = next((one for one in systems if one.can("write") and one.configured), None)
+    if mailer is None:
+        run.needs_attention("No system that sends mails is configured. Configure one, or let the rule use a webhook.")
+    mail = Mail(f"message.{run.key}", rule.email or "", message.subject, message.text, message.html)
+    answer = mailer.write(mail)
+    if answer.outcome is Outcome.DONE:
+        return SENT
+    said = f"{mailer.title} {answer.message or answer.code}"
+    if answer.outcome is Outcome.REFUSED:
+        run.needs_attention(f"{said}. Correct the rule's address, then give this up.")
+    return run.try_again(said)
+
+
+def _to_webhook(run: Run, webhook_id: int, message: StaffMessage) -> str:
+    with run.reading() as session:
+        subscription = session.get(WebhookSubscription, webhook_id)
+        if subscription is None or subscription.removed_at is not None:
+            run.needs_attention(f"Webhook {webhook_id} was removed. Change the rule, then give this up.")
+        signing = signing_secrets(session, subscription)
+    body = to_json({"id": f"msg_{run.key}", **message.body})
+    sent = send(
+        subscription.url, Message(f"msg_{run.key}", message.body["type"], body), signing, current_settings().receivers
+    )
+    if not sent.ok:
+        run.try_again(f"answered {sent.status}: {sent.answer}" if sent.status else sent.answer)
+    return SENT
