@@ -8,6 +8,7 @@ from orderapp.config import Settings
 from orderapp.errors import ConfigurationError
 from orderapp.garbage import leave_what_stays
 from orderapp.services.engine.relay_wakeup import start_telling
+from orderapp.services.placing.under_way import start_telling_steps
 from orderapp.single_headers import note_repeated
 
 bind = "127.0.0.1:8000"
@@ -36,9 +37,10 @@ preload_app = False
 
 
 def post_worker_init(worker):
-    """Let the application wake the relay, and exclude its objects from garbage collections."""
+    """Let the application wake the relay and tell which step is called, and leave its objects out of collections."""
     if isinstance(worker.wsgi, Application):  # not the plain shop, which `make bench` runs with the same settings
         start_telling(worker.wsgi)
+        start_telling_steps(worker.wsgi)
         leave_what_stays()
 
 

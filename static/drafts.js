@@ -1,34 +1,61 @@
-// Keeps the order form's values and key in this tab, so that they survive a reload, Back and a lost answer.
-// When the form is shown again, the script first asks whether the key has an order.
+// Keeps what was typed and the key: in this tab, so that they survive a reload, Back and a lost answer; and in the browser
+// from the press of the button until the answer is seen, so that another visit still knows of an order on its way.
+// Before a key is used again, the server is asked whether it has an order.
 "use strict";
 
-const DRAFT = "orderapp.draft";
+const DRAFT = "orderapp.draft"; // of this tab
 const SEEN = "orderapp.seen"; // the orders whose pages this tab has shown
+const SENT = "orderapp.sent"; // of the browser: what was sent, and nobody has seen an answer to
+const SENT_KEPT = 3 * 86400000; // milliseconds: a weekend; it holds a name and an address
+const SENT_MOST = 5; // more than a person has on the way
+const ON_ITS_WAY = 15000; // milliseconds; what was sent later than this ago may arrive yet, perhaps from another tab
 const ASK_TIMEOUT = 10000; // milliseconds
+const ASK_AGAIN = [1000, 30000]; // milliseconds: the first pause, and the longest
 
-function recall(name, otherwise) {
+function recall(store, name, otherwise) {
   try {
-    return JSON.parse(sessionStorage.getItem(name)) ?? otherwise;
+    return JSON.parse(window[store].getItem(name)) ?? otherwise;
   } catch {
     return otherwise; // the browser stores nothing
   }
 }
 
-function keep(name, value) {
+function keep(store, name, value) {
   try {
-    sessionStorage.setItem(name, JSON.stringify(value));
+    window[store].setItem(name, JSON.stringify(value));
   } catch {
     // The browser stores nothing: the page works as without scripts.
   }
 }
 
-// Quantities are in the basket, which the server keeps.
-const typedFields = (form) => [...form.querySelectorAll("input[name]:not([type=hidden], .quantity)")];
+const wait = (milliseconds) => new Promise((go) => {
+  setTimeout(go, milliseconds * (0.8 + 0.4 * Math.random())); // spread out, so that many pages don't ask at the same moment
+  addEventListener("online", go, { once: true });
+});
 
-function saveDraft(form) {
-  const fields = Object.fromEntries(typedFields(form).map((field) => [field.name, field.value]));
-  keep(DRAFT, { key: form.elements.key.value, fields });
+// What was sent, the latest last.
+function sentDrafts() {
+  const kept = recall("localStorage", SENT, []);
+  return (Array.isArray(kept) ? kept : []).filter((one) => Date.now() - one.at < SENT_KEPT);
 }
+
+function forgetSent(isIt) {
+  keep("localStorage", SENT, sentDrafts().filter((one) => !isIt(one)));
+}
+
+function rememberSent(form) {
+  const draft = draftOf(form);
+  keep("localStorage", SENT, [...sentDrafts().filter((one) => one.key !== draft.key), { ...draft, at: Date.now() }].slice(-SENT_MOST));
+}
+
+// Quantities are in the basket, which the server keeps; the other hidden fields are the page's own.
+const NOT_KEPT = /^(csrf_token|key|expected_total|again|duplicate|shown:.*|quantity:.*)$/;
+
+function draftOf(form) {
+  return { key: form.elements.key.value, fields: Object.fromEntries([...new FormData(form)].filter(([name]) => !NOT_KEPT.test(name))) };
+}
+
+const typedFields = (form) => [...form.querySelectorAll("input[name]:not([type=hidden], .quantity)")];
 
 function putBack(form, fields, isWanted) {
   for (const field of typedFields(form)) {
@@ -37,41 +64,96 @@ function putBack(form, fields, isWanted) {
   form.dispatchEvent(new Event("input"));
 }
 
-// Returns the notice of the key's order; empty if there is no order or the server can't be reached.
-async function becameOf(form, key) {
+// Returns the notice of the key's order; empty if there is no order, null if the server can't be reached.
+async function becameOf(place, key) {
   try {
     const headers = { "Draft-Key": key };
-    const response = await fetch(form.dataset.became, { headers, signal: AbortSignal.timeout(ASK_TIMEOUT) });
-    return response.status === 200 ? await response.text() : "";
+    const response = await fetch(place.dataset.became, { headers, cache: "no-store", signal: AbortSignal.timeout(ASK_TIMEOUT) });
+    return response.status === 200 ? await response.text() : response.status === 204 ? "" : null;
   } catch {
-    return "";
+    return null;
   }
 }
 
-async function comeBack(form) {
-  const draft = recall(DRAFT, null);
-  if (!draft || form.dataset.draft === "new") return keep(DRAFT, null);
-  if (form.dataset.draft === "again") return putBack(form, draft.fields, (field) => field.value === "");
-  const fresh = form.elements.key.value;
-  const notice = document.querySelector("[data-arrived]");
-  if (form.dataset.draft !== "typed") form.elements.key.value = draft.key; // immediately, so that a quick press is the same order
-  const html = await becameOf(form, form.elements.key.value);
-  const order = new DOMParser().parseFromString(html, "text/html").querySelector("[data-order]");
-  const visit = performance.getEntriesByType("navigation")[0]?.type;
-  if (order && visit === "navigate" && recall(SEEN, []).includes(order.dataset.order)) {
-    form.elements.key.value = fresh; // the customer knows that order; this form is for a new one
-    return keep(DRAFT, null);
+const orderIn = (html) => new DOMParser().parseFromString(html, "text/html").querySelector("[data-order]")?.dataset.order;
+
+function showNotice(place, kind, values = {}) {
+  const card = place.querySelector(`template[data-notice=${kind}]`).content.cloneNode(true);
+  for (const [name, value] of Object.entries(values)) card.querySelector(`[data-${name}]`).textContent = value;
+  place.querySelector("[data-said]").replaceChildren(card);
+}
+
+let visits = 0; // the page may be shown again while an earlier question waits for its answer
+
+// Asks until it is known what became of a draft that was sent; returns the notice of its order, empty if there is none.
+async function askAboutSent(place, draft, ours) {
+  showNotice(place, "checking");
+  for (let [pause, longest] = ASK_AGAIN; ours === visits; pause = Math.min(pause * 2, longest)) {
+    const html = await becameOf(place, draft.key);
+    if (html || (html === "" && Date.now() - draft.at > ON_ITS_WAY)) return html;
+    if (html === null && ours === visits) showNotice(place, "unreachable");
+    await wait(pause);
   }
-  const untouched = (field) => field.value === field.defaultValue;
-  if (form.dataset.draft !== "typed") putBack(form, draft.fields, untouched);
-  notice.innerHTML = html;
+  return null;
+}
+
+// The order of a sent draft is told of, or the draft is shown to be sent again. Returns the order's address, if there is one.
+async function tellOfSent(place, draft) {
+  const ours = ++visits;
+  const html = await (draft.at ? askAboutSent(place, draft, ours) : becameOf(place, draft.key));
+  if (ours !== visits) return null;
+  if (html) place.querySelector("[data-said]").innerHTML = html;
+  else if (draft.at) {
+    const at = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" }).format(draft.at);
+    showNotice(place, "missing", { at });
+  }
+  const order = html ? orderIn(html) : null;
+  if (order) keep("localStorage", SENT, sentDrafts().map((one) => (one.key === draft.key ? { ...one, order } : one)));
+  return order;
+}
+
+async function comeBack(form, place) {
+  const { draft: kind } = form.dataset;
+  const { key } = form.elements;
+  const sent = sentDrafts();
+  const draft = recall("sessionStorage", DRAFT, null) ?? sent.at(-1);
+  if (!draft) return;
+  if (kind === "again") return putBack(form, draft.fields, (field) => field.value === "");
+  if (kind === "typed") return tellOfSent(place, { key: key.value });
+  const fresh = key.value;
+  const at = sent.find((one) => one.key === draft.key)?.at;
+  const isUntouched = (field) => field.value === field.defaultValue;
+  key.value = draft.key; // immediately, so that a quick press is the same order
+  if (at) putBack(form, draft.fields, isUntouched);
+  const order = await tellOfSent(place, { ...draft, at });
+  const visit = performance.getEntriesByType("navigation")[0]?.type;
+  if (order && visit === "navigate" && recall("sessionStorage", SEEN, []).includes(order)) {
+    key.value = fresh; // the customer knows that order; this form is for a new one
+    place.querySelector("[data-said]").replaceChildren();
+    forgetDrafts((one) => one.key === draft.key);
+  } else if (!at) putBack(form, draft.fields, isUntouched);
+}
+
+function forgetDrafts(isIt) {
+  keep("sessionStorage", DRAFT, null);
+  forgetSent(isIt);
 }
 
 const draftForm = document.querySelector("form[data-draft]");
+const draftPlace = document.querySelector("[data-became]");
+for (const form of document.querySelectorAll("form[data-answered]")) {
+  forgetSent((one) => one.key === form.elements.key.value); // this page says that nothing was ordered
+}
 if (draftForm) {
-  addEventListener("pageshow", () => comeBack(draftForm));
-  draftForm.addEventListener("input", (event) => event.isTrusted && saveDraft(draftForm));
-  draftForm.addEventListener("submit", () => saveDraft(draftForm));
-} else {
-  keep(SEEN, [...recall(SEEN, []), location.pathname].slice(-20));
+  const save = () => keep("sessionStorage", DRAFT, draftOf(draftForm));
+  addEventListener("pageshow", () => comeBack(draftForm, draftPlace));
+  draftForm.addEventListener("input", (event) => event.isTrusted && save());
+  draftForm.addEventListener("submit", save);
+} else if (draftPlace) {
+  const sent = sentDrafts().at(-1);
+  if (new URLSearchParams(location.search).has("new")) forgetDrafts(() => true); // the customer starts a new order
+  else if (sent && !draftPlace.querySelector("[data-order]")) tellOfSent(draftPlace, sent);
+} else if (document.querySelector("[data-follow]")) {
+  keep("sessionStorage", SEEN, [...recall("sessionStorage", SEEN, []), location.pathname].slice(-20));
+  forgetSent((one) => one.order === location.pathname);
 }

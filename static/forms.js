@@ -21,10 +21,11 @@ function unlock(form) {
 }
 
 function lock(form, button) {
-  form.dataset.lock = setTimeout(() => {
+  const letGo = () => {
     unlock(form);
     say(form, OVERDUE);
-  }, LOCK_MILLISECONDS);
+  };
+  form.dataset.lock = "patient" in form.dataset ? "kept" : setTimeout(letGo, LOCK_MILLISECONDS);
   say(form, form.dataset.guard);
   if (!button) return;
   button.dataset.label = button.textContent;

@@ -34,6 +34,8 @@ class Placement(Base):
     failed_available: Mapped[int | None] = mapped_column(Integer)
     started_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     decided_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    # The step that is being called, where that takes a while. Only for the customer's page: nothing is decided by it.
+    called_position: Mapped[int | None] = mapped_column(Integer)
 
     steps: Mapped[list[Step]] = relationship(order_by="Step.position")
 

@@ -22,6 +22,7 @@ from orderapp.ext import (
     OrderRequest,
     Outcome,
     Part,
+    Progress,
     Quote,
     Repeats,
     Report,
@@ -43,6 +44,7 @@ class Coupon(HttpSystem):
     title: ClassVar[str] = "Coupon"
     part: ClassVar[Part] = Part.BLOCKING
     errand: ClassVar[Errand] = Errand("redeem the coupon", "return the coupon")
+    progress: ClassVar[Progress] = Progress("Redeeming your coupon", "Redeemed")
     guarantee: ClassVar[Guarantee] = Guarantee.QUERY_FIRST
     inputs: ClassVar[tuple[Code, ...]] = (
         Code(

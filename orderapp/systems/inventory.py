@@ -12,6 +12,7 @@ from orderapp.ext import (
     OrderDocument,
     OrderRequest,
     Part,
+    Progress,
     Received,
     Repeats,
     Shortage,
@@ -27,6 +28,7 @@ class Inventory(KeyedSystem):
     title: ClassVar[str] = "Stock"
     part: ClassVar[Part] = Part.BLOCKING
     errand: ClassVar[Errand] = Errand("reserve the stock", "release the stock")
+    progress: ClassVar[Progress] = Progress("Reserving your products", "Reserved")
     required: ClassVar[bool] = True
     refusals: ClassVar[Mapping[str, str]] = {
         "out_of_stock": "Something in your order isn't in stock in that quantity. Order less of it, or something else."

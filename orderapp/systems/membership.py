@@ -17,6 +17,7 @@ from orderapp.ext import (
     OrderRequest,
     Outcome,
     Part,
+    Progress,
     Quote,
     Repeats,
     as_answered,
@@ -36,6 +37,7 @@ class Membership(KeyedSystem):
     title: ClassVar[str] = "Member benefit"
     part: ClassVar[Part] = Part.BLOCKING
     errand: ClassVar[Errand] = Errand("use the member benefit", "return the member benefit")
+    progress: ClassVar[Progress] = Progress("Using your benefit", "Used")
     inputs: ClassVar[tuple[Code, ...]] = (
         Code("member_ref", label="Member number", hint="If you are a member.", customer=True, section=ABOUT_YOU),
         Code(

@@ -8,6 +8,7 @@ from orderapp.web import (
     about_pages,
     cancel_page,
     catalogue_page,
+    draft_status,
     drafts,
     error_pages,
     form_page,
@@ -23,6 +24,7 @@ from orderapp.web.blueprint import shop
 __all__ = [
     "cancel_page",
     "catalogue_page",
+    "draft_status",
     "form_page",
     "init_app",
     "language_switch",

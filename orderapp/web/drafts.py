@@ -8,17 +8,21 @@ kept which basket its form showed. The session is signed, so no foreign key gets
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 from flask import Flask, Request, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.wrappers import Response
 
+from orderapp.services.engine.recovery import BASKETS_KEPT_SECONDS
 from orderapp.services.orders.shop_views import Submitted, submitted_under
 from orderapp.web import basket
 
 KEPT = 8  # of each kind: more forms than a visitor has open; the cookie takes a kilobyte
 _OPEN, _ANSWERED, _BASKETS = "open", "answered", "baskets"
 TOLD_APART = 8  # characters of a basket's name: enough for the few that a visitor ever has
+# As long as what was chosen is kept: whoever comes back tomorrow still has it, and the way to an order that arrived.
+KEPT_SECONDS = BASKETS_KEPT_SECONDS
 API_PATHS = ("/api/", "/callbacks/")
 
 
@@ -28,6 +32,10 @@ class Sessions(SecureCookieSessionInterface):
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the visitor's session; None for a request to the API."""
         return None if request.path.startswith(API_PATHS) else super().open_session(app, request)
+
+    def get_expiration_time(self, app: Flask, session: SessionMixin) -> datetime:
+        """Return until when the browser keeps the cookie. It is sent only when something in it changes."""
+        return datetime.now(UTC) + timedelta(seconds=KEPT_SECONDS)
 
     def save_session(self, app, session: SessionMixin, response: Response) -> None:  # type: ignore[no-untyped-def]
         """Send the cookie, and let Back show a private page as it was.
@@ -60,6 +68,23 @@ def answer_order(order_id: uuid.UUID) -> None:
     for key, found in submitted_under(_keys(_OPEN)).items():
         if found.order_id == order_id:
             _see(key, order_id)
+
+
+def key_at_hand() -> str | None:
+    """Return the key for the form of the present basket; None if it needs a new one.
+
+    The latest with an order that the visitor was never led to; or else the one that this basket's form had before, so
+    that it is one order however often the form is opened, in however many tabs.
+    """
+    found = submitted_under(_keys(_OPEN))
+    lost = next((key for key in reversed(_keys(_OPEN)) if key in found), None)
+    shown, present = session.get(_BASKETS, {}), basket.name()[:TOLD_APART]
+    return lost or next((key for key in reversed(_keys(_OPEN)) if present and shown.get(key) == present), None)
+
+
+def is_open(key: str) -> bool:
+    """Return whether a form with this key was shown before, and the visitor wasn't led to an order of it."""
+    return key in _keys(_OPEN)
 
 
 def lost_answer() -> str | None:

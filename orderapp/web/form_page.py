@@ -16,13 +16,11 @@ from orderapp.domain.states import OrderState
 from orderapp.errors import InvalidRequest, NotFound, OrderArchived, TooManyAttempts
 from orderapp.services.orders import catalogue
 from orderapp.services.orders.shop_views import find_shop_order
-from orderapp.services.orders.views import find_order
 from orderapp.services.placing import submitters
 from orderapp.services.placing.place import Placing
 from orderapp.services.placing.pricing import NOT_SOLD
 from orderapp.web import basket, drafts, order_form
 from orderapp.web.blueprint import shop
-from orderapp.web.formats import system_title
 from orderapp.web.language import gettext
 from orderapp.web.order_form import OrderForm
 from orderapp.web.order_reference import number_in, reference_of
@@ -35,8 +33,6 @@ from orderapp.web.summary import (
     with_discounts,
 )
 
-MAX_KEY_CHARACTERS = 64
-
 
 @shop.get("/checkout")
 def checkout() -> ResponseReturnValue:
@@ -45,8 +41,8 @@ def checkout() -> ResponseReturnValue:
     if reference:
         return show_form(replace(_form_of(reference), again=reference), kind="again")
     chosen = {sku: str(quantity) for sku, quantity in basket.current().quantities.items()}
-    lost = drafts.lost_answer()
-    return show_form(OrderForm(key=lost, quantities=chosen) if lost else OrderForm(quantities=chosen))
+    key = drafts.key_at_hand()
+    return show_form(OrderForm(key=key, quantities=chosen) if key else OrderForm(quantities=chosen))
 
 
 @shop.get("/orders")
@@ -55,15 +51,6 @@ def checkout() -> ResponseReturnValue:
 def lead_back() -> ResponseReturnValue:
     """Lead to the form: people reload or bookmark the addresses that it is sent to."""
     return redirect(url_for("shop.checkout"), 303)
-
-
-@shop.get("/draft")
-def draft() -> ResponseReturnValue:
-    """Answer for the key in the header Draft-Key: the notice of its order, or nothing (204)."""
-    found = drafts.order_of(request.headers.get("Draft-Key", "")[:MAX_KEY_CHARACTERS])
-    if found is None:
-        return "", 204
-    return render_template("shop/_arrived.html", arrived=reference_of(found.number), sending=_sending(found.order_id))
 
 
 @shop.post("/total")
@@ -99,6 +86,8 @@ def place() -> ResponseReturnValue:
     """Place the order and lead to its page; `unplaced` answers if that isn't possible.
 
     Idempotent through the form's key: the same form sent again leads to the same order.
+
+    The page's script, which names itself in the header Sending, gets the address of the order's page.
     """
     settings, form = current_settings(), sent_form()
     content = order_form.to_request(form, settings.systems.inputs, settings.phones)
@@ -108,7 +97,8 @@ def place() -> ResponseReturnValue:
     drafts.answer(form.key)
     if not form.again:
         basket.ordered(placed.order.id)
-    return redirect(url_for("shop.order", reference=reference_of(placed.order.number)), 303)
+    address = url_for("shop.order", reference=reference_of(placed.order.number))
+    return {"order": address} if "Sending" in request.headers else redirect(address, 303)
 
 
 def sent_form() -> OrderForm:
@@ -142,10 +132,11 @@ def show_form(
         form: The typed values.
         errors: The messages by field.
         status: The HTTP status.
-        kind: For the script that keeps drafts: `typed`, `again`, `new`, or nothing for a plain visit.
+        kind: For the script that keeps drafts: `typed`, `again`, or nothing for a plain visit.
         summary: What the order costs; None to add up the prices, for which no system is asked.
     """
     products, arrived = catalogue.sold_among(form.quantities), drafts.order_of(form.key)
+    shown_before = drafts.is_open(form.key)
     drafts.give_out(form.key, again=bool(form.again))
     settings = current_settings()
     page = render_template(
@@ -159,6 +150,7 @@ def show_form(
         discounted=discounts_come_by_themselves(),
         arrived=reference_of(arrived.number) if arrived else None,
         kind=kind,
+        shown_before=shown_before,
         sections=_sections(settings.systems.offered_inputs()),
         home_country=settings.phones.country,
     )
@@ -166,18 +158,6 @@ def show_form(
     # The key belongs to this page only; coming back to the page from the history still finds it.
     response.headers["Cache-Control"] = "private, no-cache"
     return response
-
-
-def _sending(order_id: uuid.UUID) -> str:
-    """Return what is said while an order is being placed; empty afterwards.
-
-    Which part is being arranged at the moment isn't recorded before all are.
-    """
-    order = find_order(order_id)
-    if order.state is not OrderState.PLACING:
-        return ""
-    parts = ", ".join(system_title(step.system) for step in order.steps)
-    return gettext("Your order has arrived. Now we arrange: %(parts)s.", parts=parts)
 
 
 def _sections(inputs: Iterable[Code]) -> dict[str, list[Code]]:

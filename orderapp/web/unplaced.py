@@ -150,6 +150,7 @@ def probable_duplicate(error: ProbableDuplicate) -> ResponseReturnValue:
     return _send_again(
         sent_form(),
         409,
+        answered=True,
         title=gettext("You have just ordered exactly this"),
         paragraphs=(
             gettext("The same order was placed a moment ago. Nothing was ordered this time."),
@@ -171,6 +172,7 @@ def total_changed(error: TotalChanged) -> ResponseReturnValue:
     return _send_again(
         form,
         409,
+        answered=True,
         title=title,
         paragraphs=(text,),
         button=pay_button(error.total),
@@ -261,6 +263,7 @@ def overloaded(error: Overloaded) -> ResponseReturnValue:
 
 
 def _send_again(form: OrderForm, status: int, **words: object) -> Response:
+    """Return a page to send the form again; `answered` says that the page knows what became of the form's key."""
     page = render_template("shop/send_again.html", form=form, **words)
     response = make_response(page, status)
     response.headers["Cache-Control"] = "no-store"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,15 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from orderapp.models import Product, db_now
 from orderapp.services.db.transactions import writing
+from orderapp.services.placing.under_way import start_telling_steps
 from tests.sandbox.running import RunningSandbox
 from tests.servers.applications import run_waiting_tasks, running_application
+from tests.servers.whole_answers import answering_whole
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 1250), ("POT-CAST", "Cast iron pot", 8900), ("SCALE-01", "Scale", 4500)]
 VARIABLES = {
@@ -45,6 +49,19 @@ def app(sandbox: RunningSandbox) -> Iterator[Flask]:
                 for sku, name, price in PRODUCTS
             )
         yield app
+
+
+@pytest.fixture
+def shop_url(app: Flask) -> Iterator[str]:
+    """Where the shop runs, with several requests at a time."""
+    start_telling_steps(app)
+    server = make_server("127.0.0.1", 0, answering_whole(app), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A form's key belongs to what is typed into it: it outlives a lost answer, and the price that was shown is kept to."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -63,6 +64,36 @@ def test_what_became_of_a_key_is_answered_to_whoever_has_it(app, client, new_for
     assert location in app.test_client().get("/draft", headers={"Draft-Key": fields["key"]}).text
     for wrong in ("", "k" * 500, "nul\udc80", fields["key"][:-1]):
         assert client.get("/draft", headers={"Draft-Key": wrong.encode("utf-8", "replace").decode()}).status_code == 204
+
+
+def test_how_far_an_order_has_come_is_answered_to_whoever_has_its_key(app, client, new_form):
+    fields = new_form()
+    assert client.get("/draft/steps", headers={"Draft-Key": fields["key"]}).status_code == 204
+    placed = client.post("/orders", data=fields, headers={"Sending": "script"})
+    told = app.test_client().get("/draft/steps", headers={"Draft-Key": fields["key"]})
+    assert told.headers["Cache-Control"] == "no-store"
+    assert (told.json["order"], told.json["placing"]) == (placed.json["order"], False)
+    for wrong in ("", "k" * 500, fields["key"][:-1], fields["key"].upper()):
+        assert client.get("/draft/steps", headers={"Draft-Key": wrong}).status_code == 204
+
+
+def test_a_form_that_is_opened_again_has_the_same_key_until_its_basket_is_ordered(client, new_form):
+    fields = new_form()
+    page = client.get("/checkout")
+    assert hidden_fields(page)["key"] == fields["key"]
+    assert "If you have sent this order already" in page.text
+    client.get(place(client, fields).location)
+    assert hidden_fields(client.get("/checkout"))["key"] != fields["key"]
+    client.get("/")
+    page = client.get("/checkout")
+    assert hidden_fields(page)["key"] != fields["key"]
+    assert "If you have sent this order already" not in client.get("/checkout?again=x").text
+
+
+def test_the_browser_keeps_the_cookie_for_as_long_as_the_basket_is_kept(client):
+    client.get("/checkout")
+    kept = client.get_cookie("orderapp").expires - datetime.now(UTC)
+    assert timedelta(days=29) < kept <= timedelta(days=30)
 
 
 def test_where_the_key_has_an_order_nobody_is_told_that_nothing_was_ordered(app, client, new_form):

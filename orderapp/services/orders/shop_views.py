@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from orderapp.domain.states import OrderState
+from orderapp.domain.states import OrderState, PlacementState
 from orderapp.errors import NotFound, OrderArchived
-from orderapp.models import ArchivedOrder, Order, Submission
+from orderapp.models import ArchivedOrder, Order, Placement, Step, Submission
 from orderapp.services.db.transactions import reading
 from orderapp.services.orders.views import OrderView, load_view
 from orderapp.services.saga.submissions import SHOP
@@ -35,6 +35,34 @@ def submitted_under(keys: Sequence[str]) -> dict[str, Submitted]:
     )
     with reading() as session:
         return {key: Submitted(order_id, number) for key, order_id, number in session.execute(asked)}
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """How far the order under a form's key has come."""
+
+    number: str
+    is_placing: bool  # whether its systems are being called
+    systems: tuple[str, ...]  # their names, in the order of the calls
+    called: int | None  # which of them is being called, from 1; None if that isn't known
+
+
+def under_way(key: str) -> UnderWay | None:
+    """Return how far the order under this key of a shop's form has come; None if there is no order."""
+    asked = (
+        select(Order.number, Placement.id, Placement.state, Placement.called_position)
+        .select_from(Submission)
+        .join(Order, Order.id == Submission.order_id)
+        .join(Placement, Placement.id == Submission.placement_id)
+        .where(Submission.scope == SHOP, Submission.key == key)
+    )
+    with reading() as session:
+        found = session.execute(asked).one_or_none()
+        if found is None:
+            return None
+        steps = select(Step.system).where(Step.placement_id == found.id).order_by(Step.position)
+        systems = tuple(session.scalars(steps))
+    return UnderWay(found.number, found.state == PlacementState.PLACING.value, systems, found.called_position)
 
 
 def is_failing(order_id: uuid.UUID) -> bool:

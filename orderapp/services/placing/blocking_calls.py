@@ -14,6 +14,7 @@ import structlog
 from orderapp.domain.outcome import Answer, Finding, Outcome
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.verbs import Verb
+from orderapp.services.placing.under_way import telling_steps
 from orderapp.services.saga.key_ages import KEY_DEAD, may_be_forgotten
 from orderapp.services.saga.values import Held, PlannedStep, StepResult, Try
 from orderapp.systems.base import System
@@ -37,20 +38,22 @@ def call_blocking(held: Held, systems: Systems) -> list[StepResult]:
         A result for each step that was reached; this process did not call the missing ones.
     """
     results = []
-    for step in held.steps:
-        result = StepResult(step, held.resumed)
-        results.append(result)
-        _run(held, step, held.admission.of(systems[step.system]), result)
-        log.info(
-            "step.called",
-            order=held.document.number,
-            system=step.system,
-            outcome=result.answer.outcome.value,
-            code=result.answer.code,
-            tries=len(result.tries),
-        )
-        if result.answer.outcome is not Outcome.DONE:
-            break
+    with telling_steps(held.placement_id) as tell:
+        for position, step in enumerate(held.steps, start=1):
+            tell(position)
+            result = StepResult(step, held.resumed)
+            results.append(result)
+            _run(held, step, held.admission.of(systems[step.system]), result)
+            log.info(
+                "step.called",
+                order=held.document.number,
+                system=step.system,
+                outcome=result.answer.outcome.value,
+                code=result.answer.code,
+                tries=len(result.tries),
+            )
+            if result.answer.outcome is not Outcome.DONE:
+                break
     return results
 
 

@@ -1,0 +1,221 @@
+"""Sending an order in Chromium, slowly, cut off, offline, and with the server killed.
+
+Never two orders, never a lost draft, never a false word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Error as PlaywrightError
+from sqlalchemy import select
+
+from orderapp.models import Placement
+from orderapp.services.db.transactions import reading
+from tests.flow.production import Production
+from tests.sandbox.running import RunningSandbox
+from tests.web.test_browser import PLACE, fill
+from tests.web.test_placing import orders
+
+STATUS = "[data-guard-status]"
+CONFIRMED = "Your order is confirmed"
+NOT_ARRIVED = re.compile("has not arrived so far. Send it?")
+# What the page says while it sends, each time it says something else.
+LISTEN = """() => {
+  const said = [];
+  const status = document.querySelector("[data-guard-status]");
+  new MutationObserver(() => {
+    if (status.textContent) said.push(status.textContent);
+    sessionStorage.setItem("said", JSON.stringify(said));
+  }).observe(status, { childList: true });
+}"""
+A_DAY_LATER = """() => {
+  const sent = JSON.parse(localStorage.getItem("orderapp.sent"));
+  localStorage.setItem("orderapp.sent", JSON.stringify(sent.map((one) => ({ ...one, at: one.at - 86400000 }))));
+}"""
+
+
+def heading(page: Page) -> object:
+    return expect(page.get_by_role("heading", level=1))
+
+
+def called_positions() -> list[int | None]:
+    with reading() as session:
+        return list(session.scalars(select(Placement.called_position)))
+
+
+def lose(route: Route) -> None:
+    route.abort("connectionreset")
+
+
+def lose_the_answer(route: Route) -> None:
+    """Let the request arrive, and lose the answer with its cookie; after half a second, whether or not it is there."""
+    context = route.request.frame.page.context
+    kept = context.cookies()
+    with suppress(PlaywrightError):
+        route.fetch(max_redirects=0, timeout=500)
+    context.clear_cookies()
+    context.add_cookies(kept)
+    route.abort("connectionreset")
+
+
+def test_while_systems_are_slow_the_page_says_each_step_once(
+    page: Page, shop_url: str, sandbox: RunningSandbox
+) -> None:
+    fill(page, shop_url)
+    page.get_by_label("Coupon code").fill("WELCOME10")
+    page.evaluate(LISTEN)
+    for system in ("inventory", "coupon"):
+        sandbox.fault(system, "slow", seconds=2.8, scope="writes")
+    page.locator(PLACE).click()
+    steps = page.locator("[data-steps] li")
+    expect(steps).to_have_text([re.compile("Stock.*Reserving your products"), re.compile("Coupon.*Next")])
+    expect(steps).to_have_text([re.compile("Stock.*Reserved"), re.compile("Coupon.*Redeeming your coupon")])
+    heading(page).to_have_text(CONFIRMED, timeout=10_000)
+    said = page.evaluate("JSON.parse(sessionStorage.getItem('said'))")
+    known = ["Your order has arrived. Now we arrange: Stock, Coupon.", "Your order arrived. Its page opens now."]
+    assert [text for text in said if text not in known] == [
+        "Placing your order…",
+        "Reserving your products…",
+        "Redeeming your coupon…",
+    ]
+    assert len(set(said)) == len(said)
+    assert called_positions() == [2]
+
+
+def test_where_only_the_answer_is_lost_the_order_s_page_opens(page: Page, shop_url: str) -> None:
+    fill(page, shop_url)
+    page.route("**/orders", lose_the_answer, times=1)
+    page.locator(PLACE).click()
+    heading(page).to_have_text(CONFIRMED)
+    assert page.evaluate("localStorage.getItem('orderapp.sent')") == "[]"
+    assert orders() == 1
+
+
+def test_what_never_arrived_is_asked_about_and_sent_again_with_one_press(page: Page, shop_url: str) -> None:
+    fill(page, shop_url)
+    page.evaluate(LISTEN)
+    page.route("**/orders", lose, times=1)
+    page.locator(PLACE).click()
+    expect(page.locator(STATUS)).to_have_text(NOT_ARRIVED, timeout=10_000)
+    assert page.evaluate("JSON.parse(sessionStorage.getItem('said'))")[1].startswith("The connection was lost. We are")
+    assert orders() == 0
+    page.locator(PLACE).click()
+    heading(page).to_have_text(CONFIRMED)
+    assert orders() == 1
+    assert called_positions() == [None]  # nobody had to wait, so nothing was written
+
+
+def test_an_order_that_was_under_way_when_the_connection_broke_is_found(
+    page: Page, shop_url: str, sandbox: RunningSandbox
+) -> None:
+    fill(page, shop_url)
+    sandbox.fault("inventory", "slow", seconds=2.5)
+    page.route("**/orders", lose_the_answer, times=1)
+    page.locator(PLACE).click()
+    heading(page).to_have_text("We are placing your order")
+    heading(page).to_have_text(CONFIRMED, timeout=10_000)
+    assert orders() == 1
+
+
+def test_offline_it_waits_and_asks_before_it_sends(page: Page, context: BrowserContext, shop_url: str) -> None:
+    fill(page, shop_url)
+    context.set_offline(True)
+    page.locator(PLACE).click()
+    expect(page.locator(STATUS)).to_contain_text("You are offline, so nothing was sent.")
+    context.set_offline(False)
+    expect(page.locator(STATUS)).to_contain_text("Send your order? Press the button.")
+    assert orders() == 0
+    page.locator(PLACE).click()
+    heading(page).to_have_text(CONFIRMED)
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_another_visit_a_day_later_still_knows(
+    page: Page, context: BrowserContext, shop_url: str, arrived: bool
+) -> None:
+    fill(page, shop_url)
+    key = page.locator("[name=key]").input_value()
+    page.route("**/orders", lose_the_answer if arrived else lose, times=1)
+    page.route("**/draft/steps", lose)
+    page.locator(PLACE).click()
+    expect(page.locator(STATUS)).to_contain_text("isn't known yet whether your order arrived")
+    page.evaluate(A_DAY_LATER)
+    page.close()
+    assert context.cookies()[0]["expires"] > 0  # the browser keeps it beyond its end
+    later = context.new_page()
+    later.goto(shop_url)
+    told = "Your order arrived" if arrived else "Your order has not arrived so far. Send it?"
+    expect(later.get_by_role("heading", level=2, name=told)).to_be_visible()
+    later.goto(f"{shop_url}/checkout")
+    expect(later.get_by_role("heading", level=2, name=told)).to_be_visible()
+    expect(later.locator("[name=key]")).to_have_value(key)
+    expect(later.get_by_label("Name")).to_have_value("Ada Lovelace")
+    later.locator(PLACE).click()
+    heading(later).to_have_text(CONFIRMED)
+    assert orders() == 1
+
+
+def test_what_is_kept_of_a_sent_order_goes_after_three_days_or_with_a_new_order(page: Page, shop_url: str) -> None:
+    fill(page, shop_url)
+    page.route("**/orders", lose, times=1)
+    page.locator(PLACE).click()
+    expect(page.locator(STATUS)).to_have_text(NOT_ARRIVED, timeout=10_000)
+    for days in range(1, 4):
+        page.evaluate(A_DAY_LATER)
+        page.goto(f"{shop_url}/?days={days}")
+        expect(page.get_by_role("heading", name=NOT_ARRIVED)).to_have_count(0 if days == 3 else 1)
+    fill(page, shop_url)
+    page.route("**/orders", lose, times=1)
+    page.locator(PLACE).click()
+    expect(page.locator(STATUS)).to_have_text(NOT_ARRIVED, timeout=10_000)
+    page.goto(f"{shop_url}/?new=1")
+    assert "Ada" not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+
+
+def test_two_tabs_of_one_basket_are_one_order(page: Page, context: BrowserContext, shop_url: str) -> None:
+    fill(page, shop_url)
+    other = context.new_page()
+    other.goto(f"{shop_url}/checkout")
+    other.get_by_label("Name").fill("Ada Lovelace")
+    other.get_by_label("E-mail address").fill("ada@example.com")
+    for tab in (page, other):
+        tab.locator(PLACE).click(no_wait_after=True)
+    for tab in (page, other):
+        heading(tab).to_have_text(CONFIRMED)
+    assert page.url == other.url
+    assert orders() == 1
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Iterator[Production]:
+    """The web process as in production, with two workers; no other process."""
+    made = Production(tmp_path, f"sqlite:///{tmp_path / 'orders.db'}", "", ("web", "timer"))
+    made.set_up()
+    made.start("web")
+    yield made
+    made.close()
+
+
+def test_a_server_that_is_killed_over_an_order_loses_nothing_and_nobody_is_told_otherwise(
+    page: Page, production: Production
+) -> None:
+    fill(page, production.base_url, **{"Tea-Green": "2"})
+    page.evaluate(LISTEN)
+    production.sandbox.fault("inventory", "slow", seconds=1.8)
+    page.locator(PLACE).click()
+    expect(page.locator(STATUS)).to_have_text("Reserving your products…")  # whichever process was asked
+    production.kill("web")
+    expect(page.locator(STATUS)).to_contain_text("isn't known yet whether your order arrived")
+    production.sandbox.clear_faults()
+    production.start("web")
+    heading(page).to_have_text("We are placing your order", timeout=40_000)
+    production.launch("timer")
+    heading(page).to_have_text("Your order could not be placed", timeout=40_000)
+    assert "not arrived" not in page.evaluate("sessionStorage.getItem('said')")
+    assert len(production.sandbox.ledger(system="inventory")["net"]) <= 1
