@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from flask import flash, redirect
+from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from orderapp.admin import who
+from orderapp.admin.guard import Guarded, act_at
 from orderapp.errors import Conflict, InvalidRequest
+from orderapp.models import Role
+from orderapp.services.db.audit import Actor
+
+ID = "int(max=9223372036854775807)"  # what an id's column holds
 
 
 def act(do: Callable[[], object], done: str, then: str) -> ResponseReturnValue:
@@ -25,6 +32,28 @@ def act(do: Callable[[], object], done: str, then: str) -> ResponseReturnValue:
     else:
         flash(done, "success")
     return redirect(then, 303)
+
+
+def row_act(
+    url: str, role: Role, act_name: str, do: Callable[[int, Actor, str], object], done: str
+) -> Callable[..., Any]:
+    """Return the endpoint of a button in the rows of a list, with a reason; then the list is shown again.
+
+    Args:
+        url: Its address below the list's, with `<id>` for the row's id; it ends with the name of the endpoint.
+        role: The least role that may do it.
+        act_name: What the audit calls it.
+        do: The service, with the row's id, who does it and why.
+        done: The sentence to show if it was done; `{}` in it is the row's id.
+    """
+
+    def endpoint(_view: Guarded, row_id: int) -> ResponseReturnValue:
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        return act(lambda: do(row_id, actor, reason), done.format(row_id), url_for(".index_view"))
+
+    # Flask-Admin looks the endpoint up by its function's name.
+    endpoint.__name__ = url.rpartition("/")[2].replace("-", "_")
+    return act_at(url.replace("<id>", f"<{ID}:row_id>"), role, act_name)(endpoint)
 
 
 def sentence_of(error: Conflict | InvalidRequest) -> str:

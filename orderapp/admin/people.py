@@ -8,13 +8,11 @@ from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 
 from orderapp.admin import cells, who
-from orderapp.admin.acting import act
+from orderapp.admin.acting import ID, act, row_act
 from orderapp.admin.guard import act_at
 from orderapp.admin.listing import Listing
 from orderapp.models import ApiToken, Role, Staff
 from orderapp.services.access import accounts
-
-ID = "int(max=9223372036854775807)"  # what an id's column holds
 
 
 class StaffView(Listing):
@@ -51,38 +49,30 @@ class StaffView(Listing):
             url_for(".index_view"),
         )
 
-    @act_at(f"/<{ID}:staff_id>/sign-out", Role.ADMIN, "staff.sessions")
-    def sign_out(self, staff_id: int) -> ResponseReturnValue:
-        """End all logins of an account."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return act(
-            lambda: accounts.sign_out_everywhere(staff_id, actor, reason),
-            "The account is logged out everywhere.",
-            url_for(".index_view"),
-        )
+    sign_out = row_act(
+        "/<id>/sign-out",
+        Role.ADMIN,
+        "staff.sessions",
+        accounts.sign_out_everywhere,
+        "The account is logged out everywhere.",
+    )
+    disable = row_act(
+        "/<id>/disable",
+        Role.ADMIN,
+        "staff.disable",
+        accounts.disable_staff,
+        "The account is disabled and logged out everywhere.",
+    )
+    enable = row_act(
+        "/<id>/enable",
+        Role.ADMIN,
+        "staff.enable",
+        accounts.enable_staff,
+        "The account is enabled, with the role and the password it had.",
+    )
 
-    @act_at(f"/<{ID}:staff_id>/disable", Role.ADMIN, "staff.disable")
-    def disable(self, staff_id: int) -> ResponseReturnValue:
-        """Disable an account."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return act(
-            lambda: accounts.disable_staff(staff_id, actor, reason),
-            "The account is disabled and logged out everywhere.",
-            url_for(".index_view"),
-        )
-
-    @act_at(f"/<{ID}:staff_id>/enable", Role.ADMIN, "staff.enable")
-    def enable(self, staff_id: int) -> ResponseReturnValue:
-        """Enable a disabled account."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return act(
-            lambda: accounts.enable_staff(staff_id, actor, reason),
-            "The account is enabled, with the role and the password it had.",
-            url_for(".index_view"),
-        )
-
-    @act_at(f"/<{ID}:staff_id>/role", Role.ADMIN, "staff.role")
-    def change_role(self, staff_id: int) -> ResponseReturnValue:
+    @act_at(f"/<{ID}:row_id>/role", Role.ADMIN, "staff.role")
+    def change_role(self, row_id: int) -> ResponseReturnValue:
         """Give an account another role."""
         reason, actor = request.form.get("reason", ""), who.member().actor
         try:
@@ -90,7 +80,7 @@ class StaffView(Listing):
         except ValueError:
             abort(400)
         return act(
-            lambda: accounts.set_role(staff_id, role, actor, reason),
+            lambda: accounts.set_role(row_id, role, actor, reason),
             "The account has its new role.",
             url_for(".index_view"),
         )
@@ -107,12 +97,10 @@ class TokensView(Listing):
     newest_first = (ApiToken.id,)
     empty_title = "No API clients"
 
-    @act_at(f"/<{ID}:token_id>/revoke", Role.ADMIN, "token.revoke")
-    def revoke(self, token_id: int) -> ResponseReturnValue:
-        """Revoke a client's token."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return act(
-            lambda: accounts.revoke_token(token_id, actor, reason),
-            "The token is revoked: the client is refused from now on.",
-            url_for(".index_view"),
-        )
+    revoke = row_act(
+        "/<id>/revoke",
+        Role.ADMIN,
+        "token.revoke",
+        accounts.revoke_token,
+        "The token is revoked: the client is refused from now on.",
+    )

@@ -15,7 +15,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
 from orderapp.admin import who
-from orderapp.admin.acting import act
+from orderapp.admin.acting import ID, act
 from orderapp.admin.guard import Guarded, act_at, page_at
 from orderapp.models import Role, SavedView
 from orderapp.services.backoffice import saved_views
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 LISTS = "orderapp.lists"  # the application's lists with filters, by endpoint
 CAP = 1000  # a view is there to be worked on; beyond this nobody needs the exact number
-ID = "int(max=9223372036854775807)"  # what an id's column holds
 # Who may see a view, as its owner says it; the empty word: nobody else.
 SHARED = {"": "Only me", Role.VIEWER: "Everybody", Role.OPERATOR: "Operators and admins", Role.ADMIN: "Admins"}
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import request, url_for
-from flask.typing import ResponseReturnValue
 from jinja2.runtime import Context
 from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, who
-from orderapp.admin.acting import act
-from orderapp.admin.guard import act_at
+from orderapp.admin.acting import row_act
 from orderapp.admin.listing import Code, OneOf, choices, order_numbers
-from orderapp.admin.people import ID
 from orderapp.admin.tabbed_listing import TabbedListing
 from orderapp.domain.states import DeliveryState
 from orderapp.models import Delivery, Event, Role
@@ -91,42 +87,23 @@ class WebhooksView(TabbedListing):
             "may_act": who.member().may(Role.OPERATOR),
         }
 
-    @act_at(f"/deliveries/<{ID}:delivery_id>/resend", Role.OPERATOR, "delivery.resend")
-    def resend(self, delivery_id: int) -> ResponseReturnValue:
-        """Send an event again."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return act(
-            lambda: acts.resend(delivery_id, actor, reason),
-            "It is sent now; its newest task shows what the receiver answers.",
-            url_for(".index_view"),
-        )
-
-    @act_at(f"/deliveries/<{ID}:delivery_id>/skip", Role.OPERATOR, "delivery.skip")
-    def skip(self, delivery_id: int) -> ResponseReturnValue:
-        """Give a delivery up."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return act(
-            lambda: acts.skip(delivery_id, actor, reason),
-            "It isn't sent any more; the order's next event follows.",
-            url_for(".index_view"),
-        )
-
-    @act_at(f"/<{ID}:webhook_id>/pause", Role.OPERATOR, "webhook.pause")
-    def pause(self, webhook_id: int) -> ResponseReturnValue:
-        """Let a subscription's events wait."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return act(
-            lambda: subscriptions.pause(webhook_id, actor, reason),
-            f"Webhook {webhook_id} is paused: its events wait.",
-            url_for(".index_view"),
-        )
-
-    @act_at(f"/<{ID}:webhook_id>/resume", Role.OPERATOR, "webhook.resume")
-    def resume(self, webhook_id: int) -> ResponseReturnValue:
-        """Send a paused subscription its events again."""
-        reason, actor = request.form.get("reason", ""), who.member().actor
-        return act(
-            lambda: acts.resume(webhook_id, actor, reason),
-            f"Webhook {webhook_id} is resumed: what waited is sent now.",
-            url_for(".index_view"),
-        )
+    resend = row_act(
+        "/deliveries/<id>/resend",
+        Role.OPERATOR,
+        "delivery.resend",
+        acts.resend,
+        "It is sent now; its newest task shows what the receiver answers.",
+    )
+    skip = row_act(
+        "/deliveries/<id>/skip",
+        Role.OPERATOR,
+        "delivery.skip",
+        acts.skip,
+        "It isn't sent any more; the order's next event follows.",
+    )
+    pause = row_act(
+        "/<id>/pause", Role.OPERATOR, "webhook.pause", subscriptions.pause, "Webhook {} is paused: its events wait."
+    )
+    resume = row_act(
+        "/<id>/resume", Role.OPERATOR, "webhook.resume", acts.resume, "Webhook {} is resumed: what waited is sent now."
+    )
