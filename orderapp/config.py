@@ -26,7 +26,7 @@ from orderapp.shop_texts import ShopTexts
 from orderapp.systems.base import Part, System, backoff_from
 from orderapp.systems.declarations import prefix_of
 from orderapp.systems.job_registry import Jobs
-from orderapp.systems.jobs import Job
+from orderapp.systems.jobs import LONGEST_LEASE_SECONDS, Job
 from orderapp.systems.registry import Systems, plugin_modules
 from orderapp.systems.settings import Environment
 from orderapp.systems.webhooks import Receivers
@@ -114,7 +114,7 @@ class Settings:
             database_encrypted=is_encrypted(address, variables),
             rabbitmq_urls=rabbitmq_urls(env),
             submission_lease_seconds=env.number("SUBMISSION_LEASE_SECONDS", 30, 0.1, 3600),
-            task_lease_seconds=env.number("TASK_LEASE_SECONDS", 60, 0.1, 1500),  # the broker ends work after 30 minutes
+            task_lease_seconds=task_lease(env),
             timer_interval_seconds=env.number("TIMER_INTERVAL_SECONDS", 1, 0.01, 3600),
             duplicate_window_seconds=env.integer("DUPLICATE_WINDOW_SECONDS", 60, 0, 86_400),
             reconcile_interval_seconds=reconcile_interval(env),
@@ -189,6 +189,11 @@ def _refuse_short_lease(variable: str, lease_seconds: float, systems: Sequence[S
         rates = ", ".join(f"{prefix_of(system)}_RATE_PER_SECOND" for system in paced)
         causes += f", {waited_seconds:g} s by the wait for the slots of {rates}"
     raise ConfigurationError(f"{variable}: {lease_seconds:g} is shorter than the calls it covers ({causes})")
+
+
+def task_lease(env: Environment) -> float:
+    """Return how many seconds a task is its worker's. The broker ends work after 30 minutes. ConfigurationError."""
+    return env.number("TASK_LEASE_SECONDS", 60, 0.1, LONGEST_LEASE_SECONDS)
 
 
 def reconcile_interval(env: Environment) -> float:

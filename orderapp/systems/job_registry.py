@@ -41,7 +41,9 @@ class Jobs(Mapping[str, Job]):
                     job.refuse_impossible_declaration()
                     if callable(job.every):
                         job = replace(job, every=job.every(env))
-                        job.refuse_impossible_declaration()
+                    if callable(job.lease_seconds):
+                        job = replace(job, lease_seconds=job.lease_seconds(env))
+                    job.refuse_impossible_declaration()
                 except ValueError as error:
                     raise ConfigurationError(f"{where}: {error}") from None
                 if job.name in found:

@@ -38,6 +38,7 @@ ENQUEUE = "orderapp.enqueue"  # the application's extension that writes the row
 
 
 ScheduleFrom = Callable[[Environment], Schedule | None]
+SecondsFrom = Callable[[Environment], float]
 WhenGivenUp = Callable[[Session, GivenUp], None]
 
 
@@ -50,7 +51,7 @@ class Job:
     every: Schedule | ScheduleFrom | None = None
     attempts: int | None = None
     title: str = ""
-    lease_seconds: float | None = None
+    lease_seconds: float | SecondsFrom | None = None
     limits: Limits = Limits()
     backoff: Backoff = Backoff(2, 3600, 12)
     when_given_up: WhenGivenUp | None = None
@@ -63,6 +64,11 @@ class Job:
     def schedule(self) -> Schedule | None:
         """When it runs by itself; None if it only runs when enqueued."""
         return self.every if isinstance(self.every, Schedule) else None
+
+    @property
+    def own_lease_seconds(self) -> float | None:
+        """How long it may work without renewing its lease; None if as long as every task."""
+        return None if callable(self.lease_seconds) else self.lease_seconds
 
     @property
     def setting(self) -> str:
@@ -87,7 +93,8 @@ class Job:
             raise ValueError(f"title: {self.title!r} is no line of text")
         if self.when_given_up is not None and not callable(self.when_given_up):
             raise ValueError(f"when_given_up: {self.when_given_up!r} is no function")
-        if self.lease_seconds is not None and not _is_between(self.lease_seconds, 1, LONGEST_LEASE_SECONDS):
+        own_seconds = self.own_lease_seconds
+        if own_seconds is not None and not _is_between(own_seconds, 1, LONGEST_LEASE_SECONDS):
             raise ValueError(f"lease_seconds: {self.lease_seconds!r} is no number, 1 to {LONGEST_LEASE_SECONDS:g}")
 
     def _refuse_impossible_schedule(self) -> None:
@@ -107,7 +114,7 @@ def job(  # noqa: PLR0913 - the declaration of a job
     every: Schedule | ScheduleFrom | None = None,
     attempts: int | None = None,
     title: str = "",
-    lease_seconds: float | None = None,
+    lease_seconds: float | SecondsFrom | None = None,
     concurrency: int = 0,
     when_given_up: WhenGivenUp | None = None,
 ) -> Callable[[Callable[[Run], Any]], Job]:
@@ -120,6 +127,7 @@ def job(  # noqa: PLR0913 - the declaration of a job
         attempts: How often it is tried before staff get it; as for all tasks, if not given.
         title: What staff read; made from the name, if not given.
         lease_seconds: How long it may work without renewing its lease, 1 to 1500; as for all tasks, if not given.
+            Or a function that returns this from the settings.
         concurrency: How many of its tasks may run at the same time in all processes together; 0 for no limit.
         when_given_up: Is called with a session and `GivenUp` when staff give a task up, in the same transaction: what
             waits for the task goes on without it, or ends too. It makes no call. If it raises, nothing is given up.

@@ -97,7 +97,7 @@ def _claim(task_id: int, settings: Settings, may_go_on: Callable[[], bool]) -> C
         job = _job_of(session, task_id, settings)
         if job is None:
             return None
-        lease_seconds = job.lease_seconds or settings.task_lease_seconds
+        lease_seconds = job.own_lease_seconds or settings.task_lease_seconds
         which = (Task.id == task_id, *claimable((job.name,)))
         statement = taking(*which).returning(*table_of(Task).c)
         row = session.connection().execute(statement, {"lease_seconds": lease_seconds}).one_or_none()

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from orderapp.config import current_settings
+from orderapp.config import current_settings, task_lease
 from orderapp.domain.states import DeliveryState
 from orderapp.models import Delivery, WebhookSubscription, db_now, seconds_until
 from orderapp.services.db.transitions import move
@@ -17,9 +17,10 @@ from orderapp.services.webhooks.payloads import message_of
 from orderapp.services.webhooks.queues import hold, release_next
 from orderapp.services.webhooks.subscriptions import pausing, signing_secrets
 from orderapp.systems.exchange import exchange_in, publish
-from orderapp.systems.jobs import job
+from orderapp.systems.jobs import LONGEST_LEASE_SECONDS, job
 from orderapp.systems.runs import GivenUp, Run
-from orderapp.systems.webhooks import Delivered, Message, send
+from orderapp.systems.settings import Environment
+from orderapp.systems.webhooks import Delivered, Message, Receivers, send
 
 log = structlog.get_logger()
 
@@ -29,8 +30,6 @@ PAUSED_AFTER_SECONDS = 3 * 86_400.0
 ATTEMPTS = 200
 # What a receiver may ask for; longer would reach the end of an event's life.
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
-# Longer than the longest time-outs (twice a minute) and our own writes.
-LEASE_SECONDS = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,12 @@ class Due:
     signing: list[str] = field(repr=False)
 
 
+def lease(env: Environment) -> float:
+    """Return how long a delivery may take: as long as every task, and what its receiver may take beside."""
+    allowed_seconds = task_lease(env) + Receivers.from_environment(env).timeouts.total_seconds
+    return min(allowed_seconds, LONGEST_LEASE_SECONDS)
+
+
 def drop(session: Session, given_up: GivenUp) -> None:
     """Drop the delivery whose task staff have given up, or it would wait for ever, and its order's later events too.
 
@@ -53,7 +58,7 @@ def drop(session: Session, given_up: GivenUp) -> None:
         end(session, delivery, DeliveryState.DROPPED)
 
 
-@job("event-delivery", attempts=ATTEMPTS, lease_seconds=LEASE_SECONDS, title="Event delivery", when_given_up=drop)
+@job("event-delivery", attempts=ATTEMPTS, lease_seconds=lease, title="Event delivery", when_given_up=drop)
 def deliver(run: Run) -> Any:
     """Send an event to a subscription.
 
