@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from tests.chaos.customers import Story
+from tests.chaos.ticking import ticks_gone_wrong
 from tests.flow.effect_ledger import connected, differences
 from tests.flow.production import Production
+from tests.flow.subscriber import Subscriber, untold
 
 # By section of the sandbox: the column that counts, how much there is of what (beyond what any run can order; there
 # are no scales, so they are refused), and how much of it the confirmed orders have.
@@ -66,7 +68,7 @@ def stock_up(production: Production) -> None:
             production.sandbox.set(section, key, value)
 
 
-def problems(production: Production, stories: Sequence[Story]) -> list[str]:
+def problems(production: Production, stories: Sequence[Story], subscriber: Subscriber) -> list[str]:
     """Return all broken promises. Call it when no work is under way."""
     found = differences(production)
     ledger = production.sandbox.ledger()
@@ -75,6 +77,8 @@ def problems(production: Production, stories: Sequence[Story]) -> list[str]:
         found += _rows_against_what_was_told(connection, stories)
         found += _amounts(connection, ledger)
         found += _sums(connection, production)
+        found += untold(connection, subscriber)
+        found += ticks_gone_wrong(connection)
     return found + [problem for story in stories for problem in story.problems]
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from orderapp.sandbox.faults import HTTP_FAULTS, MIXED
 from tests.chaos.signals import Processes
 from tests.flow.production import LONGEST_LEASE_SECONDS, Production
+from tests.flow.subscriber import MODES, WELL, Subscriber
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitmqServer
 
@@ -46,12 +47,20 @@ class Disturbances:
         ended: Processes that ended although nobody killed them, a line each; none may.
     """
 
-    def __init__(self, production: Production, postgres: PostgresServer, rabbitmq: RabbitmqServer, seed: int) -> None:
+    def __init__(  # noqa: PLR0913 - all that it disturbs
+        self,
+        production: Production,
+        postgres: PostgresServer,
+        rabbitmq: RabbitmqServer,
+        subscriber: Subscriber,
+        seed: int,
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.ended: list[str] = []
         self._production = production
         self._postgres = postgres
         self._rabbitmq = rabbitmq
+        self._subscriber = subscriber
         self._seed = seed
         self._over = threading.Event()
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="disturbance")
@@ -74,6 +83,7 @@ class Disturbances:
             track.result()
         self._pool.shutdown()
         self._production.sandbox.clear_faults()
+        self._subscriber.mode = WELL
         self._restart_the_ended()
 
     def _track(self, act: Act, victims: Sequence[str], between: tuple[float, float]) -> None:
@@ -86,7 +96,8 @@ class Disturbances:
                 act(victim, chosen)
 
     def _change_faults(self, down: str, chosen: random.Random) -> None:
-        """Have one system wholly down, and let the others mix some faults each."""
+        """Have one system wholly down, and let the others mix some faults each; the subscriber has one of its own."""
+        self._subscriber.mode = chosen.choice(MODES)
         for system in (*HTTP_SYSTEMS, "email"):
             kinds = (*ALWAYS, *chosen.sample(OTHERS, OTHERS_AT_A_TIME)) if system in HTTP_SYSTEMS else ()
             seconds = chosen.uniform(*FAULT_SECONDS)

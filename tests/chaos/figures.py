@@ -27,6 +27,7 @@ class Figures:
         orders: By final state.
         placements: Passes over the blocking systems, of all orders.
         calls, disturbed: By system, as the sandbox counted them.
+        events: How many were written, received and accepted by the subscriber; and the runs of a job.
         acts: What was done to the processes and servers, by kind.
         consistent_seconds: From the faults' end until every order that was placing then was decided.
         done_seconds: From the faults' end until nothing was under way, here or in the systems.
@@ -41,6 +42,7 @@ class Figures:
     placements: int
     calls: Mapping[str, int]
     disturbed: Mapping[str, int]
+    events: Mapping[str, int]
     acts: Mapping[str, int]
     consistent_seconds: float
     done_seconds: float
@@ -64,6 +66,7 @@ class Figures:
             f"first answers        {_list(self.answers)}",
             f"faults               {self.disturbed_seconds:.0f} s; {disturbed} of {calls} calls"
             f" ({disturbed / max(calls, 1):.0%}): {_list(self.disturbed)}",
+            f"events and jobs      {_list(self.events)}",
             f"acts                 {_list(self.acts)}",
             f"machine              {self.processors} processors, load {self.load_average:.1f} at the faults' end",
             f"every order decided  {self.consistent_seconds:.1f} s after the faults, of {CONSISTENT_LIMIT_SECONDS:.0f}",

@@ -19,7 +19,9 @@ HOLDING = ("inventory", "coupon", "membership", "settlement")
 UNFINISHED = """
     SELECT 'order ' || number || ' ' || state FROM orders WHERE state IN ('placing', 'compensating')
     UNION ALL SELECT 'task ' || id || ' ' || kind || ' ' || system || ' ' || state || ' ' || coalesce(last_message, '')
-      FROM tasks WHERE state IN ('waiting', 'running') AND (scheduled_at IS NULL OR claims > 0)"""
+      FROM tasks WHERE state IN ('waiting', 'running') AND (scheduled_at IS NULL OR claims > 0)
+    UNION ALL SELECT 'event ' || type FROM events WHERE distributed_at IS NULL
+    UNION ALL SELECT 'delivery ' || id FROM deliveries WHERE state = 'waiting'"""
 PAID_AND_CANCELLED = """
     SELECT t.order_id FROM tasks t JOIN orders o ON o.id = t.order_id
      WHERE o.state = 'cancelled' AND t.kind = 'settle' AND t.state = 'done'"""

@@ -31,8 +31,8 @@ from orderapp.services.db.prepared_statements import PreparedStatement, about_to
 
 DEATH = 9  # the exit status of a planned death
 DIED = "died at "
-# All services commit through these files, so they don't identify the service.
-UNDERNEATH = ("database.py", "ready_statements.py")
+# All services commit through the second, so it doesn't identify the service.
+SERVICES, UNDERNEATH = "/orderapp/services/", "/orderapp/services/db/"
 
 
 class Journal:
@@ -119,8 +119,8 @@ def _transaction() -> str:
     """Return the service that commits and the system it is about: the nearest function of ours on the stack."""
     frame = sys._getframe().f_back
     while frame is not None:
-        folder, _, file = frame.f_code.co_filename.rpartition("/")
-        if folder.endswith("orderapp/services") and file not in UNDERNEATH:
+        file = frame.f_code.co_filename
+        if SERVICES in file and UNDERNEATH not in file:
             return f"{frame.f_code.co_name} {_at.system}".rstrip()
         frame = frame.f_back
     return "somebody"

@@ -78,12 +78,14 @@ class Case:
         crossed = self.at.journal.crossed()
         self.at.journal.begin([])
         self.at.sandbox.clear_faults()
-        ended, wrong = wrongs(self.at, told) if not self.wrong else ("stuck", [])
+        ended, wrong = wrongs(self.at, told, subscribed=self.scenario.told) if not self.wrong else ("stuck", [])
         return Ran(self.job, crossed, ended, [*self.wrong, *wrong], time.monotonic() - started)
 
     def _begin(self) -> dict[str, Any]:
         self.at.begin_anew()
         self.scenario = BY_NAME[self.job.scenario]
+        if self.scenario.told:
+            self.at.subscribe()
         if self.scenario.faulty:
             late = {"seconds": LATE_SECONDS} if self.scenario.fault == "late_effect" else {}
             scope = {} if self.scenario.faulty == "email" else {"scope": "do"}

@@ -10,6 +10,7 @@ import requests
 from sqlalchemy import text
 
 from tests.flow.effect_ledger import differences
+from tests.flow.subscriber import untold
 from tests.sweep.installation import Installation
 
 CONFIRMED, FAILED, CANCELLED = "confirmed", "failed", "cancelled"
@@ -55,7 +56,7 @@ class Told:
         return self.order
 
 
-def wrongs(at: Installation, told: Told) -> tuple[str, list[str]]:
+def wrongs(at: Installation, told: Told, *, subscribed: bool) -> tuple[str, list[str]]:
     """Return the order's state, and everything that is wrong."""
     with at.connect() as connection:
         states = list(connection.execute(text("SELECT state FROM orders")).scalars())
@@ -70,6 +71,7 @@ def wrongs(at: Installation, told: Told) -> tuple[str, list[str]]:
         *_messages(at, state),
         *_untruths(state, told),
         *_replay(at, state, told),
+        *(_untold(at) if subscribed else ()),
     ]
 
 
@@ -115,6 +117,11 @@ def _untruths(state: str, told: Told) -> Iterator[str]:
     expected = CANCELLED if was_cancelled else CONFIRMED if placed[-1] in (200, 201) else FAILED
     if state != expected:
         yield f"the order is {state}; the customer was told {told.statuses}"
+
+
+def _untold(at: Installation) -> Iterator[str]:
+    with at.connect() as connection:
+        yield from untold(connection, at.subscriber)
 
 
 def _replay(at: Installation, state: str, told: Told) -> Iterator[str]:

@@ -14,6 +14,7 @@ from orderapp.extensions import db
 from orderapp.models import Product, Submission, Task, db_now
 from orderapp.services.access import api_tokens
 from orderapp.services.db.transactions import writing
+from tests.flow.subscriber import Subscriber
 from tests.servers.tables import create_tables
 from tests.sweep.boundaries import Journal
 from tests.sweep.processes import ForkedSandbox, Processes, in_a_process
@@ -37,9 +38,21 @@ SETTINGS = {
     "RETRY_MAX_SECONDS": "0.2",
     "RETRY_ATTEMPTS": "100",
     "TIMER_INTERVAL_SECONDS": "0.1",
+    "WEBHOOKS_ALLOW_PRIVATE": "1",
+    "WEBHOOKS_TIMEOUT": "1,2",
 }
 # What an order leaves behind, those that refer to others first.
-ORDERS = ("attempts", "tasks", "steps", "cart_locks", "submissions", "placements")
+ORDERS = (
+    "deliveries",
+    "events",
+    "webhook_subscriptions",
+    "attempts",
+    "tasks",
+    "steps",
+    "cart_locks",
+    "submissions",
+    "placements",
+)
 ORDERS_TOO = ("order_discounts", "order_lines", "orders", "rate_counters")
 
 
@@ -61,6 +74,7 @@ class Installation:
         os.environ.update(SETTINGS | self.sandbox.environ())
         os.environ.update(DATABASE_URL=database_url, RABBITMQ_URL=rabbitmq_url, INSTANCE_PATH=str(folder))
         self.token = in_a_process(_set_up)
+        self.subscriber = Subscriber("*")
         self.journal = Journal(folder / "journal")
         self.journal.begin([])
         self.processes = Processes(self.journal)
@@ -81,6 +95,12 @@ class Installation:
             self._sandbox_file.execute(f"DELETE FROM {table}")
         for table, counted, of in STORES:
             self._sandbox_file.execute(f"UPDATE {table} SET {counted} = {PLENTY} WHERE {of}")
+
+    def subscribe(self) -> None:
+        """Tell the subscriber of all that happens in this case."""
+        self.subscriber.got.clear()
+        with self._engine.begin() as connection:
+            self.subscriber.subscribe(connection)
 
     def taken(self) -> list[int]:
         """Return how much is gone from each of STORES."""
@@ -103,6 +123,7 @@ class Installation:
     def close(self) -> None:
         """End all processes."""
         self.processes.kill()
+        self.subscriber.stop()
         self.sandbox.stop()
 
 

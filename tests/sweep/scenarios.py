@@ -23,6 +23,7 @@ class Scenario:
         content: What is ordered other than usual.
         then: What the customer does next: `retry` once the order is failed, `cancel` immediately, or `cancel late`,
             when everything is done.
+        told: Whether somebody subscribes to the events.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Scenario:
     fault: str = ""
     content: Mapping[str, Any] = field(default_factory=dict)
     then: str = ""
+    told: bool = False
 
     def order(self, number: int) -> dict[str, Any]:
         """Return the content: every system has a part in it."""
@@ -71,6 +73,10 @@ GROUPS = {
         Scenario("retried", "confirmed", "membership", "refuses", then="retry"),
         Scenario("cancelled at once", "cancelled", then="cancel"),
         Scenario("cancelled late", "cancelled", then="cancel late"),
+    ],
+    "told": [
+        Scenario("told", "confirmed", told=True),
+        Scenario("told of cancelling", "cancelled", then="cancel", told=True),
     ],
 }
 SCENARIOS = [scenario for group in GROUPS.values() for scenario in group]

@@ -20,7 +20,9 @@ from tests.sweep.scenarios import SCENARIOS
 
 SEED = 1
 # What a timer does when it starts, and then seldom: no part of an order's way.
-HOUSEKEEPING = ("timer: tidy", "timer: plan_next_runs")
+HOUSEKEEPING = tuple(
+    f"timer: {what}" for what in ("tidy", "plan_next_runs", "take_sample", "_delete_slice", "_drop_slice")
+)
 
 
 class Program:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(MOST_SECONDS)
 
 @pytest.mark.parametrize(
     ("group", "singles", "pairs"),
-    [("confirmed", 17, 4), ("refused", 8, 3), ("unknown", 15, 5), ("afterwards", 12, 4)],
+    [("confirmed", 17, 4), ("refused", 8, 3), ("unknown", 15, 5), ("afterwards", 12, 4), ("told", 8, 2)],
 )
 def test_an_order_may_die_at_every_boundary(
     on_postgres: Sweeper, capsys: pytest.CaptureFixture[str], group: str, singles: int, pairs: int

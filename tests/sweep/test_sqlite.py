@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(MOST_SECONDS)
 
 @pytest.mark.parametrize(
     ("group", "singles", "pairs"),
-    [("confirmed", 45, 8), ("refused", 18, 5), ("unknown", 35, 10), ("afterwards", 30, 8)],
+    [("confirmed", 45, 8), ("refused", 18, 5), ("unknown", 35, 10), ("afterwards", 30, 8), ("told", 15, 4)],
 )
 def test_an_order_may_die_at_every_boundary(
     on_sqlite: Sweeper, capsys: pytest.CaptureFixture[str], group: str, singles: int, pairs: int
