@@ -76,7 +76,7 @@ def tell(run: Run) -> None:
     if order is not None:
         back = amount_text(Money(amount["value"], amount["currency"]))
         text = f"We have got your return {run.key} of order {order.number}. {back} are on their way to you."
-        mail = {"to": order.customer.email, "subject": f"Your return {run.key}", "text": text}
+        mail = {"to": order.mail_to, "subject": f"Your return {run.key}", "text": text}
         call(run, "MAILER", "POST", "/v1/messages", mail, about=order.customer)
     close(run)
 

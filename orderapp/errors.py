@@ -59,6 +59,12 @@ class DatabaseUnavailable(OrderappError):
     code = "database_unavailable"
 
 
+class MailUnavailable(OrderappError):
+    """No mail can be sent at the moment; nothing was changed."""
+
+    code = "mail_unavailable"
+
+
 class Overloaded(OrderappError):
     """More orders arrive than can be placed in time; nothing was done for this one."""
 

@@ -19,6 +19,7 @@ from orderapp.admin.time_axis import axis_of
 from orderapp.admin.titles import input_label, input_shown, system_title
 from orderapp.admin.verdicts import verdict_of, why_stopped
 from orderapp.config import current_settings
+from orderapp.domain.customers import masked_email
 from orderapp.services.backoffice.case_files import OrderFile
 from orderapp.services.backoffice.corrections import objection_to_correction
 from orderapp.services.orders.views import OrderView
@@ -34,6 +35,7 @@ def values_of(file: OrderFile, *, revealed: bool) -> dict[str, Any]:
         "next_act": next_act_of(file),
         "customer": _customers_side(file.view),
         "person": file.view.customer if revealed else personal_data.masked(file.view.customer),
+        "corrected_to": _corrected_to(file.view, revealed),
         "ledger": ledger_of(file),
         "entries": entries,
         "axis": axis_of(entries),
@@ -50,6 +52,13 @@ def values_of(file: OrderFile, *, revealed: bool) -> dict[str, Any]:
         "ago": lambda moment: moments.ago(moment, file.now),
         "duration": duration,
     }
+
+
+def _corrected_to(order: OrderView, revealed: bool) -> str:
+    """Return the address that the customer has corrected to, as the reader may see it; empty if it wasn't corrected."""
+    if order.mail_to == order.customer.email:
+        return ""
+    return order.mail_to if revealed else masked_email(order.mail_to)
 
 
 def _customers_side(order: OrderView) -> Mapping[str, str] | None:

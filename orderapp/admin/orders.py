@@ -22,6 +22,7 @@ from orderapp.admin.listing import OneOf, choices
 from orderapp.admin.order_filters import HOW_MUCH, NEEDS, NOT_RIGHT, WHEN, Needs, OpenAt, Placed
 from orderapp.config import current_settings
 from orderapp.currencies import minor_digits
+from orderapp.domain.customers import masked_email
 from orderapp.domain.keys import read_order_number
 from orderapp.domain.states import OrderState
 from orderapp.domain.typed_text import trimmed
@@ -46,7 +47,7 @@ class OrdersView(Exportable):
         "number": cells.by_row(lambda row: cells.order_link(row.number)),
         "state": cells.state,
         "customer_name": cells.by_row(lambda row: personal_data.cell(row.customer_name, personal_data.masked_name)),
-        "customer_email": cells.by_row(lambda row: personal_data.cell(row.customer_email, personal_data.masked_email)),
+        "customer_email": cells.by_row(lambda row: personal_data.cell(row.customer_email, masked_email)),
         "total_minor": cells.by_row(lambda row: cells.money(row.total_minor, row.currency)),
         "placement_number": cells.text,
         "created_at": cells.moment,

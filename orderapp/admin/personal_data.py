@@ -7,10 +7,10 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 from orderapp.admin import cells, who
+from orderapp.domain.customers import HIDDEN, masked_email
 from orderapp.domain.orders import Customer
 from orderapp.models import Role
 
-HIDDEN = "\N{HORIZONTAL ELLIPSIS}"
 SHOWN_DIGITS = 2  # of a phone number, from its end
 
 
@@ -29,12 +29,6 @@ def shown(name: str, email: str, phone: str) -> tuple[str, str, str]:
 def masked_name(name: str) -> str:
     """Return the first letter of each part of a name: "Z… v… H…"."""
     return " ".join(f"{part[0]}{HIDDEN}" for part in name.split())
-
-
-def masked_email(email: str) -> str:
-    """Return the first letter and the host of an address: "z…@example.com"."""
-    local, _, host = email.rpartition("@")
-    return f"{local[:1]}{HIDDEN}@{host}"
 
 
 def masked_phone(phone: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from orderapp.domain.orders import Customer
 
+HIDDEN = "\N{HORIZONTAL ELLIPSIS}"
+
 
 def customer_ref(customer: Customer) -> str:
     """Return a stable pseudonym of a customer, for partners who needn't know who it is.
@@ -32,3 +34,9 @@ def mailbox_of(email: str) -> str:
     """Return the mailbox to count: the address in lower case, without the tag that its owner may add (`+tag`)."""
     local, at, domain = email.casefold().rpartition("@")
     return (local.partition("+")[0] or local) + at + domain
+
+
+def masked_email(email: str) -> str:
+    """Return the first letter and the host of an address: "z…@example.com"."""
+    local, _, host = email.rpartition("@")
+    return f"{local[:1]}{HIDDEN}@{host}"

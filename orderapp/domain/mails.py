@@ -1,4 +1,4 @@
-"""A mail to somebody who runs the shop, such as an alert; not to a customer, whose messages are effects of an order."""
+"""A mail that is no effect of an order, such as an alert to staff, or a code that proves an address."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Mail:
         subject: One line.
         text: All of it, as plain text.
         html: The same as HTML; empty for plain text alone.
+        language: The code of the language that it is written in.
     """
 
     key: str
@@ -22,3 +23,4 @@ class Mail:
     subject: str
     text: str
     html: str = ""
+    language: str = "en"

@@ -119,6 +119,12 @@ class OrderDocument(Reduced):
     discounts: tuple[Discount, ...] = ()  # what systems take off, payments such as by gift card among them
     in_shop: bool = False  # whether it was placed in the shop, and has a page there
     language: str = "en"  # the code of the language in which its customer is written to
+    corrected_email: str = ""  # where its customer is written to instead; empty if the address wasn't corrected
+
+    @property
+    def mail_to(self) -> str:
+        """The address that its mails go to. What other systems know a customer by is `customer.email`, which stays."""
+        return self.corrected_email or self.customer.email
 
     def taken_off(self, system: Named) -> Money:
         """Return what a system took off the price: its discount, or what is paid with it."""

@@ -7,6 +7,7 @@ import hmac
 
 # 144 bits: more than the 128 that make guessing hopeless, and a multiple of 6, so Base64 needs no padding.
 TOKEN_BYTES = 18
+CODE_DIGITS = 8
 
 
 def page_reference(secret: str, order_number: str) -> str:
@@ -17,6 +18,12 @@ def page_reference(secret: str, order_number: str) -> str:
         order_number: The order's number.
     """
     return f"{order_number}.{token(secret, 'page', order_number)}"
+
+
+def code_for(secret: str, purpose: str, subject: str) -> str:
+    """Return a code of eight digits for a subject that people can type; only we can make it."""
+    message = f"orderapp code {purpose}:{subject}".encode()
+    return f"{int.from_bytes(hmac.digest(secret.encode(), message, 'sha256')) % 10**CODE_DIGITS:0{CODE_DIGITS}}"
 
 
 def token(secret: str, purpose: str, subject: str) -> str:

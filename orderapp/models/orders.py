@@ -41,6 +41,12 @@ class Order(Base):
         Index("ix_orders_total_newest", "total_minor", "created_at", "id"),
         Index("ix_orders_state_newest", "state", "created_at"),
         Index("ix_orders_customer_email", text("lower(customer_email)")),
+        Index(
+            "ix_orders_corrected_email",
+            text("lower(corrected_email)"),
+            postgresql_where=text("corrected_email IS NOT NULL"),
+            sqlite_where=text("corrected_email IS NOT NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
@@ -53,6 +59,8 @@ class Order(Base):
     customer_name: Mapped[str] = mapped_column(String(200))
     customer_email: Mapped[str] = mapped_column(String(254))
     customer_phone: Mapped[str] = mapped_column(String(20))
+    # Where its messages go, after its customer has corrected the address.
+    corrected_email: Mapped[str | None] = mapped_column(String(254))
     # JSON: what the customer typed in for the systems, by the names of their inputs.
     inputs: Mapped[str] = mapped_column(Text)
     # The language it was placed in, in which its customer is written to: a code such as `de`.

@@ -229,7 +229,8 @@ class System(ABC):
         An input that no system of this process declares is one of them.
         """
         typed = (value for name, value in order.inputs.items() if name not in self.public_inputs)
-        return (order.customer.name, order.customer.email, order.customer.phone, *typed)
+        corrected = order.corrected_email if isinstance(order, OrderDocument) else ""
+        return (order.customer.name, order.customer.email, corrected, order.customer.phone, *typed)
 
     def hear(self, callback: Callback) -> Iterable[str] | None:
         """Return the keys that a partner's callback is about; None if it isn't signed as agreed, or is too old.
@@ -240,7 +241,7 @@ class System(ABC):
         raise NotImplementedError(f"{self.name} has no callbacks")
 
     def write(self, mail: Mail) -> Answer:
-        """Send a mail to somebody who runs the shop. Called while no transaction is open, and repeated by a job.
+        """Send a mail that is no effect of an order. Called while no transaction is open, in a request or by a job.
 
         Like `act` it raises nothing. The first configured system that can do it is used.
         """

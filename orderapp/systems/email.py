@@ -103,18 +103,18 @@ class Email(System):
     def act(self, effect: Effect) -> Answer:
         """Send the mail."""
         order, letter = effect.order, self._letters.letter(effect)
-        mail = Mail(effect.key, order.customer.email, letter.subject, letter.text)
-        return self._send(mail, self.private_values(order), order.language)
+        mail = Mail(effect.key, order.mail_to, letter.subject, letter.text, language=order.language)
+        return self._send(mail, self.private_values(order))
 
     def write(self, mail: Mail) -> Answer:
-        """Send a mail to somebody who runs the shop."""
+        """Send a mail that is no effect of an order."""
         return self._send(mail, (mail.recipient,))
 
-    def _send(self, mail: Mail, private: Iterable[str], language: str = "en") -> Answer:
+    def _send(self, mail: Mail, private: Iterable[str]) -> Answer:
         started = time.monotonic()
         hidden = partial(mask, private=[*private, *self._secrets])
         try:
-            message = self._message(mail, language)
+            message = self._message(mail)
             text = message.as_bytes()
         except ValueError as error:
             # For example a line break in an address, which no header can contain.
@@ -181,7 +181,7 @@ class Email(System):
             return answer or _not_accepted(error, hidden)
         return answer
 
-    def _message(self, mail: Mail, language: str) -> EmailMessage:
+    def _message(self, mail: Mail) -> EmailMessage:
         # SMTP's line endings (servers refuse others) and seven bits (not every server accepts eight).
         message = EmailMessage(policy.SMTP.clone(cte_type="7bit"))
         message["From"] = self._sender
@@ -191,7 +191,7 @@ class Email(System):
         # A colon isn't allowed in a Message-ID (RFC 5322, 3.6.4).
         message["Message-ID"] = f"<{mail.key.replace(':', '.')}@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = language
+        message["Content-Language"] = mail.language
         message.set_content(mail.text)
         if mail.html:
             message.add_alternative(mail.html, subtype="html")

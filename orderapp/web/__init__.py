@@ -6,6 +6,7 @@ from flask import Flask
 
 from orderapp.web import (
     about_pages,
+    address_page,
     cancel_page,
     catalogue_page,
     draft_status,
@@ -22,6 +23,7 @@ from orderapp.web import (
 from orderapp.web.blueprint import shop
 
 __all__ = [
+    "address_page",
     "cancel_page",
     "catalogue_page",
     "draft_status",

@@ -15,6 +15,7 @@ from orderapp.config import current_settings
 from orderapp.errors import Overloaded
 from orderapp.services.orders.views import OrderView
 from orderapp.web import drafts, retry_page
+from orderapp.web.address_page import address_shown
 from orderapp.web.blueprint import shop
 from orderapp.web.cancel_page import cancel_window
 from orderapp.web.changed_order import discounting, offers_of, request_of, shortage_of, successor
@@ -78,6 +79,7 @@ def _render(template: str, reference: str, **context: Any) -> Response:
     shown = {
         "story": story_of(found, current_settings().systems),
         "window": cancel_window(found),
+        "address": address_shown(found),
         "tax": tax_in(found.total, found.payments),
         "key": retry_key(found.number, found.placements),
         "offers": offers_of(found),

@@ -252,4 +252,10 @@ MUTATIONS = (
             ),
         ),
     ),
+    Mutation(
+        "a confirmation is sent to a corrected address under the key of the one before",
+        f"{SERVICES}/saga/news.py",
+        (('            "key": next_key(task.key),\n', '            "key": task.key,\n'),),
+        tests=("tests/web/test_corrected_address.py",),
+    ),
 )

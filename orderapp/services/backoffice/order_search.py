@@ -85,10 +85,18 @@ def matches(session: Session, text: str, *, parts: bool) -> ColumnElement[bool]:
         found.append(Order.id == order_id)
     indexed = has_index(session)
     if not (indexed and parts) and _EMAIL.fullmatch(text):
-        return func.lower(Order.customer_email) == func.lower(text)
+        return _has_address(text)
+    if _EMAIL.fullmatch(text):
+        found.append(func.lower(Order.corrected_email) == func.lower(text))
     if parts and not is_too_short(text):
         found.append(_contains(text, indexed))
     return or_(*found) if found else false()
+
+
+def _has_address(email: str) -> ColumnElement[bool]:
+    """Return the condition that an order was placed with an e-mail address, or has it as its corrected one."""
+    columns = (Order.customer_email, Order.corrected_email)
+    return or_(*(func.lower(column) == func.lower(email) for column in columns))
 
 
 def _contains(text: str, indexed: bool) -> ColumnElement[bool]:

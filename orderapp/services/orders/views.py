@@ -112,6 +112,7 @@ class OrderView(Reduced):
     tasks: tuple[TaskView, ...]  # of all placements, oldest first
     stopped: Stopped | None  # what ended the present placement; None if nothing did
     language: str = "en"  # in which its customer is written to
+    mail_to: str = ""  # the address that its mails go to: that of the customer, or a corrected one
 
     @property
     def is_final(self) -> bool:
@@ -163,6 +164,7 @@ def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
         tasks=tuple(_task_view(row) for row in confirmed.tasks),
         stopped=None,
         language=document.language,
+        mail_to=document.mail_to,
     )
 
 
@@ -226,6 +228,7 @@ def _view(order: Any, document: OrderDocument, placement: Any, steps: Iterable[A
         ),
         stopped=_stopped(placement),
         language=document.language,
+        mail_to=document.mail_to,
     )
 
 

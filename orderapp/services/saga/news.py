@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from orderapp.domain.keys import effect_key
+from orderapp.domain.keys import effect_key, next_key
 from orderapp.domain.orders import OrderDocument
 from orderapp.domain.states import OPEN_TASK_STATES, News, TaskKind, TaskState
 from orderapp.models import ManualResolution, Placement, Task, db_now
@@ -19,6 +19,8 @@ from orderapp.services.saga.order_documents import load_document
 from orderapp.services.saga.refunds import is_refunded
 from orderapp.systems.base import Part
 from orderapp.systems.registry import Systems
+
+READDRESSED = "its customer has corrected the address"
 
 
 def announce(session: Session, order_id: uuid.UUID, placement_id: int, news: News, systems: Systems) -> None:
@@ -70,6 +72,46 @@ def withdraw_failure(session: Session, order_id: uuid.UUID, why: str) -> None:
     end_resolutions(session, ManualResolution.task_id.in_(ids), why)
     # The next fencing token takes the task away from a worker that may be running it.
     move(session, Task, TaskState.CANCELLED, *told, fencing=Task.fencing + 1, last_message=why, **closed())
+
+
+def send_again(session: Session, order_id: uuid.UUID, systems: Systems) -> None:
+    """Send the mails that an order is confirmed to its present address, whatever became of them.
+
+    A mail that was never tried has no other address yet, and stays as it is. Any other is sent under another key,
+    because its content is another one; a worker that is sending it now loses it.
+
+    Transaction: within the caller's, which has locked the order and changed the address.
+    """
+    mailers = [name for name, system in systems.items() if system.can("write")]
+    tried = (
+        Task.order_id == order_id,
+        Task.kind == TaskKind.NOTIFY.value,
+        Task.news == News.CONFIRMED.value,
+        Task.system.in_(mailers),
+        Task.claims > 0,
+    )
+    record_taken_away(session, *tried)
+    for task in session.scalars(select(Task).where(*tried)).all():
+        end_resolutions(session, ManualResolution.task_id == task.id, READDRESSED)
+        again = {
+            "key": next_key(task.key),
+            "key_used_at": None,
+            "cleared_claims": task.claims,
+            "attempt_limit": task.attempts + systems[task.system].backoff.attempts,
+            "fencing": task.fencing + 1,
+            "lease_until": None,
+            "due_at": db_now(),
+            "publish_at": db_now(),
+            "finished_at": None,
+            "absent_from": None,
+            "pending_answers": 0,
+            "last_code": None,
+            "last_message": READDRESSED,
+        }
+        if task.state == TaskState.WAITING.value:
+            session.execute(update(Task).where(Task.id == task.id).values(again))
+        else:
+            move(session, Task, TaskState.WAITING, Task.id == task.id, **again)
 
 
 def _is_for_the_customer(news: News, document: OrderDocument) -> bool:

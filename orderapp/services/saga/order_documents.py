@@ -31,7 +31,7 @@ from orderapp.models import Order, OrderDiscount, OrderLine, table_of
 
 LINE, DISCOUNT = "line", "discount"
 _DOCUMENT_COLUMNS = ("number", "customer_name", "customer_email", "customer_phone", "inputs", "language", "currency",
-                     "subtotal_minor", "total_minor", "client_id")  # fmt: skip
+                     "subtotal_minor", "total_minor", "client_id", "corrected_email")  # fmt: skip
 _PART_COLUMNS = ("part", "word", "text", "quantity", "minor", "is_payment")
 
 
@@ -86,6 +86,7 @@ def document_of(rows: Sequence[Any]) -> OrderDocument:
         ),
         in_shop=order.client_id is None,
         language=order.language,
+        corrected_email=order.corrected_email or "",
     )
 
 

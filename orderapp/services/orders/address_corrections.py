@@ -1,0 +1,189 @@
+"""Corrects the e-mail address that an order's messages go to, once a code has proven that mail arrives there.
+
+The address that was ordered with stays: the systems were told it, and a repeat under the same key tells them the same.
+"""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from orderapp.config import Settings
+from orderapp.domain.customers import mailbox_of, masked_email
+from orderapp.domain.mails import Mail
+from orderapp.domain.networks import UNKNOWN, household_of
+from orderapp.domain.outcome import Answer, Outcome
+from orderapp.domain.references import code_for
+from orderapp.domain.states import OrderState
+from orderapp.errors import InvalidRequest, MailUnavailable, WrongState
+from orderapp.languages import language
+from orderapp.models import Order, db_now
+from orderapp.services.access import attempt_counters
+from orderapp.services.db import audit
+from orderapp.services.db.audit import CUSTOMER, Act
+from orderapp.services.db.transactions import reading, writing
+from orderapp.services.engine.relay_wakeup import wake_relay
+from orderapp.services.orders.email_addresses import NoAddress, read_email
+from orderapp.services.orders.views import OrderView
+from orderapp.services.resilience.system_status import read_standing
+from orderapp.services.saga.compensation import lock_order
+from orderapp.services.saga.news import send_again
+from orderapp.services.saga.order_documents import load_document
+from orderapp.systems.base import System
+from orderapp.systems.registry import Systems
+
+log = structlog.get_logger()
+
+VALID_SECONDS = 1800  # a mail is there within minutes; half an hour lets people look into another room's computer
+DAY_SECONDS = 86_400
+# Nobody mistypes an address five times a day. More would let an order's page fill the mailboxes of strangers.
+CODES_OF_ORDER, CODES_OF_MAILBOX = 5, 3
+CODES_OF_NETWORK = 30  # visitors share an address, for example in an office
+# Of 100,000,000 codes: a guesser needs 10,000 years for a chance of a half.
+WRONG_CODES_OF_ORDER = 10
+NO_CODE = "This isn't the code that we sent, or it is too old."
+SAME = "We have this address already."
+REFUSED = "Mail to this address is refused; check how it is written."
+
+
+def can_correct(order: OrderView, systems: Systems) -> bool:
+    """Return whether an order's address can be corrected: it is confirmed, and a system that writes mails is there."""
+    return order.state is OrderState.CONFIRMED and _mailer(systems) is not None
+
+
+def send_code(order: OrderView, typed: str, address: str | None, settings: Settings) -> tuple[str, int]:
+    """Send a code to the address that an order's messages should go to. Nothing else changes.
+
+    The call goes out in the request, and isn't repeated: whoever gets no code asks for another one.
+
+    Transaction: one for each counter, committed here; none is open during the call.
+    If we die here: the customer asks for another code.
+
+    Args:
+        order: The order.
+        typed: The address as its customer typed it in.
+        address: The network address of the request.
+        settings: The systems.
+
+    Returns:
+        The address as it is used for sending, and the time of the code in seconds since 1970, for `correct`.
+
+    Raises:
+        InvalidRequest: it is no address, the one that we have, or the mail server refuses it.
+        TooManyAttempts: too many codes were asked for; nothing was sent.
+        MailUnavailable: no mail can be sent at the moment; nothing was sent.
+        WrongState: the order isn't confirmed.
+    """
+    mailer = _mailer(settings.systems)
+    if order.state is not OrderState.CONFIRMED or mailer is None:
+        raise WrongState("Only a confirmed order's address can be corrected. Nothing was changed.")
+    try:
+        email = read_email(typed)
+    except NoAddress as error:
+        raise InvalidRequest({"email": [str(error)]}) from error
+    if email.casefold() == order.mail_to.casefold():
+        raise InvalidRequest({"email": [SAME]})
+    with reading() as session:
+        standing = read_standing(session)
+        issued_at = _now(session)
+    if mailer.name in standing.paused | standing.compensate_only | set(standing.failing):
+        raise MailUnavailable("No mail can be sent at the moment. Nothing was changed.")
+    _count_code(order, email, address)
+    _refuse_unsent(mailer.write(_mail(order, email, issued_at, settings)))
+    return email, issued_at
+
+
+def correct(order: OrderView, email: str, issued_at: int, code: str, settings: Settings) -> None:
+    """Let an order's messages go to the address that the code was sent to, and send the confirmation there again.
+
+    Transaction: one for a wrong code's counter; one for the address, the messages and the audit row; committed here.
+    Idempotent because: with the address in place, the same code changes nothing.
+    If we die here: before the commit nothing has changed; after it the relay finds the tasks.
+
+    Args:
+        order: The order.
+        email, issued_at: What `send_code` returned.
+        code: The code as typed; blanks don't count.
+        settings: The systems and the secrets.
+
+    Raises:
+        InvalidRequest: it isn't the code, or it is too old.
+        TooManyAttempts: too many wrong codes were tried; even the right one is refused.
+        WrongState: the order isn't confirmed any more.
+    """
+    guesses = ("wrong-address-codes", order.number)
+    attempt_counters.count(guesses, WRONG_CODES_OF_ORDER, DAY_SECONDS)
+    if order.mail_to == email:
+        return
+    with writing() as session:
+        _refuse_late(session, issued_at)
+        typed = "".join(code.split())
+        secrets = (settings.secret_key, *settings.old_secret_keys)
+        if typed not in [_code(secret, order, email, issued_at) for secret in secrets]:
+            raise InvalidRequest({"code": [NO_CODE]})
+        locked = lock_order(session, order.id)
+        document = load_document(session, order.id)
+        if locked.state != OrderState.CONFIRMED.value or document.mail_to != order.mail_to:
+            raise WrongState("The order was changed at this very moment. Its address wasn't.")
+        session.execute(update(Order).where(Order.id == order.id).values(corrected_email=email))
+        send_again(session, order.id, settings.systems)
+        details = {"before": masked_email(order.mail_to), "after": masked_email(email)}
+        act = Act("order.correct_email", f"order {order.number}", order_id=order.id, details=details)
+        audit.write(session, CUSTOMER, act)
+    attempt_counters.take_back(guesses, 1)
+    wake_relay()
+    log.info("order.email_corrected", order=order.number)
+
+
+def _mailer(systems: Systems) -> System | None:
+    return next((one for one in systems.values() if one.configured and one.can("write")), None)
+
+
+def _count_code(order: OrderView, email: str, address: str | None) -> None:
+    network = household_of(address)
+    if network != UNKNOWN:
+        attempt_counters.count(("address-codes", "network", network), CODES_OF_NETWORK, DAY_SECONDS)
+    attempt_counters.count(("address-codes", "order", order.number), CODES_OF_ORDER, DAY_SECONDS)
+    attempt_counters.count(("address-codes", "mailbox", mailbox_of(email)), CODES_OF_MAILBOX, DAY_SECONDS)
+
+
+def _refuse_unsent(answer: Answer) -> None:
+    """Raise if the mail surely wasn't sent; if that is unknown, it may have arrived."""
+    if answer.outcome is Outcome.REFUSED:
+        raise InvalidRequest({"email": [REFUSED]})
+    if answer.outcome is Outcome.NOT_SENT:
+        log.warning("address_code.not_sent", code=answer.code)
+        raise MailUnavailable("The mail with the code couldn't be sent. Nothing was changed.")
+
+
+def _refuse_late(session: Session, issued_at: int) -> None:
+    if not 0 <= _now(session) - issued_at <= VALID_SECONDS:
+        raise InvalidRequest({"code": [NO_CODE]})
+
+
+def _now(session: Session) -> int:
+    """Return the database's time in seconds since 1970."""
+    return int(session.execute(select(db_now())).scalar_one().timestamp())
+
+
+def _mail(order: OrderView, email: str, issued_at: int, settings: Settings) -> Mail:
+    spoken, seller = language(order.language), settings.seller
+    _ = spoken.gettext
+    code = _code(settings.secret_key, order, email, issued_at)
+    # No link: until the code comes back, this may be a stranger's mailbox.
+    paragraphs = (
+        _("somebody asked to have the messages about order %(number)s sent to this address. The code for it is:",
+          number=order.number),
+        f"  {code[:4]} {code[4:]}",
+        _("Type it in on the page of the order within %(time)s. If it wasn't you, do nothing: nothing is changed then.",
+          time=spoken.duration(VALID_SECONDS)),
+    )  # fmt: skip
+    text = "\n\n".join((_("Hello,"), *paragraphs, "\n".join(seller.lines)))
+    subject = _("Your code for order %(number)s", number=order.number)
+    return Mail(f"{order.number}:address:{issued_at}", email, subject, text, language=order.language)
+
+
+def _code(secret: str, order: OrderView, email: str, issued_at: int) -> str:
+    """Return the code for an address; it is another one for each order, address and time, and once it was used."""
+    return code_for(secret, "address", f"{order.number}:{order.mail_to}:{email}:{issued_at}")
