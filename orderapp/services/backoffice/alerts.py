@@ -59,7 +59,8 @@ def _note(session: Session, rule_id: int, seen: Seen) -> bool:
     if changes:
         times = rule.times + 1 if seen.holds else rule.times
         values |= {"raised_at": now if seen.holds else None, "times": times}
-        key = f"{rule_id}.{times}.{'raised' if seen.holds else 'over'}"
+        # With the time, because the number of a removed rule may be given to another one.
+        key = f"{rule_id}.{now:%Y%m%dT%H%M%S%f}.{'raised' if seen.holds else 'over'}"
         enqueue(tell, session, key=key, rule=rule_id, raised=seen.holds, seen=seen.told, at=now.isoformat())
     session.execute(update(AlertRule).where(AlertRule.id == rule_id).values(values))
     return changes

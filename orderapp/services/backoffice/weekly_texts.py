@@ -101,10 +101,11 @@ def _act(name: str) -> str:
 
 
 def _of_system(figures: WeeklyFigures, name: str) -> str:
+    mismatches = figures.mismatches.get(name, 0)
     told = (
-        (figures.mismatches.get(name), "mismatches found"),
-        (figures.marks.get(name), "decided by hand"),
-        (figures.failing_minutes.get(name), "min failing"),
-        (figures.paused_minutes.get(name), "min paused"),
+        (mismatches, "mismatch found" if mismatches == 1 else "mismatches found"),
+        (figures.marks.get(name, 0), "decided by hand"),
+        (figures.failing_minutes.get(name, 0), "min failing"),
+        (figures.paused_minutes.get(name, 0), "min paused"),
     )
     return ", ".join(f"{number:,} {what}" for number, what in told if number)

@@ -98,7 +98,11 @@ def test_an_alert_is_told_of_once_and_once_when_it_is_over(shop: Shop, mails: Sm
     failing_task()
     look(shop)
     assert len(subjects(mails)) == 3, "it begins anew"
-    assert len({one.message["Message-ID"] for one in mails.received}) == 3
+    alert_rules.remove(rule_id, COMMAND_LINE)
+    alert_rules.add(Rule(AlertKind.NOT_RIGHT, 1800, email=MINE), COMMAND_LINE)
+    look(shop)
+    assert len(subjects(mails)) == 4, "so does another rule, even under the same number"
+    assert len({one.message["Message-ID"] for one in mails.received}) == 4
 
 
 def test_a_mail_server_that_is_away_loses_no_alert(shop: Shop, mails: SmtpServer) -> None:
