@@ -13,9 +13,9 @@ from orderapp.domain.states import TaskKind
 from orderapp.domain.verbs import Verb
 from orderapp.models import Attempt, AuditEntry, HeardCallback, Task
 
-# Acts of staff that make a task due.
+# Acts of staff that make a task due, and the act of a customer by which a mail is sent again.
 MAKE_DUE = {"task.requeue": "tried it again", "task.not_happened": "marked it as not happened",
-            "task.happened": "marked it as happened"}  # fmt: skip
+            "task.happened": "marked it as happened", "order.correct_email": "corrected the address"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Triggers:
                 newest[attempt.task_id] = attempt
         for act in acts:
             if act.act in MAKE_DUE and not act.refused:
-                self._acts[act.subject].append(act)
+                self._acts["messages" if act.subject.startswith("order ") else act.subject].append(act)
         for callback in callbacks:
             if callback.acted_at is not None:
                 self._callbacks[callback.key].append(callback)
@@ -68,7 +68,8 @@ class Triggers:
             return Trigger(_while_waiting(attempt))
         before = self._before.get(attempt.id)
         free_at = _end_of(before) if before is not None else task.created_at
-        act = next((one for one in self._acts[f"task {task.id}"] if free_at <= one.at <= attempt.started_at), None)
+        acts = self._acts[f"task {task.id}"] + self._acts["messages" if task.kind == TaskKind.NOTIFY.value else ""]
+        act = next((one for one in acts if free_at <= one.at <= attempt.started_at), None)
         if act is not None:
             return Trigger(f"{act.actor} {MAKE_DUE[act.act]}", _seconds(act.at, attempt.started_at))
         waited = _seconds(free_at, attempt.started_at)

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
+from orderapp.admin.triggers import Triggers
 from orderapp.config import Settings
 from orderapp.models import Attempt, AuditEntry, Order, RateCounter, SystemSwitch, Task, db_now
 from orderapp.services.db.transactions import reading, writing
@@ -71,15 +72,18 @@ def test_the_code_corrects_the_address_and_the_confirmation_is_sent_again(
     assert [mail["recipients"] for mail in sent] == ["ada@exampel.net", RIGHT, RIGHT]
     assert len({mail["message_id"] for mail in sent}) == 3
     assert len(sandbox.rows("texts")) == 0
+    newest_first = select(Attempt).order_by(Attempt.id.desc())
     with reading() as session:
         entry = session.scalars(select(AuditEntry)).one()
         keys = session.scalars(select(Task.key).where(Task.system == "settlement")).all()
-        attempts = session.scalars(select(Attempt.exchanges)).all()
+        tasks, attempts = session.scalars(select(Task)).all(), session.scalars(newest_first).all()
     assert (entry.actor, entry.act, json.loads(entry.details)) == (
         "customer", "order.correct_email", {"before": "a…@exampel.net", "after": "a…@example.net"},
     )  # fmt: skip
     assert len(keys) == 1
-    assert not [text for text in attempts if RIGHT in text]
+    assert not [one for one in attempts if RIGHT in one.exchanges]
+    why = Triggers(tasks, attempts, [entry]).of(attempts[0])
+    assert why.text == "customer corrected the address"
     # The code is used up, and pressing again changes nothing.
     assert send(client, order_page, "email/code", code=code).location == f"{order_page}/email"
 
