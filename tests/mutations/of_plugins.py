@@ -85,8 +85,8 @@ MUTATIONS = (
     Mutation(
         "a private input is kept in histories",
         "orderapp/systems/base.py",
-        (("        return (order.customer.name, order.customer.email, order.customer.phone, *typed)\n",
-          "        return (order.customer.name, order.customer.email, order.customer.phone)\n"),),
+        (("        return (order.customer.name, order.customer.email, corrected, order.customer.phone, *typed)\n",
+          "        return (order.customer.name, order.customer.email, corrected, order.customer.phone)\n"),),
         tests=GIFTCARD,
     ),
     Mutation(
