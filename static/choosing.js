@@ -3,6 +3,8 @@
 
 const FULL = 409; // no more different products fit
 const CHOOSE_TIMEOUT = 10000; // milliseconds
+const STOCK_PAUSE = 6000; // milliseconds; the server asks for the stock every five seconds at the most
+const STOCK_ASKS = 3;
 
 // The buttons say which quantity they set, so a press that is sent twice changes nothing more.
 function showChosen(card, chosen) {
@@ -58,6 +60,25 @@ for (const form of document.querySelectorAll("form[data-choosing]")) {
       .catch(() => sendAsPage(form, button.name, body.get(button.name)));
   });
 }
+
+// What is left comes after the page, and only if the stock can be asked at the moment.
+async function showWhatIsLeft(form) {
+  const places = [...form.querySelectorAll("[data-left]")];
+  const skus = new URLSearchParams(places.map((place) => ["sku", place.dataset.left]));
+  for (let times = 0; times < STOCK_ASKS; times += 1) {
+    if (times) await new Promise((go) => setTimeout(go, STOCK_PAUSE));
+    try {
+      const response = await fetch(`${form.dataset.stock}?${skus}`, { signal: AbortSignal.timeout(CHOOSE_TIMEOUT) });
+      const { left } = await response.json();
+      for (const place of places) place.textContent = left[place.dataset.left] ?? place.textContent;
+      if (places.every((place) => place.dataset.left in left)) return;
+    } catch {
+      // Nothing is said of the stock.
+    }
+  }
+}
+
+document.querySelectorAll("form[data-stock]").forEach(showWhatIsLeft);
 
 // A page from the back/forward cache shows a basket that has changed since.
 addEventListener("pageshow", (event) => event.persisted && location.reload());

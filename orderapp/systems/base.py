@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Self
@@ -203,6 +203,13 @@ class System(ABC):
         """
         return None
 
+    def stock(self, skus: Sequence[str]) -> Mapping[str, int] | None:
+        """Return how many there are of some products, by SKU; None if that can't be said at present.
+
+        Pages tell it before anything is ordered. It changes nothing, and nothing is decided by it.
+        """
+        return None
+
     def ask(self, effect: Effect) -> Report:
         """Return what is in place under the effect's key, and change nothing.
 
@@ -258,7 +265,7 @@ class System(ABC):
 
     @classmethod
     def can(cls, verb: str) -> bool:
-        """Return whether the system implements `ask`, `undo`, `quote`, `hear` or `write`."""
+        """Return whether the system implements `ask`, `undo`, `quote`, `stock`, `hear` or `write`."""
         return getattr(cls, verb) is not getattr(System, verb)
 
 

@@ -7,7 +7,7 @@ nothing, because the call may have been made.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -32,6 +32,7 @@ _GIVES: dict[str, tuple[tuple[type, ...], Callable[[Answer], object]]] = {
     "check": ((Answer,), lambda answer: answer),
     "ask": ((Report,), lambda answer: Report(Finding.UNCLEAR, answer)),
     "quote": ((Quote, type(None)), Quote),
+    "stock": ((Mapping, type(None)), lambda _answer: None),
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from orderapp.ext import (
     Effect,
@@ -11,6 +12,7 @@ from orderapp.ext import (
     KeyedSystem,
     OrderDocument,
     OrderRequest,
+    Outcome,
     Part,
     Progress,
     Received,
@@ -53,6 +55,15 @@ class Inventory(KeyedSystem):
             return None
         wanted = sum(line.quantity for line in effect.order.lines if line.sku == sku)
         return Shortage(sku, available) if 0 <= available < wanted else None
+
+    def stock(self, skus: Sequence[str]) -> Mapping[str, int] | None:
+        """Ask how many of these products are available."""
+        received = self.http.call("GET", f"/v1/stock?{urlencode([('sku', sku) for sku in skus])}")
+        rows = (received.body or {}).get("stock")
+        if received.answer.outcome is not Outcome.DONE or not isinstance(rows, list):
+            return None
+        told = {row.get("sku"): whole(row.get("available")) for row in rows if isinstance(row, dict)}
+        return {sku: max(0, told[sku] or 0) for sku in skus if told.get(sku) is not None}
 
     def body(self, effect: Effect) -> Mapping[str, Any]:
         """Return the lines to reserve."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orderapp.domain.money import MAX_MINOR
@@ -15,12 +15,18 @@ LONGEST_CODE = 64  # what the columns for codes hold
 
 
 def flaw_of(given: object, system: System) -> str | None:
-    """Return what is wrong with a connector's Answer, Report or Quote; None if nothing is."""
+    """Return what is wrong with a connector's Answer, Report, Quote or stock; None if nothing is."""
     if isinstance(given, Answer):
         return next(_of_answer(given), None)
     if isinstance(given, Report):
         return next(_of_report(given), None)
+    if isinstance(given, Mapping):
+        return next((f"stock {sku!r}: {number!r}" for sku, number in given.items() if not _is_count(sku, number)), None)
     return next(_of_quote(given, system), None) if isinstance(given, Quote) else None
+
+
+def _is_count(sku: Any, number: Any) -> bool:
+    return isinstance(sku, str) and type(number) is int and number >= 0
 
 
 def _of_answer(answer: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from orderapp.web import (
     order_again,
     order_page,
     receipt_page,
+    stock_states,
     unplaced,
 )
 from orderapp.web.blueprint import shop
@@ -33,6 +34,7 @@ __all__ = [
     "order_again",
     "order_page",
     "receipt_page",
+    "stock_states",
     "unplaced",
 ]  # the pages register their routes on import
 

@@ -15,6 +15,7 @@ from orderapp.web.blueprint import shop
 from orderapp.web.language import gettext
 from orderapp.web.order_form import quantities_in
 from orderapp.web.order_reference import reference_of
+from orderapp.web.stock_states import told_of
 from orderapp.web.summary import at_prices_of
 
 LONGEST_SEARCH = 60  # characters; names have up to 200, and people type a word or two
@@ -43,6 +44,7 @@ def index() -> ResponseReturnValue:
             asked=asked,
             categories=catalogue.categories(),
             basket=chosen,
+            left=told_of(product.sku for product in page.products),
             summary=at_prices_of(chosen.quantities, chosen.products),
             arrived=reference_of(arrived.number) if arrived else None,
             kind="",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 
@@ -42,7 +42,7 @@ def behind_preview_bulkhead(system: System) -> System:
 
 
 def _limited(system: System, slots: threading.BoundedSemaphore) -> System:
-    act, ask, quote = system.act, system.ask, system.quote
+    act, ask, quote, stock = system.act, system.ask, system.quote, system.stock
 
     def limited_act(effect: Effect) -> Answer:
         with _slot(slots) as got:
@@ -56,9 +56,14 @@ def _limited(system: System, slots: threading.BoundedSemaphore) -> System:
         with _slot(slots) as got:
             return quote(request) if got else Quote(BUSY)
 
+    def limited_stock(skus: Sequence[str]) -> Mapping[str, int] | None:
+        with _slot(slots) as got:
+            return stock(skus) if got else None
+
     limited = copy.copy(system)
     limited.call_seconds += WAIT_SECONDS
-    for name, call in ((Verb.ACT, limited_act), (Verb.ASK, limited_ask), (Verb.QUOTE, limited_quote)):
+    calls = {Verb.ACT: limited_act, Verb.ASK: limited_ask, Verb.QUOTE: limited_quote, Verb.STOCK: limited_stock}
+    for name, call in calls.items():
         setattr(limited, name, call)
     return limited
 

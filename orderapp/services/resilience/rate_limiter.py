@@ -178,11 +178,12 @@ def in_turn(system: System, turns: Turns | None) -> System:
         return system
     paced = copy.copy(system)
     paced.call_seconds += system.limits.longest_wait_seconds
-    instead = {
+    instead: dict[str, object] = {
         Verb.QUOTE: Quote(RATE_LIMITED),
         Verb.ACT: RATE_LIMITED,
         Verb.ASK: Report(Finding.UNCLEAR, RATE_LIMITED),
         Verb.UNDO: RATE_LIMITED,
+        Verb.STOCK: None,
     }
     for verb, refusal in instead.items():
         setattr(paced, verb, _after_waiting(turns, getattr(system, verb), refusal))
