@@ -47,6 +47,7 @@ OWN_JOBS = (
     "orderapp.services.archive.nightly",
     "orderapp.services.backoffice.alerts",
     "orderapp.services.backoffice.weekly_report",
+    "orderapp.services.backoffice.operation_job",
     "orderapp.services.engine.job_retention",
     "orderapp.services.reconciliation.nightly",
     "orderapp.services.webhooks.deliver",
@@ -90,6 +91,7 @@ class Settings:
     receivers: Receivers
     jobs: Jobs
     jobs_kept_days: int  # how long ended tasks of jobs are kept
+    operation_tasks_per_second: int  # how many tasks operations of staff act on
     secrets: tuple[str, ...] = field(repr=False)  # all values among these that must not be shown
 
     @classmethod
@@ -99,18 +101,14 @@ class Settings:
         Raises:
             ConfigurationError: a value is missing, malformed, or contradicts another.
         """
-        production = _is_production(variables)
-        env = Environment(variables, production)
-        if production and env.flag("FLASK_DEBUG"):
-            raise ConfigurationError("FLASK_DEBUG: the debugger runs anybody's code; it can't be on in production")
+        env = _environment(variables)
         backoff = backoff_from(env, "", Backoff(base_seconds=2, max_seconds=3600, attempts=12))
         public_url = env.address("PUBLIC", {"https": True, "http": False})
-        address = database_url(env, instance_folder(variables) / "orderapp.db")
         settings = cls(
-            production=production,
+            production=env.production,
             secret_key=_secret_key(env),
             old_secret_keys=_old_secret_keys(env),
-            database_url=address,
+            database_url=(address := database_url(env, instance_folder(variables) / "orderapp.db")),
             database_encrypted=is_encrypted(address, variables),
             rabbitmq_urls=rabbitmq_urls(env),
             submission_lease_seconds=env.number("SUBMISSION_LEASE_SECONDS", 30, 0.1, 3600),
@@ -138,6 +136,8 @@ class Settings:
             receivers=Receivers.from_environment(env),
             jobs=Jobs.from_environment(env, backoff, (*OWN_JOBS, *plugin_modules(variables))),
             jobs_kept_days=env.integer("JOBS_KEPT_DAYS", 90, 1, 3650),
+            # Ten thousand take eight minutes, and a system that has just come back doesn't get them all at once.
+            operation_tasks_per_second=env.integer("OPERATION_TASKS_PER_SECOND", 20, 1, 1000),
             secrets=_secrets_in(variables),
         )
         settings._refuse_short_leases()
@@ -167,6 +167,13 @@ class Settings:
         for system in self.systems.values():
             if system.configured:
                 _refuse_short_lease("TASK_LEASE_SECONDS", self.task_lease_seconds, [system])
+
+
+def _environment(variables: Mapping[str, str]) -> Environment:
+    env = Environment(variables, _is_production(variables))
+    if env.production and env.flag("FLASK_DEBUG"):
+        raise ConfigurationError("FLASK_DEBUG: the debugger runs anybody's code; it can't be on in production")
+    return env
 
 
 def _is_production(variables: Mapping[str, str]) -> bool:

@@ -13,6 +13,8 @@ from orderapp.admin.attempts import AttemptsView
 from orderapp.admin.audit import AuditView
 from orderapp.admin.listing import Listing
 from orderapp.admin.mismatches import MismatchesView
+from orderapp.admin.operation_items import OperationItemsView
+from orderapp.admin.operations import OperationsView
 from orderapp.admin.orders import OrdersView
 from orderapp.admin.overview import OverviewView
 from orderapp.admin.people import StaffView, TokensView
@@ -22,7 +24,7 @@ from orderapp.admin.systems import SystemsView
 from orderapp.admin.tasks import TasksView
 from orderapp.admin.webhooks import WebhooksView
 from orderapp.extensions import db
-from orderapp.models import ApiToken, AuditEntry, Delivery, Mismatch, Order, Staff, Task
+from orderapp.models import ApiToken, AuditEntry, Delivery, Mismatch, Operation, OperationItem, Order, Staff, Task
 from orderapp.services.backoffice.alert_conditions import COUNT_VIEWS
 
 
@@ -42,6 +44,10 @@ def init_app(app: Flask) -> None:
     views = (
         OrdersView(Order, db, name="Orders", endpoint="orders"),
         TasksView(Task, db, name="Tasks", endpoint="tasks"),
+        OperationsView(Operation, db, name="Operations", endpoint="task_operations", url="/admin/operations"),
+        OperationItemsView(
+            OperationItem, db, name="Tasks of an operation", endpoint="operation_items", url="/admin/operation-items"
+        ),
         MismatchesView(Mismatch, db, name="Mismatches", endpoint="mismatches"),
         SystemsView(name="Systems", endpoint="systems", url="/admin/systems"),
         WebhooksView(Delivery, db, name="Webhooks", endpoint="webhooks"),

@@ -42,6 +42,9 @@ def subject_of(entry: AuditEntry, order_number: str | None) -> Markup:
         return Markup('<a href="{}">Mismatch {}</a>').format(page, name)
     if kind == "order":
         return Markup("Order ") + cells.order_link(name)
+    if kind == "operation" and name.isdecimal():
+        page = url_for("task_operations.page", operation_id=int(name))
+        return Markup('<a href="{}">Operation {}</a>').format(page, name)
     if kind == "system":
         # A system that is gone has no page.
         page = url_for("systems.page", name=name) if name in current_settings().systems else url_for("admin.index")

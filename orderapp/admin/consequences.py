@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import TaskKind
@@ -74,6 +75,18 @@ def consequence_of(task: Task, resolution: Resolution, system: System | None, ti
         return f"The task is closed as done; {then}. If it did not happen after all, {if_not}.{look}"
     then = "The message is sent again" if message else f"{title} is called again"
     return f"{then} at once, with fresh attempts. {_if_it_did(message, system)}"
+
+
+def what_a_repeat_does(name: str) -> str:
+    """Return what trying a task again does, by what its system declares; a job has declared it by being one."""
+    title, system = system_title(name), current_settings().systems.get(name)
+    if system is None:
+        return f"{title} is run again; what it has done before stays."
+    if system.guarantee is Guarantee.IDEMPOTENT:
+        return f"{title} is called again under the same key, so nothing happens twice."
+    if system.guarantee is Guarantee.QUERY_FIRST:
+        return f"{title} is asked first what is in place, so nothing happens twice."
+    return f"{title} is called once more; as far as we know, nothing has happened yet."
 
 
 def what_giving_up_means(task: Task) -> str:

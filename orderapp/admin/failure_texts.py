@@ -1,23 +1,26 @@
-"""The texts on the card of a failure group: what failed, and whether its system is well now."""
+"""The texts about failed work: whether its system is well now, and how to find out what happened."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from orderapp.admin.holdup_texts import what_keeps
 from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind
-from orderapp.services.backoffice.failure_groups import FailureGroup
-from orderapp.services.backoffice.overview import Overview
+from orderapp.services.backoffice.recent_calls import RecentCalls
+from orderapp.services.resilience.holdups import Holdup
 
 WELL_FROM = 0.9  # the share of done calls: below it, a repeat may well fail again
 
 
-def wellness_of(group: FailureGroup, now: Overview) -> tuple[str, str]:
-    """Return whether a group's system is well now, as a tone (good, warn, bad, neutral) and a sentence."""
-    title = system_title(group.system)
-    if keeps := what_keeps(TaskKind(group.kind), group.system, now.holdups):
+def wellness_of(
+    kind: TaskKind, system: str, holdups: Mapping[str, Holdup], calls: RecentCalls | None
+) -> tuple[str, str]:
+    """Return whether a system is well now for tasks of a kind: a tone (good, warn, bad, neutral) and a sentence."""
+    title = system_title(system)
+    if keeps := what_keeps(kind, system, holdups):
         return "bad", f"A repeat waits now: {keeps.rstrip('.')}."
-    calls = next((one.calls for one in now.systems if one.system.name == group.system), None)
     if calls is None or calls.success_rate is None:
         return "neutral", f"{title} had too few calls of late to say whether it is well: try one first."
     if calls.success_rate < WELL_FROM:

@@ -10,7 +10,6 @@ from orderapp.admin.zones import local
 from orderapp.config import current_settings
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import SwitchMode, Task
-from orderapp.services.backoffice.previews import PreviewRow
 from orderapp.services.resilience.holdups import Holdup
 from orderapp.services.saga.unknown_systems import UnknownSystem
 
@@ -26,13 +25,6 @@ def why_it_would_wait(task: Task, holdups: Mapping[str, Holdup]) -> str:
     """Return why a task that isn't waiting would wait once it is due again, as a sentence; empty where it would run."""
     keeps = what_keeps(TaskKind(task.kind), task.system, holdups)
     return f"Then it waits because {keeps}" if keeps and task.state != TaskState.WAITING.value else ""
-
-
-def kept_systems(rows: Iterable[PreviewRow], holdups: Mapping[str, Holdup]) -> dict[str, str]:
-    """Return the systems that keep some of these tasks waiting, each with a short reason, by name."""
-    words = held_systems(holdups)
-    names = {row.system for row in rows if what_keeps(TaskKind(row.kind), row.system, holdups)}
-    return {name: words[name] for name in sorted(names & words.keys())}
 
 
 def what_keeps(kind: TaskKind, system: str, holdups: Mapping[str, Holdup]) -> str:

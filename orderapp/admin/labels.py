@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from orderapp.domain.retry import Guarantee
-from orderapp.domain.states import TaskState
+from orderapp.domain.states import ItemState, OperationState, TaskState
 from orderapp.models import CircuitState, SwitchMode
 
 # Staff give tasks up; the table calls that cancelled.
 TASK_STATES = {state: state.value.capitalize() for state in TaskState} | {TaskState.CANCELLED: "Given up"}
+# With the badge of each.
+OPERATION_STATES = {
+    OperationState.RUNNING: ("running", "Running"),
+    OperationState.PAUSED: ("warn", "Paused"),
+    OperationState.ENDED: ("ok", "Ended"),
+    OperationState.DRAFT: ("planned", "Not started"),
+}
+ITEM_STATES = {
+    ItemState.FAILED: ("bad", "Failed again"),
+    ItemState.REFUSED: ("bad", "Not possible any more"),
+    ItemState.OPEN: ("warn", "Still under way"),
+    ItemState.DONE: ("ok", "Done"),
+    ItemState.GIVEN_UP: ("cancelled", "Given up"),
+    ItemState.STOPPED: ("neutral", "Not begun"),
+    ItemState.ACTED: ("running", "Being worked on"),
+    ItemState.PLANNED: ("planned", "Still to come"),
+    ItemState.LEFT_OUT: ("neutral", "Left out"),
+}
 MODES = {
     SwitchMode.ON: "In use",
     SwitchMode.COMPENSATE_ONLY: "Only compensates",
@@ -31,6 +49,10 @@ ACTS = {
     "list.export": "Exported a list",
     "mismatch.correct": "Ordered a correction",
     "mismatches.correct": "Ordered the correction of a selection",
+    "operation.pause": "Paused an operation",
+    "operation.resume": "Resumed an operation",
+    "operation.start": "Started an operation",
+    "operation.stop": "Stopped an operation",
     "order.cancel": "Cancelled an order",
     "order.correct_email": "Corrected the e-mail address of an order",
     "order.check": "Had systems asked about an order",
@@ -100,6 +122,8 @@ TRIED = {
     "Revoked": "revoke",
     "Saved": "save",
     "Sent": "send",
+    "Started": "start",
+    "Stopped": "stop",
     "Switched": "switch",
     "Tried": "try",
 }

@@ -42,6 +42,10 @@ class OneOf(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
         """Return whether the value is one of those offered."""
         return value in dict(self.options)
 
+    def in_words(self, value: str) -> str:
+        """Return what staff call a value."""
+        return str(dict(self.options).get(value, value))
+
     def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
         """Narrow a statement to the rows that have the value."""
         return query.where(holds(self.column, value))
@@ -74,6 +78,10 @@ class Code(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
     def validate(self, value: str) -> bool:
         """Return whether it can be a value of the column."""
         return 0 < len(value) <= int(self.column.type.length)
+
+    def in_words(self, value: str) -> str:
+        """Return what staff call a value."""
+        return "none" if value == NO_CODE else value
 
     def apply(self, query: Select[Any], value: str, alias: Any = None) -> Select[Any]:
         """Narrow a statement to the rows that have the value."""

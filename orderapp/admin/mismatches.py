@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from flask import request
@@ -112,15 +113,15 @@ class MismatchesView(Exportable, TabbedListing):
     @act_at("/preview", Role.OPERATOR)
     def preview(self) -> ResponseReturnValue:
         """Show what correction would do to the chosen mismatches."""
-        return selecting.show(self._render, CORRECTION, selecting.chosen("mismatch"))
+        return self._show(selecting.chosen("mismatch"))
 
     @act_at("/correct", Role.OPERATOR, "mismatch.correct")
     def correct(self) -> ResponseReturnValue:
         """Order the correction of the mismatches that were shown."""
         reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
         return selecting.done(
-            self._render, CORRECTION, lambda ids: order_corrections(ids, actor, reason, current_settings(), despite)
+            "mismatch", lambda ids: order_corrections(ids, actor, reason, current_settings(), despite), self._show
         )
 
-    def _render(self, template: str, **values: Any) -> str:
-        return self.render(template, title_of=system_title, **values)
+    def _show(self, ids: Sequence[int], **kept: Any) -> ResponseReturnValue:
+        return selecting.show(partial(self.render, title_of=system_title), CORRECTION, ids, **kept)

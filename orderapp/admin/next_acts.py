@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from flask import url_for
 
+from orderapp.admin.consequences import what_a_repeat_does
 from orderapp.admin.errands import errand_of
 from orderapp.admin.holdup_texts import why_it_would_wait
 from orderapp.admin.titles import system_title
 from orderapp.config import current_settings
-from orderapp.domain.retry import Guarantee
 from orderapp.domain.states import LASTING_KINDS, MismatchState, OrderState, TaskKind, TaskState
 from orderapp.models import Task
 from orderapp.services.backoffice.bulk import MAX_SELECTION
@@ -63,14 +63,7 @@ def _decide(file: OrderFile, task: Task) -> NextAct:
 
 def _consequence(file: OrderFile, task: Task) -> str:
     """Return what trying a task again does, by its system's declaration, and whether it would wait."""
-    title, system = system_title(task.system), current_settings().systems[task.system]
-    if system.guarantee is Guarantee.IDEMPOTENT:
-        text = f"{title} is called again under the same key, so nothing happens twice."
-    elif system.guarantee is Guarantee.QUERY_FIRST:
-        text = f"{title} is asked first what is in place, so nothing happens twice."
-    else:
-        text = f"{title} is called once more; as far as we know, nothing has happened yet."
-    return f"{text} {why_it_would_wait(task, file.holdups)}".strip()
+    return f"{what_a_repeat_does(task.system)} {why_it_would_wait(task, file.holdups)}".strip()
 
 
 def _objection(file: OrderFile, task: Task) -> Objection | None:

@@ -44,6 +44,7 @@ class OverviewView(Guarded):
         with reading() as session:
             views = saved_views.shown(session)
         now = overview.look(current_settings().systems, period, current_settings().jobs)
+        calls = {one.system.name: one.calls for one in now.systems}
         page: str = self.render(
             "office/overview.html",
             person_of=lambda customer: personal_data.shown(*customer),
@@ -60,7 +61,9 @@ class OverviewView(Guarded):
             periods=[(one.value, TITLES[one], one is period) for one in Period],
             amounts=amounts_text,
             errand_title=errand_title,
-            wellness_of=lambda group: wellness_of(group, now),
+            wellness_of=lambda group: wellness_of(
+                TaskKind(group.kind), group.system, now.holdups, calls.get(group.system)
+            ),
             how_to_check=how_to_check,
             what_keeps=lambda name: what_keeps(TaskKind.SETTLE, name, now.holdups),
             modes=MODES,

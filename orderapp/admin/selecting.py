@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +24,14 @@ MAX_ID_CHARACTERS = 18  # every number of this length fits into an id's column
 class BulkAct:
     """An act on chosen rows, as staff read it."""
 
-    verb: str  # what is done, before the number: "Requeue", "Mark as happened:"
-    noun: str  # what is chosen, in the form's field and in words: "task"
+    verb: str  # what is done, before the number: "Correct"
+    noun: str  # what is chosen, in the form's field and in words: "mismatch"
     endpoint: str  # where it is done
     consequence: str  # what follows
     preview: Callable[[Sequence[int]], Preview]  # says what it would do to some rows
-    fields: Mapping[str, str] | None = None  # what else the form sends
-    button: str = "btn-primary"  # how its button looks
-    calls: bool = False  # whether it calls systems, so that it waits while one is paused or fails
 
     def title(self, number: int) -> str:
-        """Return what is done to so many: "Requeue 12 tasks"."""
+        """Return what is done to so many: "Correct 12 mismatches"."""
         return f"{self.verb} {number:,} {self.noun if number == 1 else plural(self.noun)}"
 
 
@@ -65,19 +62,26 @@ def show(render: Callable[..., str], bulk: BulkAct, ids: Sequence[int], **more: 
     return render("office/preview.html", bulk=bulk, preview=preview, **{**more, "back": back})
 
 
-def done(render: Callable[..., str], bulk: BulkAct, do: Callable[[Sequence[int]], Selection]) -> ResponseReturnValue:
+def done(
+    noun: str,
+    do: Callable[[Sequence[int]], Selection],
+    show_again: Callable[..., ResponseReturnValue] | None = None,
+) -> ResponseReturnValue:
     """Do an act to the rows that the form names; then lead to the page before, or to each row's result.
 
-    A form that was shown by `show` comes back as it was, with what is wrong in it.
+    Args:
+        noun: What is chosen.
+        do: Does it.
+        show_again: Shows these rows as `show` did, with what is wrong in the form that it had shown.
     """
-    back, ids = local_page(request.form.get("back")), chosen(bulk.noun)
+    back, ids = local_page(request.form.get("back")), chosen(noun)
     try:
         selection = do(ids)
     except InvalidRequest as error:
-        if "previewed" in request.form and ids:
+        if show_again is not None and "previewed" in request.form and ids:
             reason = "".join(one for one in request.form.get("reason", "") if one.isprintable())
             kept = {"problem": sentence_of(error), "reason_given": reason[:MAX_REASON_CHARACTERS]}
-            answer = show(render, bulk, ids, **kept)
+            answer = show_again(ids, **kept)
             return (answer, 400) if isinstance(answer, str) else answer
         flash(sentence_of(error), "error")
         return redirect(back, 303)

@@ -1,68 +1,45 @@
-"""The acts on several tasks at once, as staff read them."""
+"""The acts on many tasks, as staff read them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from flask import abort
-
-from orderapp.admin.selecting import BulkAct
-from orderapp.config import current_settings
 from orderapp.models import Resolution
-from orderapp.services.backoffice import previews
-from orderapp.services.backoffice.previews import Preview
 
 
-def _requeue(ids: Sequence[int]) -> Preview:
-    return previews.preview_requeue(ids, current_settings())
+@dataclass(frozen=True, slots=True)
+class TaskActTexts:
+    """What staff read of an act on many tasks."""
+
+    verb: str  # what is done, before the number: "Requeue", "Mark as happened:"
+    consequence: str  # what follows
+    button: str = "btn-primary"  # how its button looks
+    calls: bool = False  # whether it calls systems, so that it waits while one is paused or fails
+
+    def title(self, number: int) -> str:
+        """Return what is done to so many: "Requeue 12 tasks"."""
+        return f"{self.verb} {number:,} {'task' if number == 1 else 'tasks'}"
 
 
-def _happened(ids: Sequence[int]) -> Preview:
-    return previews.preview_mark(ids, Resolution.HAPPENED, current_settings())
-
-
-def _not_happened(ids: Sequence[int]) -> Preview:
-    return previews.preview_mark(ids, Resolution.NOT_HAPPENED, current_settings())
-
-
-ACTS = {
-    "requeue": BulkAct(
+TEXTS = {
+    "requeue": TaskActTexts(
         "Requeue",
-        "task",
-        "tasks.requeue",
-        "They are due at once, with fresh attempts. What was tried stays in the history.",
-        _requeue,
+        "They are due one after the other, with fresh attempts. What was tried stays in the history.",
         calls=True,
     ),
-    Resolution.HAPPENED.value: BulkAct(
+    Resolution.HAPPENED.value: TaskActTexts(
         "Mark as happened:",
-        "task",
-        "tasks.mark",
         "Mark only what you have found out elsewhere. What was to be done isn't done again; what was to be given back "
         "is given back now. Your mark stays with the order until something proves or disproves it.",
-        _happened,
-        {"resolution": Resolution.HAPPENED.value},
     ),
-    Resolution.NOT_HAPPENED.value: BulkAct(
+    Resolution.NOT_HAPPENED.value: TaskActTexts(
         "Mark as not happened:",
-        "task",
-        "tasks.mark",
-        "Mark only what you have found out elsewhere. What was to be done is tried again at once; what was to be given "
-        "back counts as given back. Your mark stays with the order until something proves or disproves it.",
-        _not_happened,
-        {"resolution": Resolution.NOT_HAPPENED.value},
+        "Mark only what you have found out elsewhere. What was to be done is tried again; what was to be given back "
+        "counts as given back. Your mark stays with the order until something proves or disproves it.",
     ),
-    "cancel": BulkAct(
+    "cancel": TaskActTexts(
         "Give up",
-        "task",
-        "tasks.cancel",
         "Nobody tries them any more. What is owed, or may still be held, stays on the first page.",
-        previews.preview_cancel,
         button="btn-danger",
     ),
 }
-
-
-def bulk_act(name: str) -> BulkAct:
-    """Return an act by its name in forms; 400 where there is none."""
-    return ACTS.get(name) or abort(400)

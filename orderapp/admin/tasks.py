@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import abort, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from jinja2.runtime import Context
 from markupsafe import Markup
@@ -13,32 +13,32 @@ from sqlalchemy import Select, not_, select, union_all
 from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, moments, selecting, who
-from orderapp.admin.acting import act
+from orderapp.admin.acting import act, sentence_of
+from orderapp.admin.addresses import local_page
 from orderapp.admin.consequences import BUTTONS, choices_of, what_giving_up_means
 from orderapp.admin.errands import errand_of
 from orderapp.admin.exportable import Exportable
 from orderapp.admin.exporting import order_number, plain
 from orderapp.admin.guard import act_at, page_at
 from orderapp.admin.histories import attempt_entries, doubts_of, repeat_entries
-from orderapp.admin.holdup_texts import kept_systems, why_it_waits, why_it_would_wait
-from orderapp.admin.labels import TASK_STATES, act_in_words
-from orderapp.admin.listing import Code, OneOf, OneSystem, choices, order_numbers
-from orderapp.admin.selecting import BulkAct
+from orderapp.admin.holdup_texts import why_it_waits, why_it_would_wait
+from orderapp.admin.labels import ITEM_STATES, TASK_STATES, act_in_words
+from orderapp.admin.listing import PAGE_SIZES, Code, OneOf, OneSystem, choices, order_numbers
 from orderapp.admin.tabbed_listing import TabbedListing
-from orderapp.admin.task_acts import bulk_act
+from orderapp.admin.task_acts import TEXTS
 from orderapp.admin.titles import system_title
 from orderapp.admin.triggers import Triggers
 from orderapp.config import current_settings
 from orderapp.domain.states import OPEN_TASK_STATES, TaskKind, TaskState
+from orderapp.errors import InvalidRequest
 from orderapp.models import Role, Task, holds
 from orderapp.services.backoffice import job_runs, manual_resolutions, task_actions
-from orderapp.services.backoffice.bulk import MAX_SELECTION
 from orderapp.services.backoffice.case_files import find_task_file
 from orderapp.services.backoffice.failure_groups import may_happen_twice
+from orderapp.services.backoffice.operation_drafts import draft
 from orderapp.services.db import audit
-from orderapp.services.db.capped_counts import CAP, capped
+from orderapp.services.db.capped_counts import CAP
 from orderapp.services.db.picked_rows import among
-from orderapp.services.db.transactions import reading
 from orderapp.services.resilience.holdups import holdups
 
 
@@ -129,7 +129,6 @@ class TasksView(Exportable, TabbedListing):
             "order_numbers": order_numbers(session, rows),
             "holdups": holdups(session),
             "tabs": self.tabs(session),
-            "kept_filters": self.kept_filters(),
             "marks": BUTTONS,
             "may_act": may_act,
             "open_to_acts": {row.id for row in rows if may_act and TaskState(row.state) in task_actions.OPEN_TO_ACTS},
@@ -163,38 +162,42 @@ class TasksView(Exportable, TabbedListing):
             waits=why_it_waits(file.task, file.holdups),
             would_wait=why_it_would_wait(file.task, file.holdups),
             act_in_words=act_in_words,
+            item_states=ITEM_STATES,
             choices=choices_of(file.task, systems, title, file.circumstances),
             giving_up=what_giving_up_means(file.task),
             may_act=who.member().may(Role.OPERATOR),
         )
         return page
 
-    @act_at("/preview", Role.OPERATOR)
-    def preview(self) -> ResponseReturnValue:
-        """Show what an act would do to the chosen tasks."""
-        return self._show(bulk_act(request.form.get("act", "")), selecting.chosen("task"))
-
-    @page_at("/requeue-failed", Role.OPERATOR)
-    def requeue_failed(self) -> ResponseReturnValue:
-        """Show what requeueing would do to the failed tasks that the filters let through, the oldest MAX_SELECTION."""
-        kept = self.kept_filters()
-        failed = self.rows_in(TaskState.FAILED)
-        with reading() as session:
-            ids = session.scalars(failed.order_by(Task.id).limit(MAX_SELECTION)).all()
-            of = capped(session, {"failed": failed})["failed"]
-        return self._show(
-            bulk_act("requeue"), ids, of=of, back=url_for(".index_view", state=TaskState.FAILED.value, **kept)
-        )
+    @act_at("/operation", Role.OPERATOR)
+    def operation(self) -> ResponseReturnValue:
+        """Prepare an operation on the ticked tasks, or on all that the address's filters let through."""
+        name, back = request.form.get("act", ""), local_page(request.form.get("back"))
+        args = self._get_list_extra_args()
+        if name not in TEXTS:
+            abort(400)
+        if request.form.get("which") == "all":
+            tasks = self.narrowed(select(Task.id), but="")
+            chosen: dict[str, Any] = {
+                self._filters[index].name: self._filters[index].in_words(value) for index, _, value in args.filters
+            }
+        else:
+            ids = selecting.chosen("task")
+            if len(ids) > max(PAGE_SIZES):
+                abort(400)
+            tasks, chosen = select(Task.id).where(Task.id.in_(ids)), {"Ticked": len(set(ids))}
+        try:
+            operation_id = draft(name, tasks, chosen, who.member().actor, current_settings())
+        except InvalidRequest as error:
+            flash(sentence_of(error), "error")
+            return redirect(back, 303)
+        return redirect(url_for("task_operations.page", operation_id=operation_id), 303)
 
     @act_at("/requeue", Role.OPERATOR, "task.requeue")
     def requeue(self) -> ResponseReturnValue:
         """Requeue the tasks that were shown."""
         reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
-        return selecting.done(
-            self._render,
-            bulk_act("requeue"),
-            lambda ids: task_actions.requeue(ids, actor, reason, current_settings(), despite),
-        )
+        return selecting.done("task", lambda ids: task_actions.requeue(ids, actor, reason, current_settings(), despite))
 
     @act_at("/<int(max=9223372036854775807):task_id>/run-now", Role.OPERATOR, "job.run")
     def run_now(self, task_id: int) -> ResponseReturnValue:
@@ -215,21 +218,11 @@ class TasksView(Exportable, TabbedListing):
         ) or abort(400)
         reason, actor, despite = request.form.get("reason", ""), who.member().actor, selecting.despite()
         return selecting.done(
-            self._render,
-            bulk_act(resolution.value),
-            lambda ids: manual_resolutions.mark(ids, resolution, actor, reason, current_settings(), despite),
+            "task", lambda ids: manual_resolutions.mark(ids, resolution, actor, reason, current_settings(), despite)
         )
 
     @act_at("/cancel", Role.OPERATOR, "task.cancel")
     def cancel(self) -> ResponseReturnValue:
         """Give up the tasks that were shown."""
         reason, actor = request.form.get("reason", ""), who.member().actor
-        return selecting.done(self._render, bulk_act("cancel"), lambda ids: task_actions.cancel(ids, actor, reason))
-
-    def _show(self, bulk: BulkAct, ids: Sequence[int], **more: Any) -> ResponseReturnValue:
-        return selecting.show(self._render, bulk, ids, **more)
-
-    def _render(self, template: str, **values: Any) -> str:
-        with reading() as session:
-            kept = kept_systems(values["preview"].included, holdups(session))
-        return self.render(template, title_of=system_title, kept=kept, **values)
+        return selecting.done("task", lambda ids: task_actions.cancel(ids, actor, reason))

@@ -9,6 +9,7 @@ from orderapp.cli.archive import archive_orders
 from orderapp.cli.configuration_errors import configuration_in_one_line
 from orderapp.cli.doctor import doctor
 from orderapp.cli.jobs import jobs
+from orderapp.cli.operations import operations
 from orderapp.cli.products import products
 from orderapp.cli.reconcile import reconcile_orders
 from orderapp.cli.staff import staff
@@ -28,6 +29,7 @@ def init_app(app: Flask) -> None:
         archive_orders,
         doctor,
         jobs,
+        operations,
         products,
         reconcile_orders,
         staff,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import click
+from sqlalchemy import Select
 
 from orderapp.cli.command import Group, one_line
 from orderapp.config import current_settings
-from orderapp.domain.states import TaskKind, TaskState
+from orderapp.domain.states import ItemState, TaskKind, TaskState
+from orderapp.errors import InvalidRequest
 from orderapp.models import Resolution
-from orderapp.services.backoffice import manual_resolutions, task_actions
-from orderapp.services.backoffice.bulk import MAX_SELECTION, Selection
+from orderapp.services.backoffice import manual_resolutions, operations, task_actions
+from orderapp.services.backoffice.bulk import Selection
+from orderapp.services.backoffice.operation_drafts import draft
+from orderapp.services.backoffice.operation_files import find_operation
 from orderapp.services.backoffice.risks import Risk
-from orderapp.services.backoffice.task_list import TaskRow, failed_task_ids, list_tasks
+from orderapp.services.backoffice.task_list import TaskRow, failed_tasks, list_tasks
+from orderapp.services.db import audit
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.systems.jobs import can_be_named
 
@@ -69,6 +74,8 @@ def requeue(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Make tasks due now, with new attempts. Their earlier attempts stay in the history.
 
+    With --failed, workers do it, one task after the other; `flask operations show` tells what becomes of them.
+
     A task that could do something twice or end an order is left out and reported; requeue it alone, with --despite.
     """
     if failed is bool(ids):
@@ -77,14 +84,12 @@ def requeue(  # noqa: PLR0913 - one parameter for each option
         raise click.UsageError("--kind, --system and --code narrow --failed; they can't be used with IDs.")
     if failed and despite:
         raise click.UsageError("A risk is accepted for one task: give its ID, without --failed.")
-    told = [
-        _told(task_actions.requeue(batch, COMMAND_LINE, reason, current_settings(), _risk(despite)))
-        for batch in (_failed(kind, system, code) if failed else [ids])
-    ]
-    if not told:
-        click.echo("No failed task matches.", err=True)
-    if not all(told):
-        ctx.exit(1)
+    if failed:
+        _start(
+            ctx, _failed(kind, system, code), {"State": "Failed", "Kind": kind, "System": system, "Cause": code}, reason
+        )
+    else:
+        _tell(ctx, task_actions.requeue(ids, COMMAND_LINE, reason, current_settings(), _risk(despite)))
 
 
 @tasks.command("mark", act="task.mark", on="tasks", named_by=("tasks", "ids"))
@@ -118,18 +123,34 @@ def cancel(ctx: click.Context, ids: tuple[int, ...], reason: str) -> None:
     _tell(ctx, task_actions.cancel(ids, COMMAND_LINE, reason))
 
 
-def _failed(kind: str | None, system: str | None, code: str | None) -> Iterator[list[int]]:
-    """Yield the failed tasks in batches, oldest first, each once: what is left out stays failed."""
+def _start(ctx: click.Context, failed: Select[int], chosen: Mapping[str, str | None], reason: str) -> None:
+    """Start an operation on failed tasks, and say what it leaves out; exit with status 1 if it leaves out any."""
+    named = {name: value for name, value in chosen.items() if value}
+    audit.clean_reason(reason)  # before anything is written
+    try:
+        operation_id = draft("requeue", failed, named, COMMAND_LINE, current_settings())
+    except InvalidRequest:
+        click.echo("No failed task matches.", err=True)
+        return
+    file = find_operation(operation_id, current_settings())
+    for why in file.reasons.get(ItemState.LEFT_OUT, ()):
+        others = f", and {why.items - 1} more" if why.items > 1 else ""
+        click.echo(one_line(f"Left out: task {why.task_id}{others}: {why.said}"), err=True)
+    operations.start(operation_id, COMMAND_LINE, reason)
+    planned = file.counts.get(ItemState.PLANNED, 0)
+    click.echo(f"Operation {operation_id} requeues {planned} task{'s' if planned != 1 else ''}.")
+    if file.counts.get(ItemState.LEFT_OUT):
+        ctx.exit(1)
+
+
+def _failed(kind: str | None, system: str | None, code: str | None) -> Select[int]:
     if system is not None and not can_be_named(system):
         raise click.ClickException(
             f"--system: {one_line(system)!r} is none of {', '.join(current_settings().runnable)}"
         )
     if code is not None and not code.isprintable():
         raise click.ClickException(f"--code: {one_line(code)!r} is no cause.")
-    last, cause = 0, "" if code == "-" else code
-    while ids := failed_task_ids(last, MAX_SELECTION, TaskKind(kind) if kind else None, system, cause):
-        yield ids
-        last = ids[-1]
+    return failed_tasks(TaskKind(kind) if kind else None, system, "" if code == "-" else code)
 
 
 def _risk(despite: str | None) -> Risk | None:
@@ -138,16 +159,11 @@ def _risk(despite: str | None) -> Risk | None:
 
 def _tell(ctx: click.Context, selection: Selection) -> None:
     """Print each task's result; exit with status 1 if one was refused."""
-    if not _told(selection):
-        ctx.exit(1)
-
-
-def _told(selection: Selection) -> bool:
-    """Print each task's result; return whether all were done."""
     for item in selection.items:
         how = f" To do it all the same, name it alone, with --despite {item.risk.value}." if item.risk else ""
         click.echo(one_line(item.text + how), err=not item.done)
-    return all(item.done for item in selection.items)
+    if not all(item.done for item in selection.items):
+        ctx.exit(1)
 
 
 def _cells(row: TaskRow) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The states of orders, placements, steps, tasks, mismatches and deliveries, and the only edges between them.
+"""The states of orders, tasks, mismatches, deliveries and operations, and the only edges between them.
 
 Only `orderapp.services.db.transitions` writes states: it moves a row by compare-and-set along `EDGES`.
 """
@@ -87,7 +87,30 @@ class DeliveryState(StrEnum):
     DROPPED = "dropped"  # given up by staff, or its subscription was removed
 
 
-State = OrderState | PlacementState | StepState | TaskState | MismatchState | DeliveryState
+class OperationState(StrEnum):
+    """The state of an operation: one act of staff on many tasks."""
+
+    DRAFT = "draft"  # its list is frozen and shown; nothing is done yet
+    RUNNING = "running"  # it goes on with the next task, or watches what becomes of them
+    PAUSED = "paused"  # by staff; what it has acted on is still watched
+    ENDED = "ended"  # what became of each task is known
+
+
+class ItemState(StrEnum):
+    """What became of one task of an operation."""
+
+    PLANNED = "planned"  # its turn is still to come
+    LEFT_OUT = "left_out"  # nothing is done to it, for the reason that was shown before the start
+    REFUSED = "refused"  # the act wasn't possible any more when its turn came
+    STOPPED = "stopped"  # staff stopped the operation before its turn
+    ACTED = "acted"  # the act is done; what becomes of the task isn't known yet
+    DONE = "done"
+    FAILED = "failed"  # it came back into staff's hands
+    GIVEN_UP = "given_up"
+    OPEN = "open"  # it was still under way when the operation stopped watching it
+
+
+State = OrderState | PlacementState | StepState | TaskState | MismatchState | DeliveryState | OperationState | ItemState
 
 # For each kind of state, and each state of that kind, the states it may be reached from. By kind first, because several
 # kinds have a state such as `failed`, and as text these are equal.
@@ -136,6 +159,24 @@ EDGES: Mapping[type[State], Mapping[State, frozenset[State]]] = {
         DeliveryState.DELIVERED: frozenset({DeliveryState.WAITING}),
         DeliveryState.DROPPED: frozenset({DeliveryState.WAITING}),
     },
+    OperationState: {
+        OperationState.DRAFT: frozenset(),
+        OperationState.RUNNING: frozenset({OperationState.DRAFT, OperationState.PAUSED}),
+        OperationState.PAUSED: frozenset({OperationState.RUNNING}),
+        OperationState.ENDED: frozenset({OperationState.RUNNING, OperationState.PAUSED}),
+    },
+    ItemState: {
+        ItemState.PLANNED: frozenset(),
+        # An item leaves `planned` once, in the transaction that acts on its task.
+        **{
+            state: frozenset({ItemState.PLANNED})
+            for state in (ItemState.LEFT_OUT, ItemState.REFUSED, ItemState.STOPPED, ItemState.ACTED)
+        },
+        **{
+            state: frozenset({ItemState.ACTED})
+            for state in (ItemState.DONE, ItemState.FAILED, ItemState.GIVEN_UP, ItemState.OPEN)
+        },
+    },
 }
 
 # The end of an order that each news is about.
@@ -149,6 +190,8 @@ END_TOLD: Mapping[News, OrderState] = {
 FINAL_ORDER_STATES = frozenset({OrderState.CONFIRMED, OrderState.FAILED, OrderState.CANCELLED})
 # A task in one of these states still needs work, by a worker or by staff.
 OPEN_TASK_STATES = frozenset({TaskState.WAITING, TaskState.RUNNING, TaskState.FAILED})
+# An operation in one of these states isn't over.
+OPERATIONS_UNDER_WAY = frozenset({OperationState.RUNNING, OperationState.PAUSED})
 # A step in one of these states holds, or may hold, something in its system.
 HOLDING_STEP_STATES = frozenset({StepState.DONE, StepState.UNKNOWN})
 

@@ -8,6 +8,7 @@ from orderapp.models.callbacks import HeardCallback
 from orderapp.models.catalogue import BasketLine, Product
 from orderapp.models.events import Delivery, Event, WebhookSubscription
 from orderapp.models.health import Circuit, CircuitState, RateSlot, SkippedItem
+from orderapp.models.operations import Operation, OperationItem
 from orderapp.models.orders import Order, OrderDiscount, OrderLine
 from orderapp.models.reconciliation import Check, ManualResolution, Mismatch, Reconciliation, Resolution
 from orderapp.models.records import AuditEntry, SwitchMode, SystemSwitch
@@ -36,6 +37,8 @@ __all__ = [
     "HeardCallback",
     "HoldupSample",
     "Mismatch",
+    "Operation",
+    "OperationItem",
     "Order",
     "OrderDiscount",
     "OrderLine",

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.extensions import db
-from orderapp.models import ApiToken, Role, Staff, db_now
+from orderapp.models import ApiToken, Role, Staff, Task, db_now
+from orderapp.services.backoffice.operation_drafts import draft
+from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from tests.admin.conftest import Browser
 
@@ -27,6 +30,8 @@ LEAST_ROLE = {
     "mismatches.index_view": Role.VIEWER,
     "mismatches.preview": Role.OPERATOR,
     "mismatches.correct": Role.OPERATOR,
+    "operation_items.download": Role.OPERATOR,
+    "operation_items.index_view": Role.VIEWER,
     "orders.cancel": Role.OPERATOR,
     "orders.check": Role.OPERATOR,
     "orders.find": Role.VIEWER,
@@ -44,14 +49,19 @@ LEAST_ROLE = {
     "systems.index": Role.VIEWER,
     "systems.page": Role.VIEWER,
     "systems.try_one": Role.OPERATOR,
+    "task_operations.index_view": Role.VIEWER,
+    "task_operations.page": Role.VIEWER,
+    "task_operations.pause": Role.OPERATOR,
+    "task_operations.resume": Role.OPERATOR,
+    "task_operations.start": Role.OPERATOR,
+    "task_operations.stop": Role.OPERATOR,
     "tasks.cancel": Role.OPERATOR,
     "tasks.download": Role.OPERATOR,
     "tasks.index_view": Role.VIEWER,
     "tasks.mark": Role.OPERATOR,
     "tasks.page": Role.VIEWER,
-    "tasks.preview": Role.OPERATOR,
+    "tasks.operation": Role.OPERATOR,
     "tasks.requeue": Role.OPERATOR,
-    "tasks.requeue_failed": Role.OPERATOR,
     "tasks.run_now": Role.OPERATOR,
     "tokens.index_view": Role.ADMIN,
     "tokens.revoke": Role.ADMIN,
@@ -62,11 +72,15 @@ LEAST_ROLE = {
     "webhooks.skip": Role.OPERATOR,
 }
 RANKS = list(Role)
-# What whoever may gets where it isn't a page, or leads to one: nobody has this login, and no attempts are named.
+# What whoever may gets where it isn't a page, or leads to one: nobody has this login, and neither attempts, an
+# operation, nor a reason are named.
 OTHERWISE = {
     **{f"{name}.download": 200 for name in ("audit", "mismatches", "orders", "tasks")},
     "account.end_session": 404,
     "attempts.compare": 400,
+    "operation_items.download": 404,
+    "operation_items.index_view": 404,
+    "task_operations.start": 400,
 }
 
 
@@ -75,14 +89,16 @@ def rules(app):
 
 
 @pytest.fixture
-def address_of(app, rows):
+def address_of(app, rows, settings):
     """Returns the address of a rule, about things that exist."""
     task_id = rows.task(TaskState.FAILED)
     order_id = rows.order()
     with writing() as session:
         session.add(ApiToken(name="till", token_hash="0" * 64, created_at=db_now()))
+    operation_id = draft("requeue", select(Task.id), {}, COMMAND_LINE, settings)
     values = {"number": rows.number(order_id), "name": "coupon", "task_id": task_id} | {
         "entry_id": 1,
+        "operation_id": operation_id,
         "staff_id": 1,
         "token_id": 1,
         "webhook_id": 1,

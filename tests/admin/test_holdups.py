@@ -138,8 +138,10 @@ def test_before_a_requeue_it_is_said_that_the_system_makes_it_wait(rows: Rows, o
     assert "Then it waits because E-mail is paused: they move house" in words(operator, f"tasks/{email}")
     assert "Then it waits because Settlement fails at present" in words(operator, f"tasks/{settle}")
     assert "Then it waits" not in words(operator, f"tasks/{undo}")
-    preview = words(operator, "tasks/requeue-failed")
-    assert "Some wait all the same: E-mail is paused, Settlement fails." in preview
+    prepared = operator.post("/admin/tasks/operation", act="requeue", task=[settle, email, undo]).location
+    preview = words(operator, prepared.removeprefix("/admin/"))
+    assert "A repeat waits now: E-mail is paused: they move house" in preview
+    assert "A repeat waits now: Settlement fails at present" in preview
     switch("email", SwitchMode.ON)
     assert "Then it waits" not in words(operator, f"tasks/{email}")
 

@@ -65,8 +65,8 @@ def test_a_failed_run_is_in_staffs_hands_and_requeued_with_a_reason(knowing, log
     page = browser.get(f"/admin/tasks/{task_id}").text
     assert "OSError: no paper, nowhere (test_jobs.py, line" in page
     assert "what it has done stays" in page
-    previewed = browser.post("/admin/tasks/preview", act="requeue", task=[task_id], back="/admin/tasks/").text
-    assert f"Job {task_id}" in previewed
+    prepared = browser.post("/admin/tasks/operation", act="requeue", task=[task_id]).location
+    assert "is run again; what it has done before stays" in browser.get(prepared).text
     browser.post("/admin/tasks/requeue", task=task_id, reason="paper is in", back=f"/admin/tasks/{task_id}")
     assert rows.read(Task, task_id).state == TaskState.WAITING.value
     page = browser.get(f"/admin/tasks/{task_id}").text
@@ -79,8 +79,8 @@ def test_a_failed_run_is_in_staffs_hands_and_requeued_with_a_reason(knowing, log
 def test_a_job_has_no_effect_to_mark(knowing, logged_in, rows, resolution):
     task_id = ran(knowing, paper="none")
     browser = logged_in(Role.OPERATOR)
-    previewed = browser.post("/admin/tasks/preview", act=resolution, task=[task_id], back="/admin/tasks/").text
-    assert "A job has no effect" in previewed
+    prepared = browser.post("/admin/tasks/operation", act=resolution, task=[task_id]).location
+    assert "A job has no effect" in browser.get(prepared).text
     browser.post("/admin/tasks/mark", task=task_id, resolution=resolution, reason="I saw it", back="/admin/tasks/")
     assert rows.read(Task, task_id).state == TaskState.FAILED.value
 

@@ -109,8 +109,12 @@ def test_failures_are_cards_with_what_can_be_done(rows: Rows, operator: Browser)
     assert "Take payment (Settlement)" in words(page)
     assert rows_of(operator.get(link_before(page, "2 tasks</a> of 2 orders")).text) == 2
     assert "Retry all 2 …" in page
-    retried = operator.get(link_before(page, "Retry all 2 …"))
-    assert "Requeue 2 tasks" in retried.text
+    [(address, form)] = re.findall(
+        r'action="(/admin/tasks/operation[^"]*http_502[^"]*)">(.*?)Retry all 2 …', page, re.DOTALL
+    )
+    fields = dict(re.findall(r'name="(act|back|which)" value="([^"]*)"', form))
+    retried = operator.post(html.unescape(address), **fields)
+    assert "Requeue 2 tasks" in operator.get(retried.location).text
     # The card's own form.
     form = page[page.index("http_502") : page.index("Try one")]
     fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))

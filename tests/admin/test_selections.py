@@ -1,16 +1,17 @@
 """What staff do about several tasks at once: what is done, what is left out and decided one by one."""
 
 import json
-import re
 
 import pytest
+from sqlalchemy import select
 
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.errors import InvalidRequest
-from orderapp.models import Role, Task
+from orderapp.models import OperationItem, Role, Task
 from orderapp.services.backoffice import task_actions
 from orderapp.services.backoffice.bulk import MAX_SELECTION
 from orderapp.services.db.audit import COMMAND_LINE
+from orderapp.services.db.transactions import reading
 
 
 def test_of_a_selection_each_is_done_or_refused_by_itself(rows, logged_in):
@@ -36,29 +37,34 @@ def test_of_a_selection_each_is_done_or_refused_by_itself(rows, logged_in):
     assert "There is no task 99" in page
 
 
-def shown_in(page):
-    """The tasks that a preview's form would send."""
-    return [int(found) for found in re.findall(r'type="hidden" name="task" value="([0-9]+)"', page)]
+@pytest.fixture
+def prepared(app):
+    """Prepares an operation from the list of tasks; returns its number, its page, and its tasks by what is planned."""
+
+    def prepare(browser, act="requeue", query="", **form):
+        answer = browser.post(f"/admin/tasks/operation{query}", act=act, **form)
+        operation_id = int(answer.location.rpartition("/")[2])
+        with reading() as session:
+            items = session.scalars(select(OperationItem).where(OperationItem.operation_id == operation_id)).all()
+        planned = [item.task_id for item in items if item.state == "planned"]
+        return operation_id, browser.get(answer.location).text, planned
+
+    return prepare
 
 
-def test_all_failed_tasks_of_one_cause_are_requeued_in_one_go_and_no_others(rows, logged_in):
+def test_all_failed_tasks_of_one_cause_are_chosen_in_one_go_and_no_others(rows, logged_in, prepared):
     settles = [rows.task() for _ in range(51)]
-    others = [rows.task(kind=TaskKind.NOTIFY), rows.task(last_code="unauthorized")]
+    rows.task(kind=TaskKind.NOTIFY), rows.task(last_code="unauthorized")
     browser = logged_in(Role.OPERATOR)
     listed = browser.get("/admin/tasks/?state=failed&kind=settle&code=http_500").text
-    assert "Requeue all 51" in listed
-    [address] = re.findall(r'href="(/admin/tasks/requeue-failed[^"]*)"', listed)
-    assert browser.get("/admin/tasks/requeue-failed?kind=settel").status_code == 400
-    page = browser.get(address.replace("&amp;", "&")).text
+    assert "all 51 that match" in " ".join(listed.split())
+    assert browser.post("/admin/tasks/operation?kind=settel", act="requeue", which="all").status_code == 400
+    query = "?state=failed&kind=settle&code=http_500"
+    _, page, planned = prepared(browser, query=query, which="all", task=settles[0])
     assert "Requeue 51 tasks" in page
-    shown = shown_in(page)
-    assert set(shown) == set(settles)
-    late = rows.task()
-    assert browser.post("/admin/tasks/requeue", task=shown, reason="it is back", previewed="1").status_code == 303
-    assert {rows.read(Task, task_id).state for task_id in settles} == {"waiting"}
-    assert {rows.read(Task, task_id).state for task_id in [*others, late]} == {"failed"}, "what wasn't shown is left"
-    (entry,) = rows.audit("tasks.requeue")
-    assert (entry.subject, entry.reason) == ("51 tasks", "it is back")
+    assert "51 tasks were chosen (State: Failed, Kind: Settle, Cause: http_500)" in page
+    assert planned == settles
+    assert {rows.read(Task, task_id).state for task_id in settles} == {"failed"}, "nothing is done before the start"
 
 
 @pytest.fixture
@@ -73,19 +79,19 @@ def doubtful_text(rows):
     return write
 
 
-def test_what_may_happen_twice_is_never_requeued_along_with_others(rows, logged_in, doubtful_text):
-    safe, doubtful = [rows.task() for _ in range(54)], [doubtful_text() for _ in range(4)]
+def test_what_may_happen_twice_is_never_requeued_along_with_others(rows, logged_in, doubtful_text, prepared):
+    safe, doubtful = [rows.task() for _ in range(5)], [doubtful_text() for _ in range(4)]
     browser = logged_in(Role.OPERATOR)
-    page = browser.get("/admin/tasks/requeue-failed").text
-    assert "58 were chosen; 4 are left out." in page
+    _, page, planned = prepared(browser, which="all", query="?state=failed")
+    assert "9 tasks were chosen (State: Failed)" in page
+    assert "4 are left out." in page
     assert "it may have happened already" in page.replace("It", "it")
-    assert set(shown_in(page)) == set(safe)
-    by_hand = browser.post("/admin/tasks/preview", act="requeue", task=[safe[0], *doubtful]).text
-    assert shown_in(by_hand) == safe[:1]
-    answer = browser.post("/admin/tasks/requeue", task=[*safe, *doubtful], reason="all of them")
+    assert planned == safe
+    assert prepared(browser, task=[safe[0], *doubtful])[2] == safe[:1]
+    answer = browser.post("/admin/tasks/requeue", task=[*safe, *doubtful], reason="by hand")
     assert {rows.read(Task, task_id).state for task_id in safe} == {"waiting"}
     assert {rows.read(Task, task_id).state for task_id in doubtful} == {"failed"}
-    assert "54 of 58 done" in browser.get(answer.location).text
+    assert "5 of 9 done" in browser.get(answer.location).text
     browser.post("/admin/tasks/requeue", task=doubtful, reason="all the same", despite="twice")
     assert "one at a time" in browser.get("/admin/").text
     assert {rows.read(Task, task_id).state for task_id in doubtful} == {"failed"}
@@ -126,24 +132,25 @@ def test_it_is_decided_on_its_own_page_with_what_is_known(rows, logged_in, doubt
         ({"kind": TaskKind.COMPENSATE}, "cancel", False),
     ],
 )
-def test_the_page_and_the_act_leave_out_the_same(rows, logged_in, what, act, left_out):
+def test_the_page_and_the_act_leave_out_the_same(rows, logged_in, prepared, what, act, left_out):
     task_id, other = rows.task(**what), rows.task()
     rows.attempt(task_id)
     browser = logged_in(Role.OPERATOR)
-    page = browser.post("/admin/tasks/preview", act=act, task=[task_id, other]).text
-    assert (task_id in shown_in(page)) is not left_out
+    _, _, planned = prepared(browser, act, task=[task_id, other])
+    assert (task_id in planned) is not left_out
     before = rows.read(Task, task_id)
     path = {"requeue": "requeue", "cancel": "cancel"}.get(act, "mark")
     browser.post(f"/admin/tasks/{path}", task=[task_id, other], resolution=act, reason="all")
     assert (rows.read(Task, task_id).fencing == before.fencing) is left_out
 
 
-def test_what_staff_gave_up_is_taken_up_again_one_by_one(rows, logged_in):
+def test_what_staff_gave_up_is_taken_up_again_one_by_one(rows, logged_in, prepared):
     paid, other = rows.task(), rows.task()
     browser = logged_in(Role.OPERATOR)
     browser.post("/admin/tasks/cancel", task=[paid, other], reason="paid by hand")
-    page = browser.post("/admin/tasks/preview", act="requeue", task=[paid, other]).text
-    assert shown_in(page) == []
+    _, page, planned = prepared(browser, task=[paid, other])
+    assert planned == []
+    assert "Nothing can be done to these tasks together" in page
     assert "staff gave it up (paid by hand)" in page.replace("Staff", "staff")
     browser.post("/admin/tasks/requeue", task=[paid, other], reason="again")
     assert {rows.read(Task, task_id).state for task_id in (paid, other)} == {"cancelled"}
@@ -162,14 +169,6 @@ def test_a_selection_needs_something_and_has_an_end(app, settings):
             task_actions.requeue(ids, COMMAND_LINE, "all", settings)
 
 
-def test_a_preview_of_more_than_can_be_done_at_once_says_so(rows, logged_in, monkeypatch):
-    monkeypatch.setattr("orderapp.admin.tasks.MAX_SELECTION", 3)
-    tasks = [rows.task() for _ in range(5)]
-    page = logged_in(Role.OPERATOR).get("/admin/tasks/requeue-failed").text
-    assert "3 were chosen, the oldest of 5; none are left out." in page
-    assert set(shown_in(page)) == set(tasks[:3])
-
-
 def test_only_tasks_about_which_something_can_be_done_can_be_chosen(rows, logged_in):
     tasks = {state: rows.task(state) for state in TaskState}
     browser = logged_in(Role.OPERATOR)
@@ -179,17 +178,17 @@ def test_only_tasks_about_which_something_can_be_done_can_be_chosen(rows, logged
     assert "With the chosen tasks" not in browser.get("/admin/tasks/?state=done").text
 
 
-@pytest.mark.parametrize("act", ["requeue", "cancel", "mark"])
-def test_a_refused_form_comes_back_as_it_was_entered(rows, logged_in, everything, act):
-    chosen = [rows.task(), rows.task()]
-    browser = logged_in(Role.OPERATOR)
+def test_forms_that_no_page_sends_are_refused(rows, logged_in, everything):
+    task_id, browser = rows.task(), logged_in(Role.OPERATOR)
     before = everything()
-    form = {"task": chosen, "resolution": "happened", "back": "/admin/tasks/?state=failed", "previewed": "1"}
-    answer = browser.post(f"/admin/tasks/{act}", reason='"' + "x" * 500, **form)
-    assert answer.status_code == 400
-    assert "Use at most 500 characters" in answer.text
-    assert 'value="&#34;xxx' in answer.text
-    assert set(shown_in(answer.text)) == set(chosen)
-    assert browser.post("/admin/tasks/preview", act="requeue", back="/admin/tasks/").location == "/admin/tasks/"
+    for form in (
+        {"act": "delete", "task": task_id},
+        {"act": "requeue", "task": "abc"},
+        {"act": "requeue", "task": "-1"},
+    ):
+        assert browser.post("/admin/tasks/operation", **form).status_code == 400
+    assert browser.post("/admin/tasks/operation", act="requeue", task=list(range(1, 202))).status_code == 400
+    answer = browser.post("/admin/tasks/operation", act="requeue", back="/admin/tasks/")
+    assert answer.location == "/admin/tasks/"
     assert "Choose at least one task." in browser.get("/admin/tasks/").text
     assert everything() == before

@@ -46,6 +46,7 @@ def test_a_sound_installation_is_ok_line_by_line(examine: Examine) -> None:
         "database": ("ok", lines(result)["database"][1]),
         "broker": ("ok", "in-process: RABBITMQ_URL is not set"),
         **dict.fromkeys(SHIPPED, ("ok", "")),
+        "bulk-operation": ("ok", "job, when it is enqueued"),
         "event-delivery": ("ok", "job, when it is enqueued"),
         "archive-orders": ("ok", "job, when it is enqueued"),
         "forget-old-runs": ("ok", "job, daily at 03:40 UTC"),

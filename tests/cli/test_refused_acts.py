@@ -19,7 +19,17 @@ from tests.cli.conftest import Run
 
 PASSWORD = "a horse that staples batteries"
 # What only shows something, or is a process of the product and no act of anybody.
-NO_ACTS = {"alerts list", "doctor", "tasks list", "timer", "tokens list", "web", "webhooks list"}
+NO_ACTS = {
+    "alerts list",
+    "doctor",
+    "operations list",
+    "operations show",
+    "tasks list",
+    "timer",
+    "tokens list",
+    "web",
+    "webhooks list",
+}
 CREATE = ("staff", "create", "--role", "viewer", "--password-stdin")
 
 

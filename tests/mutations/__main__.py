@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutations import of_events, of_jobs, of_placements, of_plugins, of_survivors, of_tasks
+from tests.mutations import of_events, of_jobs, of_operations, of_placements, of_plugins, of_survivors, of_tasks
 from tests.mutations.mutation import MODEL, Mutation
 
 TREE = Path(__file__).resolve().parents[2]
@@ -28,6 +28,7 @@ ALL = (
     *of_plugins.MUTATIONS,
     *of_jobs.MUTATIONS,
     *of_events.MUTATIONS,
+    *of_operations.MUTATIONS,
     *of_survivors.MUTATIONS,
 )
 AT_ONCE = 2  # each is a process that keeps one core busy

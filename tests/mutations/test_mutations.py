@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutations import of_events, of_jobs, of_placements, of_plugins, of_survivors, of_tasks
+from tests.mutations import of_events, of_jobs, of_operations, of_placements, of_plugins, of_survivors, of_tasks
 from tests.mutations.mutation import Mutation
 
 TREE = Path(__file__).resolve().parents[2]
@@ -16,6 +16,7 @@ ALL = (
     *of_plugins.MUTATIONS,
     *of_jobs.MUTATIONS,
     *of_events.MUTATIONS,
+    *of_operations.MUTATIONS,
     *of_survivors.MUTATIONS,
 )
 

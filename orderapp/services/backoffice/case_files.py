@@ -28,6 +28,7 @@ from orderapp.models import (
 )
 from orderapp.services.archive.archive import refuse_archived_number
 from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
+from orderapp.services.backoffice.operation_files import TaskOperation, operations_of
 from orderapp.services.db.transactions import reading
 from orderapp.services.engine.callbacks import callbacks_of
 from orderapp.services.orders.views import OrderView, load_view
@@ -90,6 +91,7 @@ class TaskFile:
     resolutions: Sequence[ManualResolution]  # the manual resolutions of its effect, newest first
     holdups: Mapping[str, Holdup]  # what holds up the tasks of systems now, by name
     callbacks: Sequence[HeardCallback]  # what partners have told us about its order, newest first
+    operations: Sequence[TaskOperation]  # the operations that had it on their lists, newest first
     now: dt.datetime  # when it was read
 
 
@@ -159,6 +161,7 @@ def find_task_file(task_id: int, before: int | None = None) -> TaskFile:
             resolutions=_resolutions(session, ManualResolution.task_id == task_id),
             holdups=holdups(session),
             callbacks=callbacks_of(session, task.order_id, CALLBACKS_PER_PAGE) if task.order_id is not None else (),
+            operations=operations_of(session, task_id),
             now=session.execute(select(db_now())).scalar_one(),
         )
 

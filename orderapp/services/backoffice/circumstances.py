@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import case, false, func, select, true
+from sqlalchemy import Select, case, false, func, select, true
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import END_TOLD, News, OrderState, StepState, TaskKind
@@ -51,8 +52,11 @@ def not_wanted_because(task: Task, seen: Circumstances) -> str | None:
     return None
 
 
-def circumstances_of(session: Session, task_ids: Collection[int]) -> dict[int, Circumstances]:
-    """Return the circumstances of these tasks, by id. Transaction: reads only, within the caller's."""
+def circumstances_of(session: Session, task_ids: Collection[int] | Select[int]) -> dict[int, Circumstances]:
+    """Return the circumstances of these tasks, or of those that a statement selects, by id.
+
+    Transaction: reads only, within the caller's.
+    """
     given_up_because = (
         select(ManualResolution.reason)
         .where(ManualResolution.task_id == Task.id, ManualResolution.resolution == Resolution.GIVEN_UP.value, UNPROVEN)
@@ -79,18 +83,19 @@ def circumstances_of(session: Session, task_ids: Collection[int]) -> dict[int, C
         .outerjoin(Step, Step.id == Task.step_id)
         .where(Task.id.in_(task_ids))
     )
-    return {
-        row.id: Circumstances(
-            order=OrderState(row.order_state) if row.order_state else None,
-            order_end=OrderState(row.order_end) if row.order_end else None,
-            order_number=row.number or "",
-            is_present=bool(row.is_present),
-            step=StepState(row.step_state) if row.step_state else None,
-            doubtful=row.doubtful,
-            accepted=row.accepted,
-            is_planned=bool(row.is_planned),
-            key_age_seconds=float(row.key_age or 0.0),
-            given_up_because=row.given_up_because,
-        )
-        for row in rows
-    }
+    return {row.id: _circumstances(row) for row in rows}
+
+
+def _circumstances(row: Any) -> Circumstances:
+    return Circumstances(
+        order=OrderState(row.order_state) if row.order_state else None,
+        order_end=OrderState(row.order_end) if row.order_end else None,
+        order_number=row.number or "",
+        is_present=bool(row.is_present),
+        step=StepState(row.step_state) if row.step_state else None,
+        doubtful=row.doubtful,
+        accepted=row.accepted,
+        is_planned=bool(row.is_planned),
+        key_age_seconds=float(row.key_age or 0.0),
+        given_up_because=row.given_up_because,
+    )

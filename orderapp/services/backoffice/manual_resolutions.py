@@ -31,7 +31,7 @@ class Said:
 
     resolution: Resolution
     actor: Actor
-    despite: Risk | None
+    despite: Risk | None = None
 
 
 def mark(
@@ -71,7 +71,7 @@ def mark(
     ids = decided_alone(task_ids, despite)
     act = RowAct(Task, resolution.value, f"Task {{}} is {PAST[resolution]}.")
     said = Said(resolution, actor, despite)
-    return each(act, ids, actor, reason, lambda session, task, why: _mark(session, task, said, why, settings))
+    return each(act, ids, actor, reason, lambda session, task, why: mark_task(session, task, said, why, settings))
 
 
 def objection_to_mark(task: Task, resolution: Resolution, seen: Circumstances, systems: Systems) -> Objection | None:
@@ -108,7 +108,14 @@ def _acts_again(task: Task, resolution: Resolution) -> bool:
     return (resolution is Resolution.HAPPENED) is (TaskKind(task.kind) is TaskKind.COMPENSATE)
 
 
-def _mark(session: Session, task: Task, said: Said, why: str, settings: Settings) -> Mapping[str, Any]:
+def mark_task(session: Session, task: Task, said: Said, why: str, settings: Settings) -> Mapping[str, Any]:
+    """Mark the effect of one task; return the details for the audit.
+
+    Transaction: within the caller's, which has to be rolled back if this raises.
+
+    Raises:
+        WrongState: it can't be marked so now, or needs a decision on it alone.
+    """
     resolution, actor = said.resolution, said.actor
     # Lock the order first: a transaction that cancels or compensates it does so too, before it changes tasks.
     if task.order_id is not None:

@@ -1,17 +1,16 @@
-"""Previews an act on several rows: which rows it includes, which it leaves out, and why."""
+"""Previews the correction of several mismatches: which it includes, which it leaves out, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from orderapp.config import Settings
-from orderapp.models import Mismatch, Order, Resolution, Task
-from orderapp.services.backoffice import corrections, manual_resolutions, task_actions
+from orderapp.models import Mismatch, Order
+from orderapp.services.backoffice import corrections
 from orderapp.services.backoffice.bulk import checked_ids
-from orderapp.services.backoffice.circumstances import Circumstances, circumstances_of
 from orderapp.services.backoffice.risks import Objection
 from orderapp.services.db.transactions import reading
 
@@ -21,10 +20,10 @@ class PreviewRow:
     """A row of a selection."""
 
     id: int  # the row's id
-    order_number: str  # its order; empty for a job
-    kind: str  # the kind of the task or mismatch
+    order_number: str  # its order
+    kind: str  # the kind of the mismatch
     system: str  # the system it concerns
-    said: str  # a task's last message, or what the system says about a mismatch's effect
+    said: str  # what the system says about its effect
     objection: Objection | None  # why it is left out; None if it is included
 
 
@@ -46,27 +45,10 @@ class Preview:
         return tuple(sorted(out, key=lambda row: row.objection is None or row.objection.risk is None))
 
 
-def preview_requeue(task_ids: Iterable[int], settings: Settings) -> Preview:
-    """Preview requeueing these tasks. Transaction: reads only. Raises InvalidRequest like the act."""
-    return _of_tasks(task_ids, lambda task, seen: task_actions.objection_to_requeue(task, seen, settings))
-
-
-def preview_cancel(task_ids: Iterable[int]) -> Preview:
-    """Preview giving up these tasks. Transaction, Raises: as for `preview_requeue`."""
-    return _of_tasks(task_ids, lambda task, _: task_actions.objection_to_cancel(task))
-
-
-def preview_mark(task_ids: Iterable[int], resolution: Resolution, settings: Settings) -> Preview:
-    """Preview this manual resolution of these tasks' effects. Transaction, Raises: as for `preview_requeue`."""
-    return _of_tasks(
-        task_ids, lambda task, seen: manual_resolutions.objection_to_mark(task, resolution, seen, settings.systems)
-    )
-
-
 def preview_corrections(mismatch_ids: Iterable[int], settings: Settings) -> Preview:
     """Preview correcting these mismatches. Orders that changed meanwhile are refused only by the act itself.
 
-    Transaction, Raises: as for `preview_requeue`.
+    Transaction: reads only. Raises InvalidRequest like the act.
     """
     ids = checked_ids("mismatch", mismatch_ids)
     with reading() as session:
@@ -87,26 +69,5 @@ def preview_corrections(mismatch_ids: Iterable[int], settings: Settings) -> Prev
                 corrections.objection_to_correction(mismatch, settings.systems),
             )
             for mismatch, number in mismatches
-        )
-    )
-
-
-def _of_tasks(task_ids: Iterable[int], judge: Callable[[Task, Circumstances], Objection | None]) -> Preview:
-    ids = checked_ids("task", task_ids)
-    with reading() as session:
-        seen = circumstances_of(session, ids)
-        tasks = session.scalars(select(Task).where(Task.id.in_(ids)).order_by(Task.id.desc())).all()
-    return Preview(
-        tuple(
-            PreviewRow(
-                task.id,
-                seen[task.id].order_number,
-                task.kind,
-                task.system,
-                task.last_message or "",
-                judge(task, seen[task.id]),
-            )
-            for task in tasks
-            if task.id in seen  # an order may be archived between the two queries
         )
     )

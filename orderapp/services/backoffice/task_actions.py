@@ -72,7 +72,7 @@ def requeue(
     """
     ids = decided_alone(task_ids, despite)
     act = RowAct(Task, "requeue", "Task {} is requeued.")
-    return each(act, ids, actor, reason, lambda session, task, _: _requeue(session, task, actor, settings, despite))
+    return each(act, ids, actor, reason, lambda session, task, _: requeue_task(session, task, actor, settings, despite))
 
 
 def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
@@ -81,7 +81,7 @@ def cancel(task_ids: Iterable[int], actor: Actor, reason: str) -> Selection:
     Transaction, Idempotent because, If we die here, Returns, Raises: as for `requeue`.
     """
     act = RowAct(Task, "cancel", "Task {} is given up.")
-    return each(act, task_ids, actor, reason, lambda session, task, why: _cancel(session, task, actor, why))
+    return each(act, task_ids, actor, reason, lambda session, task, why: cancel_task(session, task, actor, why))
 
 
 def cancel_order(order_id: uuid.UUID, actor: Actor, reason: str, settings: Settings) -> None:
@@ -163,7 +163,16 @@ def make_due(session: Session, task: Task, runs: System | Job, **values: Any) ->
     return session.connection().execute(again).rowcount
 
 
-def _requeue(session: Session, task: Task, actor: Actor, settings: Settings, despite: Risk | None) -> Mapping[str, Any]:
+def requeue_task(
+    session: Session, task: Task, actor: Actor, settings: Settings, despite: Risk | None = None
+) -> Mapping[str, Any]:
+    """Requeue one task; return the details for the audit.
+
+    Transaction: within the caller's, which has to be rolled back if this raises.
+
+    Raises:
+        WrongState: it can't be requeued now, or needs a decision on it alone.
+    """
     _lock_order_of(session, task)
     session.refresh(task)
     seen = circumstances_of(session, [task.id])[task.id]
@@ -197,7 +206,8 @@ def _lock_order_of(session: Session, task: Task) -> None:
         lock_order(session, task.order_id)
 
 
-def _cancel(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str, Any]:
+def cancel_task(session: Session, task: Task, actor: Actor, why: str) -> Mapping[str, Any]:
+    """Give one task up; return the details for the audit. Transaction, Raises: as for `requeue_task`."""
     _lock_order_of(session, task)
     record_taken_away(session, Task.id == task.id)
     session.refresh(task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import Order, Task, holds, seconds_until
@@ -67,14 +67,10 @@ def list_tasks(
     ]
 
 
-def failed_task_ids(
-    after: int, limit: int, kind: TaskKind | None = None, system: str | None = None, code: str | None = None
-) -> list[int]:
-    """Return the ids of the oldest failed tasks after `after`, at most `limit`. Transaction: reads only.
+def failed_tasks(kind: TaskKind | None = None, system: str | None = None, code: str | None = None) -> Select[int]:
+    """Return the statement that selects the ids of failed tasks.
 
     Args:
-        after: The last id of the previous batch; 0 for the first.
-        limit: The most to return.
         kind: Only of this kind.
         system: Only of this system.
         code: Only with this last code; an empty one means without a code.
@@ -83,6 +79,4 @@ def failed_task_ids(
     narrowed = [holds(column, value) for column, value in wanted.items() if value is not None]
     if code is not None:
         narrowed.append(func.coalesce(Task.last_code, "") == code)
-    with reading() as session:
-        statement = select(Task.id).where(Task.id > after, *narrowed).order_by(Task.id).limit(limit)
-        return list(session.scalars(statement))
+    return select(Task.id).where(*narrowed)

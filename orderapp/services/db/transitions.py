@@ -9,9 +9,20 @@ from sqlalchemy import ColumnElement, Update, literal, update
 from sqlalchemy.orm import Session
 
 from orderapp.domain.states import State, sources_of
-from orderapp.models import Delivery, Mismatch, Order, Placement, Step, Task, db_now, table_of
+from orderapp.models import (
+    Delivery,
+    Mismatch,
+    Operation,
+    OperationItem,
+    Order,
+    Placement,
+    Step,
+    Task,
+    db_now,
+    table_of,
+)
 
-Movable = type[Order | Placement | Step | Task | Mismatch | Delivery]
+Movable = type[Order | Placement | Step | Task | Mismatch | Delivery | Operation | OperationItem]
 
 
 def move(
