@@ -16,6 +16,7 @@ from orderapp.services.db.transitions import move
 from orderapp.services.webhooks.payloads import message_of
 from orderapp.services.webhooks.queues import hold, release_next
 from orderapp.services.webhooks.subscriptions import pausing, signing_secrets
+from orderapp.services.webhooks.turns import seconds_behind
 from orderapp.systems.exchange import exchange_in, publish
 from orderapp.systems.jobs import LONGEST_LEASE_SECONDS, job
 from orderapp.systems.runs import GivenUp, Run
@@ -68,12 +69,16 @@ def deliver(run: Run) -> Any:
 
     Raises:
         TryAgain: the receiver didn't take it; it is sent again later.
+        Snooze: the receiver fails, and it is another delivery's turn to try it.
     """
     again = bool(run.arguments.get("again"))
     with run.transaction() as session:
         due = _due(session, int(run.arguments["delivery"]), again=again)
+        behind_seconds = None if due is None else seconds_behind(session, due.subscription.id, run.task_id)
     if due is None:
         return "not sent: it has ended, or its subscription is paused or removed"
+    if behind_seconds is not None:
+        run.snooze(behind_seconds, "its receiver fails, and another delivery tries it right now")
     sent = _sent(due)
     with run.transaction() as session:
         _record(session, due, sent)

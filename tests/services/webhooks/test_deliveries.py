@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -134,6 +135,43 @@ def test_one_order_s_events_don_t_wait_for_another_order_s_nor_for_another_subsc
         assert other.types == ["order.confirmed"] * 2
         telling.work_until_quiet()
         assert len(receiver.got) == 1 + 2 * 3
+
+
+def test_a_receiver_that_hangs_is_tried_with_one_event_at_a_time(telling: TellingShop, receiver: Receiver) -> None:
+    came, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        came.set()
+        goes_on.wait(20)
+
+    with receiving() as other:
+        telling.subscribe(receiver.url, "order.placed")
+        telling.subscribe(other.url, "order.placed")
+        telling.submit()
+        telling.submit()
+        while distribute():
+            pass
+        change(failing_since=db_now(-40))
+        receiver.before = hang
+        first, *others = sorted(task.id for task in telling.tasks(kind="job"))
+
+        def run_first() -> None:
+            with telling.app.app_context():
+                run_job(first, telling.settings)
+
+        worker = threading.Thread(target=run_first)
+        worker.start()
+        assert came.wait(10)
+        for task_id in others:
+            run_job(task_id, telling.settings)
+        assert (len(receiver.got), len(other.got)) == (1, 2)
+        [waiting] = telling.tasks(kind="job", state="waiting")
+        assert (waiting.attempts, waiting.last_code) == (0, "snoozed")
+        assert 3 < (telling.seconds_until_due(waiting.id) or 0) <= 11
+        goes_on.set()
+        worker.join(20)
+        telling.work_until_quiet()
+        assert len(receiver.got) == 2
 
 
 def test_a_worker_that_dies_after_sending_sends_again_under_the_same_id(
