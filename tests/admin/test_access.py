@@ -13,7 +13,7 @@ from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from tests.admin.conftest import Browser
 
-PUBLIC = {"office.login", "office.log_in", "office.log_out"}
+PUBLIC = {"looks.choose", "office.login", "office.log_in", "office.log_out"}
 # What each endpoint needs. Written out, so that a new one has to be thought about here as well.
 LEAST_ROLE = {
     "account.change_password": Role.VIEWER,
@@ -22,6 +22,10 @@ LEAST_ROLE = {
     "account.index": Role.VIEWER,
     "admin.index": Role.VIEWER,
     "admin.switch": Role.OPERATOR,
+    "alerts.add": Role.ADMIN,
+    "alerts.change": Role.ADMIN,
+    "alerts.index": Role.ADMIN,
+    "alerts.remove": Role.ADMIN,
     "attempts.compare": Role.VIEWER,
     "audit.download": Role.OPERATOR,
     "audit.index_view": Role.VIEWER,
@@ -39,6 +43,7 @@ LEAST_ROLE = {
     "orders.index_view": Role.VIEWER,
     "orders.page": Role.VIEWER,
     "orders.reveal": Role.VIEWER,
+    "reports.index": Role.VIEWER,
     "staff.change_role": Role.ADMIN,
     "staff.create": Role.ADMIN,
     "staff.disable": Role.ADMIN,
@@ -65,6 +70,9 @@ LEAST_ROLE = {
     "tasks.run_now": Role.OPERATOR,
     "tokens.index_view": Role.ADMIN,
     "tokens.revoke": Role.ADMIN,
+    "views.delete": Role.VIEWER,
+    "views.index": Role.VIEWER,
+    "views.save": Role.VIEWER,
     "webhooks.index_view": Role.VIEWER,
     "webhooks.pause": Role.OPERATOR,
     "webhooks.resend": Role.OPERATOR,
@@ -73,7 +81,7 @@ LEAST_ROLE = {
 }
 RANKS = list(Role)
 # What whoever may gets where it isn't a page, or leads to one: nobody has this login, and neither attempts, an
-# operation, nor a reason are named.
+# operation, a list, a rule nor a reason are named.
 OTHERWISE = {
     **{f"{name}.download": 200 for name in ("audit", "mismatches", "orders", "tasks")},
     "account.end_session": 404,
@@ -81,6 +89,12 @@ OTHERWISE = {
     "operation_items.download": 404,
     "operation_items.index_view": 404,
     "task_operations.start": 400,
+    "alerts.add": 400,
+    "alerts.change": 404,
+    "alerts.remove": 404,
+    "views.delete": 400,
+    "views.index": 302,
+    "views.save": 400,
 }
 
 
@@ -99,10 +113,9 @@ def address_of(app, rows, settings):
     values = {"number": rows.number(order_id), "name": "coupon", "task_id": task_id} | {
         "entry_id": 1,
         "operation_id": operation_id,
-        "staff_id": 1,
-        "token_id": 1,
-        "webhook_id": 1,
-        "delivery_id": 1,
+        "row_id": 1,
+        "rule_id": 1,
+        "view_id": 1,
         "session_id": 999,
     }
 
