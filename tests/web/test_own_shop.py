@@ -61,9 +61,10 @@ def test_every_page_and_the_api_name_the_shop_and_how_to_reach_it(client: FlaskC
 
 
 def test_legal_texts_are_pages_in_the_readers_language_or_links(client: FlaskClient) -> None:
-    page = client.get("/").text
-    assert 'href="https://teehaus.example/imprint"' in page
-    assert 'href="/legal/terms"' in page
+    for path in ("/", "/no-such-page"):
+        page = client.get(path).text
+        assert 'href="https://teehaus.example/imprint"' in page
+        assert 'href="/legal/terms"' in page
     assert "privacy" not in page.lower()
     terms = client.get("/legal/terms").text
     assert "<h2>Scope</h2>" in terms
