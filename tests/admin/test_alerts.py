@@ -15,7 +15,9 @@ from orderapp.services.db.transactions import reading, writing
 from tests.admin.conftest import Browser
 from tests.admin.rows import Rows
 
-FIGURES = WeeklyFigures({"confirmed": 3}, 1, 0, None, None, None, {"coupon": 2}, {}, {"tasks.requeue": 1}, {}, {})
+FIGURES = WeeklyFigures(
+    {"confirmed": 3}, 1, 0, None, None, None, {"coupon": 2}, {}, {"tasks.requeue": 1, "operation.start": 2}, {}, {}
+)
 Login = Callable[[Role], Browser]
 
 
@@ -74,6 +76,7 @@ def test_only_admins_see_alerts_and_everybody_the_report(logged_in: Login) -> No
     assert "Consistency in the week of 2026-11-16 to 2026-11-22" in page
     assert "2 mismatches found" in page
     assert "Selections of tasks requeued" in page
+    assert "Operations on many tasks" in page
     assert "week of 2026-11-09" in viewer.get("/admin/reports/?week=2026-11-09").text
     for wrong, status in (("week=x", 400), ("week=2026-11-02", 404), ("other=1", 400)):
         assert viewer.get(f"/admin/reports/?{wrong}").status_code == status

@@ -22,7 +22,8 @@ BATCH_ORDERS = 1000  # some hundred milliseconds
 # Acts of staff that put something right, by the names that the audit has.
 REPAIRS = (
     "task.requeue", "tasks.requeue", "task.cancel", "tasks.cancel", "task.happened", "tasks.happened",
-    "task.not_happened", "tasks.not_happened", "mismatch.correct", "mismatches.correct", "order.cancel",
+    "task.not_happened", "tasks.not_happened", "mismatch.correct", "mismatches.correct", "operation.start",
+    "order.cancel",
 )  # fmt: skip
 
 

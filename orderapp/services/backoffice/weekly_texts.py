@@ -17,6 +17,8 @@ ACTS = {
     "correct": "corrections ordered",
 }
 
+WHOLE = {"order.cancel": "Orders cancelled", "operation.start": "Operations on many tasks"}
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -94,8 +96,8 @@ def _seconds(seconds: float | None) -> str:
 
 def _act(name: str) -> str:
     noun, _, verb = name.partition(".")
-    if noun == "order":
-        return "Orders cancelled"
+    if name in WHOLE:
+        return WHOLE[name]
     # A selection is one act, however many rows it has.
     return f"Selections of {ACTS[verb]}" if noun in ("tasks", "mismatches") else ACTS[verb].capitalize()
 
