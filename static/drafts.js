@@ -112,7 +112,7 @@ async function tellOfSent(place, draft) {
   return order;
 }
 
-async function comeBack(form, place) {
+async function comeBack(form, place, isKept) {
   const { draft: kind } = form.dataset;
   const { key } = form.elements;
   const sent = sentDrafts();
@@ -126,8 +126,9 @@ async function comeBack(form, place) {
   key.value = draft.key; // immediately, so that a quick press is the same order
   if (at) putBack(form, draft.fields, isUntouched);
   const order = await tellOfSent(place, { ...draft, at });
-  const visit = performance.getEntriesByType("navigation")[0]?.type;
-  if (order && visit === "navigate" && recall("sessionStorage", SEEN, []).includes(order)) {
+  // A page from the back/forward cache, or one that was reloaded, is no new visit.
+  const isVisit = !isKept && performance.getEntriesByType("navigation")[0]?.type === "navigate";
+  if (order && isVisit && recall("sessionStorage", SEEN, []).includes(order)) {
     key.value = fresh; // the customer knows that order; this form is for a new one
     place.querySelector("[data-said]").replaceChildren();
     forgetDrafts((one) => one.key === draft.key);
@@ -146,7 +147,7 @@ for (const form of document.querySelectorAll("form[data-answered]")) {
 }
 if (draftForm) {
   const save = () => keep("sessionStorage", DRAFT, draftOf(draftForm));
-  addEventListener("pageshow", () => comeBack(draftForm, draftPlace));
+  addEventListener("pageshow", (event) => comeBack(draftForm, draftPlace, event.persisted));
   draftForm.addEventListener("input", (event) => event.isTrusted && save());
   draftForm.addEventListener("submit", save);
 } else if (draftPlace) {

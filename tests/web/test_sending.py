@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Playwright, Route, expect
 from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import select
 
@@ -190,6 +191,40 @@ def test_two_tabs_of_one_basket_are_one_order(page: Page, context: BrowserContex
         heading(tab).to_have_text(CONFIRMED)
     assert page.url == other.url
     assert orders() == 1
+
+
+def test_what_is_asked_about_first_is_sent_in_the_same_way(page: Page, shop_url: str) -> None:
+    for _ in range(2):
+        fill(page, f"{shop_url}/?new=1")
+        page.locator(PLACE).click()
+        heading(page).not_to_have_text("Your order")
+    heading(page).to_have_text("You have just ordered exactly this")
+    page.route("**/orders", lose, times=1)
+    page.get_by_role("button", name="Place it all the same").click()
+    expect(page.locator(STATUS)).to_have_text(NOT_ARRIVED, timeout=10_000)
+    page.get_by_role("button", name="Place it all the same").click()
+    heading(page).to_have_text(CONFIRMED)
+    assert orders() == 2
+
+
+def test_a_form_from_the_back_forward_cache_knows_that_it_was_ordered(
+    playwright: Playwright, browser_type_launch_args: dict[str, Any], shop_url: str
+) -> None:
+    keeping = ["--disable-back-forward-cache"]  # is an argument of Playwright's
+    browser = playwright.chromium.launch(**browser_type_launch_args, ignore_default_args=keeping)
+    page = browser.new_page()
+    fill(page, shop_url)
+    page.evaluate("addEventListener('pageshow', (event) => { document.body.dataset.kept = event.persisted; })")
+    page.locator(PLACE).click()
+    heading(page).to_have_text(CONFIRMED)
+    page.go_back(wait_until="commit")  # it isn't loaded again
+    expect(page.locator("body")).to_have_attribute("data-kept", "true")
+    expect(page.get_by_role("heading", name="Your order arrived")).to_be_visible()
+    expect(page.locator(PLACE)).to_have_text("Order and pay €25.00")
+    page.locator(PLACE).click()
+    heading(page).to_have_text(CONFIRMED)
+    assert orders() == 1
+    browser.close()
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def let_time_pass(seconds: float) -> None:
 def test_few_are_told_and_many_are_not(client: FlaskClient, sandbox: RunningSandbox) -> None:
     sandbox.set("stock", "POT-CAST", 3)
     assert left(client) == {"TEA-GREEN": "", "POT-CAST": "3 left", "SCALE-01": "Sold out"}
-    assert left(client, **{"Accept-Language": "de"})["POT-CAST"] == "nur noch 3 da"
+    assert left(client, **{"Accept-Language": "de"})["POT-CAST"] == "noch 3 da"
     page = client.get("/").text
     assert 'data-left="POT-CAST">3 left<' in page
     assert 'data-left="SCALE-01">Sold out<' in page
