@@ -12,8 +12,8 @@ from orderapp.systems.base import NAME, OnRefusal, Part, System
 # The first words of our own settings; those of a system begin with its name, and must not be taken for ours.
 # fmt: off
 OWN_SETTINGS = frozenset({
-    "circuit", "database", "duplicate", "events", "flask", "heartbeat", "index", "instance", "job", "jobs",
-    "mail", "metrics", "order", "orderapp", "orders", "phone", "proxy", "public", "rabbitmq", "reconcile",
+    "archive", "circuit", "database", "duplicate", "events", "flask", "heartbeat", "index", "instance", "job", "jobs",
+    "mail", "metrics", "operation", "order", "orderapp", "orders", "phone", "proxy", "public", "rabbitmq", "reconcile",
     "retry", "secret", "shop", "submission", "task", "tax", "timer", "trusted", "web", "webhooks", "worker",
 })
 # fmt: on
