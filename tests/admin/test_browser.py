@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
+from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from orderapp.config import Settings
@@ -15,6 +16,7 @@ from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import ApiToken, Mismatch, Resolution, Role, SwitchMode, SystemSwitch, Task, db_now
 from orderapp.services.access.accounts import create_staff, disable_staff
 from orderapp.services.backoffice import manual_resolutions, task_actions
+from orderapp.services.backoffice.operation_drafts import draft
 from orderapp.services.db.audit import Actor
 from orderapp.services.db.transactions import writing
 from orderapp.services.resilience.switches import switch_system
@@ -125,6 +127,8 @@ def crowded(rows: Rows, settings: Settings) -> list[str]:
             told = {"kind": "missing effect", "ours": "task done", "theirs": "absent " + "y" * 60, "correction": "do"}
             session.add(Mismatch(**about, **told, **moments, state="open", seen=2))
     lists = ["", *(f"{name}/" for name in ("orders", "tasks", "mismatches", "systems", "audit", "staff", "tokens"))]
+    operation_id = draft("requeue", select(Task.id), {"Cause": "c" * 60}, admin, settings)
+    lists += ["operations/", f"operations/{operation_id}", f"operation-items/?operation={operation_id}"]
     lists += ["systems/coupon", "systems/settlement", "account/"]
     pair = "&".join(f"attempt={rows.attempt(tasks[0], number=number, message=long)}" for number in (2, 3))
     entry = rows.audit("tasks.cancel")[0].id

@@ -150,7 +150,13 @@ def test_a_run_whose_operation_has_gone_to_another_one_does_nothing_more(bank_sh
 def test_while_it_is_paused_nothing_more_is_done_and_then_it_goes_on(bank_shop: Shop) -> None:
     operation_id = drafted(bank_shop)
     operations.start(operation_id, ANN, "all")
-    run_until(bank_shop, operation_id, 2, lambda: operations.pause(operation_id, BOB, "the bank asks"))
+
+    def may_go_on() -> bool:
+        if states(operation_id).count("planned") == 4 and read(operation_id).state == "running":
+            operations.pause(operation_id, BOB, "the bank asks")
+        return True
+
+    run_job(read(operation_id).task_id or 0, bank_shop.settings, may_go_on)
     bank_shop.work_until_quiet_but_for_staff()
     assert sorted(states(operation_id)) == ["done"] * 2 + ["planned"] * 4
     with pytest.raises(WrongState):
