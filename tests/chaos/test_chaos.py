@@ -26,5 +26,7 @@ def test_among_faults_kills_and_restarts_nothing_is_lost_doubled_or_left_over(
     assert {"confirmed", "out_of_stock", "coupon_used_up", "system_unavailable"} <= figures.answers.keys()
     assert {"web", "worker", "timer"} <= {act.split()[0] for act in figures.acts if act.endswith(" killed")}
     assert "worker stopped beyond its lease" in figures.acts
+    assert figures.events["received"] > figures.events["accepted"] > 0, "the subscriber has misbehaved"
+    assert figures.events["runs of a job"] > 0
     # Circuits keep calls from systems that fail, so the number says little; that there were some, that faults were on.
     assert sum(figures.disturbed.values()) > SHORT.orders // 4

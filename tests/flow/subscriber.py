@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -40,10 +41,12 @@ class Subscriber:
 
     Args:
         events: The patterns of the events that it subscribes to.
+        unwilling: The share of events that it doesn't take when they come first, whatever its mode.
     """
 
-    def __init__(self, *events: str) -> None:
+    def __init__(self, *events: str, unwilling: float = 0.0) -> None:
         self.events = events
+        self._unwilling = unwilling
         self.mode = WELL
         self.got: list[Got] = []
         self._lock = threading.Lock()
@@ -61,9 +64,9 @@ class Subscriber:
     def _serve(self, talk: Talk) -> None:
         while self.mode != DOWN:
             event = json.loads(talk.read_request().partition(b"\r\n\r\n")[2])
-            mode = self.mode
             order = event["data"]["order"]["number"]
             with self._lock:
+                mode = self._mode_for(event["id"])
                 self.got.append(Got(event["id"], order, event["sequence"], mode == WELL))
             if mode == HANGS:
                 talk.stall()
@@ -71,6 +74,13 @@ class Subscriber:
                 break
             talk.say(http_answer(b"", "200 OK" if mode == WELL else "500 Broken"))
         talk.reset()
+
+    def _mode_for(self, uid: str) -> str:
+        chosen = random.Random(uid)  # noqa: S311 - no secret
+        if self.mode != WELL or chosen.random() >= self._unwilling or any(one.uid == uid for one in self.got):
+            return self.mode
+        # Hanging costs a time-out each.
+        return chosen.choice((FAILS, FAILS, CUTS, CUTS, HANGS))
 
 
 # Each change of an order counts as an event, and was written, since we subscribed before the first one.
