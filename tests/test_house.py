@@ -12,7 +12,7 @@ import yaml
 from orderapp.config import ROOT
 
 ROOMS = ("orderapp", "tasks", "templates", "static", "migrations", "tests", "bench", "docs", "scripts", "deploy", ".ci")
-PICTURES = {".png", ".pyc"}
+PICTURES = {".png", ".pyc", ".ttf"}
 
 
 def text_files() -> list[Path]:
