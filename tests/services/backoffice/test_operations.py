@@ -172,6 +172,8 @@ def test_what_is_stopped_does_nothing_more_and_ends_with_what_became_of_the_rest
     operation_id = drafted(bank_shop)
     operations.start(operation_id, ANN, "all")
     run_until(bank_shop, operation_id, 2, (lambda: operations.pause(operation_id, BOB, "wait")) if paused else int)
+    if paused:
+        bank_shop.work_until_quiet_but_for_staff()  # no run has it any more
     operations.stop(operation_id, BOB, "wrong ones")
     bank_shop.work_until_quiet_but_for_staff()
     ended = read(operation_id)
