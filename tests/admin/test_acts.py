@@ -58,7 +58,7 @@ def test_a_requeued_task_is_due_now_with_fresh_attempts_and_its_history(rows, se
         (TaskState.CANCELLED, TaskKind.SETTLE, OrderState.CANCELLED, "its order is cancelled"),
         (TaskState.CANCELLED, TaskKind.NOTIFY, OrderState.COMPENSATING, "its order is compensating"),
         (TaskState.FAILED, TaskKind.NOTIFY, OrderState.CANCELLED, "its order is cancelled"),
-        (TaskState.DONE, TaskKind.COMPENSATE, OrderState.FAILED, "its order is failed"),
+        (TaskState.DONE, TaskKind.COMPENSATE, OrderState.FAILED, "it is done"),
     ],
 )
 def test_what_makes_no_sense_isnt_requeued(rows, logged_in, everything, state, kind, order_state, why):
