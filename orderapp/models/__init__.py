@@ -1,6 +1,15 @@
 """The tables. Their constraints protect the data; the services implement the meaning."""
 
-from orderapp.models.access import ApiToken, RateCounter, Refusal, Role, Staff, StaffSession
+from orderapp.models.access import (
+    ApiToken,
+    CustomerSession,
+    RateCounter,
+    Refusal,
+    Role,
+    SignInLink,
+    Staff,
+    StaffSession,
+)
 from orderapp.models.alerts import AlertKind, AlertRule, WeeklyReport
 from orderapp.models.archives import Archive, ArchivedKey, ArchivedOrder
 from orderapp.models.base import Base, db_now, holds, seconds_until, table_of
@@ -32,6 +41,7 @@ __all__ = [
     "Check",
     "Circuit",
     "CircuitState",
+    "CustomerSession",
     "Delivery",
     "Event",
     "HeardCallback",
@@ -52,6 +62,7 @@ __all__ = [
     "Reconciliation",
     "Role",
     "SavedView",
+    "SignInLink",
     "SkippedItem",
     "Staff",
     "StaffSession",

@@ -1,4 +1,4 @@
-"""Who may do what: staff, their sessions, API clients, and counters against guessing."""
+"""Who may do what: staff and customers, their sessions, API clients, and counters against guessing."""
 
 from __future__ import annotations
 
@@ -45,6 +45,29 @@ class StaffSession(Base):
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+
+class SignInLink(Base):
+    """A link that was sent to a customer's address and isn't used yet. Only a hash of its token is stored."""
+
+    __tablename__ = "sign_in_links"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    # In small letters, as it is compared with those of orders.
+    email: Mapped[str] = mapped_column(String(254), index=True)
+    ends_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class CustomerSession(Base):
+    """A customer who has signed in with a link. Signing out deletes the row, so copied cookies end too."""
+
+    __tablename__ = "customer_sessions"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    email: Mapped[str] = mapped_column(String(254), index=True)
+    ends_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class ApiToken(Base):

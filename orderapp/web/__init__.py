@@ -6,6 +6,7 @@ from flask import Flask
 
 from orderapp.web import (
     about_pages,
+    account_page,
     address_page,
     cancel_page,
     catalogue_page,
@@ -24,6 +25,7 @@ from orderapp.web import (
 from orderapp.web.blueprint import shop
 
 __all__ = [
+    "account_page",
     "address_page",
     "cancel_page",
     "catalogue_page",

@@ -13,10 +13,9 @@ from orderapp.errors import InvalidRequest, MailUnavailable, TooManyAttempts, Wr
 from orderapp.services.orders.address_corrections import can_correct, correct, send_code
 from orderapp.services.orders.views import OrderView
 from orderapp.web.blueprint import shop
-from orderapp.web.formats import duration
 from orderapp.web.language import gettext
-from orderapp.web.mistakes import as_read
 from orderapp.web.order_reference import order_named
+from orderapp.web.proof_refusals import refusal_of
 
 # In the visitor's session: order number, new address, and when the code was sent. The session is signed.
 _ASKED = "address"
@@ -96,18 +95,9 @@ def _refused(
     error: InvalidRequest | TooManyAttempts | MailUnavailable,
     **values: str,
 ) -> Response:
-    if isinstance(error, InvalidRequest):
-        errors = {field: as_read(messages[0]) for field, messages in error.errors.items()}
-        return _page(template, order, reference, 400, errors=errors, **values)
-    if isinstance(error, MailUnavailable):
-        text = gettext("We can't send mails at the moment. Nothing was changed; try again in a few minutes.")
-        return _page(template, order, reference, 503, errors={"": text}, **values)
-    text = gettext(
-        "That was tried too often. Nothing was changed; it is possible again in %(wait)s.",
-        wait=duration(error.retry_after_seconds),
-    )
-    response = _page(template, order, reference, 429, errors={"": text}, **values)
-    response.headers["Retry-After"] = str(error.retry_after_seconds)
+    status, errors, headers = refusal_of(error)
+    response = _page(template, order, reference, status, errors=errors, **values)
+    response.headers.extend(headers)
     return response
 
 

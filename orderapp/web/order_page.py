@@ -14,7 +14,7 @@ from flask_wtf.csrf import CSRFError
 from orderapp.config import current_settings
 from orderapp.errors import Overloaded
 from orderapp.services.orders.views import OrderView
-from orderapp.web import drafts, retry_page
+from orderapp.web import customer, drafts, retry_page
 from orderapp.web.address_page import address_shown
 from orderapp.web.blueprint import shop
 from orderapp.web.cancel_page import cancel_window
@@ -27,7 +27,9 @@ from orderapp.web.summary import tax_in
 
 @shop.get("/orders/<reference>")
 def order(reference: str) -> ResponseReturnValue:
-    """Show the order's state."""
+    """Show the order's state. Whoever has signed in gets to their own orders by the number alone."""
+    if customer.has_ordered(reference):
+        return redirect(url_for("shop.order", reference=reference_of(reference)), 303)
     drafts.answer_order(order_named(reference).id)
     return _render("shop/order.html", reference, now=dt.datetime.now(dt.UTC))
 

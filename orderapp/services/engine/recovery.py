@@ -19,6 +19,7 @@ from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.retry import Guarantee, Used, Verdict, decide
 from orderapp.domain.states import TaskKind, TaskState
 from orderapp.models import BasketLine, CartLock, RateCounter, Step, Submission, Task, db_now
+from orderapp.services.access import customer_sessions
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.db.transitions import move
 from orderapp.services.engine.callbacks import forget_unknown
@@ -96,7 +97,8 @@ def recover(settings: Settings) -> Recovered:
 
 
 def tidy() -> None:
-    """Delete rows that are no longer needed: expired locks, counters and baskets, and skipped items that recovered.
+    """Delete rows that are no longer needed: expired locks, counters, baskets, sign-in links and sessions of customers,
+    and skipped items that recovered.
 
     Transaction: one, committed here.
     """
@@ -106,6 +108,7 @@ def tidy() -> None:
         line = tuple_(BasketLine.basket, BasketLine.sku)
         old = select(BasketLine.basket, BasketLine.sku).where(BasketLine.changed_at < db_now(-BASKETS_KEPT_SECONDS))
         session.execute(delete(BasketLine).where(line.in_(old.order_by(BasketLine.changed_at).limit(OLD_LINES))))
+        customer_sessions.delete_ended(session)
         forget_old(session)
         forget_unknown(session)
 

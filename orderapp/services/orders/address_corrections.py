@@ -13,10 +13,9 @@ from orderapp.config import Settings
 from orderapp.domain.customers import mailbox_of, masked_email
 from orderapp.domain.mails import Mail
 from orderapp.domain.networks import UNKNOWN, household_of
-from orderapp.domain.outcome import Answer, Outcome
 from orderapp.domain.references import code_for
 from orderapp.domain.states import OrderState
-from orderapp.errors import InvalidRequest, MailUnavailable, WrongState
+from orderapp.errors import InvalidRequest, WrongState
 from orderapp.languages import language
 from orderapp.models import Order, db_now
 from orderapp.services.access import attempt_counters
@@ -24,13 +23,11 @@ from orderapp.services.db import audit
 from orderapp.services.db.audit import CUSTOMER, Act
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.relay_wakeup import wake_relay
-from orderapp.services.orders.email_addresses import NoAddress, read_email
+from orderapp.services.orders import proofs
 from orderapp.services.orders.views import OrderView
-from orderapp.services.resilience.system_status import read_standing
 from orderapp.services.saga.compensation import lock_order
 from orderapp.services.saga.news import send_again
 from orderapp.services.saga.order_documents import load_document
-from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
 
 log = structlog.get_logger()
@@ -44,18 +41,15 @@ CODES_OF_NETWORK = 30  # visitors share an address, for example in an office
 WRONG_CODES_OF_ORDER = 10
 NO_CODE = "This isn't the code that we sent, or it is too old."
 SAME = "We have this address already."
-REFUSED = "Mail to this address is refused; check how it is written."
 
 
 def can_correct(order: OrderView, systems: Systems) -> bool:
     """Return whether an order's address can be corrected: it is confirmed, and a system that writes mails is there."""
-    return order.state is OrderState.CONFIRMED and _mailer(systems) is not None
+    return order.state is OrderState.CONFIRMED and proofs.mailer(systems) is not None
 
 
 def send_code(order: OrderView, typed: str, address: str | None, settings: Settings) -> tuple[str, int]:
     """Send a code to the address that an order's messages should go to. Nothing else changes.
-
-    The call goes out in the request, and isn't repeated: whoever gets no code asks for another one.
 
     Transaction: one for each counter, committed here; none is open during the call.
     If we die here: the customer asks for another code.
@@ -75,22 +69,16 @@ def send_code(order: OrderView, typed: str, address: str | None, settings: Setti
         MailUnavailable: no mail can be sent at the moment; nothing was sent.
         WrongState: the order isn't confirmed.
     """
-    mailer = _mailer(settings.systems)
-    if order.state is not OrderState.CONFIRMED or mailer is None:
+    if not can_correct(order, settings.systems):
         raise WrongState("Only a confirmed order's address can be corrected. Nothing was changed.")
-    try:
-        email = read_email(typed)
-    except NoAddress as error:
-        raise InvalidRequest({"email": [str(error)]}) from error
+    email = proofs.read_address(typed)
     if email.casefold() == order.mail_to.casefold():
         raise InvalidRequest({"email": [SAME]})
+    mailer = proofs.usable_mailer(settings.systems)
     with reading() as session:
-        standing = read_standing(session)
         issued_at = _now(session)
-    if mailer.name in standing.paused | standing.compensate_only | set(standing.failing):
-        raise MailUnavailable("No mail can be sent at the moment. Nothing was changed.")
     _count_code(order, email, address)
-    _refuse_unsent(mailer.write(_mail(order, email, issued_at, settings)))
+    proofs.send(_mail(order, email, issued_at, settings), mailer)
     return email, issued_at
 
 
@@ -136,25 +124,12 @@ def correct(order: OrderView, email: str, issued_at: int, code: str, settings: S
     log.info("order.email_corrected", order=order.number)
 
 
-def _mailer(systems: Systems) -> System | None:
-    return next((one for one in systems.values() if one.configured and one.can("write")), None)
-
-
 def _count_code(order: OrderView, email: str, address: str | None) -> None:
     network = household_of(address)
     if network != UNKNOWN:
         attempt_counters.count(("address-codes", "network", network), CODES_OF_NETWORK, DAY_SECONDS)
     attempt_counters.count(("address-codes", "order", order.number), CODES_OF_ORDER, DAY_SECONDS)
     attempt_counters.count(("address-codes", "mailbox", mailbox_of(email)), CODES_OF_MAILBOX, DAY_SECONDS)
-
-
-def _refuse_unsent(answer: Answer) -> None:
-    """Raise if the mail surely wasn't sent; if that is unknown, it may have arrived."""
-    if answer.outcome is Outcome.REFUSED:
-        raise InvalidRequest({"email": [REFUSED]})
-    if answer.outcome is Outcome.NOT_SENT:
-        log.warning("address_code.not_sent", code=answer.code)
-        raise MailUnavailable("The mail with the code couldn't be sent. Nothing was changed.")
 
 
 def _refuse_late(session: Session, issued_at: int) -> None:
