@@ -20,6 +20,7 @@ from orderapp.admin.overview import OverviewView
 from orderapp.admin.people import StaffView, TokensView
 from orderapp.admin.reports import ReportsView
 from orderapp.admin.saved_views import LISTS, SavedViewsView, count
+from orderapp.admin.second_factor import SecondFactorView
 from orderapp.admin.systems import SystemsView
 from orderapp.admin.tasks import TasksView
 from orderapp.admin.webhooks import WebhooksView
@@ -57,6 +58,7 @@ def init_app(app: Flask) -> None:
         AuditView(AuditEntry, db, name="Audit", endpoint="audit"),
         StaffView(Staff, db, name="Staff", endpoint="staff"),
         AccountView(name="Your account", endpoint="account", url="/admin/account"),
+        SecondFactorView(name="Second factor", endpoint="second_factor", url="/admin/second-factor"),
         TokensView(ApiToken, db, name="API clients", endpoint="tokens"),
         SavedViewsView(name="Saved views", endpoint="views", url="/admin/views"),
     )

@@ -35,7 +35,7 @@ def act(do: Callable[[], object], done: str, then: str) -> ResponseReturnValue:
 
 
 def row_act(
-    url: str, role: Role, act_name: str, do: Callable[[int, Actor, str], object], done: str
+    url: str, role: Role, act_name: str, do: Callable[[int, Actor, str], object], done: str, *, proved: bool = False
 ) -> Callable[..., Any]:
     """Return the endpoint of a button in the rows of a list, with a reason; then the list is shown again.
 
@@ -45,6 +45,7 @@ def row_act(
         act_name: What the audit calls it.
         do: The service, with the row's id, who does it and why.
         done: The sentence to show if it was done; `{}` in it is the row's id.
+        proved: Whether it asks for the password or a code, unless that was done a moment ago.
     """
 
     def endpoint(_view: Guarded, row_id: int) -> ResponseReturnValue:
@@ -53,7 +54,7 @@ def row_act(
 
     # Flask-Admin looks the endpoint up by its function's name.
     endpoint.__name__ = url.rpartition("/")[2].replace("-", "_")
-    return act_at(url.replace("<id>", f"<{ID}:row_id>"), role, act_name)(endpoint)
+    return act_at(url.replace("<id>", f"<{ID}:row_id>"), role, act_name, proved=proved)(endpoint)
 
 
 def sentence_of(error: Conflict | InvalidRequest) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import structlog
 from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin, BaseView, expose
 
-from orderapp.admin import error_pages, who
+from orderapp.admin import error_pages, proof, who
 from orderapp.errors import InvalidRequest
 from orderapp.models import Role
 from orderapp.services.access.refused_acts import record_refusal
+from orderapp.services.access.sessions import Member
 from orderapp.services.backoffice.bulk import plural
 from orderapp.services.db.audit import Act, clean_reason
 
@@ -35,13 +36,17 @@ def page_at(url: str, role: Role | None = None) -> Callable[[View], View]:
     return mark
 
 
-def act_at(url: str, role: Role, act: str = "") -> Callable[[View], View]:
-    """Make a view's method an act, by POST, which needs at least `role`; the audit calls it `act`."""
+def act_at(url: str, role: Role, act: str = "", *, proved: bool = False) -> Callable[[View], View]:
+    """Make a view's method an act, by POST, which needs at least `role`; the audit calls it `act`.
+
+    With `proved` it asks for the password or a code, unless that was done a moment ago.
+    """
 
     def mark(view: View) -> View:
         expose(url, methods=("POST",))(view)
         view.least_role = role  # type: ignore[attr-defined]
         view.act = act  # type: ignore[attr-defined]
+        view.proved = proved  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -55,6 +60,8 @@ class Guarded(BaseView):  # type: ignore[misc]  # Flask-Admin has no types
     """
 
     least_role: ClassVar[Role] = Role.VIEWER
+    #: Whether it is open to members who lack the second factor that is demanded of their role.
+    open_without_factor: ClassVar[bool] = False
 
     def create_blueprint(self, admin: Admin) -> Blueprint:
         """Return the view's blueprint, which answers errors within the back office's frame."""
@@ -79,13 +86,25 @@ class Guarded(BaseView):  # type: ignore[misc]  # Flask-Admin has no types
             if request.method in ("GET", "HEAD"):
                 return redirect(url_for("office.login", next=request.full_path.rstrip("?")))
             abort(401)
+        if member.lacks_factor and not self.open_without_factor:
+            if request.method in ("GET", "HEAD"):
+                return redirect(url_for("second_factor.index"))
+            self._refuse(member, name, "the second factor that is demanded is missing")
         if not member.may(self._role_for(name)):
-            log.warning("staff.refused", staff=member.id, role=member.role.value, endpoint=request.endpoint)
-            if act := getattr(getattr(self, name), "act", ""):
-                why = f"not open to the role {member.role.value}"
-                record_refusal(member.actor, Act(act, _subject(act), _reason()), why)
-            abort(403)
+            self._refuse(member, name, f"not open to the role {member.role.value}")
+        if getattr(getattr(self, name), "proved", False):
+            return proof.ask_unless_fresh(self.render, member, lambda why: self._record(member, name, why))
         return None
+
+    def _refuse(self, member: Member, name: str, why: str) -> NoReturn:
+        log.warning("staff.refused", staff=member.id, role=member.role.value, endpoint=request.endpoint)
+        self._record(member, name, why)
+        abort(403)
+
+    def _record(self, member: Member, name: str, why: str) -> None:
+        """Record a refused act in the audit; a page isn't one."""
+        if act := getattr(getattr(self, name), "act", ""):
+            record_refusal(member.actor, Act(act, _subject(act), _reason()), why)
 
     def _role_for(self, name: str) -> Role:
         own: Role | None = getattr(getattr(self, name), "least_role", None)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from orderapp.admin import cells, who
 from orderapp.admin.acting import ID, act, row_act
 from orderapp.admin.guard import act_at
 from orderapp.admin.listing import Listing
 from orderapp.models import ApiToken, Role, Staff
-from orderapp.services.access import accounts
+from orderapp.services.access import accounts, second_factors
 
 
 class StaffView(Listing):
@@ -20,22 +22,32 @@ class StaffView(Listing):
 
     least_role = Role.ADMIN
     list_template = "office/staff.html"
-    column_list = ("email", "role", "created_at", "disabled_at")
-    column_labels = {"email": "E-mail", "created_at": "Since", "disabled_at": "Disabled"}
+    column_list = ("email", "role", "created_at", "totp_since", "disabled_at")
+    column_labels = {
+        "email": "E-mail",
+        "created_at": "Since",
+        "totp_since": "Second factor since",
+        "disabled_at": "Disabled",
+    }
     column_formatters = {
         "email": cells.text,
         "role": cells.words,
         "created_at": cells.moment,
+        "totp_since": cells.moment,
         "disabled_at": cells.moment,
     }
     newest_first = (Staff.id,)
     empty_title = "No members of staff"
 
-    def further_values(self, *_: Any) -> dict[str, Any]:
-        """Return what the forms in the rows need."""
-        return {"own_id": who.member().id, "roles": [(role.value, role.value.capitalize()) for role in Role]}
+    def further_values(self, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
+        """Return what the forms need."""
+        return {
+            "own_id": who.member().id,
+            "roles": [(role.value, role.value.capitalize()) for role in Role],
+            "demanded": {role.value for role in second_factors.demanded_of(session)},
+        }
 
-    @act_at("/create", Role.ADMIN, "staff.create")
+    @act_at("/create", Role.ADMIN, "staff.create", proved=True)
     def create(self) -> ResponseReturnValue:
         """Create an account with a password that its owner replaces on their own page."""
         email, password, actor = request.form.get("email", ""), request.form.get("password", ""), who.member().actor
@@ -55,6 +67,7 @@ class StaffView(Listing):
         "staff.sessions",
         accounts.sign_out_everywhere,
         "The account is logged out everywhere.",
+        proved=True,
     )
     disable = row_act(
         "/<id>/disable",
@@ -62,6 +75,7 @@ class StaffView(Listing):
         "staff.disable",
         accounts.disable_staff,
         "The account is disabled and logged out everywhere.",
+        proved=True,
     )
     enable = row_act(
         "/<id>/enable",
@@ -69,9 +83,18 @@ class StaffView(Listing):
         "staff.enable",
         accounts.enable_staff,
         "The account is enabled, with the role and the password it had.",
+        proved=True,
+    )
+    reset_factor = row_act(
+        "/<id>/reset-factor",
+        Role.ADMIN,
+        "staff.factor_reset",
+        second_factors.reset,
+        "The second factor is gone, and the account is logged out everywhere.",
+        proved=True,
     )
 
-    @act_at(f"/<{ID}:row_id>/role", Role.ADMIN, "staff.role")
+    @act_at(f"/<{ID}:row_id>/role", Role.ADMIN, "staff.role", proved=True)
     def change_role(self, row_id: int) -> ResponseReturnValue:
         """Give an account another role."""
         reason, actor = request.form.get("reason", ""), who.member().actor
@@ -82,6 +105,20 @@ class StaffView(Listing):
         return act(
             lambda: accounts.set_role(row_id, role, actor, reason),
             "The account has its new role.",
+            url_for(".index_view"),
+        )
+
+    @act_at("/demand-factor", Role.ADMIN, "staff.factor_demand", proved=True)
+    def demand_factor(self) -> ResponseReturnValue:
+        """Demand a second factor of the ticked roles, and of no others."""
+        reason, actor = request.form.get("reason", ""), who.member().actor
+        try:
+            roles = {Role(name) for name in request.form.getlist("role")}
+        except ValueError:
+            abort(400)
+        return act(
+            lambda: second_factors.demand(roles, actor, reason),
+            "It is demanded as you ticked. Whoever lacks it can do nothing else until it is set up.",
             url_for(".index_view"),
         )
 
@@ -103,4 +140,5 @@ class TokensView(Listing):
         "token.revoke",
         accounts.revoke_token,
         "The token is revoked: the client is refused from now on.",
+        proved=True,
     )

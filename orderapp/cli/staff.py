@@ -9,6 +9,7 @@ import click
 from orderapp.cli.command import Group, one_line
 from orderapp.models import Role
 from orderapp.services.access.accounts import create_staff, enable_staff, find_staff, set_password
+from orderapp.services.access.second_factors import reset
 from orderapp.services.db.audit import COMMAND_LINE
 
 # Longer than any password that is accepted; what a mistaken pipe sends is not read to its end.
@@ -44,6 +45,15 @@ def password(email: str, password_stdin: bool, reason: str) -> None:
     """Set a new password for an account, and log it out everywhere."""
     set_password(find_staff(email), _read_password(password_stdin), COMMAND_LINE, reason)
     click.echo(f"{one_line(email)} has its new password, and is logged out everywhere.")
+
+
+@staff.command("reset-factor", act="staff.factor_reset", on="staff", named_by=("email", "email"))
+@click.argument("email")
+@click.option("--reason", required=True, help="Why; it is kept with your act.")
+def reset_factor(email: str, reason: str) -> None:
+    """Take away the second factor of somebody who has lost it, and log the account out everywhere."""
+    reset(find_staff(email), COMMAND_LINE, reason)
+    click.echo(f"{one_line(email)} logs in with the password alone, and can set up a new second factor.")
 
 
 def _read_password(from_stdin: bool) -> str:

@@ -22,6 +22,7 @@ from orderapp.models.orders import Order, OrderDiscount, OrderLine
 from orderapp.models.reconciliation import Check, ManualResolution, Mismatch, Reconciliation, Resolution
 from orderapp.models.records import AuditEntry, SwitchMode, SystemSwitch
 from orderapp.models.samples import HoldupSample, OrderSample
+from orderapp.models.second_factors import FactorDemand, RecoveryCode
 from orderapp.models.submissions import CartLock, Submission
 from orderapp.models.views import SavedView
 from orderapp.models.work import Attempt, Placement, Step, Task
@@ -44,6 +45,7 @@ __all__ = [
     "CustomerSession",
     "Delivery",
     "Event",
+    "FactorDemand",
     "HeardCallback",
     "HoldupSample",
     "Mismatch",
@@ -58,6 +60,7 @@ __all__ = [
     "Placement",
     "Product",
     "RateCounter",
+    "RecoveryCode",
     "Refusal",
     "Reconciliation",
     "Role",

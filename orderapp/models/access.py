@@ -31,6 +31,11 @@ class Staff(Base):
     role: Mapped[str] = mapped_column(state_column(Role))
     disabled_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # The secret of the second factor, in base 32; without `totp_since` it waits for its first code.
+    totp_secret: Mapped[str | None] = mapped_column(String(32))
+    totp_since: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    # The time step of the last code that was taken: each counts once.
+    totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class StaffSession(Base):
@@ -44,6 +49,8 @@ class StaffSession(Base):
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # When a password or a code was last asked for and right; empty while the login still waits for its code.
+    proved_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
 

@@ -13,7 +13,14 @@ from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import writing
 from tests.admin.conftest import Browser
 
-PUBLIC = {"looks.choose", "office.login", "office.log_in", "office.log_out"}
+PUBLIC = {
+    "looks.choose",
+    "office.code",
+    "office.login",
+    "office.log_in",
+    "office.log_in_with_code",
+    "office.log_out",
+}
 # What each endpoint needs. Written out, so that a new one has to be thought about here as well.
 LEAST_ROLE = {
     "account.change_password": Role.VIEWER,
@@ -44,11 +51,18 @@ LEAST_ROLE = {
     "orders.page": Role.VIEWER,
     "orders.reveal": Role.VIEWER,
     "reports.index": Role.VIEWER,
+    "second_factor.begin": Role.VIEWER,
+    "second_factor.codes": Role.VIEWER,
+    "second_factor.confirm": Role.VIEWER,
+    "second_factor.index": Role.VIEWER,
+    "second_factor.off": Role.VIEWER,
     "staff.change_role": Role.ADMIN,
     "staff.create": Role.ADMIN,
+    "staff.demand_factor": Role.ADMIN,
     "staff.disable": Role.ADMIN,
     "staff.enable": Role.ADMIN,
     "staff.index_view": Role.ADMIN,
+    "staff.reset_factor": Role.ADMIN,
     "staff.sign_out": Role.ADMIN,
     "systems.ask": Role.OPERATOR,
     "systems.index": Role.VIEWER,
@@ -83,11 +97,14 @@ RANKS = list(Role)
 # What whoever may gets where it isn't a page, or leads to one: nobody has this login, and neither attempts, an
 # operation, a list, a rule nor a reason are named.
 OTHERWISE = {
+    "office.code": 302,
     **{f"{name}.download": 200 for name in ("audit", "mismatches", "orders", "tasks")},
     "account.end_session": 404,
     "attempts.compare": 400,
     "operation_items.download": 404,
     "operation_items.index_view": 404,
+    "second_factor.begin": 200,
+    "second_factor.confirm": 400,
     "task_operations.start": 400,
     "alerts.add": 400,
     "alerts.change": 404,
@@ -209,7 +226,7 @@ def test_looking_changes_nothing(app, address_of, logged_in, everything):
             assert browser.request(address_of(rule), method=method).status_code == OTHERWISE.get(rule.endpoint, 200), (
                 rule
             )
-        if "GET" not in rule.methods and rule.endpoint != "office.log_in":
+        if "GET" not in rule.methods and rule.endpoint not in ("office.log_in", "office.log_in_with_code"):
             assert browser.get(address_of(rule)).status_code in (404, 405), rule
     assert everything() == before
 

@@ -10,7 +10,8 @@ from orderapp.cli.command import os_user
 from orderapp.errors import WrongState
 from orderapp.models import ApiToken, AuditEntry, Role, Staff
 from orderapp.services.access import api_tokens, sessions
-from orderapp.services.access.accounts import create_staff, disable_staff, log_in
+from orderapp.services.access.accounts import create_staff, disable_staff
+from orderapp.services.access.logins import log_in
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading
 from tests.cli.conftest import Run

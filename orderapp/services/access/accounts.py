@@ -1,9 +1,8 @@
-"""Members of staff: their accounts, and whether a password opens one."""
+"""Members of staff: their accounts."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import select, update
@@ -11,29 +10,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from orderapp.config import current_settings
-from orderapp.domain.networks import household_of
 from orderapp.domain.typed_text import trimmed
 from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import ApiToken, Role, Staff, db_now
-from orderapp.services.access import login_guesses, passwords, sessions
+from orderapp.services.access import passwords, sessions
 from orderapp.services.access.refused_acts import refusals_recorded
-from orderapp.services.access.sessions import Member
 from orderapp.services.db import audit
-from orderapp.services.db.audit import COMMAND_LINE, UNKNOWN, Act, Actor
+from orderapp.services.db.audit import COMMAND_LINE, Act, Actor
 from orderapp.services.db.transactions import reading, writing
 
 log = structlog.get_logger()
 
 # We send no mail to it: it is only the name of an account, so checking its form is enough.
 EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}")
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A successful login: the account, and the new session's token."""
-
-    member: Member
-    token: str
 
 
 def create_staff(email: str, role: Role, password: str, actor: Actor = COMMAND_LINE) -> None:
@@ -62,39 +51,6 @@ def create_staff(email: str, role: Role, password: str, actor: Actor = COMMAND_L
             audit.write(session, actor, act)
     except IntegrityError as error:
         raise InvalidRequest({"email": ["There is an account with this address already."]}) from error
-
-
-def log_in(email: str, password: str, address: str | None) -> Opened | None:
-    """Open a session if the password is right; return None otherwise, whether or not the account exists.
-
-    Transaction: one, committed here: the session and its audit row, or the audit row of the refusal.
-
-    Args:
-        email: The account, in any capitalisation.
-        password: As it was typed.
-        address: The network address of the request.
-
-    Raises:
-        TooManyAttempts: too many wrong passwords came from there; this one wasn't checked.
-    """
-    place, name = household_of(address), trimmed(email).casefold()
-    login_guesses.count_try(place, name)
-    account = _account(name) if EMAIL.fullmatch(name) else None
-    usable = account is not None and account.disabled_at is None
-    right = passwords.is_right(password, account.password_hash if account and usable else None)
-    with writing() as session:
-        if account is None or not right:
-            # Don't store an unknown name: people sometimes type their password into the wrong field.
-            actor = Actor(account.id, account.email) if account else UNKNOWN
-            audit.write(session, actor, Act("staff.refuse", "login"))
-            log.warning("staff.login_refused", staff=account.id if account else None)
-            return None
-        member = Member(account.id, account.email, Role(account.role))
-        token = sessions.start(session, account.id)
-        audit.write(session, Actor(account.id, account.email), Act("staff.login", f"staff {account.id}"))
-    login_guesses.forgive(place, name)
-    log.info("staff.login", staff=member.id)
-    return Opened(member, token)
 
 
 def disable_staff(staff_id: int, actor: Actor, reason: str) -> None:
@@ -189,11 +145,19 @@ def set_password(staff_id: int, password: str, actor: Actor, reason: str) -> Non
 
 def find_staff(email: str) -> int:
     """Return the id of the account with an address, in any capitalisation. Raises NotFound."""
-    name = trimmed(email).casefold()
-    account = _account(name) if EMAIL.fullmatch(name) else None
+    account = account_of(email)
     if account is None:
         raise NotFound("There is no member of staff with this address.")
     return account.id
+
+
+def account_of(email: str) -> Staff | None:
+    """Return the account with an address, in any capitalisation; None if there is none. Transaction: reads only."""
+    name = trimmed(email).casefold()
+    if not EMAIL.fullmatch(name):
+        return None
+    with reading() as session:
+        return session.scalar(select(Staff).where(Staff.email == name))
 
 
 def set_role(staff_id: int, role: Role, actor: Actor, reason: str) -> None:
@@ -243,11 +207,6 @@ def revoke_token(token_id: int, actor: Actor, reason: str) -> None:
             raise WrongState(f"The token of {name} is revoked already. Nothing was changed.")
         audit.write(session, actor, Act("token.revoke", f"API token {token_id}", why, details={"client": name}))
     log.info("token.revoked", token=token_id, by=actor.staff_id)
-
-
-def _account(email: str) -> Staff | None:
-    with reading() as session:
-        return session.scalar(select(Staff).where(Staff.email == email))
 
 
 def _lock(session: Session, staff_id: int) -> Staff:

@@ -6,10 +6,10 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.orm import Session
 
-from orderapp.models import Role, Staff, StaffSession, db_now
+from orderapp.models import FactorDemand, Role, Staff, StaffSession, db_now
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
@@ -19,11 +19,19 @@ IDLE_SECONDS = 30 * 60  # a screen left alone over lunch must not stay logged in
 LONGEST_SECONDS = 12 * 3600  # a long day's work
 # How old the recorded last use may be before it is updated: not every page view needs a write.
 NOTE_AFTER_SECONDS = 60
+# How long a login waits for the code after the password: enough to find the telephone.
+CODE_SECONDS = 300
 
 ALIVE = (
     StaffSession.ended_at.is_(None),
+    StaffSession.proved_at.is_not(None),
     StaffSession.created_at > db_now(-LONGEST_SECONDS),
     StaffSession.last_seen_at > db_now(-IDLE_SECONDS),
+)
+WAITING_FOR_CODE = (
+    StaffSession.ended_at.is_(None),
+    StaffSession.proved_at.is_(None),
+    StaffSession.created_at > db_now(-CODE_SECONDS),
 )
 RANKS = {role: rank for rank, role in enumerate(Role)}
 
@@ -35,6 +43,7 @@ class Member:
     id: int
     email: str
     role: Role
+    lacks_factor: bool = False  # whether a second factor is demanded of their role, and they have none
 
     @property
     def actor(self) -> Actor:
@@ -46,14 +55,17 @@ class Member:
         return RANKS[self.role] >= RANKS[role]
 
 
-def start(session: Session, staff_id: int) -> str:
-    """Open a session; return its token, which we don't store. Transaction: within the caller's."""
+def start(session: Session, staff_id: int, *, proved: bool = True) -> str:
+    """Open a session; return its token, which we don't store. Transaction: within the caller's.
+
+    Args:
+        session: The caller's.
+        staff_id: Whose.
+        proved: Whether all was proved; otherwise it waits for a code, and opens nothing.
+    """
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    session.execute(
-        insert(StaffSession).values(
-            token_hash=hash_of(token), staff_id=staff_id, created_at=db_now(), last_seen_at=db_now()
-        )
-    )
+    values = {"token_hash": hash_of(token), "staff_id": staff_id, "created_at": db_now(), "last_seen_at": db_now()}
+    session.execute(insert(StaffSession).values(**values, proved_at=db_now() if proved else None))
     return token
 
 
@@ -68,9 +80,10 @@ def find(token: str, *, by_person: bool = True) -> Member | None:
     """
     alive = (StaffSession.token_hash == hash_of(token), *ALIVE)
     stale = StaffSession.last_seen_at < db_now(-NOTE_AFTER_SECONDS)
+    lacks_factor = Staff.totp_since.is_(None) & exists().where(FactorDemand.role == Staff.role)
     with reading() as session:
         row = session.execute(
-            select(Staff.id, Staff.email, Staff.role, stale)
+            select(Staff.id, Staff.email, Staff.role, stale, lacks_factor)
             .join(StaffSession, StaffSession.staff_id == Staff.id)
             .where(*alive, Staff.disabled_at.is_(None))
         ).one_or_none()
@@ -79,7 +92,7 @@ def find(token: str, *, by_person: bool = True) -> Member | None:
     if row[3] and by_person:
         with writing() as session:
             session.execute(update(StaffSession).where(*alive).values(last_seen_at=db_now()))
-    return Member(row[0], row[1], Role(row[2]))
+    return Member(row[0], row[1], Role(row[2]), bool(row[4]))
 
 
 def end(token: str, actor: Actor) -> None:
@@ -94,13 +107,10 @@ def end(token: str, actor: Actor) -> None:
             audit.write(session, actor, Act("staff.logout", f"staff {actor.staff_id}"))
 
 
-def end_all(session: Session, staff_id: int) -> None:
-    """End all sessions of a member of staff. Transaction: within the caller's."""
-    session.execute(
-        update(StaffSession)
-        .where(StaffSession.staff_id == staff_id, StaffSession.ended_at.is_(None))
-        .values(ended_at=db_now())
-    )
+def end_all(session: Session, staff_id: int, *, but: str = "") -> None:
+    """End all sessions of a member of staff, but that of a token. Transaction: within the caller's."""
+    others = (StaffSession.staff_id == staff_id, StaffSession.token_hash != hash_of(but))
+    session.execute(update(StaffSession).where(*others, StaffSession.ended_at.is_(None)).values(ended_at=db_now()))
 
 
 def hash_of(token: str) -> str:
