@@ -253,6 +253,12 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "a claim that has waited for a mail reads the address that was corrected meanwhile before it waits",
+        f"{SERVICES}/engine/claim.py",
+        (("    untouched = task.fencing == 1\n", "    untouched = True\n"),),
+        tests=("tests/services/orders/test_address_corrections_at_once.py",),
+    ),
+    Mutation(
         "a confirmation is sent to a corrected address under the key of the one before",
         f"{SERVICES}/saga/news.py",
         (('            "key": next_key(task.key),\n', '            "key": task.key,\n'),),

@@ -62,7 +62,7 @@ MUTATIONS = (
     Mutation(
         "a later claim knows as little of earlier attempts as a first one",
         CLAIMING,
-        (("    if task.claims == 1 and task.kind != TaskKind.COMPENSATE.value:\n", "    if True:\n"),),
+        (("    if not untouched or task.kind == TaskKind.COMPENSATE.value:\n", "    if False:\n"),),
         tests=("tests/services/engine/test_run_query_first.py",),
     ),
     Mutation(

@@ -24,7 +24,7 @@ from orderapp.services.db.transitions import move
 from orderapp.services.engine import order_of_work, poison
 from orderapp.services.engine.claim_plan import TASK_COLUMNS, TASK_PREFIX, claim_plan, claimable
 from orderapp.services.resilience import circuit_breakers, rate_limiter
-from orderapp.services.saga.order_documents import document_of
+from orderapp.services.saga.order_documents import ask_document, document_of
 from orderapp.services.saga.prior_attempts import Known, ask_known
 from orderapp.services.saga.reasons import reason_of, what_stopped
 from orderapp.systems.base import System
@@ -174,14 +174,17 @@ def is_plain(system: System) -> bool:
 
 def _plain_claim(rows: Sequence[Any], systems: Systems, lease_ends_at: float) -> Claim:
     task = _task_of(rows[0])
-    # A first claim has no earlier attempts, except a compensation, where its step's attempts count. A later claim needs
-    # a second statement for them: one that has waited for the row would not see what the last holder wrote.
-    if task.claims == 1 and task.kind != TaskKind.COMPENSATE.value:
-        known = Known.of_row(rows[0], doubtful=False, accepted=False, proven=False)
-    else:
+    # Nobody has held or changed it before, so this claim has waited for nobody. Any other needs further statements: one
+    # that has waited for the row has seen neither what the last holder wrote nor how the order was changed with it.
+    untouched = task.fencing == 1
+    document = document_of(rows)
+    # An untouched one has no earlier attempts, except a compensation, where its step's attempts count.
+    known = Known.of_row(rows[0], doubtful=False, accepted=False, proven=False)
+    if not untouched or task.kind == TaskKind.COMPENSATE.value:
         with asking() as connection:
             known = ask_known(connection, task.id)
-    return Claim(task, _effect(task, document_of(rows), systems, asking), known, lease_ends_at)
+            document = document if untouched else ask_document(connection, task.its_order_id)
+    return Claim(task, _effect(task, document, systems, asking), known, lease_ends_at)
 
 
 def _effect(

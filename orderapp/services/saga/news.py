@@ -77,21 +77,21 @@ def withdraw_failure(session: Session, order_id: uuid.UUID, why: str) -> None:
 def send_again(session: Session, order_id: uuid.UUID, systems: Systems) -> None:
     """Send the mails that an order is confirmed to its present address, whatever became of them.
 
-    A mail that was never tried has no other address yet, and stays as it is. Any other is sent under another key,
-    because its content is another one; a worker that is sending it now loses it.
+    Each is sent under another key, because its content is another one; a worker that is sending it now loses it. That
+    goes for a mail that was never tried too: a claim may be waiting for its row, and has read the address before. By
+    the fencing token it knows that it has to read it again.
 
     Transaction: within the caller's, which has locked the order and changed the address.
     """
     mailers = [name for name, system in systems.items() if system.can("write")]
-    tried = (
+    its_mails = (
         Task.order_id == order_id,
         Task.kind == TaskKind.NOTIFY.value,
         Task.news == News.CONFIRMED.value,
         Task.system.in_(mailers),
-        Task.claims > 0,
     )
-    record_taken_away(session, *tried)
-    for task in session.scalars(select(Task).where(*tried)).all():
+    record_taken_away(session, *its_mails)
+    for task in session.scalars(select(Task).where(*its_mails)).all():
         end_resolutions(session, ManualResolution.task_id == task.id, READDRESSED)
         again = {
             "key": next_key(task.key),

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
+    Connection,
     FromClause,
     Select,
     Uuid,
@@ -42,10 +43,20 @@ def load_document(session: Session, order_id: uuid.UUID) -> OrderDocument:
 
 def load_row_and_document(session: Session, order_id: uuid.UUID) -> tuple[Any, OrderDocument]:
     """Return the order's row and its document. NotFound if there is none. Transaction: within the caller's."""
-    rows = session.connection().execute(_ONE, {"wanted": order_id}).all()
+    rows = _rows(session.connection(), order_id)
+    return rows[0], document_of(rows)
+
+
+def ask_document(connection: Connection, order_id: uuid.UUID) -> OrderDocument:
+    """Return the order's document where no session is needed. NotFound if there is no such order."""
+    return document_of(_rows(connection, order_id))
+
+
+def _rows(connection: Connection, order_id: uuid.UUID) -> Sequence[Any]:
+    rows = connection.execute(_ONE, {"wanted": order_id}).all()
     if not rows:
         raise NotFound(f"There is no order {order_id}.")
-    return rows[0], document_of(rows)
+    return rows
 
 
 def load_documents(session: Session, order_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, OrderDocument]:
