@@ -21,6 +21,7 @@ from orderapp.services.db.capped_counts import Count
 from orderapp.services.resilience.holdups import Holdup, holdups
 
 MAX_SEEN_CHARACTERS = 500  # as long as its column
+ORDER_KINDS = {AlertKind.NOT_RIGHT, AlertKind.AT_STAKE}
 COUNT_VIEWS = "orderapp.count_views"  # the application's extension that counts saved views, by their ids
 CountViews = Callable[[Session, Sequence[SavedView]], Mapping[int, Count]]
 
@@ -33,11 +34,19 @@ class Seen:
     told: str  # a sentence
 
 
+def seen_together(rules: Sequence[AlertRule]) -> list[list[AlertRule]]:
+    """Return the rules in groups: those of a group share what is read, and each view is looked at by itself."""
+    orders = [rule for rule in rules if AlertKind(rule.kind) in ORDER_KINDS]
+    breakers = [rule for rule in rules if AlertKind(rule.kind) is AlertKind.BREAKER]
+    views = [[rule] for rule in rules if AlertKind(rule.kind) is AlertKind.VIEW]
+    return [group for group in (orders, breakers, *views) if group]
+
+
 def look(session: Session, rules: Sequence[AlertRule], settings: Settings) -> dict[int, Seen]:
     """Return what is seen of each rule's condition, by the rule's number. Transaction: reads only, the caller's."""
     kinds = {AlertKind(rule.kind) for rule in rules}
     not_right = None
-    if kinds & {AlertKind.NOT_RIGHT, AlertKind.AT_STAKE}:
+    if kinds & ORDER_KINDS:
         not_right = lanes.look(session, settings.systems, lanes.kept_systems(session, settings.systems))
     held = holdups(session) if AlertKind.BREAKER in kinds else {}
     seen: dict[int, Seen] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,17 @@ def rules_of(session: Session, *kinds: AlertKind) -> Sequence[AlertRule]:
     """Return the rules of these kinds, oldest first. Transaction: reads only, within the caller's."""
     wanted = AlertRule.kind.in_([kind.value for kind in kinds])
     return session.scalars(select(AlertRule).where(wanted).order_by(AlertRule.id)).all()
+
+
+def identity_of(rule: AlertRule) -> dict[str, Any]:
+    """Return what a task's arguments say of the rule that it is for: a removed rule's number may be given again."""
+    return {"rule": rule.id, "created_at": rule.created_at.isoformat()}
+
+
+def enqueued_for(session: Session, arguments: Mapping[str, Any]) -> AlertRule | None:
+    """Return the rule that a task is for; None if it was removed. Transaction: reads only, within the caller's."""
+    rule = session.get(AlertRule, int(arguments["rule"]))
+    return rule if rule is not None and rule.created_at.isoformat() == arguments["created_at"] else None
 
 
 def _add(session: Session, rule: Rule, actor: Actor) -> int:

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from orderapp.config import Settings, current_settings
 from orderapp.domain.schedules import Daily
-from orderapp.models import AlertKind, AlertRule, WeeklyReport, db_now
-from orderapp.services.backoffice.alert_rules import rules_of
+from orderapp.models import AlertKind, WeeklyReport, db_now
+from orderapp.services.backoffice.alert_rules import enqueued_for, identity_of, rules_of
 from orderapp.services.backoffice.staff_messages import ATTEMPTS, LEASE_SECONDS, StaffMessage, send_to
 from orderapp.services.backoffice.weekly_figures import WeeklyFigures, measure
 from orderapp.services.backoffice.weekly_texts import Part, as_html, as_text, parts_of
@@ -63,7 +63,7 @@ def report_week(run: Run) -> str:
         kept = {"week": week, "made_at": db_now(), "figures": json.dumps(figures.as_json())}
         session.execute(insert(WeeklyReport).values(kept))
         for rule in rules_of(session, AlertKind.REPORT):
-            enqueue(tell, session, key=f"{rule.id}.{week}", rule=rule.id, week=str(week))
+            enqueue(tell, session, key=f"{rule.id}.{week}", **identity_of(rule), week=str(week))
     return f"made for {week}"
 
 
@@ -72,7 +72,7 @@ def tell(run: Run) -> str:
     """Send a report to one address. Idempotent because, Raises: as for `send_to`."""
     settings = current_settings()
     with run.reading() as session:
-        rule = session.get(AlertRule, int(run.arguments["rule"]))
+        rule = enqueued_for(session, run.arguments)
         kept = session.get(WeeklyReport, dt.date.fromisoformat(run.arguments["week"]))
     if rule is None or kept is None:
         return "not sent: its address was removed"

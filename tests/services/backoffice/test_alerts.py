@@ -12,6 +12,7 @@ from orderapp.errors import InvalidRequest
 from orderapp.models import AlertKind, AlertRule, Circuit, Role, SavedView, Staff, Task, db_now
 from orderapp.services.access.sessions import Member
 from orderapp.services.backoffice import alert_rules, alerts, saved_views
+from orderapp.services.backoffice.alert_conditions import COUNT_VIEWS
 from orderapp.services.backoffice.alert_rules import Rule
 from orderapp.services.backoffice.saved_views import View
 from orderapp.services.db.audit import COMMAND_LINE
@@ -71,6 +72,13 @@ def change(statement: object) -> None:
         session.execute(statement)  # type: ignore[call-overload]
 
 
+def admin() -> Member:
+    with writing() as session:
+        new = insert(Staff).values(email="ann@example.com", password_hash="", role="admin", created_at=db_now())
+        staff_id = session.execute(new.returning(Staff.id)).scalar_one()
+    return Member(staff_id, "ann@example.com", Role.ADMIN)
+
+
 def failing_task(age_seconds: float = 3600) -> int:
     rows = Rows()
     order_id = rows.order(updated_at=db_now(-age_seconds), total_minor=900)
@@ -105,7 +113,9 @@ def test_an_alert_is_told_of_once_and_once_when_it_is_over(shop: Shop, mails: Sm
     assert len({one.message["Message-ID"] for one in mails.received}) == 4
 
 
-def test_a_mail_server_that_is_away_loses_no_alert(shop: Shop, mails: SmtpServer) -> None:
+def test_an_alert_that_couldnt_be_sent_until_it_was_over_is_told_of_in_one_message(
+    shop: Shop, mails: SmtpServer
+) -> None:
     alert_rules.add(Rule(AlertKind.NOT_RIGHT, 60, email=MINE), COMMAND_LINE)
     failing_task()
     mails.reply = "451 later"
@@ -118,8 +128,36 @@ def test_a_mail_server_that_is_away_loses_no_alert(shop: Shop, mails: SmtpServer
     assert subjects(mails) == []
     mails.reply = "250 kept"
     shop.work_until_quiet()
-    assert sorted(subjects(mails))[1] == "Over: Every order is right."
-    assert len(mails.received) == 2
+    assert subjects(mails) == ["Over: Every order is right."]
+    assert "The alert held from 20" in mails.received[0].message.get_content()
+
+
+def test_the_message_of_a_removed_rule_reaches_nobody_else(shop: Shop, mails: SmtpServer) -> None:
+    rule_id = alert_rules.add(Rule(AlertKind.NOT_RIGHT, 60, email="former@example.com"), COMMAND_LINE)
+    failing_task()
+    mails.reply = "451 later"
+    enqueue_alone(alerts.watch, {})
+    for _ in range(4):
+        shop.work()
+    alert_rules.remove(rule_id, COMMAND_LINE)
+    later_id = alert_rules.add(Rule(AlertKind.AT_STAKE, 10**6, "EUR", email=MINE), COMMAND_LINE)
+    change(update(AlertRule).where(AlertRule.id == later_id).values(id=rule_id, times=1, raised_at=db_now()))
+    mails.reply = "250 kept"
+    shop.work_until_quiet()
+    assert subjects(mails) == []
+
+
+def test_a_view_that_cant_be_counted_silences_no_other_alert(
+    shop: Shop, mails: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view_id = saved_views.save(View("tasks", "Failed", "state=failed"), admin())
+    broken = alert_rules.add(Rule(AlertKind.VIEW, 1, view_id=view_id, email=MINE), COMMAND_LINE)
+    alert_rules.add(Rule(AlertKind.NOT_RIGHT, 60, email=MINE), COMMAND_LINE)
+    failing_task()
+    monkeypatch.setitem(shop.app.extensions, COUNT_VIEWS, lambda _session, _views: 1 / 0)
+    look(shop)
+    assert len(subjects(mails)) == 1
+    assert rule(broken).seen == "It couldn't be looked at: ZeroDivisionError."
 
 
 def test_what_is_at_stake_and_a_system_that_fails(shop: Shop, mails: SmtpServer) -> None:
@@ -142,10 +180,7 @@ def test_what_is_at_stake_and_a_system_that_fails(shop: Shop, mails: SmtpServer)
 
 def test_a_saved_view_tells_a_webhook(shop: Shop, receiver: Receiver) -> None:
     subscribed = subscriptions.add(receiver.url, ["order.*"], COMMAND_LINE, shop.settings)
-    with writing() as session:
-        new = insert(Staff).values(email="ann@example.com", password_hash="", role="admin", created_at=db_now())
-        staff_id = session.execute(new.returning(Staff.id)).scalar_one()
-    member = Member(staff_id, "ann@example.com", Role.ADMIN)
+    member = admin()
     view_id = saved_views.save(View("tasks", "Failed", "state=failed&system=bank"), member)
     alert_rules.add(Rule(AlertKind.VIEW, 1, view_id=view_id, webhook_id=subscribed.id), COMMAND_LINE)
     failing_task()
