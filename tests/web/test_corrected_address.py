@@ -124,8 +124,8 @@ def test_the_page_is_no_mail_cannon(
     to_others = [
         send(client, order_page, "email", email=f"victim{number}@example.net").status_code for number in range(3)
     ]
-    assert to_others == [303, 429, 429]
-    assert len(sandbox.rows("mails")) == 4
+    assert to_others == [303, 303, 429]
+    assert len(sandbox.rows("mails")) == 5
     other = client.post("/orders", data=new_form({"POT-CAST": "1"})).location
     assert send(client, other, "email", email="victim@example.net").status_code == 429
 
@@ -170,3 +170,31 @@ def test_a_worker_that_is_sending_to_the_old_address_loses_the_mail(
     # That the run was taken away, what came of it all the same, and the mail to the right address.
     assert (task, key, attempts) == ("done", f"{claimed.effect.key}:2", 3)
     assert [one["recipients"] for one in newest_last(sandbox)] == ["ada@exampel.net", RIGHT, RIGHT]
+
+
+def test_a_code_counts_once_even_if_its_address_comes_back(
+    client: FlaskClient, order_page: str, sandbox: RunningSandbox
+) -> None:
+    send(client, order_page, "email", email=RIGHT)
+    with client.session_transaction() as kept:
+        first, code = kept["address"], code_in(sandbox)
+    send(client, order_page, "email/code", code=code)
+    with writing() as session:  # nobody reads the first mail and writes a second address within a second
+        session.execute(update(AuditEntry).values(at=db_now(-2)))
+    send(client, order_page, "email", email="ada@exampel.net")
+    send(client, order_page, "email/code", code=code_in(sandbox))
+    assert corrected() == "ada@exampel.net"
+    with client.session_transaction() as kept:
+        kept["address"] = first
+    assert send(client, order_page, "email/code", code=code).status_code == 400
+    assert corrected() == "ada@exampel.net"
+
+
+def test_a_mail_that_was_not_sent_uses_up_no_tries(
+    client: FlaskClient, order_page: str, sandbox: RunningSandbox
+) -> None:
+    sandbox.fault("email", "later")
+    refused = [send(client, order_page, "email", email=RIGHT).status_code for _ in range(4)]
+    sandbox.clear_faults()
+    assert refused == [503] * 4
+    assert send(client, order_page, "email", email=RIGHT).status_code == 303

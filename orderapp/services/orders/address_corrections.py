@@ -5,19 +5,20 @@ The address that was ordered with stays: the systems were told it, and a repeat 
 
 from __future__ import annotations
 
+import uuid
+
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
 from orderapp.domain.customers import mailbox_of, masked_email
 from orderapp.domain.mails import Mail
-from orderapp.domain.networks import UNKNOWN, household_of
 from orderapp.domain.references import code_for
 from orderapp.domain.states import OrderState
 from orderapp.errors import InvalidRequest, WrongState
 from orderapp.languages import language
-from orderapp.models import Order, db_now
+from orderapp.models import AuditEntry, Order, db_now
 from orderapp.services.access import attempt_counters
 from orderapp.services.db import audit
 from orderapp.services.db.audit import CUSTOMER, Act
@@ -39,6 +40,7 @@ CODES_OF_ORDER, CODES_OF_MAILBOX = 5, 3
 CODES_OF_NETWORK = 30  # visitors share an address, for example in an office
 # Of 100,000,000 codes: a guesser needs 10,000 years for a chance of a half.
 WRONG_CODES_OF_ORDER = 10
+CORRECTED = "order.correct_email"  # as the audit names it
 NO_CODE = "This isn't the code that we sent, or it is too old."
 SAME = "We have this address already."
 
@@ -77,8 +79,13 @@ def send_code(order: OrderView, typed: str, address: str | None, settings: Setti
     mailer = proofs.usable_mailer(settings.systems)
     with reading() as session:
         issued_at = _now(session)
-    _count_code(order, email, address)
-    proofs.send(_mail(order, email, issued_at, settings), mailer)
+    limits = {
+        proofs.NETWORK: CODES_OF_NETWORK,
+        ("order", order.number): CODES_OF_ORDER,
+        ("mailbox", mailbox_of(email)): CODES_OF_MAILBOX,
+    }
+    with proofs.counted(address, "address-codes", limits, DAY_SECONDS):
+        proofs.send(_mail(order, email, issued_at, settings), mailer)
     return email, issued_at
 
 
@@ -105,7 +112,6 @@ def correct(order: OrderView, email: str, issued_at: int, code: str, settings: S
     if order.mail_to == email:
         return
     with writing() as session:
-        _refuse_late(session, issued_at)
         typed = "".join(code.split())
         secrets = (settings.secret_key, *settings.old_secret_keys)
         if typed not in [_code(secret, order, email, issued_at) for secret in secrets]:
@@ -114,26 +120,22 @@ def correct(order: OrderView, email: str, issued_at: int, code: str, settings: S
         document = load_document(session, order.id)
         if locked.state != OrderState.CONFIRMED.value or document.mail_to != order.mail_to:
             raise WrongState("The order was changed at this very moment. Its address wasn't.")
+        _refuse_late(session, order.id, issued_at)
         session.execute(update(Order).where(Order.id == order.id).values(corrected_email=email))
         send_again(session, order.id, settings.systems)
         details = {"before": masked_email(order.mail_to), "after": masked_email(email)}
-        act = Act("order.correct_email", f"order {order.number}", order_id=order.id, details=details)
+        act = Act(CORRECTED, f"order {order.number}", order_id=order.id, details=details)
         audit.write(session, CUSTOMER, act)
     attempt_counters.take_back(guesses, 1)
     wake_relay()
     log.info("order.email_corrected", order=order.number)
 
 
-def _count_code(order: OrderView, email: str, address: str | None) -> None:
-    network = household_of(address)
-    if network != UNKNOWN:
-        attempt_counters.count(("address-codes", "network", network), CODES_OF_NETWORK, DAY_SECONDS)
-    attempt_counters.count(("address-codes", "order", order.number), CODES_OF_ORDER, DAY_SECONDS)
-    attempt_counters.count(("address-codes", "mailbox", mailbox_of(email)), CODES_OF_MAILBOX, DAY_SECONDS)
-
-
-def _refuse_late(session: Session, issued_at: int) -> None:
-    if not 0 <= _now(session) - issued_at <= VALID_SECONDS:
+def _refuse_late(session: Session, order_id: uuid.UUID, issued_at: int) -> None:
+    """Refuse a code that is too old. Each correction ends all earlier codes: the address may come back, and no code."""
+    corrections = (AuditEntry.order_id == order_id, AuditEntry.act == CORRECTED)
+    last = session.execute(select(func.max(AuditEntry.at)).where(*corrections)).scalar_one()
+    if not 0 <= _now(session) - issued_at <= VALID_SECONDS or (last is not None and issued_at <= last.timestamp()):
         raise InvalidRequest({"code": [NO_CODE]})
 
 
@@ -160,5 +162,5 @@ def _mail(order: OrderView, email: str, issued_at: int, settings: Settings) -> M
 
 
 def _code(secret: str, order: OrderView, email: str, issued_at: int) -> str:
-    """Return the code for an address; it is another one for each order, address and time, and once it was used."""
+    """Return the code for an address; it is another one for each order, address and time."""
     return code_for(secret, "address", f"{order.number}:{order.mail_to}:{email}:{issued_at}")

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 import structlog
 
 from orderapp.domain.mails import Mail
+from orderapp.domain.networks import UNKNOWN, household_of
 from orderapp.domain.outcome import Outcome
-from orderapp.errors import InvalidRequest, MailUnavailable
+from orderapp.errors import InvalidRequest, MailUnavailable, TooManyAttempts
+from orderapp.services.access import attempt_counters
 from orderapp.services.db.transactions import reading
 from orderapp.services.orders.email_addresses import NoAddress, read_email
+from orderapp.services.resilience.admission import admit_preview
 from orderapp.services.resilience.system_status import read_standing
 from orderapp.systems.base import System
 from orderapp.systems.registry import Systems
 
 log = structlog.get_logger()
+
+Limits = Mapping[tuple[str, ...], int]
+NETWORK = ("network",)
 
 REFUSED = "Mail to this address is refused; check how it is written."
 
@@ -32,13 +41,45 @@ def mailer(systems: Systems) -> System | None:
 
 
 def usable_mailer(systems: Systems) -> System:
-    """Return the system that writes such mails. Raises MailUnavailable if it is paused or failing, or there is none."""
+    """Return the system that writes such mails, wrapped: it gets one call, in slots that orders don't need.
+
+    Raises MailUnavailable if it is paused, failing or busy, or there is none.
+    """
     found = mailer(systems)
     with reading() as session:
         standing = read_standing(session)
-    if found is None or found.name in standing.paused | standing.compensate_only | set(standing.failing):
+    admission = admit_preview(standing, [found]) if found is not None else None
+    if found is None or admission is None:
         raise MailUnavailable("No mail can be sent at the moment. Nothing was changed.")
-    return found
+    return admission.of(found)
+
+
+@contextmanager
+def counted(address: str | None, name: str, limits: Limits, window_seconds: int) -> Iterator[None]:
+    """Count the mail that is sent in the block. One that surely isn't sent doesn't count.
+
+    Transaction: one for each counter, committed here.
+
+    Args:
+        address: The network address of the request.
+        name: What is counted.
+        limits: How many a window allows for whom; under `network` for whoever shares the address.
+        window_seconds: How long a window is.
+
+    Raises:
+        TooManyAttempts: a limit is reached; nothing is counted.
+    """
+    network, buckets = household_of(address), list[tuple[str, ...]]()
+    try:
+        for whom, most in limits.items():
+            if whom != NETWORK or network != UNKNOWN:
+                buckets.append((name, *whom, network) if whom == NETWORK else (name, *whom))
+                attempt_counters.count(buckets[-1], most, window_seconds)
+        yield
+    except (TooManyAttempts, MailUnavailable):
+        for bucket in buckets:
+            attempt_counters.take_back(bucket, 1)
+        raise
 
 
 def send(mail: Mail, by: System) -> None:

@@ -12,9 +12,7 @@ import structlog
 from orderapp.config import Settings
 from orderapp.domain.customers import mailbox_of
 from orderapp.domain.mails import Mail
-from orderapp.domain.networks import UNKNOWN, household_of
 from orderapp.languages import Language
-from orderapp.services.access import attempt_counters
 from orderapp.services.access.customer_sessions import LINK_SECONDS, new_link
 from orderapp.services.orders import proofs
 
@@ -61,19 +59,13 @@ def send_link(
     """
     email = proofs.read_address(typed)
     mailer = proofs.usable_mailer(settings.systems)
-    _count_link(email, address)
-    link_id, token = new_link(email.lower())
-    proofs.send(_mail(f"sign-in:{link_id}", email, f"{settings.public_url}{link_to(token)}", spoken, settings), mailer)
+    limits = {proofs.NETWORK: LINKS_OF_NETWORK, ("mailbox", mailbox_of(email)): LINKS_OF_MAILBOX, (): LINKS_OF_SHOP}
+    with proofs.counted(address, "sign-in-links", limits, HOUR_SECONDS):
+        link_id, token = new_link(email.lower())
+        link = f"{settings.public_url}{link_to(token)}"
+        proofs.send(_mail(f"sign-in:{link_id}", email, link, spoken, settings), mailer)
     log.info("sign_in.link_sent", link=link_id)
     return email
-
-
-def _count_link(email: str, address: str | None) -> None:
-    network = household_of(address)
-    if network != UNKNOWN:
-        attempt_counters.count(("sign-in-links", "network", network), LINKS_OF_NETWORK, HOUR_SECONDS)
-    attempt_counters.count(("sign-in-links", "mailbox", mailbox_of(email)), LINKS_OF_MAILBOX, HOUR_SECONDS)
-    attempt_counters.count(("sign-in-links",), LINKS_OF_SHOP, HOUR_SECONDS)
 
 
 def _mail(key: str, email: str, link: str, spoken: Language, settings: Settings) -> Mail:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 
+from orderapp.domain.mails import Mail
 from orderapp.domain.orders import Effect, OrderRequest
 from orderapp.domain.outcome import Answer, Finding, Outcome, Quote, Report
 from orderapp.domain.verbs import Verb
@@ -42,7 +43,7 @@ def behind_preview_bulkhead(system: System) -> System:
 
 
 def _limited(system: System, slots: threading.BoundedSemaphore) -> System:
-    act, ask, quote, stock = system.act, system.ask, system.quote, system.stock
+    act, ask, quote, stock, write = system.act, system.ask, system.quote, system.stock, system.write
 
     def limited_act(effect: Effect) -> Answer:
         with _slot(slots) as got:
@@ -60,11 +61,16 @@ def _limited(system: System, slots: threading.BoundedSemaphore) -> System:
         with _slot(slots) as got:
             return stock(skus) if got else None
 
+    def limited_write(mail: Mail) -> Answer:
+        with _slot(slots) as got:
+            return write(mail) if got else BUSY
+
     limited = copy.copy(system)
     limited.call_seconds += WAIT_SECONDS
     calls = {Verb.ACT: limited_act, Verb.ASK: limited_ask, Verb.QUOTE: limited_quote, Verb.STOCK: limited_stock}
     for name, call in calls.items():
         setattr(limited, name, call)
+    vars(limited)["write"] = limited_write
     return limited
 
 

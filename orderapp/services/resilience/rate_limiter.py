@@ -184,6 +184,7 @@ def in_turn(system: System, turns: Turns | None) -> System:
         Verb.ASK: Report(Finding.UNCLEAR, RATE_LIMITED),
         Verb.UNDO: RATE_LIMITED,
         Verb.STOCK: None,
+        "write": RATE_LIMITED,
     }
     for verb, refusal in instead.items():
         setattr(paced, verb, _after_waiting(turns, getattr(system, verb), refusal))
