@@ -139,7 +139,8 @@ def _checked(session: Session, rule: Rule) -> dict[str, Any]:
     if rule.webhook_id is not None:
         # An exchange has no secret, and nobody who waits for an alert.
         webhook = (WebhookSubscription.id == rule.webhook_id, IN_USE, WebhookSubscription.secret != "")
-        if session.scalar(select(WebhookSubscription.id).where(*webhook)) is None:
+        # Held, so that it isn't removed beside.
+        if session.scalar(select(WebhookSubscription.id).where(*webhook).with_for_update()) is None:
             raise InvalidRequest({"webhook": ["There is no such webhook any more."]})
     if rule.kind is AlertKind.VIEW and (rule.view_id is None or session.get(SavedView, rule.view_id) is None):
         raise InvalidRequest({"view": ["Choose a saved view."]})

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from orderapp.config import current_settings, task_lease
 from orderapp.domain.states import DeliveryState
-from orderapp.models import Delivery, WebhookSubscription, db_now, seconds_until
+from orderapp.models import Delivery, WebhookSubscription, db_now
 from orderapp.services.db.transitions import move
+from orderapp.services.webhooks.answers import record_answer, why_not_taken
 from orderapp.services.webhooks.payloads import message_of
 from orderapp.services.webhooks.queues import hold, release_next
-from orderapp.services.webhooks.subscriptions import pausing, signing_secrets
+from orderapp.services.webhooks.subscriptions import signing_secrets
 from orderapp.services.webhooks.turns import seconds_behind
 from orderapp.systems.exchange import exchange_in, publish
 from orderapp.systems.jobs import LONGEST_LEASE_SECONDS, job
@@ -25,12 +26,8 @@ from orderapp.systems.webhooks import Delivered, Message, Receivers, send
 
 log = structlog.get_logger()
 
-# Over a weekend somebody has to notice; afterwards an unused address would cost calls for ever.
-PAUSED_AFTER_SECONDS = 3 * 86_400.0
-# With the pauses between them, of half an hour on average, more than those three days.
+# With the pauses between them, of half an hour on average, more than the three days after which a receiver is paused.
 ATTEMPTS = 200
-# What a receiver may ask for; longer would reach the end of an event's life.
-LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +78,13 @@ def deliver(run: Run) -> Any:
         run.snooze(behind_seconds, "its receiver fails, and another delivery tries it right now")
     sent = _sent(due)
     with run.transaction() as session:
-        _record(session, due, sent)
+        record_answer(session, due.subscription.id, sent)
+        if sent.ok:
+            end(session, due.delivery, DeliveryState.DELIVERED)
     run.log.info("webhook.sent", subscription=due.subscription.id, sent=due.message.id, status=sent.status)
     if sent.ok:
         return {"status": sent.status, "answer": sent.answer} if sent.status else sent.answer
-    said = f"answered {sent.status}: {sent.answer}" if sent.status else sent.answer
-    # However often it says so, what it asks for uses up attempts, or it could keep an event until it is forgotten.
-    return run.try_again(said, min(sent.retry_after_seconds or 0.0, LONGEST_RETRY_AFTER_SECONDS))
+    return run.try_again(*why_not_taken(sent))
 
 
 def _due(session: Session, delivery_id: int, *, again: bool) -> Due | None:
@@ -114,23 +111,6 @@ def _sent(due: Due) -> Delivered:
     if exchange is not None:
         return publish(exchange, due.message, settings.rabbitmq_urls)
     return send(address, due.message, due.signing, settings.receivers)
-
-
-def _record(session: Session, due: Due, sent: Delivered) -> None:
-    this = WebhookSubscription.id == due.subscription.id
-    if sent.ok:
-        well = update(WebhookSubscription).where(this, WebhookSubscription.failing_since.is_not(None))
-        session.execute(well.values(failing_since=None))
-        end(session, due.delivery, DeliveryState.DELIVERED)
-        return
-    first = update(WebhookSubscription).where(this, WebhookSubscription.failing_since.is_(None))
-    session.execute(first.values(failing_since=db_now()))
-    failing = select(-seconds_until(WebhookSubscription.failing_since)).where(this)
-    failing_seconds = float(session.execute(failing).scalar_one() or 0.0)
-    if sent.gone:
-        pausing(session, due.subscription.id, "the receiver says that nobody wants its events any more (410)")
-    elif failing_seconds > PAUSED_AFTER_SECONDS:
-        pausing(session, due.subscription.id, f"it has failed for three days; last: {sent.status or ''} {sent.answer}")
 
 
 def end(session: Session, delivery: Delivery, state: DeliveryState) -> bool:

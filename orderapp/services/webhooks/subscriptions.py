@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from orderapp.config import Settings
 from orderapp.domain.events import PATTERNS
 from orderapp.errors import InvalidRequest, NotFound, WrongState
-from orderapp.models import WebhookSubscription, db_now
+from orderapp.models import AlertRule, WebhookSubscription, db_now
 from orderapp.models.events import origin_of
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
@@ -84,9 +84,18 @@ def remove(subscription_id: int, actor: Actor, reason: str = "") -> None:
 
     Raises:
         NotFound: there is no such subscription in use.
+        WrongState: an alert or the weekly report is sent to it.
     """
     values = {"removed_at": db_now(), "secret": "", "old_secret": None, "old_secret_until": None}
-    _change("webhook.remove", subscription_id, actor, reason, values)
+    with writing() as session:
+        changing(session, "webhook.remove", subscription_id, actor, reason, values)
+        # Asked after the change: who adds such a rule holds the subscription.
+        rule_id = session.scalar(select(AlertRule.id).where(AlertRule.webhook_id == subscription_id).limit(1))
+        if rule_id is not None:
+            raise WrongState(
+                f"Alert rule {rule_id} tells webhook {subscription_id}; remove that rule first. Nothing was changed."
+            )
+    log.info("webhook.remove", subscription=subscription_id)
 
 
 def rotate(subscription_id: int, actor: Actor, reason: str = "") -> Subscribed:

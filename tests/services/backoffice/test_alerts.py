@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from orderapp.domain.states import TaskState
-from orderapp.errors import InvalidRequest
-from orderapp.models import AlertKind, AlertRule, Circuit, Role, SavedView, Staff, Task, db_now
+from orderapp.errors import InvalidRequest, WrongState
+from orderapp.models import AlertKind, AlertRule, Circuit, Role, SavedView, Staff, Task, WebhookSubscription, db_now
 from orderapp.services.access.sessions import Member
 from orderapp.services.backoffice import alert_rules, alerts, saved_views
 from orderapp.services.backoffice.alert_conditions import COUNT_VIEWS
@@ -198,6 +198,24 @@ def test_a_saved_view_tells_a_webhook(shop: Shop, receiver: Receiver) -> None:
     change(update(SavedView).values(query="nonesuch=1"))
     look(shop)
     assert len(receiver.got) == 2, "what can't be counted isn't over"
+
+
+def test_a_paused_webhook_is_left_alone_and_one_that_is_gone_is_paused(shop: Shop, receiver: Receiver) -> None:
+    webhook_id = subscriptions.add(receiver.url, ["order.*"], COMMAND_LINE, shop.settings).id
+    alert_rules.add(Rule(AlertKind.NOT_RIGHT, 60, webhook_id=webhook_id), COMMAND_LINE)
+    failing_task()
+    receiver.fails(status="410 Gone")
+    enqueue_alone(alerts.watch, {})
+    for _ in range(5):
+        shop.work()
+    assert len(receiver.got) == 1, "it wants nothing any more"
+    with reading() as session:
+        assert session.get_one(WebhookSubscription, webhook_id).paused_at is not None
+        waiting = session.scalars(select(Task).where(Task.system == alerts.tell.name)).one()
+    assert waiting.last_message == "webhook 1 is paused; this is sent after it is resumed"
+    with pytest.raises(WrongState, match="remove that rule first"):
+        subscriptions.remove(webhook_id, COMMAND_LINE)
+    assert [one.id for one in subscriptions.in_use()] == [webhook_id]
 
 
 @pytest.mark.parametrize(

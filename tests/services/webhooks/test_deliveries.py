@@ -22,7 +22,7 @@ from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.run_job import run_job
 from orderapp.services.engine.run_task import run_task
 from orderapp.services.webhooks import acts, subscriptions
-from orderapp.services.webhooks.deliver import PAUSED_AFTER_SECONDS
+from orderapp.services.webhooks.answers import PAUSED_AFTER_SECONDS
 from orderapp.services.webhooks.distribute import distribute
 from orderapp.services.webhooks.retention import forget_old_events
 from tests.services.scripted import Killed, OneOfEach, answers
