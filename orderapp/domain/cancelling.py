@@ -10,7 +10,7 @@ class CancelLimit:
     """How long after its confirmation an order can be cancelled on its page."""
 
     minutes: int = 0  # 0: not at all, unless `until_fulfilled`
-    until_fulfilled: bool = False  # as long as work on it, such as sending a parcel, isn't all done
+    until_fulfilled: bool = False  # until work on it, such as sending a parcel, is done
 
     @property
     def is_never(self) -> bool:

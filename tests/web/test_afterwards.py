@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from orderapp.config import Settings
 from orderapp.domain.cancelling import CancelLimit
-from orderapp.models import AuditEntry, Order, Placement, Product, Submission, db_now
+from orderapp.models import AuditEntry, Order, Placement, Product, Submission, Task, db_now
 from orderapp.seller import Seller
 from orderapp.services.db.transactions import reading, writing
 from orderapp.web.receipt_page import MOST_OF_ORDER
@@ -106,6 +106,23 @@ def test_without_systems_that_fulfil_orders_a_customer_can_always_cancel(
     page = placed(client, new_form())
     assert press(client, page, "cancel").status_code == 303
     assert state() in ("compensating", "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("states", "status"),
+    [(["waiting", "waiting"], 303), (["done", "waiting"], 409), (["done", "cancelled"], 409), (["cancelled"], 409)],
+)
+def test_no_customer_cancels_once_work_on_the_order_is_done_or_nothing_is_left_to_wait_for(
+    client: FlaskClient, new_form: Form, limit: Callable[[CancelLimit], None], states: list[str], status: int
+) -> None:
+    limit(CancelLimit(until_fulfilled=True))
+    page = placed(client, new_form())
+    with writing() as session:
+        # Whatever the shipped systems do then, as it would be with plugins of the part `task`.
+        ids = session.scalars(select(Task.id).order_by(Task.id)).all()
+        for task_id, task_state in zip(ids, states, strict=False):
+            session.execute(update(Task).where(Task.id == task_id).values(kind="task", news="", state=task_state))
+    assert press(client, page, "cancel").status_code == status
 
 
 def test_order_again_fills_the_basket_with_what_is_still_sold_at_todays_prices(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.config import Settings
 from orderapp.domain.cancelling import CancelLimit
-from orderapp.domain.states import OrderState, TaskKind, TaskState
+from orderapp.domain.states import OPEN_TASK_STATES, OrderState, TaskKind, TaskState
 from orderapp.errors import TooLate
 from orderapp.models import Order, Placement, Task, db_now
 from orderapp.services.db import audit
@@ -31,7 +31,7 @@ class Window:
     """Whether the customer of a confirmed order may still cancel it, and until when."""
 
     is_open: bool
-    until: dt.datetime | None = None  # in UTC; None: until it is fulfilled
+    until: dt.datetime | None = None  # in UTC; None: until work on it is done
 
 
 def cancel_order(order_id: uuid.UUID, settings: Settings) -> OrderView:
@@ -97,6 +97,7 @@ def _window_of(session: Session, order_id: uuid.UUID, limit: CancelLimit) -> Win
         until = confirmed.decided_at + dt.timedelta(minutes=limit.minutes)
         return Window(confirmed.decided_at > confirmed.earliest, until)
     work = select(Task.state).where(Task.placement_id == confirmed.id, Task.kind == TaskKind.TASK.value)
-    states = set(session.scalars(work))
-    # A shop without systems that work on orders can't know when one is fulfilled.
-    return Window(states != {TaskState.DONE.value})
+    states = {TaskState(state) for state in session.scalars(work)}
+    # What is done may be a parcel on its way. Work that failed or was given up leaves nothing to wait for. A shop
+    # without systems that work on orders can't know when one is fulfilled.
+    return Window(not states or (TaskState.DONE not in states and bool(states & OPEN_TASK_STATES)))
