@@ -91,6 +91,14 @@ def each(act: RowAct, ids: Iterable[int], actor: Actor, reason: str, change: Cha
         return Selection(items, audit.write(session, actor, of_all))
 
 
+def unexpected(what: str, error: Exception) -> str:
+    """Return what staff are told where an act on something raised an error that nobody foresaw; the log has it."""
+    return (
+        f"{what} was left as it was, because of an unexpected error ({type(error).__name__}). Its details are in the "
+        "log: show them to whoever maintains this application."
+    )
+
+
 def plural(noun: str) -> str:
     """Return the plural of what can be chosen: tasks, mismatches."""
     return f"{noun}es" if noun.endswith("ch") else f"{noun}s"
@@ -146,6 +154,9 @@ def _one(act: RowAct, row_id: int, actor: Actor, why: str, change: Change) -> It
     except DatabaseUnavailable:
         told = f"The database couldn't be used; look at {act.noun} {row_id} to see whether it was done."
         return ItemResult(row_id, number, False, told)
+    except Exception as error:  # one row must not hold up the others
+        log.exception(f"{act.noun}.{act.name}_failed", about=row_id)
+        return ItemResult(row_id, number, False, unexpected(f"{act.noun.capitalize()} {row_id}", error))
     return ItemResult(row_id, number, True, act.told.format(row_id))
 
 

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from orderapp.config import Settings, current_settings
 from orderapp.domain.states import ItemState, OperationState
-from orderapp.errors import Conflict, NotFound
+from orderapp.errors import Conflict, DatabaseUnavailable, LeaseLost, NotFound
 from orderapp.models import Operation, OperationItem, Task, db_now
+from orderapp.services.backoffice.bulk import unexpected
 from orderapp.services.backoffice.operation_outcomes import Counts, counts_of, end, in_words, look
 from orderapp.services.backoffice.task_acts import TASK_ACTS
 from orderapp.services.db import audit
@@ -21,7 +22,7 @@ from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transitions import move
 from orderapp.services.engine.relay_wakeup import wake_relay
 from orderapp.systems.jobs import job
-from orderapp.systems.runs import GivenUp, Run
+from orderapp.systems.runs import GivenUp, Run, Snooze
 
 BATCH_SECONDS = 2.0  # after so long it looks what became of the tasks, and whether staff paused it
 # A longer pause between two tasks isn't waited for in the worker, which has other work.
@@ -98,15 +99,23 @@ class _Work:
             if not self._act(operation, item, settings):
                 return False
         except (Conflict, NotFound) as error:
-            with self._run.transaction() as session:
-                said = {"said": str(error)[:600], "ended_at": db_now()}
-                move(session, OperationItem, ItemState.REFUSED, OperationItem.id == item.id, **said)
-            return True
+            return self._refuse(item, str(error))
+        except (DatabaseUnavailable, LeaseLost, Snooze):
+            raise
+        except Exception as error:  # one task must not hold up the others
+            self._run.log.exception("operation.act_failed", operation=self._id, about=item.task_id)
+            return self._refuse(item, unexpected(f"Task {item.task_id}", error))
         wake_relay()
         pause_seconds = pause_after(item.system, settings)
         if pause_seconds > LONGEST_PAUSE_SECONDS:
             self._run.snooze(pause_seconds, f"keeps to the rate; {in_words(self.counts())}")
         time.sleep(max(0.0, began_at + pause_seconds - time.monotonic()))
+        return True
+
+    def _refuse(self, item: Item, said: str) -> bool:
+        with self._run.transaction() as session:
+            refused = {"said": said[:600], "ended_at": db_now()}
+            move(session, OperationItem, ItemState.REFUSED, OperationItem.id == item.id, **refused)
         return True
 
     def _act(self, operation: Operation, item: Item, settings: Settings) -> bool:

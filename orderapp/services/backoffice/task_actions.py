@@ -10,7 +10,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, case, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from orderapp.config import Settings, current_settings
@@ -24,7 +23,7 @@ from orderapp.services.backoffice.circumstances import Circumstances, circumstan
 from orderapp.services.backoffice.risks import Objection, Risk, refuse, risk_of_requeueing
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
-from orderapp.services.db.transactions import reading, writing
+from orderapp.services.db.transactions import NOT_NOW, reading, writing
 from orderapp.services.db.transitions import closed, move
 from orderapp.services.engine.poison import LEASE_LAPSED
 from orderapp.services.engine.relay_wakeup import wake_relay
@@ -239,8 +238,10 @@ def _tell_job(session: Session, task: Task) -> None:
     if job is None or job.when_given_up is None:
         return
     try:
-        job.when_given_up(session, GivenUp(json.loads(task.arguments or "{}"), task.key, task.id))
-    except (DatabaseUnavailable, SQLAlchemyError):
+        # A savepoint, so that what it wrote fails here, and also a failed statement whose error it swallowed.
+        with session.begin_nested():
+            job.when_given_up(session, GivenUp(json.loads(task.arguments or "{}"), task.key, task.id))
+    except (DatabaseUnavailable, *NOT_NOW):
         raise
     except Exception as error:
         log.warning("job.when_given_up_raised", job=job.name, task=task.id, exc_info=error)

@@ -29,6 +29,8 @@ from orderapp.extensions import db
 from orderapp.owners_files import keep_to_owner
 from orderapp.services.db.connection_settings import LOCK_WAIT_SECONDS, pin
 
+# The errors that say nothing about the statement: the same one may succeed later.
+NOT_NOW = (OperationalError, InterfaceError, PoolTimeout)
 # PostgreSQL's codes for a missing table or column: a migration hasn't run yet. (SQLite raises OperationalError.)
 SCHEMA_IS_OLD = frozenset({"42P01", "42703"})
 # PostgreSQL's code for a prepared statement whose result columns have changed since. The driver would repeat it for as
@@ -134,7 +136,7 @@ def translated() -> Iterator[None]:
     """Turn every error that means "not now" into DatabaseUnavailable."""
     try:
         yield
-    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
+    except (*NOT_NOW, InternalError) as error:
         raise DatabaseUnavailable("The database can't be used at present; repeat with the same key later.") from error
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in SCHEMA_IS_OLD:

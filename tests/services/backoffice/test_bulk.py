@@ -30,3 +30,17 @@ def test_a_row_whose_transaction_was_lost_is_not_told_as_done_and_the_others_are
         (True, f"Task {found} is noted."),
     ]
     assert [task.last_message for task in busy_shop.tasks()] == [None, "why"]
+
+
+def test_a_row_whose_act_raises_what_nobody_foresaw_is_left_as_it_was_and_the_others_are_done(busy_shop: Shop) -> None:
+    busy_shop.submit()
+    sick, well = (task.id for task in busy_shop.tasks())
+
+    def change(session: Session, row: Any, reason: str) -> Mapping[str, Any]:
+        row.last_message = reason
+        return {"share": 1 // (row.id - sick)}
+
+    selection = each(RowAct(Task, "note", "Task {} is noted."), [sick, well], COMMAND_LINE, "why", change)
+    assert [item.done for item in selection.items] == [False, True]
+    assert "because of an unexpected error (ZeroDivisionError)" in selection.items[0].text
+    assert [task.last_message for task in busy_shop.tasks()] == [None, "why"]

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from orderapp.domain.outcome import Outcome
 from orderapp.domain.states import ItemState, TaskState
 from orderapp.errors import InvalidRequest, WrongState
+from orderapp.extensions import db
 from orderapp.models import AuditEntry, Operation, OperationItem, Task, holds
 from orderapp.services.backoffice import operations, task_actions
 from orderapp.services.backoffice.operation_drafts import draft
 from orderapp.services.backoffice.operation_job import carry_out, pause_after
 from orderapp.services.backoffice.operation_outcomes import in_words
 from orderapp.services.db.audit import Actor
-from orderapp.services.db.transactions import reading
+from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.outbox import due_hints
 from orderapp.services.engine.run_job import run_job
+from orderapp.systems.jobs import enqueue, job
 from orderapp.systems.limits import Limits
+from orderapp.systems.runs import GivenUp
 from tests.services.scripted import OneOfEach, answers
 from tests.services.shop import Shop
 
@@ -217,6 +224,47 @@ def test_what_changed_since_it_was_shown_is_refused_alone(bank_shop: Shop) -> No
     bank_shop.work_until_quiet_but_for_staff()
     assert states(operation_id) == ["refused"] + ["done"] * 5
     assert bank_shop.tasks(id=tasks[0])[0].state == "cancelled"  # type: ignore[arg-type]
+
+
+def test_a_task_whose_act_raises_what_nobody_foresaw_is_refused_alone(bank_shop: Shop, systems: OneOfEach) -> None:
+    operation_id, good = drafted(bank_shop), systems.bank.backoff
+
+    class Broken:
+        @property
+        def attempts(self) -> int:
+            systems.bank.backoff = good
+            raise ZeroDivisionError
+
+    vars(systems.bank)["backoff"] = Broken()
+    operations.start(operation_id, ANN, "all")
+    bank_shop.work_until_quiet_but_for_staff()
+    assert states(operation_id) == ["refused"] + ["done"] * 5
+    with reading() as session:
+        said = session.scalars(select(OperationItem.said).where(holds(OperationItem.state, "refused"))).one()
+    assert said is not None
+    assert "because of an unexpected error (ZeroDivisionError)" in said
+
+
+def test_a_job_that_breaks_the_transaction_in_which_its_task_is_given_up_is_refused_alone(bank_shop: Shop) -> None:
+    def break_it(session: Session, given_up: GivenUp) -> None:
+        how = given_up.arguments["how"]
+        if how == "later":  # the session hasn't written it yet when we return
+            session.get_one(Task, given_up.task_id).attempts = -1
+        elif how != "not":
+            with suppress(IntegrityError) if how == "swallows" else nullcontext():
+                session.execute(update(Task).values(attempts=-1))
+
+    sick = job("sick-job", when_given_up=break_it)(lambda _run: None)
+    shop = bank_shop.with_jobs(carry_out, sick)
+    with writing() as session:
+        tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+        for how in ("raises", "swallows", "later", "not"):
+            enqueue(sick, session, how=how, due_at=tomorrow)
+    operation_id = drafted(shop, "cancel", [task.id for task in shop.tasks(system="sick-job")])
+    operations.start(operation_id, ANN, "it is sick")
+    shop.work_until_quiet_but_for_staff()
+    on_sqlite = db.engine.dialect.name == "sqlite"  # where a failed statement doesn't end the transaction
+    assert states(operation_id) == ["refused", "given_up" if on_sqlite else "refused", "refused", "given_up"]
 
 
 def test_a_task_that_is_tried_for_hours_is_not_waited_for(bank_shop: Shop, systems: OneOfEach) -> None:
