@@ -43,6 +43,19 @@ function forgetSent(isIt) {
   keep("localStorage", SENT, sentDrafts().filter((one) => !isIt(one)));
 }
 
+// A draft is over once its order's page is shown, and no earlier: that page may fail to come.
+function knowOrder(key, order) {
+  const marked = (one) => (one?.key === key ? { ...one, order } : one);
+  keep("sessionStorage", DRAFT, marked(recall("sessionStorage", DRAFT, null)));
+  keep("localStorage", SENT, sentDrafts().map(marked));
+}
+
+function forgetDrafts(isIt) {
+  const draft = recall("sessionStorage", DRAFT, null);
+  if (draft && isIt(draft)) keep("sessionStorage", DRAFT, null);
+  forgetSent(isIt);
+}
+
 function rememberSent(form) {
   const draft = draftOf(form);
   keep("localStorage", SENT, [...sentDrafts().filter((one) => one.key !== draft.key), { ...draft, at: Date.now() }].slice(-SENT_MOST));
@@ -52,16 +65,15 @@ function rememberSent(form) {
 const NOT_KEPT = /^(csrf_token|key|expected_total|again|duplicate|shown:.*|quantity:.*)$/;
 
 function draftOf(form) {
-  return { key: form.elements.key.value, fields: Object.fromEntries([...new FormData(form)].filter(([name]) => !NOT_KEPT.test(name))) };
+  return { key: form.elements.key.value, again: form.elements.again?.value, fields: Object.fromEntries([...new FormData(form)].filter(([name]) => !NOT_KEPT.test(name))) };
 }
 
 const typedFields = (form) => [...form.querySelectorAll("input[name]:not([type=hidden], .quantity)")];
 
 function putBack(form, fields, isWanted) {
-  for (const field of typedFields(form)) {
-    if (field.name in fields && isWanted(field)) field.value = fields[field.name];
-  }
-  form.dispatchEvent(new Event("input"));
+  const stale = typedFields(form).filter((field) => field.name in fields && isWanted(field) && field.value !== fields[field.name]);
+  for (const field of stale) field.value = fields[field.name];
+  if (stale.length) form.dispatchEvent(new Event("input"));
 }
 
 // Returns the notice of the key's order; empty if there is no order, null if the server can't be reached.
@@ -108,7 +120,7 @@ async function tellOfSent(place, draft) {
     showNotice(place, "missing", { at });
   }
   const order = html ? orderIn(html) : null;
-  if (order) keep("localStorage", SENT, sentDrafts().map((one) => (one.key === draft.key ? { ...one, order } : one)));
+  if (order) knowOrder(draft.key, order);
   return order;
 }
 
@@ -116,28 +128,29 @@ async function comeBack(form, place, isKept) {
   const { draft: kind } = form.dataset;
   const { key } = form.elements;
   const sent = sentDrafts();
-  const draft = recall("sessionStorage", DRAFT, null) ?? sent.at(-1);
-  if (!draft) return;
-  if (kind === "again") return putBack(form, draft.fields, (field) => field.value === "");
-  if (kind === "typed") return tellOfSent(place, { key: key.value });
-  const fresh = key.value;
+  const own = { key: key.value, fields: {} }; // the server has filled in what belongs to it
+  const kept = recall("sessionStorage", DRAFT, null) ?? sent.at(-1) ?? own;
+  const draft = kind === "typed" || kind === "preview" ? own : kept;
   const at = sent.find((one) => one.key === draft.key)?.at;
-  const isUntouched = (field) => field.value === field.defaultValue;
-  key.value = draft.key; // immediately, so that a quick press is the same order
-  if (at) putBack(form, draft.fields, isUntouched);
-  const order = await tellOfSent(place, { ...draft, at });
+  if (kind === "again" && !(at && draft.again === form.elements.again.value)) return putBack(form, draft.fields, (field) => field.value === "");
   // A page from the back/forward cache, or one that was reloaded, is no new visit.
   const isVisit = !isKept && performance.getEntriesByType("navigation")[0]?.type === "navigate";
-  if (order && isVisit && recall("sessionStorage", SEEN, []).includes(order)) {
-    key.value = fresh; // the customer knows that order; this form is for a new one
+  if (draft === own && isVisit && !at) return; // the page says itself what is known of its key
+  const isUntouched = (field) => field.value === field.defaultValue;
+  if (at) {
+    key.value = draft.key; // immediately, so that a quick press is the same order
+    putBack(form, draft.fields, isUntouched);
+  }
+  const order = await tellOfSent(place, { ...draft, at });
+  if (form.dataset.lock) return; // it is on its way as it is
+  if (order && isVisit && draft !== own && recall("sessionStorage", SEEN, []).includes(order)) {
+    key.value = own.key; // the customer knows that order; this form is for a new one
     place.querySelector("[data-said]").replaceChildren();
     forgetDrafts((one) => one.key === draft.key);
-  } else if (!at) putBack(form, draft.fields, isUntouched);
-}
-
-function forgetDrafts(isIt) {
-  keep("sessionStorage", DRAFT, null);
-  forgetSent(isIt);
+    return;
+  }
+  if (order) key.value = draft.key;
+  if (!at) putBack(form, draft.fields, isUntouched);
 }
 
 const draftForm = document.querySelector("form[data-draft]");
@@ -156,5 +169,5 @@ if (draftForm) {
   else if (sent && !draftPlace.querySelector("[data-order]")) tellOfSent(draftPlace, sent);
 } else if (document.querySelector("[data-follow]")) {
   keep("sessionStorage", SEEN, [...recall("sessionStorage", SEEN, []), location.pathname].slice(-20));
-  forgetSent((one) => one.order === location.pathname);
+  forgetDrafts((one) => one.order === location.pathname);
 }

@@ -8,10 +8,17 @@ const LONGEST_ASK = 5000; // while somebody looks at the page
 const ASK_LIMIT = 5000; // of one question
 const ENOUGH = 3; // questions without an order: what was sent before has arrived by then, or hasn't been sent on
 
+function askUnder(form) {
+  const headers = { "Draft-Key": form.elements.key.value };
+  return fetch(form.dataset.sending, { headers, cache: "no-store", signal: AbortSignal.timeout(ASK_LIMIT) });
+}
+
+// Browsers say at times that they are offline though they aren't, so that alone keeps nothing back.
+const isCutOff = async (form) => !navigator.onLine && askUnder(form).then(() => false, () => true);
+
 // Returns how far the key's order has come, or null if there is none. Raises if that can't be known.
 async function placedUnder(form) {
-  const headers = { "Draft-Key": form.elements.key.value };
-  const response = await fetch(form.dataset.sending, { headers, cache: "no-store", signal: AbortSignal.timeout(ASK_LIMIT) });
+  const response = await askUnder(form);
   if (response.status === 204) return null;
   if (!response.ok) throw Object.assign(new Error(), { pause: 1000 * (Number(response.headers.get("Retry-After")) || 0) });
   return response.json();
@@ -56,7 +63,7 @@ function followSending(form) {
   };
   const open = (address) => {
     run += 1;
-    forgetSent((one) => one.key === form.elements.key.value);
+    knowOrder(form.elements.key.value, new URL(address, location.href).pathname);
     location.assign(address);
   };
   const release = (text) => {
@@ -98,6 +105,10 @@ function followSending(form) {
 
   async function send() {
     const ours = ++run;
+    const cutOff = await isCutOff(form);
+    if (ours !== run) return;
+    const { value: key } = form.elements.key;
+    if (cutOff) return sentDrafts().some((one) => one.key === key) ? check(ours) : waitForLine(ours);
     rememberSent(form);
     watch(ours);
     const answer = await answerTo(form);
@@ -108,9 +119,7 @@ function followSending(form) {
     else check(run);
   }
 
-  function waitForLine() {
-    const ours = ++run;
-    rememberSent(form);
+  function waitForLine(ours) {
     release(offline);
     addEventListener("online", () => ours === run && tell(online), { once: true });
   }
@@ -119,8 +128,7 @@ function followSending(form) {
   document.addEventListener("submit", (event) => {
     if (event.target !== form || event.defaultPrevented || event.submitter?.hasAttribute("formaction")) return;
     event.preventDefault();
-    if (navigator.onLine) send();
-    else waitForLine();
+    send();
   });
   addEventListener("pageshow", (event) => {
     if (!event.persisted) return;

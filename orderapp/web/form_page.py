@@ -62,7 +62,7 @@ def preview() -> ResponseReturnValue:
         with suppress(TooManyAttempts):  # the form has what was typed all the same
             basket.put(form.quantities)
     summary = with_discounts(form) if form.chosen() else Summary()
-    return show_form(form, messages_of(InvalidRequest(summary.problems), form), 200, "typed", summary)
+    return show_form(form, messages_of(InvalidRequest(summary.problems), form), 200, "preview", summary)
 
 
 @shop.post("/summary")
@@ -132,7 +132,8 @@ def show_form(
         form: The typed values.
         errors: The messages by field.
         status: The HTTP status.
-        kind: For the script that keeps drafts: `typed`, `again`, or nothing for a plain visit.
+        kind: For the script that keeps drafts: `typed` where the order was sent and refused, `preview` where it was
+            typed and not sent by this, `again`, or nothing for a plain visit.
         summary: What the order costs; None to add up the prices, for which no system is asked.
     """
     products, arrived = catalogue.sold_among(form.quantities), drafts.order_of(form.key)

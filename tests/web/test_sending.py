@@ -94,7 +94,7 @@ def test_where_only_the_answer_is_lost_the_order_s_page_opens(page: Page, shop_u
     page.route("**/orders", lose_the_answer, times=1)
     page.locator(PLACE).click()
     heading(page).to_have_text(CONFIRMED)
-    assert page.evaluate("localStorage.getItem('orderapp.sent')") == "[]"
+    page.wait_for_function("localStorage.getItem('orderapp.sent') === '[]'")
     assert orders() == 1
 
 
@@ -129,11 +129,75 @@ def test_offline_it_waits_and_asks_before_it_sends(page: Page, context: BrowserC
     context.set_offline(True)
     page.locator(PLACE).click()
     expect(page.locator(STATUS)).to_contain_text("You are offline, so nothing was sent.")
+    assert page.evaluate("localStorage.getItem('orderapp.sent')") is None  # so nobody says later that it was
     context.set_offline(False)
     expect(page.locator(STATUS)).to_contain_text("Send your order? Press the button.")
     assert orders() == 0
     page.locator(PLACE).click()
     heading(page).to_have_text(CONFIRMED)
+
+
+def test_a_browser_that_is_wrong_about_being_offline_keeps_no_order_back(page: Page, shop_url: str) -> None:
+    page.add_init_script("Object.defineProperty(Navigator.prototype, 'onLine', { get: () => false })")
+    fill(page, shop_url)
+    page.locator(PLACE).click()
+    heading(page).to_have_text(CONFIRMED)
+    assert orders() == 1
+
+
+@pytest.mark.parametrize("answer", ["cut off", "late"])
+def test_the_same_again_is_another_order_though_nothing_is_known_of_the_first(
+    page: Page, context: BrowserContext, shop_url: str, answer: str
+) -> None:
+    fill(page, shop_url)
+    key = page.locator("[name=key]").input_value()
+    other = context.new_page()
+    other.goto(f"{shop_url}/checkout")
+    other.get_by_label("Name").press_sequentially("Ada")
+    page.locator(PLACE).click()
+    heading(page).to_have_text(CONFIRMED)
+    context.route("**/draft", lose if answer == "cut off" else lambda _route: None)
+    page.get_by_role("button", name="Order the same again").click()
+    other.goto(f"{shop_url}/checkout")  # it hasn't shown the order
+    for tab in (page, other):
+        expect(tab.locator("[name=key]")).not_to_have_value(key)
+    page.get_by_label("Name").fill("Ada Lovelace")
+    page.get_by_label("E-mail address").fill("ada@example.com")
+    page.locator(PLACE).click()
+    heading(page).to_have_text("You have just ordered exactly this")
+
+
+def test_a_switch_of_language_after_a_lost_answer_still_knows_of_the_order(page: Page, shop_url: str) -> None:
+    fill(page, shop_url)
+    key = page.locator("[name=key]").input_value()
+    page.route("**/orders", lose, times=1)
+    page.locator(PLACE).click()
+    expect(page.locator(STATUS)).to_have_text(NOT_ARRIVED, timeout=10_000)
+    page.evaluate(A_DAY_LATER)
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.locator("[data-at]")).to_be_visible()  # when it was sent
+    assert key in page.evaluate("localStorage.getItem('orderapp.sent')")
+    page.locator(PLACE).click()
+    page.wait_for_url("**/orders/*")
+    assert orders() == 1
+
+
+def test_a_changed_order_that_is_opened_again_after_a_lost_answer_is_the_same_order(page: Page, shop_url: str) -> None:
+    fill(page, shop_url)
+    page.locator(PLACE).click()
+    heading(page).to_have_text(CONFIRMED)
+    changed = f"{shop_url}/checkout?again={page.url.rpartition('/')[2]}"
+    page.goto(changed)
+    key = page.locator("[name=key]").input_value()
+    page.get_by_role("textbox", name="Green tea").fill("3")
+    page.route("**/orders", lose_the_answer, times=1)
+    page.route("**/draft/steps", lose)
+    page.locator(PLACE).click()
+    expect(page.locator(STATUS)).to_contain_text("isn't known yet whether your order arrived")
+    page.goto(changed)
+    expect(page.locator("[name=key]")).to_have_value(key)
+    expect(page.get_by_role("heading", name="Your order arrived")).to_be_visible()
 
 
 @pytest.mark.parametrize("arrived", [True, False])
