@@ -105,12 +105,13 @@ class Shop:
         key: str | None = None,
         content: dict[str, Any] | None = None,
         client_id: int | None = None,
+        replaces: uuid.UUID | None = None,
         **members: Any,
     ) -> Placed:
         """Submit a content, or a new one with these members, under a key, or a new one."""
         declared = {**INPUTS, **self.settings.systems.inputs}
         request = read_order(self.content(**members) if content is None else content, declared)
-        return Placing(self.settings).submit(request, key or uuid.uuid4().hex, Submitter(client_id))
+        return Placing(self.settings).submit(request, key or uuid.uuid4().hex, Submitter(client_id), replaces)
 
     def retry(self, order_id: uuid.UUID, key: str | None = None, **wishes: Any) -> Placed:
         """Try a failed order again."""

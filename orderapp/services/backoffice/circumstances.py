@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from orderapp.domain.states import END_TOLD, News, OrderState, StepState, TaskKind
 from orderapp.models import ManualResolution, Order, Placement, Resolution, Step, Task, db_now, seconds_until
 from orderapp.services.saga.manual_resolutions import UNPROVEN
+from orderapp.services.saga.news import REPLACED
 from orderapp.services.saga.prior_attempts import left_in_doubt, was_accepted
 
 
@@ -46,6 +47,8 @@ def not_wanted_because(task: Task, seen: Circumstances) -> str | None:
         return None
     if not seen.is_present:
         return "its order was tried again since, so this isn't wanted any more"
+    if task.last_code == REPLACED:
+        return "another order was placed in its place, so this isn't wanted any more"
     # While an order is compensated, what it becomes decides: “failed” isn't told of one that is being cancelled.
     if seen.order_end is not END_TOLD[News(task.news or News.CONFIRMED)]:
         return f"its order is {seen.order.value}, so this isn't wanted any more"

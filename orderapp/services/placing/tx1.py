@@ -36,7 +36,7 @@ from orderapp.services.placing.tx1_rows import (
 from orderapp.services.saga.attempts import record_steps
 from orderapp.services.saga.circuit_feedback import learn_from_steps
 from orderapp.services.saga.events import events_parameter
-from orderapp.services.saga.news import withdraw_failure
+from orderapp.services.saga.news import REPLACED, withdraw_failure
 from orderapp.services.saga.values import Held, PlannedStep, StepResult
 
 # How often the lock of a cart is tried: each further try means that a holder has ended within these milliseconds.
@@ -77,6 +77,7 @@ def open_order(opening: Opening) -> Held:
         if stopped:
             with writing() as session:
                 held = _held(order_id, 1, document, opening, started, plan.run_within(session, parameters))
+                _withdraw_replaced(session, opening.submitted.replaces)
                 _record_stop(session, held, opening)
             return held
         for _ in range(LOCK_TRIES):
@@ -132,8 +133,13 @@ def _written(plan: WritePlan, parameters: Mapping[str, Any], replaced: uuid.UUID
     with writing() as session:
         written = plan.run_within(session, parameters)
         if written is not None:
-            withdraw_failure(session, replaced, "another order was placed instead")
+            _withdraw_replaced(session, replaced)
         return written
+
+
+def _withdraw_replaced(session: Session, replaced: uuid.UUID | None) -> None:
+    if replaced is not None:
+        withdraw_failure(session, replaced, "another order was placed instead", REPLACED)
 
 
 def _placement_parameters(number: int, document: OrderDocument, opening: Opening) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from orderapp.services.saga.refunds import is_refunded
 from orderapp.systems.base import Part
 from orderapp.systems.registry import Systems
 
+# The last code of a failure's message after another order was placed in the place of the one that failed.
+REPLACED = "replaced"
 READDRESSED = "its customer has corrected the address"
 
 
@@ -60,18 +62,26 @@ def announce_refund(session: Session, order_id: uuid.UUID, placement_id: int, sy
         announce(session, order_id, placement_id, News.REFUNDED, systems)
 
 
-def withdraw_failure(session: Session, order_id: uuid.UUID, why: str) -> None:
+def withdraw_failure(session: Session, order_id: uuid.UUID, why: str, code: str | None = None) -> None:
     """Give up the messages that an order failed, as far as they weren't sent: it is tried again, or replaced.
 
     Transaction: within the caller's, the one that begins the retry or the order in its place.
+
+    Args:
+        session: The caller's session.
+        order_id: The order that failed.
+        why: What staff read about it.
+        code: REPLACED where another order is placed instead, which nothing else shows.
     """
-    open_states = [state.value for state in OPEN_TASK_STATES]
-    told = (Task.order_id == order_id, Task.news == News.FAILED.value, Task.state.in_(open_states))
-    record_taken_away(session, *told)
-    ids = select(Task.id).where(Task.order_id == order_id, Task.news == News.FAILED.value)
-    end_resolutions(session, ManualResolution.task_id.in_(ids), why)
-    # The next fencing token takes the task away from a worker that may be running it.
-    move(session, Task, TaskState.CANCELLED, *told, fencing=Task.fencing + 1, last_message=why, **closed())
+    its_messages = (Task.order_id == order_id, Task.news == News.FAILED.value)
+    # Those that staff have given up too: their rows are locked, so that nobody requeues one meanwhile.
+    record_taken_away(session, *its_messages)
+    end_resolutions(session, ManualResolution.task_id.in_(select(Task.id).where(*its_messages)), why)
+    open_ones = Task.state.in_([state.value for state in OPEN_TASK_STATES])
+    move(session, Task, TaskState.CANCELLED, *its_messages, open_ones, last_message=why, **closed())
+    # The next fencing token takes the task away from a worker that may be running it, or from whoever requeues it.
+    withdrawn = update(Task).where(*its_messages, Task.state == TaskState.CANCELLED.value)
+    session.connection().execute(withdrawn.values(fencing=Task.fencing + 1, last_code=code or Task.last_code))
 
 
 def send_again(session: Session, order_id: uuid.UUID, systems: Systems) -> None:
