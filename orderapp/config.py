@@ -46,6 +46,7 @@ WEAK_SECRETS = frozenset({"dev", "development", "changeme", "change-me", "passwo
 OWN_JOBS = (
     "orderapp.services.archive.nightly",
     "orderapp.services.backoffice.alerts",
+    "orderapp.services.backoffice.invitations",
     "orderapp.services.backoffice.weekly_report",
     "orderapp.services.backoffice.operation_job",
     "orderapp.services.engine.job_retention",

@@ -11,6 +11,7 @@ from orderapp.admin.account import AccountView
 from orderapp.admin.alerts import AlertsView
 from orderapp.admin.attempts import AttemptsView
 from orderapp.admin.audit import AuditView
+from orderapp.admin.invitation import invitation
 from orderapp.admin.listing import Listing
 from orderapp.admin.mismatches import MismatchesView
 from orderapp.admin.operation_items import OperationItemsView
@@ -33,6 +34,7 @@ def init_app(app: Flask) -> None:
     """Add the back office under /admin. Each application gets its own views, since a view remembers its application."""
     who.init_app(app)
     app.register_blueprint(login.office)
+    app.register_blueprint(invitation)
     app.register_blueprint(appearance.looks)
     app.jinja_env.filters["local"] = zones.local
     app.jinja_env.globals.update(reader_zone=zones.zone, reader_theme=appearance.theme, themes=list(appearance.Theme))

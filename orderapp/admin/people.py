@@ -15,6 +15,7 @@ from orderapp.admin.guard import act_at
 from orderapp.admin.listing import Listing
 from orderapp.models import ApiToken, Role, Staff
 from orderapp.services.access import accounts, second_factors
+from orderapp.services.backoffice import invitations
 
 
 class StaffView(Listing):
@@ -49,18 +50,26 @@ class StaffView(Listing):
 
     @act_at("/create", Role.ADMIN, "staff.create", proved=True)
     def create(self) -> ResponseReturnValue:
-        """Create an account with a password that its owner replaces on their own page."""
-        email, password, actor = request.form.get("email", ""), request.form.get("password", ""), who.member().actor
+        """Create an account, and invite its owner by mail to set the password."""
+        email, actor = request.form.get("email", ""), who.member().actor
         try:
             role = Role(request.form.get("role", ""))
         except ValueError:
             abort(400)
         return act(
-            lambda: accounts.create_staff(email, role, password, actor),
-            "The account is there. Give its owner the password; they can change it on their own page.",
+            lambda: invitations.invite(email, role, actor),
+            "The account is there. Its owner gets a mail with a link, which is valid for three days.",
             url_for(".index_view"),
         )
 
+    invite = row_act(
+        "/<id>/invite",
+        Role.ADMIN,
+        "staff.invite",
+        invitations.invite_again,
+        "A new link is on its way, which is valid for three days. The one before opens nothing any more.",
+        proved=True,
+    )
     sign_out = row_act(
         "/<id>/sign-out",
         Role.ADMIN,

@@ -23,10 +23,11 @@ class Staff(Base):
     """A member of staff."""
 
     __tablename__ = "staff"
-    __table_args__ = (one_of("role", Role),)
+    __table_args__ = (one_of("role", Role), Index("ix_staff_invitation_hash", "invitation_hash", unique=True))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     email: Mapped[str] = mapped_column(String(254), unique=True)
+    # Empty until the owner of an invited account has set a password.
     password_hash: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(state_column(Role))
     disabled_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
@@ -36,6 +37,9 @@ class Staff(Base):
     totp_since: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     # The time step of the last code that was taken: each counts once.
     totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
+    # The hash of the link by which an invited owner sets a password, and since when it is valid.
+    invitation_hash: Mapped[str | None] = mapped_column(String(64))
+    invited_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
 
 class StaffSession(Base):

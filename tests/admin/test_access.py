@@ -14,6 +14,8 @@ from orderapp.services.db.transactions import writing
 from tests.admin.conftest import Browser
 
 PUBLIC = {
+    "invitation.accept",
+    "invitation.page",
     "looks.choose",
     "office.code",
     "office.login",
@@ -62,6 +64,7 @@ LEAST_ROLE = {
     "staff.disable": Role.ADMIN,
     "staff.enable": Role.ADMIN,
     "staff.index_view": Role.ADMIN,
+    "staff.invite": Role.ADMIN,
     "staff.reset_factor": Role.ADMIN,
     "staff.sign_out": Role.ADMIN,
     "systems.ask": Role.OPERATOR,
@@ -97,6 +100,7 @@ RANKS = list(Role)
 # What whoever may gets where it isn't a page, or leads to one: nobody has this login, and neither attempts, an
 # operation, a list, a rule nor a reason are named.
 OTHERWISE = {
+    "invitation.page": 404,
     "office.code": 302,
     **{f"{name}.download": 200 for name in ("audit", "mismatches", "orders", "tasks")},
     "account.end_session": 404,
@@ -134,6 +138,7 @@ def address_of(app, rows, settings):
         "rule_id": 1,
         "view_id": 1,
         "session_id": 999,
+        "token": "unknown",
     }
 
     def address(rule):
@@ -226,7 +231,11 @@ def test_looking_changes_nothing(app, address_of, logged_in, everything):
             assert browser.request(address_of(rule), method=method).status_code == OTHERWISE.get(rule.endpoint, 200), (
                 rule
             )
-        if "GET" not in rule.methods and rule.endpoint not in ("office.log_in", "office.log_in_with_code"):
+        if "GET" not in rule.methods and rule.endpoint not in (
+            "invitation.accept",
+            "office.log_in",
+            "office.log_in_with_code",
+        ):
             assert browser.get(address_of(rule)).status_code in (404, 405), rule
     assert everything() == before
 

@@ -27,33 +27,6 @@ def viewer(logged_in: Callable[[Role], Browser]) -> Browser:
     return logged_in(Role.VIEWER)
 
 
-def test_an_admin_creates_an_account_that_can_log_in(app: Flask, admin: Browser, rows: Rows) -> None:
-    form = {"email": "Mia@example.com", "role": "operator", "password": NEW}
-    assert admin.post("/admin/staff/create", **form).status_code == 303
-    assert "The account is there." in admin.get("/admin/staff/").text
-    assert Browser(app).log_in("mia@example.com", NEW).status_code == 303
-    entry = rows.audit("staff.create")[-1]
-    assert entry.actor == "admin@example.com"
-    assert NEW not in entry.details
-
-
-@pytest.mark.parametrize(
-    ("wrong", "status", "told"),
-    [
-        ({"password": "password"}, 303, "guessed too soon"),
-        ({"email": "nobody"}, 303, "This is no e-mail address."),
-        ({"email": "viewer@example.com"}, 303, "There is an account with this address already."),
-        ({"role": "owner"}, 400, ""),
-    ],
-)
-def test_what_makes_no_account_is_refused(admin: Browser, wrong: dict[str, str], status: int, told: str) -> None:
-    before = count()
-    form = {"email": "mia@example.com", "role": "operator", "password": NEW, **wrong}
-    assert admin.post("/admin/staff/create", **form).status_code == status
-    assert told in admin.get("/admin/staff/").text
-    assert count() == before
-
-
 def count() -> int:
     with reading() as session:
         return len(session.scalars(select(Staff)).all())

@@ -129,7 +129,7 @@ def crowded(rows: Rows, settings: Settings) -> list[str]:
     lists = ["", *(f"{name}/" for name in ("orders", "tasks", "mismatches", "systems", "audit", "staff", "tokens"))]
     operation_id = draft("requeue", select(Task.id), {"Cause": "c" * 60}, admin, settings)
     lists += ["operations/", f"operations/{operation_id}", f"operation-items/?operation={operation_id}"]
-    lists += ["systems/coupon", "systems/settlement", "account/"]
+    lists += ["systems/coupon", "systems/settlement", "account/", "second-factor/"]
     pair = "&".join(f"attempt={rows.attempt(tasks[0], number=number, message=long)}" for number in (2, 3))
     entry = rows.audit("tasks.cancel")[0].id
     return [*lists, f"orders/{rows.number(orders[0])}", f"tasks/{tasks[0]}", f"audit/{entry}", f"attempts/?{pair}"]

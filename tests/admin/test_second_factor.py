@@ -185,6 +185,13 @@ def test_only_admins_demand_and_reset_and_never_their_own(
         second_factors.reset(3, COMMAND_LINE, "again")
 
 
+def test_each_act_on_an_account_is_offered(logged_in: LoggedIn) -> None:
+    Device(logged_in(Role.OPERATOR))
+    page = logged_in(Role.ADMIN).get("/admin/staff/").text
+    offered = re.findall(r'action="/admin/staff/2/([a-z-]+)"', page)
+    assert offered == ["role", "sign-out", "reset-factor", "disable"]
+
+
 def test_a_factor_is_in_use_once_its_first_code_came(app: Flask, admin: Browser) -> None:
     other = Browser(app)
     other.log_in(MAIL)

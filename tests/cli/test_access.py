@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from orderapp.cli.command import os_user
 from orderapp.errors import WrongState
-from orderapp.models import ApiToken, AuditEntry, Role, Staff
+from orderapp.models import ApiToken, AuditEntry, Role, Staff, db_now
 from orderapp.services.access import api_tokens, sessions
 from orderapp.services.access.accounts import create_staff, disable_staff
 from orderapp.services.access.logins import log_in
 from orderapp.services.db.audit import COMMAND_LINE
-from orderapp.services.db.transactions import reading
+from orderapp.services.db.transactions import reading, writing
 from tests.cli.conftest import Run
 
 PASSWORD = "a horse that staples batteries"
@@ -219,3 +219,21 @@ def test_an_account_is_disabled_once(app: Flask) -> None:
         with reading() as session:
             assert session.scalars(select(Staff.disabled_at).where(Staff.id == 1)).one() == disabled_at
     assert acts(app, "staff.disable") == [("staff 1", "left us")]
+
+
+def test_a_second_factor_is_reset_where_there_is_one(app: Flask, run: Run) -> None:
+    with app.app_context():
+        create_staff("ada@example.com", Role.ADMIN, PASSWORD)
+        with writing() as session:
+            session.execute(update(Staff).values(totp_secret="A" * 32, totp_since=db_now()))
+        opened = log_in("ada@example.com", PASSWORD, "127.0.0.1")
+    assert opened is not None
+    assert opened.waits_for_code
+    result = run("staff", "reset-factor", "ada@example.com", "--reason", "lost telephone")
+    assert (result.exit_code, result.stderr) == (0, "")
+    with app.app_context():
+        opened = log_in("ada@example.com", PASSWORD, "127.0.0.1")
+    assert opened is not None
+    assert not opened.waits_for_code
+    again = run("staff", "reset-factor", "ada@example.com", "--reason", "lost telephone")
+    assert (again.exit_code, again.stderr) == (1, "Error: ada@example.com has no second factor. Nothing was changed.\n")

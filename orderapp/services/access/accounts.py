@@ -21,7 +21,7 @@ from orderapp.services.db.transactions import reading, writing
 
 log = structlog.get_logger()
 
-# We send no mail to it: it is only the name of an account, so checking its form is enough.
+# Only an invitation is mailed to it, and checks it better; otherwise it is the name of an account.
 EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}")
 
 
@@ -70,7 +70,9 @@ def disable_staff(staff_id: int, actor: Actor, reason: str) -> None:
         _refuse_the_last_admin(session, staff_id)
         account = _lock(session, staff_id)
         moved = session.connection().execute(
-            update(Staff).where(Staff.id == staff_id, Staff.disabled_at.is_(None)).values(disabled_at=db_now())
+            update(Staff)
+            .where(Staff.id == staff_id, Staff.disabled_at.is_(None))
+            .values(disabled_at=db_now(), invitation_hash=None)
         )
         if not moved.rowcount:
             raise WrongState(f"{account.email} is disabled already. Nothing was changed.")
@@ -137,7 +139,8 @@ def set_password(staff_id: int, password: str, actor: Actor, reason: str) -> Non
     password_hash = passwords.hash_password(password)
     with writing() as session:
         _lock(session, staff_id)
-        session.execute(update(Staff).where(Staff.id == staff_id).values(password_hash=password_hash))
+        changed = {"password_hash": password_hash, "invitation_hash": None}
+        session.execute(update(Staff).where(Staff.id == staff_id).values(changed))
         sessions.end_all(session, staff_id)
         audit.write(session, actor, Act("staff.password", f"staff {staff_id}", why, details={"email": email}))
     log.info("staff.password_changed", staff=staff_id, by=actor.staff_id)

@@ -50,11 +50,11 @@ def hash_password(password: str) -> str:
 
 
 def is_right(password: str, password_hash: str | None) -> bool:
-    """Return whether a password belongs to a hash; None stands for "no such account" and takes as long."""
+    """Return whether a password belongs to a hash; None or empty stands for "there is none" and takes as long."""
     if len(password) > MAX_CHARACTERS or not _can_be_encoded(password):
         password, password_hash = "", None
     try:
-        return _hasher.verify(password_hash or _nobodys_hash(), password) and password_hash is not None
+        return _hasher.verify(password_hash or _nobodys_hash(), password) and bool(password_hash)
     except (VerificationError, InvalidHashError):
         return False
 

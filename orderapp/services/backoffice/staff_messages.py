@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from orderapp.config import current_settings
+from orderapp.config import Settings, current_settings
 from orderapp.domain.mails import Mail
 from orderapp.domain.outcome import Outcome
 from orderapp.fast_json import to_json
 from orderapp.models import AlertRule, WebhookSubscription
 from orderapp.services.webhooks.answers import record_answer, why_not_taken
 from orderapp.services.webhooks.subscriptions import signing_secrets
+from orderapp.systems.base import System
 from orderapp.systems.runs import Run
 from orderapp.systems.webhooks import Message, send
 
@@ -49,18 +50,34 @@ def send_to(run: Run, rule: AlertRule, message: StaffMessage) -> str:
     """
     if rule.webhook_id is not None:
         return _to_webhook(run, rule.webhook_id, message)
-    systems = current_settings().systems.values()
-    mailer = next((one for one in systems if one.can("write") and one.configured), None)
+    return mail_to(run, rule.email or "", message, ANEW)
+
+
+def mail_to(run: Run, address: str, message: StaffMessage, remedy: str) -> str:
+    """Send a message by mail; return what came of it. Transaction, Idempotent because, Raises: as for `send_to`.
+
+    Args:
+        run: The run that sends it.
+        address: To whom.
+        message: What.
+        remedy: What to do if the address is refused, as a sentence.
+    """
+    mailer = mailer_of(current_settings())
     if mailer is None:
-        run.needs_attention("No system that sends mails is configured. Configure one, or let the rule use a webhook.")
-    mail = Mail(f"message.{run.key}", rule.email or "", message.subject, message.text, message.html)
+        run.needs_attention("No system that sends mails is configured. Configure one, then requeue this.")
+    mail = Mail(f"message.{run.key}", address, message.subject, message.text, message.html)
     answer = mailer.write(mail)
     if answer.outcome is Outcome.DONE:
         return SENT
     said = f"{mailer.title} {answer.message or answer.code}"
     if answer.outcome is Outcome.REFUSED:
-        run.needs_attention(f"{said}. {ANEW}")
+        run.needs_attention(f"{said}. {remedy}")
     return run.try_again(said)
+
+
+def mailer_of(settings: Settings) -> System | None:
+    """Return the configured system that sends mails; None if there is none."""
+    return next((one for one in settings.systems.values() if one.can("write") and one.configured), None)
 
 
 def _to_webhook(run: Run, webhook_id: int, message: StaffMessage) -> str:
