@@ -22,7 +22,7 @@ class Headline:
     recent: Count  # orders of the last days that aren't right
     older: Count  # those placed before
     at_stake: str  # the sum of their totals, one amount for each currency
-    oldest: str  # for how long the one that waits the longest hasn't changed
+    oldest: str  # for how long the one that isn't right for the longest isn't
     trend: Trend | None
 
 

@@ -37,6 +37,7 @@ class Lane(StrEnum):
     HEALS = "heals"  # work is under way or due at a known time
 
 
+GIVEN_UP = ManualResolution.resolution == Resolution.GIVEN_UP.value
 _RANKS = {Lane.STAFF: 0, Lane.WAITS: 1, Lane.HEALS: 2}  # an order of several lanes is in the first of them
 _LANES = {rank: lane for lane, rank in _RANKS.items()}
 
@@ -62,7 +63,7 @@ class LaneTotal:
     recent: Count  # placed in the last WINDOW_DAYS
     older: Count  # placed before
     money: tuple[Money, ...]  # the sum of their totals, by currency
-    oldest_seconds: float  # since the last change of the one that hasn't changed for the longest; 0 without orders
+    oldest_seconds: float  # for how long the one that isn't right for the longest isn't; 0 without orders
 
     @property
     def orders(self) -> Count:
@@ -138,13 +139,13 @@ def look(session: Session, systems: Collection[str], kept: Collection[Kept]) -> 
     recent = (order.created_at >= db_now(-WINDOW_DAYS * 86_400)).label("recent")
     rows = session.execute(
         select(laned.c.rank, recent, order.currency, func.count().label("orders"))
-        .add_columns(func.sum(order.total_minor).label("minor"), func.min(order.updated_at).label("since"))
+        .add_columns(func.sum(order.total_minor).label("minor"), func.min(laned.c.since).label("since"))
         .add_columns(func.max(laned.c.due_at).label("due_at"))
         .select_from(source)
         .group_by(laned.c.rank, "recent", order.currency)
     ).all()
     now = session.execute(select(db_now())).scalar_one()
-    by_lane = {lane: [row for row in rows if row.rank == rank and row.since] for lane, rank in _RANKS.items()}
+    by_lane = {lane: [row for row in rows if row.rank == rank and row.currency] for lane, rank in _RANKS.items()}
     placed = select(Order.id).where(Order.created_at >= db_now(-WINDOW_DAYS * 86_400))
     return NotRight(
         at=now,
@@ -163,46 +164,51 @@ def count_lanes(session: Session, systems: Collection[str], kept: Collection[Kep
 
 
 def _laned(systems: Collection[str], kept: Collection[Kept]) -> Select[Any, Any, Any]:
-    """Return the orders that aren't right, each with the rank of its lane and when its last waiting task is due."""
+    """Return the orders that aren't right, each with its lane's rank, since when, and when its last task is due."""
     by_name = {one.name: one for one in kept}
     older = Task.created_at <= db_now(-UNDER_WAY_SECONDS)
     parts = [
-        _part(Lane.STAFF, Task, holds(Task.state, TaskState.FAILED.value)),
-        _part(Lane.STAFF, Mismatch, holds(Mismatch.state, MismatchState.OPEN.value)),
-        _part(Lane.STAFF, ManualResolution, UNPROVEN, ManualResolution.resolution == Resolution.GIVEN_UP.value),
-        _part(Lane.HEALS, Task, holds(Task.state, TaskState.RUNNING.value), older),
+        _task_part(Lane.STAFF, holds(Task.state, TaskState.FAILED.value)),
+        _part(Lane.STAFF, Mismatch, Mismatch.found_at, holds(Mismatch.state, MismatchState.OPEN.value)),
+        _part(Lane.STAFF, ManualResolution, ManualResolution.made_at, UNPROVEN, GIVEN_UP),
+        _task_part(Lane.HEALS, holds(Task.state, TaskState.RUNNING.value), older),
         *(_unfinished(state) for state in (OrderState.PLACING, OrderState.COMPENSATING)),
         *(_kept_part(one) for one in kept),
     ]
     for name in systems:
         waiting = (holds(Task.state, TaskState.WAITING.value), holds(Task.system, name), older)
         if name not in by_name:
-            parts.append(_part(Lane.HEALS, Task, *waiting))
+            parts.append(_task_part(Lane.HEALS, *waiting))
         elif by_name[name].only_forward:
-            parts.append(_part(Lane.HEALS, Task, *waiting, Task.kind == TaskKind.COMPENSATE.value))
+            parts.append(_task_part(Lane.HEALS, *waiting, Task.kind == TaskKind.COMPENSATE.value))
     found = union_all(*parts).subquery()
     rank, due_at = func.min(found.c.rank).label("rank"), func.max(found.c.due_at).label("due_at")
-    return select(found.c.order_id, rank, due_at).group_by(found.c.order_id)
+    return select(found.c.order_id, rank, func.min(found.c.since).label("since"), due_at).group_by(found.c.order_id)
 
 
 def _part(
-    lane: Lane, model: type[Task] | type[Mismatch] | type[ManualResolution], *where: Any
+    lane: Lane, model: type[Task] | type[Mismatch] | type[ManualResolution], since: Any, *where: Any
 ) -> Select[Any, Any, Any]:
     due_at: Any = Task.due_at if model is Task else cast(null(), UtcDateTime)
-    rows = select(model.order_id, due_at.label("due_at")).where(*where, model.order_id.is_not(None))
-    oldest = rows.order_by(model.id).limit(CAP).subquery()
-    return select(oldest.c.order_id, _rank(lane), oldest.c.due_at)
+    rows = select(model.order_id, since.label("since"), due_at.label("due_at"))
+    oldest = rows.where(*where, model.order_id.is_not(None)).order_by(model.id).limit(CAP).subquery()
+    return select(oldest.c.order_id, _rank(lane), oldest.c.since, oldest.c.due_at)
+
+
+def _task_part(lane: Lane, *where: Any) -> Select[Any, Any, Any]:
+    return _part(lane, Task, Task.created_at, *where)
 
 
 def _kept_part(kept: Kept) -> Select[Any, Any, Any]:
-    return _part(Lane.WAITS, Task, holds(Task.state, TaskState.WAITING.value), kept.condition)
+    return _task_part(Lane.WAITS, holds(Task.state, TaskState.WAITING.value), kept.condition)
 
 
 def _unfinished(state: OrderState) -> Select[Any, Any, Any]:
     late = Order.updated_at <= db_now(-UNDER_WAY_SECONDS)
-    orders = select(Order.id).where(holds(Order.state, state.value), late)
+    orders = select(Order.id, Order.updated_at.label("since")).where(holds(Order.state, state.value), late)
     oldest = orders.order_by(Order.created_at).limit(CAP).subquery()
-    return select(oldest.c.id.label("order_id"), _rank(Lane.HEALS), cast(null(), UtcDateTime).label("due_at"))
+    no_due_at = cast(null(), UtcDateTime).label("due_at")
+    return select(oldest.c.id.label("order_id"), _rank(Lane.HEALS), oldest.c.since, no_due_at)
 
 
 def _rank(lane: Lane) -> ColumnElement[int]:

@@ -81,8 +81,8 @@ def admin() -> Member:
 
 def failing_task(age_seconds: float = 3600) -> int:
     rows = Rows()
-    order_id = rows.order(updated_at=db_now(-age_seconds), total_minor=900)
-    return rows.task(TaskState.FAILED, order_id=order_id, system="bank")
+    order_id = rows.order(total_minor=900)
+    return rows.task(TaskState.FAILED, order_id=order_id, system="bank", created_at=db_now(-age_seconds))
 
 
 def be_right() -> None:

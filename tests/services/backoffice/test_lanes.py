@@ -142,9 +142,11 @@ def test_a_system_that_only_gives_back_keeps_the_rest(shop: Shop, rows: Rows, ki
 
 
 def test_it_says_how_much_is_at_stake_by_currency_and_since_when(shop: Shop, rows: Rows) -> None:
-    old = {"created_at": db_now(-40 * 86_400), "updated_at": db_now(-3600)}
+    old = {"created_at": db_now(-40 * 86_400), "updated_at": db_now(-40 * 86_400)}
     for values in ({"total_minor": 700}, {"total_minor": 55, "currency": "JPY"}, old):
-        rows.task(TaskState.FAILED, order_id=rows.order(**{**LONG_AGO, **values}))
+        order_id = rows.order(**{**LONG_AGO, **values})
+        rows.task(TaskState.FAILED, order_id=order_id, created_at=db_now(-3600))
+    mismatch(order_id)
     rows.order(**LONG_AGO)
     seen = looked(shop)
     total = seen.lanes[Lane.STAFF]
