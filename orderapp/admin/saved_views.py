@@ -19,14 +19,13 @@ from orderapp.admin.acting import ID, act
 from orderapp.admin.guard import Guarded, act_at, page_at
 from orderapp.models import Role, SavedView
 from orderapp.services.backoffice import saved_views
-from orderapp.services.backoffice.saved_views import View
+from orderapp.services.backoffice.saved_views import CAP, View
 from orderapp.services.db.capped_counts import Count, capped
 
 if TYPE_CHECKING:
     from orderapp.admin.listing import Listing
 
 LISTS = "orderapp.lists"  # the application's lists with filters, by endpoint
-CAP = 1000  # a view is there to be worked on; beyond this nobody needs the exact number
 # Who may see a view, as its owner says it; the empty word: nobody else.
 SHARED = {"": "Only me", Role.VIEWER: "Everybody", Role.OPERATOR: "Operators and admins", Role.ADMIN: "Admins"}
 

@@ -23,7 +23,7 @@ class Moment(FilterEqual):  # type: ignore[misc]  # Flask-Admin has no types
         """Return whether the value is a day or a time."""
         try:
             zones.read(value)
-        except (ValueError, OverflowError):
+        except ValueError:
             return False
         return True
 

@@ -9,6 +9,8 @@ from flask import has_request_context, request
 
 COOKIE = "orderapp-zone"
 UTC = ZoneInfo("UTC")
+# Nothing of ours is older, and every reader's clock can show them, whatever their zone.
+FIRST_YEAR, LAST_YEAR = 2000, 9000
 
 
 def zone() -> ZoneInfo:
@@ -30,10 +32,11 @@ def read(text: str) -> dt.datetime:
     """Return the moment of a day or a local time such as `2026-05-01T13:30`, in UTC.
 
     Raises:
-        ValueError: it is none.
-        OverflowError: it is out of range.
+        ValueError: it is none, or isn't in the years FIRST_YEAR to LAST_YEAR.
     """
     at = dt.datetime.fromisoformat(text)
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError(f"{text} isn't in the years {FIRST_YEAR} to {LAST_YEAR}")
     return (at if at.tzinfo else at.replace(tzinfo=zone())).astimezone(dt.UTC)
 
 

@@ -43,6 +43,7 @@ def test_an_admin_adds_changes_and_removes_a_rule(rows: Rows, logged_in: Login) 
     assert len(rules()) == 1
     acts = [rows.audit(act) for act in ("alert.add", "alert.change", "alert.remove")]
     assert [len(found) for found in acts] == [2, 1, 1]
+    assert "ops@example.com" not in "".join(entry.details for found in acts for entry in found)
     assert "Changed a rule of alerts" in admin.get("/admin/audit/").text
 
 

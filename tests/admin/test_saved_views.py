@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable
 
@@ -76,7 +77,8 @@ def test_a_view_keeps_no_search_and_a_time_is_the_same_for_every_reader(rows: Ro
 @pytest.mark.parametrize(
     "wrong",
     [{"list": "staff"}, {"list": "x"}, {"query": "state=nonesuch"}, {"query": "flt0_0=x"}, {"query": ""},
-     {"shared": "everybody"}, {"query": "state=failed&state=placing"}, {"query": "from=yesterday"}],
+     {"shared": "everybody"}, {"query": "state=failed&state=placing"}, {"query": "from=yesterday"},
+     {"query": "to=9999-12-31T23:59"}, {"query": "from=0900-01-01"}],
 )  # fmt: skip
 def test_what_is_not_known_is_not_saved(rows: Rows, logged_in: Login, wrong: dict[str, str]) -> None:
     assert save(logged_in(Role.OPERATOR), **{"query": "state=failed", **wrong}) == 400
@@ -92,3 +94,25 @@ def test_names_are_unique_and_views_are_bounded(rows: Rows, logged_in: Login) ->
     found = menu(viewer, "/admin/tasks/")
     assert len(found) == 20
     assert found[0] == ("/admin/tasks/?state=failed", "<b>", "1")
+
+
+def test_what_others_share_hides_no_view_of_ones_own(logged_in: Login) -> None:
+    viewer, operator, admin = map(logged_in, (Role.VIEWER, Role.OPERATOR, Role.ADMIN))
+    for browser in (operator, admin):
+        for number in range(20):
+            assert save(browser, "state=failed", name=f"a {number}", shared="viewer") == 303
+    save(viewer, "state=failed", name="z")
+    names = [name for _, name, _ in menu(viewer)]
+    assert (names[:2], len(names)) == (["z", "a 0"], 31)
+
+
+def test_the_audit_tells_viewers_of_no_view_that_they_dont_see(rows: Rows, logged_in: Login) -> None:
+    operator = logged_in(Role.OPERATOR)
+    save(operator, "state=failed", name="Ann's debts")
+    save(operator, "state=failed", name="acting", shared="operator")
+    save(operator, "state=failed", name="all", shared="viewer")
+    for entry in rows.audit("view.save"):
+        operator.post(f"/admin/views/{entry.subject.split()[-1]}/delete", list="orders")
+    kept = [json.loads(entry.details) for act in ("view.save", "view.delete") for entry in rows.audit(act)]
+    assert [one.get("name") for one in kept] == 2 * [None, None, "all"]
+    assert [one.get("query") for one in kept] == 2 * [None, None, "state=failed"]

@@ -11,8 +11,10 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from orderapp.currencies import is_currency
+from orderapp.domain.customers import masked_email
 from orderapp.errors import InvalidRequest, NotFound
 from orderapp.models import AlertKind, AlertRule, SavedView, WebhookSubscription, db_now
+from orderapp.services.backoffice import saved_views
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import writing
@@ -75,9 +77,9 @@ def change_limit(rule_id: int, most: int, actor: Actor) -> None:
         InvalidRequest: the limit isn't acceptable.
         NotFound: there is no such rule.
     """
-    _refuse_impossible_limit(most)
     with writing() as session:
         rule = _found(session, rule_id)
+        _refuse_impossible_limit(AlertKind(rule.kind), most)
         session.execute(update(AlertRule).where(AlertRule.id == rule_id).values(most=most))
         details = {"kind": rule.kind, "before": rule.most, "after": most}
         audit.write(session, actor, Act("alert.change", f"alert {rule_id}", details=details))
@@ -94,7 +96,7 @@ def remove(rule_id: int, actor: Actor) -> None:
     with writing() as session:
         rule = _found(session, rule_id)
         session.execute(delete(AlertRule).where(AlertRule.id == rule_id))
-        audit.write(session, actor, Act("alert.remove", f"alert {rule_id}", details=_details(rule)))
+        audit.write(session, actor, Act("alert.remove", f"alert {rule_id}", details=_for_everybody(_values(rule))))
     log.info("alert.removed", rule=rule_id, by=actor.staff_id)
 
 
@@ -121,13 +123,13 @@ def _add(session: Session, rule: Rule, actor: Actor) -> int:
         raise InvalidRequest({"rule": [f"There are {MOST_RULES} rules already; remove one first."]})
     new = insert(AlertRule).values(**values, created_at=db_now(), times=0, seen="").returning(AlertRule.id)
     rule_id: int = session.execute(new).scalar_one()
-    audit.write(session, actor, Act("alert.add", f"alert {rule_id}", details=values))
+    audit.write(session, actor, Act("alert.add", f"alert {rule_id}", details=_for_everybody(values)))
     return rule_id
 
 
 def _checked(session: Session, rule: Rule) -> dict[str, Any]:
     """Return a rule's values. Raises InvalidRequest."""
-    _refuse_impossible_limit(rule.most)
+    _refuse_impossible_limit(rule.kind, rule.most)
     email = None
     if rule.email:
         try:
@@ -156,7 +158,9 @@ def _checked(session: Session, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _refuse_impossible_limit(most: int) -> None:
+def _refuse_impossible_limit(kind: AlertKind, most: int) -> None:
+    if kind is AlertKind.VIEW and most > saved_views.CAP:
+        raise InvalidRequest({"most": [f"Rows of a view are counted up to {saved_views.CAP:,}; give no more."]})
     if not 0 <= most <= LARGEST_LIMIT:
         raise InvalidRequest({"most": ["The limit is too large."]})
 
@@ -168,6 +172,12 @@ def _found(session: Session, rule_id: int) -> AlertRule:
     return rule
 
 
-def _details(rule: AlertRule) -> dict[str, Any]:
+def _values(rule: AlertRule) -> dict[str, Any]:
     names = ("kind", "most", "currency", "view_id", "email", "webhook_id")
-    return {name: getattr(rule, name) for name in names if getattr(rule, name) is not None}
+    return {name: getattr(rule, name) for name in names}
+
+
+def _for_everybody(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what the audit says of a rule: all of staff read it, and the addresses of rules are for admins."""
+    said = {name: value for name, value in values.items() if value is not None}
+    return {**said, "email": masked_email(said["email"])} if "email" in said else said

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,7 +25,8 @@ log = structlog.get_logger()
 MAX_NAME_CHARACTERS = 60  # as long as its column
 MAX_QUERY_CHARACTERS = 500  # the same
 MOST = 20  # of one member: each is counted on its list and on the overview
-MOST_SHOWN = 30  # the same, of all that are shared
+MOST_SHOWN = 30  # the same, of all that others share
+CAP = 1000  # a view is there to be worked on; beyond this nobody needs the exact number of its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def save(view: View, member: Member) -> int:
                 raise InvalidRequest({"view": [f"You have {MOST} views already; delete one first."]})
             new = insert(SavedView).values(staff_id=member.id, created_at=db_now(), **values)
             view_id: int = session.execute(new.returning(SavedView.id)).scalar_one()
-            audit.write(session, member.actor, Act("view.save", f"view {view_id}", details=values))
+            audit.write(session, member.actor, Act("view.save", f"view {view_id}", details=_for_everybody(values)))
     except IntegrityError:
         raise InvalidRequest(
             {"name": ["You have a view of this name already; delete it, or choose another."]}
@@ -82,8 +84,8 @@ def delete(view_id: int, member: Member) -> None:
         if session.scalar(select(AlertRule.id).where(AlertRule.view_id == view_id).limit(1)) is not None:
             raise WrongState("An alert watches this view; remove the alert first. Nothing was changed.")
         session.execute(delete_rows(SavedView).where(SavedView.id == view_id))
-        details = {"list": view.list, "name": view.name, "query": view.query}
-        audit.write(session, member.actor, Act("view.delete", f"view {view_id}", details=details))
+        values = {"list": view.list, "name": view.name, "query": view.query, "shared_with": view.shared_with}
+        audit.write(session, member.actor, Act("view.delete", f"view {view_id}", details=_for_everybody(values)))
     log.info("view.deleted", view=view_id, by=member.id)
 
 
@@ -93,17 +95,27 @@ def may_delete(view: SavedView, member: Member) -> bool:
 
 
 def seen_by(session: Session, member: Member, of_list: str | None = None) -> Sequence[tuple[SavedView, str]]:
-    """Return the views that a member sees, of one list or of all, each with its owner's address, by name.
+    """Return the views that a member sees, of one list or of all, each with its owner's address.
+
+    All of the member's own come first, then MOST_SHOWN that others share, each by name.
 
     Transaction: reads only, within the caller's.
     """
-    roles = [role.value for role in Role if member.may(role)]
-    wanted = [or_(SavedView.staff_id == member.id, SavedView.shared_with.in_(roles))]
+    own = SavedView.staff_id == member.id
+    shared = SavedView.shared_with.in_([role.value for role in Role if member.may(role)])
+    rows = select(SavedView, Staff.email).join(Staff, Staff.id == SavedView.staff_id)
     if of_list is not None:
-        wanted.append(SavedView.list == of_list)
-    rows = select(SavedView, Staff.email).join(Staff, Staff.id == SavedView.staff_id).where(*wanted)
-    found = session.execute(rows.order_by(SavedView.name, SavedView.id).limit(MOST_SHOWN))
+        rows = rows.where(SavedView.list == of_list)
+    rows = rows.order_by(SavedView.name, SavedView.id)
+    found = [*session.execute(rows.where(own)), *session.execute(rows.where(~own, shared).limit(MOST_SHOWN))]
     return [(view, email) for view, email in found]
+
+
+def _for_everybody(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what the audit says of a view: all of staff read it, so not what only some of them may see."""
+    if values["shared_with"] == Role.VIEWER.value:
+        return values
+    return {"list": values["list"], "shared_with": values["shared_with"]}
 
 
 def _clean(name: str) -> str:

@@ -227,6 +227,7 @@ def test_a_paused_webhook_is_left_alone_and_one_that_is_gone_is_paused(shop: Sho
         (Rule(AlertKind.BREAKER, 60, webhook_id=7), "no such webhook"),
         (Rule(AlertKind.BREAKER, 10**13, email=MINE), "too large"),
         (Rule(AlertKind.VIEW, 1, email=MINE), "Choose a saved view"),
+        (Rule(AlertKind.VIEW, 1001, view_id=1, email=MINE), "counted up to 1,000"),
         (Rule(AlertKind.AT_STAKE, 1, "XXX", email=MINE), "a code such as EUR"),
     ],
 )
