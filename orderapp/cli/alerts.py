@@ -14,7 +14,7 @@ from orderapp.services.db.transactions import reading
 alerts = Group("alerts", help="Alerts and the weekly report.")
 
 
-@alerts.command("defaults", act="alert.add", on="alert", named_by=("email", "email"))
+@alerts.command("defaults", act="alert.add", on="alert")
 @click.argument("email")
 def defaults(email: str) -> None:
     """Tell an address of orders that aren't right for half an hour, and of systems that fail for a quarter of one.

@@ -16,7 +16,7 @@ REASON = click.option("--reason", default="", help="Why; it is kept with your ac
 webhooks = Group("webhooks", help="Addresses that are told of events.")
 
 
-@webhooks.command("add", act="webhook.add", on="webhook", named_by=("url", "url"))
+@webhooks.command("add", act="webhook.add", on="webhook")
 @click.argument("url")
 @click.option("--events", default="*", show_default=True, help="Such as order.*,mismatch.found; separated by commas.")
 def add(url: str, events: str) -> None:

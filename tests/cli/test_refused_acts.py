@@ -82,6 +82,9 @@ def test_each_command_of_ours_either_acts_under_a_name_or_is_known_to_act_on_not
             {"file": "old.jsonl"},
             "older-than: at least",
         ),
+        # All of staff read the audit: no address of a person, and of a webhook no part that permits to send.
+        (("alerts", "defaults", "ann@here@x"), None, "alert.add", "alert", {}, "email: "),
+        (("webhooks", "add", "http://x/token", "--events", "*"), None, "webhook.add", "webhook", {}, "url: "),
         (
             ("tasks", "requeue", "0", "--reason", "again"),
             None,
