@@ -84,10 +84,12 @@ class HeldRun(Run):
             renewed = session.connection().execute(renewing).rowcount
             with self._lock:
                 self._lost = self._lost or not renewed
-                if not self._lost:
-                    self._lease_ends_at = began_at + self._lease_seconds
             self._refuse_if_lost()
             yield session
+            self._refuse_if_lost()  # it was given up meanwhile
+        # Only now, because one that is rolled back has renewed nothing.
+        with self._lock:
+            self._lease_ends_at = began_at + self._lease_seconds
 
     def _refuse_if_lost(self) -> None:
         if self._lost:

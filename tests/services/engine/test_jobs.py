@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from orderapp.services.backoffice import task_actions
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.engine.batch import run_hint
+from orderapp.services.engine.held_run import HeldRun
 from orderapp.services.engine.recovery import recover
 from orderapp.services.engine.run_job import run_job
 from orderapp.systems.jobs import Job
@@ -380,6 +382,27 @@ def test_its_own_transaction_commits_with_the_lease_and_renews_it(empty_shop: Sh
     assert 95 < left[0] <= 100
     with reading() as session:
         assert set(session.scalars(select(Product.price_minor))) == {1}
+
+
+def test_a_transaction_that_is_rolled_back_renews_nothing(empty_shop: Shop) -> None:
+    left: list[float] = []
+
+    @job("change-prices", lease_seconds=100)
+    def change_prices(run: Run) -> None:
+        assert isinstance(run, HeldRun)
+        left.append(run.seconds_left())
+        with suppress(KeyError), run.transaction():
+            raise KeyError
+        left.append(run.seconds_left())
+        run.renew()
+        left.append(run.seconds_left())
+
+    shop = empty_shop.with_jobs(change_prices)
+    enqueued(change_prices)
+    assert shop.work() == 1
+    before, rolled_back, renewed = left
+    assert rolled_back < before
+    assert rolled_back < renewed
 
 
 def test_a_job_that_lost_its_lease_writes_nothing_and_its_next_run_does(empty_shop: Shop) -> None:
