@@ -18,6 +18,7 @@ from orderapp.admin.consequences import what_a_repeat_does
 from orderapp.admin.errands import errand_title
 from orderapp.admin.failure_texts import wellness_of
 from orderapp.admin.guard import act_at, page_at
+from orderapp.admin.holdup_texts import why_it_waits
 from orderapp.admin.labels import ITEM_STATES, OPERATION_STATES, act_in_words, duration
 from orderapp.admin.listing import OneOf
 from orderapp.admin.tabbed_listing import TabbedListing
@@ -28,9 +29,10 @@ from orderapp.domain.states import OPERATIONS_UNDER_WAY, ItemState, OperationSta
 from orderapp.errors import InvalidRequest, WrongState
 from orderapp.models import Operation, Role
 from orderapp.services.backoffice import operations
-from orderapp.services.backoffice.operation_files import find_operation
+from orderapp.services.backoffice.operation_files import OperationFile, find_operation
 from orderapp.services.backoffice.operation_outcomes import Counts, in_words, outcomes_of
 from orderapp.services.db.audit import Actor
+from orderapp.services.engine.job_answers import SNOOZED
 
 # States whose items the page doesn't count as having had their turn.
 TO_COME = (ItemState.PLANNED, ItemState.LEFT_OUT)
@@ -45,6 +47,18 @@ def state_badge(operation: Operation) -> Markup:
     """Return an operation's state as a badge; one that was stopped says so."""
     word, text = OPERATION_STATES[OperationState(operation.state)]
     return cells.badge("neutral", "Stopped") if operation.stopped_at and word == "ok" else cells.badge(word, text)
+
+
+def _why_it_stands_still(file: OperationFile) -> str:
+    """Return why nobody works on an operation that is under way, as a sentence; empty where somebody does or will."""
+    work = file.work
+    if work is None or work.state != TaskState.WAITING.value:
+        return ""
+    if waits := why_it_waits(work, file.holdups):
+        return f"{waits.rstrip('.')}."
+    if work.last_code in (None, SNOOZED):  # it has just begun, or it goes on in a moment
+        return ""
+    return f"The newest run of it ended early, and it is tried again: {work.last_message or work.last_code}"
 
 
 def _title(row: Operation) -> Markup:
@@ -117,6 +131,7 @@ class OperationsView(TabbedListing):
             outcome=in_words(counts),
             item_states=ITEM_STATES,
             stuck=file.work is not None and file.work.state == TaskState.FAILED.value,
+            stands_still=_why_it_stands_still(file),
             clock=lambda moment: moments.at(moment, file.now),
             duration=duration,
             rate=current_settings().operation_tasks_per_second,

@@ -10,12 +10,12 @@ from sqlalchemy import Select
 from orderapp.cli.command import Group, one_line
 from orderapp.config import current_settings
 from orderapp.domain.states import ItemState, TaskKind, TaskState
-from orderapp.errors import InvalidRequest
+from orderapp.errors import InvalidRequest, WrongState
 from orderapp.models import Resolution
 from orderapp.services.backoffice import manual_resolutions, operations, task_actions
 from orderapp.services.backoffice.bulk import Selection
 from orderapp.services.backoffice.operation_drafts import draft
-from orderapp.services.backoffice.operation_files import find_operation
+from orderapp.services.backoffice.operation_files import OperationFile, find_operation
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.backoffice.task_list import TaskRow, failed_tasks, list_tasks
 from orderapp.services.db import audit
@@ -132,15 +132,25 @@ def _start(ctx: click.Context, failed: Select[int], chosen: Mapping[str, str | N
     except InvalidRequest:
         click.echo("No failed task matches.", err=True)
         return
+    try:
+        operations.start(operation_id, COMMAND_LINE, reason)
+    except WrongState:
+        _tell_left_out(find_operation(operation_id, current_settings()))
+        raise
+    # As it was started: the start leaves out what another operation does.
     file = find_operation(operation_id, current_settings())
+    _tell_left_out(file)
+    left_out = file.counts.get(ItemState.LEFT_OUT, 0)
+    planned = file.operation.total - left_out
+    click.echo(f"Operation {operation_id} requeues {planned} task{'s' if planned != 1 else ''}.")
+    if left_out:
+        ctx.exit(1)
+
+
+def _tell_left_out(file: OperationFile) -> None:
     for why in file.reasons.get(ItemState.LEFT_OUT, ()):
         others = f", and {why.items - 1} more" if why.items > 1 else ""
         click.echo(one_line(f"Left out: task {why.task_id}{others}: {why.said}"), err=True)
-    operations.start(operation_id, COMMAND_LINE, reason)
-    planned = file.counts.get(ItemState.PLANNED, 0)
-    click.echo(f"Operation {operation_id} requeues {planned} task{'s' if planned != 1 else ''}.")
-    if file.counts.get(ItemState.LEFT_OUT):
-        ctx.exit(1)
 
 
 def _failed(kind: str | None, system: str | None, code: str | None) -> Select[int]:

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from sqlalchemy import update
 
 from orderapp.domain.states import TaskState
-from orderapp.models import Operation, Role, Task
+from orderapp.models import Operation, Role, SystemSwitch, Task, db_now
+from orderapp.services.db.transactions import writing
 from orderapp.services.engine.run_job import run_job
 
 
@@ -120,6 +122,25 @@ def test_it_is_paused_resumed_and_stopped_on_its_page(rows, operator, drafted, s
     run_job(rows.read(Operation, number_of(address)).task_id, settings)
     assert "3 not begun." in words(operator.get(address).text)
     assert {rows.read(Task, task_id).state for task_id in tasks} == {"failed"}
+
+
+def test_it_says_why_nobody_works_on_it(rows, operator, drafted, app):
+    address, _ = drafted()
+    operator.post(f"{address}/start", reason="the bank is back")
+    task_id = rows.read(Operation, number_of(address)).task_id
+    assert "works on it" not in operator.get(address).text
+    with app.app_context(), writing() as session:
+        session.execute(update(Task).where(Task.id == task_id).values(last_code="snoozed", last_message="goes on"))
+    assert "works on it" not in operator.get(address).text
+    with app.app_context(), writing() as session:
+        session.execute(update(Task).where(Task.id == task_id).values(last_code="failed", last_message="KeyError"))
+    page = words(operator.get(address).text)
+    assert "The newest run of it ended early, and it is tried again: KeyError" in page
+    assert "once somebody works on it again" in page
+    with app.app_context(), writing() as session:
+        paused = SystemSwitch(system="bulk-operation", mode="paused", reason="night shift", changed_at=db_now())
+        session.add(paused)
+    assert "Waits because Operations of staff is paused: night shift." in words(operator.get(address).text)
 
 
 def test_a_reason_is_asked_for_and_what_was_typed_stays(operator, drafted):

@@ -164,6 +164,14 @@ def test_what_is_left_out_is_said_and_what_becomes_of_the_others_can_be_read(
     assert run("operations", "show", "7").exit_code == 1
 
 
+def test_what_another_operation_does_already_is_said_to_be_left_out(run: Run, failed: dict[str, list[str]]) -> None:
+    assert run("tasks", "requeue", "--failed", "--kind", "settle", "--reason", "the bank is back").exit_code == 0
+    result = run("tasks", "requeue", "--failed", "--reason", "all is back")
+    assert (result.exit_code, result.stdout) == (1, "Operation 2 requeues 2 tasks.\n")
+    [told] = result.stderr.splitlines()
+    assert told == f"Left out: task {failed['settlement'][0]}, and 1 more: operation 1 does it already"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
