@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from orderapp.domain.inputs import Inputs
@@ -119,6 +120,7 @@ class OrderDocument(Reduced):
     discounts: tuple[Discount, ...] = ()  # what systems take off, payments such as by gift card among them
     in_shop: bool = False  # whether it was placed in the shop, and has a page there
     language: str = "en"  # the code of the language in which its customer is written to
+    tax_percent: Decimal = Decimal(0)  # the tax that its prices include; 0 if the shop showed none
     corrected_email: str = ""  # where its customer is written to instead; empty if the address wasn't corrected
 
     @property

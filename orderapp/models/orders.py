@@ -68,6 +68,8 @@ class Order(Base):
     currency: Mapped[str] = mapped_column(String(3))
     subtotal_minor: Mapped[int] = mapped_column(BigInteger)
     total_minor: Mapped[int] = mapped_column(BigInteger)
+    # The rate of the tax that its prices include, in percent: what was sold keeps it, whatever the setting says later.
+    tax_percent: Mapped[str] = mapped_column(String(6), server_default="0")
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
     # How many events there were, written or not; the number of the newest one.

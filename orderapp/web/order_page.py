@@ -82,7 +82,7 @@ def _render(template: str, reference: str, **context: Any) -> Response:
         "story": story_of(found, current_settings().systems),
         "window": cancel_window(found),
         "address": address_shown(found),
-        "tax": tax_in(found.total, found.payments),
+        "tax": tax_in(found.total, found.payments, found.tax_percent),
         "key": retry_key(found.number, found.placements),
         "offers": offers_of(found),
         "sold_out": shortage_of(found) is not None,

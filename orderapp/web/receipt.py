@@ -53,7 +53,7 @@ def receipt_of(order: OrderView) -> Receipt | None:
             ),
             (gettext("To pay") if order.payments else gettext("Total"), amount_text(order.total)),
         ),
-        tax=tax_in(order.total, order.payments),
+        tax=tax_in(order.total, order.payments, order.tax_percent),
     )
 
 

@@ -70,17 +70,17 @@ class Summary(Reduced):
     @property
     def tax(self) -> str:
         """The tax that the total includes; empty if the shop shows none."""
-        return "" if self.total is None else tax_in(self.total, self.payments)
+        return "" if self.total is None else tax_in(self.total, self.payments, current_settings().tax_percent)
 
 
-def tax_in(total: Money, payments: Sequence[Discount]) -> str:
+def tax_in(total: Money, payments: Sequence[Discount], percent: Decimal) -> str:
     """Return which tax a total includes, as text; empty if the shop shows none.
 
     Args:
         total: What is left to pay.
         payments: What is paid by other means, such as a gift card: that doesn't change the tax.
+        percent: The rate; 0 for none.
     """
-    percent = current_settings().tax_percent
     if not percent:
         return ""
     paid = sum(one.amount.minor for one in payments)

@@ -158,6 +158,8 @@ def test_a_receipt_names_seller_customer_and_tax_on_its_page_and_in_its_pdf(
     seller = Seller("Teehaus Süd", "hallo@teehaus.example", address=("Gartenstraße 1", "10115 Berlin"), tax_id="DE1")
     app.extensions["orderapp.settings"] = replace(settings, seller=seller, tax_percent=Decimal(19))
     page = placed(client, new_form(name="Łucja Müller 王"))
+    # What was sold keeps the rate of its day.
+    app.extensions["orderapp.settings"] = replace(settings, seller=seller, tax_percent=Decimal(20))
     assert "Not paid yet" in client.get(f"{page}/receipt").text
     run_tasks()
     shown = client.get(f"{page}/receipt")

@@ -7,6 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select
@@ -113,6 +114,7 @@ class OrderView(Reduced):
     stopped: Stopped | None  # what ended the present placement; None if nothing did
     language: str = "en"  # in which its customer is written to
     mail_to: str = ""  # the address that its mails go to: that of the customer, or a corrected one
+    tax_percent: Decimal = Decimal(0)  # the tax that its prices include; 0 if the shop showed none
 
     @property
     def is_final(self) -> bool:
@@ -165,6 +167,7 @@ def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
         stopped=None,
         language=document.language,
         mail_to=document.mail_to,
+        tax_percent=document.tax_percent,
     )
 
 
@@ -229,6 +232,7 @@ def _view(order: Any, document: OrderDocument, placement: Any, steps: Iterable[A
         stopped=_stopped(placement),
         language=document.language,
         mail_to=document.mail_to,
+        tax_percent=document.tax_percent,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from orderapp.config import Settings
 from orderapp.domain.money import Money
@@ -55,6 +56,7 @@ class Opening:
         admission: Which of them may be called at present.
         lease_seconds: How long we hold the placement.
         duplicate_window_seconds: How long its cart counts as ordered; 0: an identical cart is never a duplicate.
+        tax_percent: The tax that today's prices include.
     """
 
     submitted: Submitted
@@ -66,6 +68,7 @@ class Opening:
     admission: Admission
     lease_seconds: float
     duplicate_window_seconds: int
+    tax_percent: Decimal = Decimal(0)
 
     @property
     def total(self) -> Money:

@@ -76,4 +76,5 @@ def _opening(submitted: Submitted, priced: Priced, before: Beforehand, settings:
         admission=admission,
         lease_seconds=settings.submission_lease_seconds,
         duplicate_window_seconds=settings.duplicate_window_seconds,
+        tax_percent=settings.tax_percent,
     )

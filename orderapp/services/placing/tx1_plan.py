@@ -22,7 +22,7 @@ _ORDERS, _DISCOUNTS, _PLACEMENTS = table_of(Order), table_of(OrderDiscount), tab
 _SUBMISSIONS, _STEPS = table_of(Submission), table_of(Step)
 _ORDER_COLUMNS = ("id", "number", "client_id", "state", "placement_number", "customer_name", "customer_email",
                   "customer_phone", "inputs", "language", "currency", "subtotal_minor", "total_minor",
-                  "event_number")  # fmt: skip
+                  "tax_percent", "event_number")  # fmt: skip
 _RETRY_COLUMNS = ("placement_number", "inputs", "total_minor")
 _PLACEMENT_COLUMNS = ("number", "state", "failed_system", "failed_outcome", "failed_code")
 _SUBMISSION_COLUMNS = ("scope", "key", "content_hash", "fencing")

@@ -26,6 +26,7 @@ def ordered_document(number: str, opening: Opening) -> OrderDocument:
         discounts=opening.offered.discounts,
         in_shop=opening.submitted.by.client_id is None,
         language=opening.request.language,
+        tax_percent=opening.tax_percent,
     )
 
 
@@ -56,6 +57,7 @@ def order_row(order_id: uuid.UUID, number: str, opening: Opening) -> dict[str, A
         "currency": opening.priced.subtotal.currency,
         "subtotal_minor": opening.priced.subtotal.minor,
         "total_minor": opening.total.minor,
+        "tax_percent": str(opening.tax_percent),
         "event_number": 1,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
@@ -32,7 +33,8 @@ from orderapp.models import Order, OrderDiscount, OrderLine, table_of
 
 LINE, DISCOUNT = "line", "discount"
 _DOCUMENT_COLUMNS = ("number", "customer_name", "customer_email", "customer_phone", "inputs", "language", "currency",
-                     "subtotal_minor", "total_minor", "client_id", "corrected_email")  # fmt: skip
+                     "subtotal_minor", "total_minor", "client_id", "tax_percent",
+                     "corrected_email")  # fmt: skip
 _PART_COLUMNS = ("part", "word", "text", "quantity", "minor", "is_payment")
 
 
@@ -97,6 +99,7 @@ def document_of(rows: Sequence[Any]) -> OrderDocument:
         ),
         in_shop=order.client_id is None,
         language=order.language,
+        tax_percent=Decimal(order.tax_percent),
         corrected_email=order.corrected_email or "",
     )
 
