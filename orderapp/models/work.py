@@ -171,6 +171,8 @@ class Task(Base):
     repeats: Mapped[int] = mapped_column(Integer, server_default="0")
     repeated_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
+    # When it was opened again last, after it was done: its effect came late, or its customer corrected the address.
+    reopened_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     # Of a job: its arguments (a JSON object), and the time of its schedule that this is the run for.
     arguments: Mapped[str | None] = mapped_column(Text)

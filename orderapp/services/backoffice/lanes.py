@@ -196,7 +196,7 @@ def _part(
 
 
 def _task_part(lane: Lane, *where: Any) -> Select[Any, Any, Any]:
-    return _part(lane, Task, Task.created_at, *where)
+    return _part(lane, Task, func.coalesce(Task.reopened_at, Task.created_at), *where)
 
 
 def _kept_part(kept: Kept) -> Select[Any, Any, Any]:

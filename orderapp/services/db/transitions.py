@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, literal, update
+from sqlalchemy import ColumnElement, Update, case, literal, update
 from sqlalchemy.orm import Session
 
-from orderapp.domain.states import State, sources_of
+from orderapp.domain.states import State, TaskState, sources_of
 from orderapp.models import (
     Delivery,
     Mismatch,
@@ -67,3 +67,9 @@ def may_move(model: Movable, to: State) -> ColumnElement[bool]:
     # An expression, not the column, so that no plan uses an index on the state: few rows may have this state when the
     # statement is planned, and many when it runs.
     return table_of(model).c.state.concat("").in_(allowed)
+
+
+def reopened() -> dict[str, Any]:
+    """Return what a task has besides its state when it is open again: no end, and since when, if it was done."""
+    was_done = Task.state == TaskState.DONE.value
+    return {"finished_at": None, "reopened_at": case((was_done, db_now()), else_=Task.reopened_at)}

@@ -20,7 +20,7 @@ from orderapp.domain.states import (
 )
 from orderapp.errors import NotFound
 from orderapp.models import ManualResolution, Order, Placement, Step, Task, db_now
-from orderapp.services.db.transitions import closed, move
+from orderapp.services.db.transitions import closed, move, reopened
 from orderapp.services.saga.attempts import record_taken_away
 from orderapp.services.saga.events import move_order
 from orderapp.services.saga.manual_resolutions import end_resolutions
@@ -221,7 +221,7 @@ def _take_up_again(
         .execution_options(synchronize_session=False)
     )
     # A worker that runs the task now may have asked before the effect appeared, so the task is taken away from it.
-    move(session, Task, TaskState.WAITING, *task, fencing=Task.fencing + 1, lease_until=None, finished_at=None)
+    move(session, Task, TaskState.WAITING, *task, fencing=Task.fencing + 1, lease_until=None, **reopened())
 
 
 def _compensate_task(

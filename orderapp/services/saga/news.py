@@ -11,7 +11,7 @@ from orderapp.domain.keys import effect_key, next_key
 from orderapp.domain.orders import OrderDocument
 from orderapp.domain.states import OPEN_TASK_STATES, News, TaskKind, TaskState
 from orderapp.models import ManualResolution, Placement, Task, db_now
-from orderapp.services.db.transitions import closed, move
+from orderapp.services.db.transitions import closed, move, reopened
 from orderapp.services.saga.attempts import record_taken_away
 from orderapp.services.saga.manual_resolutions import end_resolutions
 from orderapp.services.saga.new_tasks import new_task
@@ -112,7 +112,7 @@ def send_again(session: Session, order_id: uuid.UUID, systems: Systems) -> None:
             "lease_until": None,
             "due_at": db_now(),
             "publish_at": db_now(),
-            "finished_at": None,
+            **reopened(),
             "absent_from": None,
             "pending_answers": 0,
             "last_code": None,

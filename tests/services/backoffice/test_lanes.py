@@ -15,6 +15,7 @@ from orderapp.services.backoffice.task_actions import cancel
 from orderapp.services.db.audit import COMMAND_LINE
 from orderapp.services.db.transactions import reading, writing
 from orderapp.services.resilience.switches import switch_system
+from orderapp.services.saga.compensation import reopen
 from orderapp.systems.base import Part
 from tests.admin.rows import Rows
 from tests.services.scripted import Scripted
@@ -153,6 +154,15 @@ def test_it_says_how_much_is_at_stake_by_currency_and_since_when(shop: Shop, row
     assert (total.recent.number, total.older.number, seen.placed.number) == (2, 1, 3)
     assert total.money == (Money(1700, "EUR"), Money(55, "JPY"))
     assert 3600 <= total.oldest_seconds < 3700
+
+
+def test_a_compensation_that_was_done_is_open_since_its_effect_came_late(shop: Shop, rows: Rows) -> None:
+    order_id = rows.order(OrderState.CANCELLED, **LONG_AGO)
+    task_id = rows.task(TaskState.DONE, TaskKind.COMPENSATE, order_id, **LATE)
+    with writing() as session:
+        reopen(session, order_id, rows.read(Task, task_id).placement_id, shop.settings.systems["inventory"])
+    assert lane_of(shop, order_id) is Lane.HEALS
+    assert looked(shop).lanes[Lane.HEALS].oldest_seconds < 60
 
 
 @pytest.mark.parametrize("narrowed", [False, True])
