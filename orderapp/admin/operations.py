@@ -29,6 +29,7 @@ from orderapp.domain.states import OPERATIONS_UNDER_WAY, ItemState, OperationSta
 from orderapp.errors import InvalidRequest, WrongState
 from orderapp.models import Operation, Role
 from orderapp.services.backoffice import operations
+from orderapp.services.backoffice.operation_drafts import NOT_TAKEN
 from orderapp.services.backoffice.operation_files import OperationFile, find_operation
 from orderapp.services.backoffice.operation_outcomes import Counts, in_words, outcomes_of
 from orderapp.services.db.audit import Actor
@@ -123,6 +124,7 @@ class OperationsView(TabbedListing):
             texts=TEXTS[operation.act],
             badge_of=state_badge(operation),
             chosen=chosen_in_words(operation),
+            not_taken=json.loads(operation.chosen).get(NOT_TAKEN),
             draft=operation.state == OperationState.DRAFT.value,
             under_way=operation.state in {state.value for state in OPERATIONS_UNDER_WAY},
             planned=counts.get(ItemState.PLANNED, 0),

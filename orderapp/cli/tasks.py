@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import click
@@ -14,7 +15,7 @@ from orderapp.errors import InvalidRequest, WrongState
 from orderapp.models import Resolution
 from orderapp.services.backoffice import manual_resolutions, operations, task_actions
 from orderapp.services.backoffice.bulk import Selection
-from orderapp.services.backoffice.operation_drafts import draft
+from orderapp.services.backoffice.operation_drafts import NOT_TAKEN, draft
 from orderapp.services.backoffice.operation_files import OperationFile, find_operation
 from orderapp.services.backoffice.risks import Risk
 from orderapp.services.backoffice.task_list import TaskRow, failed_tasks, list_tasks
@@ -140,10 +141,13 @@ def _start(ctx: click.Context, failed: Select[int], chosen: Mapping[str, str | N
     # As it was started: the start leaves out what another operation does.
     file = find_operation(operation_id, current_settings())
     _tell_left_out(file)
+    not_taken = json.loads(file.operation.chosen).get(NOT_TAKEN)
+    if not_taken:
+        click.echo(f"Not among them: {not_taken}.", err=True)
     left_out = file.counts.get(ItemState.LEFT_OUT, 0)
     planned = file.operation.total - left_out
     click.echo(f"Operation {operation_id} requeues {planned} task{'s' if planned != 1 else ''}.")
-    if left_out:
+    if left_out or not_taken:
         ctx.exit(1)
 
 

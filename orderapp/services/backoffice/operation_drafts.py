@@ -28,11 +28,19 @@ CHUNK = 5_000  # tasks at a time: some megabytes of memory
 # Whoever prepared a list and went away has forgotten by then what it was for.
 DRAFT_KEPT_SECONDS = 86_400.0
 DRAFTS_FORGOTTEN = 5  # at a time, by whoever makes a new one
+NOT_TAKEN = "Not among them"  # of what chose the tasks: what that chose too
 ARCHIVED = "its order was archived"
 FROZEN = ("operation_id", "task_id", "kind", "system", "order_number", "state")
 
 
-def draft(act: str, tasks: Select[int], chosen: Mapping[str, Any], actor: Actor, settings: Settings) -> int:
+def draft(  # noqa: PLR0913 - tests give the last one
+    act: str,
+    tasks: Select[int],
+    chosen: Mapping[str, Any],
+    actor: Actor,
+    settings: Settings,
+    most: int = MOST_TASKS,
+) -> int:
     """Freeze the list of tasks for an act, with what is left out; return the operation's id. Nothing is done to them.
 
     Transaction: one, committed here.
@@ -40,10 +48,11 @@ def draft(act: str, tasks: Select[int], chosen: Mapping[str, Any], actor: Actor,
 
     Args:
         act: A name in TASK_ACTS.
-        tasks: Selects the ids of the tasks; only the first MOST_TASKS are taken, the oldest ones.
+        tasks: Selects the ids of the tasks; only the oldest ones are taken.
         chosen: What chose them, for people: filters with their values, or how many were ticked.
         actor: Who prepares it.
         settings: The systems and jobs.
+        most: How many are taken; if there are more, `chosen` says so under NOT_TAKEN.
 
     Raises:
         InvalidRequest: there is no such task.
@@ -54,22 +63,26 @@ def draft(act: str, tasks: Select[int], chosen: Mapping[str, Any], actor: Actor,
         who = {"staff_id": actor.staff_id, "actor": actor.name, "created_at": db_now()}
         operation_id = session.execute(insert(Operation).values(**row, **who).returning(Operation.id)).scalar_one()
         total, reached, more = 0, 0, True
-        while more and total < MOST_TASKS:
-            ids = _freeze(session, operation_id, tasks.where(Task.id > reached))
+        while more and total < most:
+            wanted = min(CHUNK, most - total)
+            ids = _freeze(session, operation_id, tasks.where(Task.id > reached).limit(wanted))
             if ids:
                 _leave_out(session, operation_id, ids, act, settings)
                 reached = max(ids)
-            total, more = total + len(ids), len(ids) == CHUNK
+            total, more = total + len(ids), len(ids) == wanted
         if not total:
             raise InvalidRequest({"task": ["Choose at least one task."]})
-        session.execute(update(Operation).where(Operation.id == operation_id).values(total=total))
+        if more and session.scalar(tasks.where(Task.id > reached).limit(1)) is not None:
+            chosen = {**chosen, NOT_TAKEN: f"newer ones that match too; one operation takes the oldest {most:,}"}
+        ended = {"total": total, "chosen": json.dumps(chosen)}
+        session.execute(update(Operation).where(Operation.id == operation_id).values(ended))
     log.info("operation.drafted", operation=operation_id, act=act, tasks=total, by=actor.staff_id)
     return operation_id
 
 
 def _freeze(session: Session, operation_id: int, tasks: Select[int]) -> Sequence[int]:
-    """Write the next CHUNK of a list; return their ids."""
-    next_ones = tasks.order_by(Task.id).limit(CHUNK).subquery()
+    """Write the next part of a list; return their ids."""
+    next_ones = tasks.order_by(Task.id).subquery()
     rows = (
         select(literal(operation_id), Task.id, Task.kind, Task.system, Order.number, literal(ItemState.PLANNED.value))
         .join(next_ones, next_ones.c.id == Task.id)

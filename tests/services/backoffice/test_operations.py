@@ -18,7 +18,7 @@ from orderapp.errors import InvalidRequest, WrongState
 from orderapp.extensions import db
 from orderapp.models import AuditEntry, Operation, OperationItem, Task, holds
 from orderapp.services.backoffice import operations, task_actions
-from orderapp.services.backoffice.operation_drafts import draft
+from orderapp.services.backoffice.operation_drafts import NOT_TAKEN, draft
 from orderapp.services.backoffice.operation_job import carry_out, pause_after
 from orderapp.services.backoffice.operation_outcomes import in_words
 from orderapp.services.db.audit import Actor
@@ -293,6 +293,17 @@ def test_giving_up_is_an_operation_too(bank_shop: Shop) -> None:
     operations.start(operation_id, ANN, "test orders")
     bank_shop.work_until_quiet_but_for_staff()
     assert states(operation_id) == ["given_up"] * 6
+
+
+@pytest.mark.parametrize(("most", "is_told"), [(4, True), (6, False), (7, False)])
+def test_it_is_told_that_more_tasks_match_than_one_operation_takes(bank_shop: Shop, most: int, is_told: bool) -> None:
+    operation_id = draft("requeue", FAILED, {"state": "failed"}, ANN, bank_shop.settings, most)
+    oldest_first = sorted(task.id for task in bank_shop.tasks(state="failed"))
+    with reading() as session:
+        its = session.scalars(select(OperationItem.task_id).where(OperationItem.operation_id == operation_id)).all()
+    assert sorted(its) == oldest_first[:most]
+    told = json.loads(read(operation_id).chosen).get(NOT_TAKEN, "")
+    assert ("the oldest 4" in told) is is_told
 
 
 def test_an_operation_needs_tasks_and_a_reason(bank_shop: Shop) -> None:
