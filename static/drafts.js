@@ -153,12 +153,26 @@ async function comeBack(form, place, isKept) {
   if (!at) putBack(form, draft.fields, isUntouched);
 }
 
+// The page of an order is shown, so its draft is over. Of a draft whose answer this page may be, the server knows the order.
+async function seeOrder(page) {
+  keep("sessionStorage", SEEN, [...recall("sessionStorage", SEEN, []), location.pathname].slice(-20));
+  const isIt = (one) => one.order === location.pathname;
+  forgetDrafts(isIt);
+  for (const { key } of sentDrafts().filter((one) => !one.order)) {
+    const html = await becameOf(page, key);
+    if (html) knowOrder(key, orderIn(html));
+  }
+  forgetDrafts(isIt);
+}
+
 const draftForm = document.querySelector("form[data-draft]");
 const draftPlace = document.querySelector("[data-became]");
+const orderPage = document.querySelector("[data-follow]");
 for (const form of document.querySelectorAll("form[data-answered]")) {
   forgetSent((one) => one.key === form.elements.key.value); // this page says that nothing was ordered
 }
-if (draftForm) {
+if (orderPage) seeOrder(orderPage);
+else if (draftForm) {
   const save = () => keep("sessionStorage", DRAFT, draftOf(draftForm));
   addEventListener("pageshow", (event) => comeBack(draftForm, draftPlace, event.persisted));
   draftForm.addEventListener("input", (event) => event.isTrusted && save());
@@ -167,7 +181,4 @@ if (draftForm) {
   const sent = sentDrafts().at(-1);
   if (new URLSearchParams(location.search).has("new")) forgetDrafts(() => true); // the customer starts a new order
   else if (sent && !draftPlace.querySelector("[data-order]")) tellOfSent(draftPlace, sent);
-} else if (document.querySelector("[data-follow]")) {
-  keep("sessionStorage", SEEN, [...recall("sessionStorage", SEEN, []), location.pathname].slice(-20));
-  forgetDrafts((one) => one.order === location.pathname);
 }

@@ -35,6 +35,11 @@ LISTEN = """() => {
     sessionStorage.setItem("said", JSON.stringify(said));
   }).observe(status, { childList: true });
 }"""
+# Within the screen, and nothing lies over it.
+IS_SEEN = """(element) => {
+  const { left, top, bottom } = element.getBoundingClientRect();
+  return element.contains(document.elementFromPoint(left + 40, (top + bottom) / 2));
+}"""
 A_DAY_LATER = """() => {
   const sent = JSON.parse(localStorage.getItem("orderapp.sent"));
   localStorage.setItem("orderapp.sent", JSON.stringify(sent.map((one) => ({ ...one, at: one.at - 86400000 }))));
@@ -68,6 +73,7 @@ def lose_the_answer(route: Route) -> None:
 def test_while_systems_are_slow_the_page_says_each_step_once(
     page: Page, shop_url: str, sandbox: RunningSandbox
 ) -> None:
+    page.set_viewport_size({"width": 375, "height": 667})
     fill(page, shop_url)
     page.get_by_label("Coupon code").fill("WELCOME10")
     page.evaluate(LISTEN)
@@ -76,6 +82,7 @@ def test_while_systems_are_slow_the_page_says_each_step_once(
     page.locator(PLACE).click()
     steps = page.locator("[data-steps] li")
     expect(steps).to_have_text([re.compile("Stock.*Reserving your products"), re.compile("Coupon.*Next")])
+    assert steps.last.evaluate(IS_SEEN)
     expect(steps).to_have_text([re.compile("Stock.*Reserved"), re.compile("Coupon.*Redeeming your coupon")])
     heading(page).to_have_text(CONFIRMED, timeout=10_000)
     said = page.evaluate("JSON.parse(sessionStorage.getItem('said'))")
@@ -94,7 +101,8 @@ def test_where_only_the_answer_is_lost_the_order_s_page_opens(page: Page, shop_u
     page.route("**/orders", lose_the_answer, times=1)
     page.locator(PLACE).click()
     heading(page).to_have_text(CONFIRMED)
-    page.wait_for_function("localStorage.getItem('orderapp.sent') === '[]'")
+    page.wait_for_load_state()
+    assert page.evaluate("localStorage.getItem('orderapp.sent')") == "[]"
     assert orders() == 1
 
 
@@ -165,6 +173,18 @@ def test_the_same_again_is_another_order_though_nothing_is_known_of_the_first(
     page.get_by_label("E-mail address").fill("ada@example.com")
     page.locator(PLACE).click()
     heading(page).to_have_text("You have just ordered exactly this")
+
+
+def test_an_order_that_the_browser_s_own_sending_placed_is_over_once_its_page_is_shown(
+    page: Page, shop_url: str
+) -> None:
+    fill(page, shop_url)
+    page.route("**/orders", lambda route: route.fulfill(status=429), times=1)
+    page.locator(PLACE).click()
+    heading(page).to_have_text(CONFIRMED)
+    page.wait_for_load_state("networkidle")  # it has asked
+    assert page.evaluate("localStorage.getItem('orderapp.sent')") == "[]"
+    assert page.evaluate("sessionStorage.getItem('orderapp.draft')") == "null"
 
 
 def test_a_switch_of_language_after_a_lost_answer_still_knows_of_the_order(page: Page, shop_url: str) -> None:
