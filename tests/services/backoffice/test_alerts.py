@@ -132,6 +132,23 @@ def test_an_alert_that_couldnt_be_sent_until_it_was_over_is_told_of_in_one_messa
     assert "The alert held from 20" in mails.received[0].message.get_content()
 
 
+def test_the_end_waits_while_the_beginning_is_being_sent(shop: Shop, mails: SmtpServer) -> None:
+    alert_rules.add(Rule(AlertKind.NOT_RIGHT, 60, email=MINE), COMMAND_LINE)
+    failing_task()
+    look(shop)
+    begun = update(Task).where(Task.system == alerts.tell.name)
+    change(begun.values(state="running", lease_until=db_now(60), finished_at=None, due_at=db_now()))
+    be_right()
+    enqueue_alone(alerts.watch, {})
+    for _ in range(4):
+        shop.work()
+    assert len(mails.received) == 1
+    change(begun.where(Task.state == "running").values(state="done", lease_until=None, due_at=None))
+    change(begun.where(Task.state == "waiting").values(due_at=db_now(), publish_at=db_now()))
+    shop.work_until_quiet()
+    assert subjects(mails)[1:] == ["Over: Every order is right."]
+
+
 def test_the_message_of_a_removed_rule_reaches_nobody_else(shop: Shop, mails: SmtpServer) -> None:
     rule_id = alert_rules.add(Rule(AlertKind.NOT_RIGHT, 60, email="former@example.com"), COMMAND_LINE)
     failing_task()
