@@ -90,6 +90,17 @@ MUTATIONS = (
         tests=("tests/services/backoffice/test_alerts.py",),
     ),
     Mutation(
+        "an alert is raised after it was over",
+        "orderapp/services/backoffice/alerts.py",
+        (
+            (
+                'rule.times != told["times"] or (rule.raised_at is not None) is not told["raised"]',
+                'rule.times != told["times"]',
+            ),
+        ),
+        tests=("tests/services/backoffice/test_alerts.py",),
+    ),
+    Mutation(
         "a week is reported each day",
         "orderapp/services/backoffice/weekly_report.py",
         (("        if session.get(WeeklyReport, week) is not None:\n", "        if week is None:\n"),),
