@@ -128,14 +128,15 @@ def test_it_says_why_nobody_works_on_it(rows, operator, drafted, app):
     address, _ = drafted()
     operator.post(f"{address}/start", reason="the bank is back")
     task_id = rows.read(Operation, number_of(address)).task_id
-    assert "works on it" not in operator.get(address).text
+    assert "says more" not in operator.get(address).text
     with app.app_context(), writing() as session:
         session.execute(update(Task).where(Task.id == task_id).values(last_code="snoozed", last_message="goes on"))
-    assert "works on it" not in operator.get(address).text
+    assert "says more" not in operator.get(address).text
     with app.app_context(), writing() as session:
         session.execute(update(Task).where(Task.id == task_id).values(last_code="failed", last_message="KeyError"))
     page = words(operator.get(address).text)
     assert "The newest run of it ended early, and it is tried again: KeyError" in page
+    assert "says more" in page
     assert "once somebody works on it again" in page
     with app.app_context(), writing() as session:
         paused = SystemSwitch(system="bulk-operation", mode="paused", reason="night shift", changed_at=db_now())
