@@ -7,6 +7,7 @@ from flask import Flask
 from orderapp.cli.alerts import alerts
 from orderapp.cli.archive import archive_orders
 from orderapp.cli.configuration_errors import configuration_in_one_line
+from orderapp.cli.customers import customers
 from orderapp.cli.doctor import doctor
 from orderapp.cli.jobs import jobs
 from orderapp.cli.operations import operations
@@ -27,6 +28,7 @@ def init_app(app: Flask) -> None:
     for command in (
         alerts,
         archive_orders,
+        customers,
         doctor,
         jobs,
         operations,

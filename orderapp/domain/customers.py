@@ -37,6 +37,6 @@ def mailbox_of(email: str) -> str:
 
 
 def masked_email(email: str) -> str:
-    """Return the first letter and the host of an address: "z…@example.com"."""
+    """Return the first letter and the host of an address: "z…@example.com"; empty for none."""
     local, _, host = email.rpartition("@")
-    return f"{local[:1]}{HIDDEN}@{host}"
+    return f"{local[:1]}{HIDDEN}@{host}" if email else ""

@@ -57,6 +57,7 @@ class Order(Base):
     ends_as: Mapped[str | None] = mapped_column(state_column(OrderState))
     placement_number: Mapped[int] = mapped_column(Integer)
     customer_name: Mapped[str] = mapped_column(String(200))
+    # Empty once the customer was erased.
     customer_email: Mapped[str] = mapped_column(String(254))
     customer_phone: Mapped[str] = mapped_column(String(20))
     # Where its messages go, after its customer has corrected the address.

@@ -97,8 +97,8 @@ class Email(System):
         return cls(env, backoff)
 
     def concerns(self, order: OrderRequest | OrderDocument) -> bool:
-        """Every order has an e-mail address."""
-        return True
+        """Return whether the order has an e-mail address; one whose customer was erased has none."""
+        return bool(order.customer.email)
 
     def act(self, effect: Effect) -> Answer:
         """Send the mail."""

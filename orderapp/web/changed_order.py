@@ -46,6 +46,8 @@ class Offer:
 
 def offers_of(order: OrderView) -> list[Offer]:
     """Return the changes with which a failed order could be placed, the smallest first; none if nobody knows."""
+    if order.is_erased:
+        return []
     code = refused_code(order)
     if code:
         return [without_a_code(order, code)]

@@ -187,7 +187,7 @@ def _form_of(reference: str) -> OrderForm:
         return OrderForm()
     order = find_shop_order(number)
     quantities = {line.sku: str(line.quantity) for line in order.lines}
-    if not drafts.is_ours(order.id):
+    if not drafts.is_ours(order.id) or order.is_erased:
         # The customer is left out: others who know the page's address shouldn't learn who ordered.
         return OrderForm(quantities=quantities)
     customer = order.customer

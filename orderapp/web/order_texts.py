@@ -133,7 +133,7 @@ def story_of(order: OrderView, systems: Systems) -> Story:
         moving=moving,
         changing=moving or any(entry.state == "running" for entry in progress),
         is_last=order.state is OrderState.CANCELLED,
-        can_retry=order.state is OrderState.FAILED,
+        can_retry=order.state is OrderState.FAILED and not order.is_erased,
     )
 
 
@@ -148,6 +148,8 @@ def _headline(order: OrderView, systems: Systems) -> tuple[str, ...]:
 def _words_of_state(order: OrderView) -> tuple[str, ...]:
     if order.state is OrderState.COMPENSATING:
         return returning(order)
+    if order.state is OrderState.FAILED and order.is_erased:
+        return FAILED[:-1]
     if order.state is OrderState.FAILED and is_paused(order.stopped):
         return FAILED_FOR_NOW
     if order.state is OrderState.CONFIRMED:

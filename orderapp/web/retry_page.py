@@ -43,7 +43,7 @@ def try_again(order: OrderView, key: str) -> ResponseReturnValue:
 
 def named_change(order: OrderView) -> Change | None:
     """Return what the form says to change in a failed order."""
-    return change_named_in(request.form, order) if order.state is OrderState.FAILED else None
+    return change_named_in(request.form, order) if order.state is OrderState.FAILED and not order.is_erased else None
 
 
 def _retry(order: OrderView, key: str, wishes: RetryRequest) -> OrderView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import ColumnElement, delete, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from orderapp.models import CustomerSession, SignInLink, db_now
@@ -66,6 +66,12 @@ def sign_out(token: str) -> None:
     """End a session. Transaction: one, committed here."""
     with writing() as session:
         session.execute(delete(CustomerSession).where(CustomerSession.token_hash == hash_of(token)))
+
+
+def forget(session: Session, email: str) -> None:
+    """Delete all links and sessions of an address, in any capitals. Transaction: within the caller's."""
+    for table in (SignInLink, CustomerSession):
+        session.execute(delete(table).where(table.email == func.lower(email)))
 
 
 def delete_ended(session: Session) -> None:

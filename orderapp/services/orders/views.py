@@ -122,6 +122,11 @@ class OrderView(Reduced):
         return self.state in FINAL_ORDER_STATES
 
     @property
+    def is_erased(self) -> bool:
+        """Whether its customer's data was erased: nobody can be written to, and it can't be tried again."""
+        return not self.customer.email
+
+    @property
     def has_failed(self) -> bool:
         """Whether its present placement has failed, and it can be tried again once nothing is held any more."""
         ends_as = self.ends_as if self.state is OrderState.COMPENSATING else self.state

@@ -118,7 +118,7 @@ class Placing:
         Raises:
             NotFound: there is no such order.
             CompensationInProgress: the earlier placement still holds something; nothing was done.
-            WrongState: the order isn't failed; nothing was done.
+            WrongState: the order isn't failed, or its customer was erased; nothing was done.
             SystemUnknown: this process doesn't know a system that took something off; nothing was done.
             InvalidRequest, ProbableDuplicate, TotalChanged, TooManyAttempts, TooManyOrders: nothing was recorded.
             KeyReused, OrderArchived, InProgress, DatabaseUnavailable: as for `submit`.
@@ -128,7 +128,7 @@ class Placing:
         if known:
             return known
         order = find_order(order_id)
-        if order.state is not OrderState.FAILED:
+        if order.state is not OrderState.FAILED or order.is_erased:
             # A submission with the same key may have been recorded since we looked.
             known = self._answer(by.scope, key, content_hash)
             if known:
@@ -222,6 +222,8 @@ class Placing:
             return InProgress(COMPENSATION_RETRY_SECONDS, order.id)
         if order.state is OrderState.COMPENSATING:
             return CompensationInProgress(order.id, COMPENSATION_RETRY_SECONDS)
+        if order.is_erased:
+            return WrongState("Its customer's data was erased, so it can't be tried again; place a new order.")
         return WrongState(f"The order is {order.state.value}; only a failed order can be tried again.")
 
 

@@ -97,9 +97,11 @@ def _stays_failed(_: Before) -> ReturningUpdate[Any]:
     return update(_ORDERS).where(*_unchanged(), still_failed).values(**_retried()).returning(*events.facts())
 
 
-def _unchanged() -> tuple[Any, Any]:
+def _unchanged() -> tuple[Any, ...]:
     number_before = bindparam("order_placement_number", type_=_ORDERS.c.placement_number.type) - 1
-    return (_ORDERS.c.id == bindparam("order_id", type_=_ORDERS.c.id.type), _ORDERS.c.placement_number == number_before)
+    known = _ORDERS.c.customer_email != ""  # a customer who was erased isn't ordered for again
+    is_the_one = _ORDERS.c.id == bindparam("order_id", type_=_ORDERS.c.id.type)
+    return is_the_one, _ORDERS.c.placement_number == number_before, known
 
 
 def _retried() -> dict[str, Any]:
