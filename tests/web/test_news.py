@@ -118,7 +118,7 @@ def test_a_failure_is_not_told_after_another_order_was_placed_instead(
     ("headers", "reason", "next_step"),
     [
         ({}, "Only 3 of \u201cCast iron pot\u201d are left.", "What you can do now stands on the page of the order:"),
-        (GERMAN, "sind nur noch 3 da.", "Was Sie jetzt tun können, steht auf der Seite der Bestellung:"),
+        (GERMAN, "sind noch 3 da.", "Was Sie jetzt tun können, steht auf der Seite der Bestellung:"),
     ],
 )
 def test_a_failure_is_told_with_what_is_left_and_promises_only_the_order_s_page(
