@@ -95,12 +95,12 @@ INTERFACES = [
         MODEL_VIEW,
         "orderapp/admin/listing.py",
         ("_get_list_extra_args", "refuses an address that isn't understood", "self", (f"{MODEL_VIEW}.index_view",)),
-        ("_get_list_filter_args", "reads filters by their names", "self", ()),
+        ("_get_list_url", "writes sorting by the columns' names", "self, view_args", (f"{MODEL_VIEW}.index_view",)),
         (
             "_get_filters",
             "writes filters by their names",
             "self, filters",
-            (f"{MODEL_VIEW}.index_view", f"{MODEL_VIEW}._get_list_url"),
+            (f"{MODEL_VIEW}.index_view",),
         ),
         (
             "_filters",

@@ -247,9 +247,13 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
 
     def _get_list_url(self, view_args: ViewArgs) -> str:
         """Return the address of the same rows sorted otherwise; columns have their names in it, not their places."""
-        column = self._get_column_by_idx(view_args.sort)
-        sorting = {"sort": column[0] if column else None, "desc": "1" if column and view_args.sort_desc else None}
+        column = None if view_args.sort is None else self.get_list_columns()[view_args.sort][0]
+        sorting = {"sort": column, "desc": "1" if column and view_args.sort_desc else None}
         return url_for(".index_view", **{**self._kept(), **sorting})
+
+    def filters_in_words(self, args: ViewArgs) -> dict[str, Any]:
+        """Return the filters that are chosen, as staff read them: what they are about, and what they let through."""
+        return {self._filters[index].name: self._filters[index].in_words(value) for index, _, value in args.filters}
 
     def _kept(self) -> dict[str, Any]:
         return {name: value for name, value in request.args.items() if name not in ("before", "after") and value}
@@ -268,7 +272,7 @@ class Listing(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no t
         others = [text for name, text in args.items() if name != "search"]
         if not set(args) <= known or not all(text.isprintable() for text in (search, *others)):
             abort(400)
-        names = [name for name, _ in self._list_columns]
+        names = [name for name, _ in self.get_list_columns()]
         if args.get("sort", "") not in ("", *self._keys().keys() & names) or args.get("desc", "") not in ("", "1"):
             abort(400)
         if args.get("size", "") not in ("", *map(str, PAGE_SIZES)):

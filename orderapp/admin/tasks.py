@@ -178,9 +178,7 @@ class TasksView(Exportable, TabbedListing):
             abort(400)
         if request.form.get("which") == "all":
             tasks = self.narrowed(select(Task.id), but="")
-            chosen: dict[str, Any] = {
-                self._filters[index].name: self._filters[index].in_words(value) for index, _, value in args.filters
-            }
+            chosen: dict[str, Any] = self.filters_in_words(args)
         else:
             ids = selecting.chosen("task")
             if len(ids) > max(PAGE_SIZES):

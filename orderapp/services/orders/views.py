@@ -167,7 +167,7 @@ def view_confirmed(held: Held, confirmed: Confirmed) -> OrderView:
         total=document.total,
         created_at=confirmed.created_at,
         updated_at=confirmed.updated_at,
-        steps=tuple(StepView(step.system, StepState.DONE, "") for step in held.steps),
+        steps=tuple(StepView(step.system, StepState.DONE, "", confirmed.decided_at) for step in held.steps),
         tasks=tuple(_task_view(row) for row in confirmed.tasks),
         stopped=None,
         language=document.language,

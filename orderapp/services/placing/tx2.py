@@ -73,7 +73,11 @@ def confirm(held: Held, results: list[StepResult], systems: Systems) -> Confirme
         raise _lost(held)
     [order] = written["order"]
     return Confirmed(
-        order.client_id, order.created_at, order.updated_at, sorted(written["tasks"], key=lambda task: task.id)
+        client_id=order.client_id,
+        created_at=order.created_at,
+        updated_at=order.updated_at,
+        decided_at=written["placement"][0].decided_at,
+        tasks=sorted(written["tasks"], key=lambda task: task.id),
     )
 
 
@@ -102,7 +106,7 @@ def _lease(_: Before) -> ReturningUpdate[Any]:
 def _placement(before: Before) -> ReturningUpdate[Any]:
     ours = _PLACEMENTS.c.id == select(before["lease"].c.placement_id).scalar_subquery()
     confirming = moving(Placement, PlacementState.CONFIRMED).where(ours).values(decided_at=db_now())
-    return confirming.returning(_PLACEMENTS.c.id)
+    return confirming.returning(_PLACEMENTS.c.id, _PLACEMENTS.c.decided_at)
 
 
 def _order(before: Before) -> ReturningUpdate[Any]:
@@ -114,8 +118,11 @@ def _order(before: Before) -> ReturningUpdate[Any]:
 
 def _steps(before: Before) -> ReturningUpdate[Any]:
     steps = table_of(Step)
-    ours = steps.c.placement_id == select(before["placement"].c.id).scalar_subquery()
-    done = moving(Step, StepState.DONE).where(ours).values(outcome=Outcome.DONE.value, code="", decided_at=db_now())
+    placement = before["placement"].c
+    ours = steps.c.placement_id == select(placement.id).scalar_subquery()
+    # At the same moment as the placement, whichever database it is, because the answer tells it too.
+    decided = {"outcome": Outcome.DONE.value, "code": "", "decided_at": select(placement.decided_at).scalar_subquery()}
+    done = moving(Step, StepState.DONE).where(ours).values(decided)
     return done.returning(steps.c.id)
 
 
@@ -143,7 +150,7 @@ _CONFIRMING = WritePlan(
     Write("recorded", recording_steps, one=False),
     Write("events", events.recording, one=False, only_if="order.is_heard"),
     Write("tasks", _new_tasks, one=False),
-    returns=("order", "tasks"),
+    returns=("order", "placement", "tasks"),
 )
 
 

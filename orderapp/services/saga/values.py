@@ -115,4 +115,5 @@ class Confirmed:
     client_id: int | None
     created_at: dt.datetime
     updated_at: dt.datetime
+    decided_at: dt.datetime
     tasks: Sequence[Any]
