@@ -55,6 +55,7 @@ def test_a_sound_installation_is_ok_line_by_line(examine: Examine) -> None:
         "alert-message": ("ok", "job, when it is enqueued"),
         "weekly-report": ("ok", "job, daily at 06:00 UTC"),
         "report-message": ("ok", "job, when it is enqueued"),
+        "staff-invitation": ("ok", "job, when it is enqueued"),
     }
     assert lines(result)["database"][1].startswith("SQLite, schema ")
     assert result.stderr == ""

@@ -13,7 +13,9 @@ from orderapp.domain.states import (
     HOLDING_STEP_STATES,
     OPEN_TASK_STATES,
     DeliveryState,
+    ItemState,
     MismatchState,
+    OperationState,
     OrderState,
     PlacementState,
     State,
@@ -43,6 +45,13 @@ DRAWN: dict[type[StrEnum], str] = {
     """,
     MismatchState: "open->correcting correcting->open open->gone correcting->gone",
     DeliveryState: "waiting->delivered waiting->dropped",
+    OperationState: """
+        draft->running running->paused paused->running running->ended paused->ended
+    """,
+    ItemState: """
+        planned->left_out planned->refused planned->stopped planned->acted
+        acted->done acted->failed acted->given_up acted->open
+    """,
 }
 PAIRS = [(kind, source, to) for kind in DRAWN for source, to in itertools.product(kind, kind)]
 
@@ -69,6 +78,8 @@ def test_every_state_can_be_reached_from_where_its_kind_begins() -> None:
         (PlacementState, PlacementState.PLACING),
         (StepState, StepState.PLANNED),
         (TaskState, TaskState.WAITING),
+        (OperationState, OperationState.DRAFT),
+        (ItemState, ItemState.PLANNED),
     ):
         reached: set[State] = {begin}
         while more := {to for to in kind if sources_of(to) & reached} - reached:

@@ -6,9 +6,12 @@ import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import select
+
 from orderapp.config import current_settings
 from orderapp.domain.schedules import Daily
 from orderapp.errors import ArchiveUnusable, ConfigurationError, InvalidRequest
+from orderapp.models import db_now
 from orderapp.services.archive.archive import DAY_SECONDS, archive
 from orderapp.services.db.audit import TIMER
 from orderapp.services.engine.run_time import OutOfTime
@@ -36,9 +39,9 @@ class Archiving:
             raise ConfigurationError(f"ARCHIVE_FOLDER: {folder!r} doesn't begin with /")
         return cls(Path(folder), age_days) if folder else None
 
-    def file_now(self) -> Path:
-        """Return the file of this month: each stays of a size that can be copied and searched."""
-        return self.folder / f"orders-{dt.datetime.now(dt.UTC):%Y-%m}.jsonl"
+    def file_of(self, now: dt.datetime) -> Path:
+        """Return the file of a month: each stays of a size that can be copied and searched."""
+        return self.folder / f"orders-{now:%Y-%m}.jsonl"
 
 
 def schedule(env: Environment) -> Daily | None:
@@ -52,7 +55,9 @@ def archive_orders(run: Run) -> dict[str, int | str]:
     archiving = Archiving.from_environment(run.env)
     if archiving is None:
         run.needs_attention("ARCHIVE_FOLDER isn't set, so there is no place for old orders. Set it, and requeue this.")
-    file, age_seconds = archiving.file_now(), archiving.age_days * float(DAY_SECONDS)
+    with run.reading() as session:
+        file = archiving.file_of(session.execute(select(db_now())).scalar_one())
+    age_seconds = archiving.age_days * float(DAY_SECONDS)
     try:
         moved = archive(age_seconds, file, TIMER, current_settings(), lambda _: run.renew(), OutOfTime(run))
     except InvalidRequest as error:

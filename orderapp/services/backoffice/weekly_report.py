@@ -53,9 +53,9 @@ def report_week(run: Run) -> str:
     If we die here: the next run makes it.
     """
     settings = current_settings()
-    week = _last_week(run.scheduled_at or dt.datetime.now(dt.UTC), settings)
-    begin, end = (_midnight(day, settings) for day in (week, week + WEEK))
     with run.reading() as session:
+        week = _last_week(run.scheduled_at or session.execute(select(db_now())).scalar_one(), settings)
+        begin, end = (_midnight(day, settings) for day in (week, week + WEEK))
         if session.get(WeeklyReport, week) is not None:
             return f"the report of {week} is there"
         figures = measure(session, begin, end, run.renew)
