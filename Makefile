@@ -7,8 +7,9 @@ DEVELOPMENT := .venv/.development-installed
 # Celery, for comparison only: installed apart from the product, and only on request.
 CELERY := build/celery/.installed
 
-# Files of tests at a time: as many as a small machine has processors, since some tests measure time.
-TESTS_AT_A_TIME ?= 2
+# Files of tests at a time: one more than a small machine has processors, because many tests wait for processes and
+# browsers. Not more, since some measure time.
+TESTS_AT_A_TIME ?= 3
 
 # The tests of `make check`: the rooms without a database, and the structure of the code; no slow ones.
 QUICK := tests/domain tests/systems tests/test_*.py -m "not slow and not postgres and not rabbitmq and not chromium"
