@@ -138,6 +138,11 @@ class Systems(Mapping[str, System]):
         refuse_impossible_examples(systems, systems.inputs)
         return systems
 
+    @property
+    def mailer(self) -> System | None:
+        """The system that writes mails which are no effects of orders: the first configured one that can; else None."""
+        return next((one for one in self._systems.values() if one.configured and one.can("write")), None)
+
     def title_of(self, name: str) -> str:
         """Return what staff and customers call a system: its title, or its name if this process doesn't know it."""
         return self._systems[name].title if name in self._systems else name

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
-from werkzeug.serving import make_server
 
 from orderapp.config import Settings
 from orderapp.domain.states import TaskKind, TaskState
@@ -22,19 +20,14 @@ from orderapp.services.db.transactions import writing
 from orderapp.services.resilience.switches import switch_system
 from tests.admin.conftest import PASSWORD
 from tests.admin.rows import Rows
-from tests.servers.whole_answers import answering_whole
+from tests.servers.whole_answers import served
 
 
 @pytest.fixture
 def office_url(app: Flask) -> Iterator[str]:
     """Where the back office runs, with several requests at a time."""
-    server = make_server("127.0.0.1", 0, answering_whole(app), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/admin"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(app) as url:
+        yield f"{url}/admin"
 
 
 @pytest.fixture

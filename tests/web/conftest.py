@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from orderapp.models import Product, db_now
@@ -19,7 +17,7 @@ from orderapp.services.db.transactions import writing
 from orderapp.services.placing.under_way import start_telling_steps
 from tests.sandbox.running import RunningSandbox
 from tests.servers.applications import run_waiting_tasks, running_application
-from tests.servers.whole_answers import answering_whole
+from tests.servers.whole_answers import served
 
 PRODUCTS = [("TEA-GREEN", "Green tea, 100 g", 1250), ("POT-CAST", "Cast iron pot", 8900), ("SCALE-01", "Scale", 4500)]
 VARIABLES = {
@@ -55,13 +53,8 @@ def app(sandbox: RunningSandbox) -> Iterator[Flask]:
 def shop_url(app: Flask) -> Iterator[str]:
     """Where the shop runs, with several requests at a time."""
     start_telling_steps(app)
-    server = make_server("127.0.0.1", 0, answering_whole(app), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(app) as url:
+        yield url
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from orderapp.errors import InvalidRequest, NotFound, WrongState
 from orderapp.models import Role, Staff, db_now
 from orderapp.services.access import passwords, sessions
 from orderapp.services.access.refused_acts import refusals_recorded
-from orderapp.services.backoffice.staff_messages import ATTEMPTS, LEASE_SECONDS, StaffMessage, mail_to, mailer_of
+from orderapp.services.backoffice.staff_messages import ATTEMPTS, LEASE_SECONDS, StaffMessage, mail_to
 from orderapp.services.db import audit
 from orderapp.services.db.audit import Act, Actor
 from orderapp.services.db.transactions import reading, writing
@@ -142,7 +142,7 @@ def tell(run: Run) -> str:
 
 def _refuse_without_mail() -> None:
     settings = current_settings()
-    if not settings.public_url or mailer_of(settings) is None:
+    if not settings.public_url or settings.systems.mailer is None:
         raise WrongState(
             "An invitation needs PUBLIC_URL, and a system that sends mails. Nothing was changed; set both, or use "
             "`flask staff create`."

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from orderapp.config import Settings, current_settings
+from orderapp.config import current_settings
 from orderapp.domain.mails import Mail
 from orderapp.domain.outcome import Outcome
 from orderapp.fast_json import to_json
 from orderapp.models import AlertRule, WebhookSubscription
 from orderapp.services.webhooks.answers import record_answer, why_not_taken
 from orderapp.services.webhooks.subscriptions import signing_secrets
-from orderapp.systems.base import System
 from orderapp.systems.runs import Run
 from orderapp.systems.webhooks import Message, send
 
@@ -62,7 +61,7 @@ def mail_to(run: Run, address: str, message: StaffMessage, remedy: str) -> str:
         message: What.
         remedy: What to do if the address is refused, as a sentence.
     """
-    mailer = mailer_of(current_settings())
+    mailer = current_settings().systems.mailer
     if mailer is None:
         run.needs_attention("No system that sends mails is configured. Configure one, then requeue this.")
     mail = Mail(f"message.{run.key}", address, message.subject, message.text, message.html)
@@ -73,11 +72,6 @@ def mail_to(run: Run, address: str, message: StaffMessage, remedy: str) -> str:
     if answer.outcome is Outcome.REFUSED:
         run.needs_attention(f"{said}. {remedy}")
     return run.try_again(said)
-
-
-def mailer_of(settings: Settings) -> System | None:
-    """Return the configured system that sends mails; None if there is none."""
-    return next((one for one in settings.systems.values() if one.can("write") and one.configured), None)
 
 
 def _to_webhook(run: Run, webhook_id: int, message: StaffMessage) -> str:

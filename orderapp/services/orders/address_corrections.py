@@ -47,7 +47,7 @@ SAME = "We have this address already."
 
 def can_correct(order: OrderView, systems: Systems) -> bool:
     """Return whether an order's address can be corrected: it is confirmed, has one, and a system writes mails."""
-    return order.state is OrderState.CONFIRMED and not order.is_erased and proofs.mailer(systems) is not None
+    return order.state is OrderState.CONFIRMED and not order.is_erased and systems.mailer is not None
 
 
 def send_code(order: OrderView, typed: str, address: str | None, settings: Settings) -> tuple[str, int]:

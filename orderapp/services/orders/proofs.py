@@ -35,17 +35,12 @@ def read_address(typed: str) -> str:
         raise InvalidRequest({"email": [str(error)]}) from error
 
 
-def mailer(systems: Systems) -> System | None:
-    """Return the system that writes such mails, None if the shop has none."""
-    return next((one for one in systems.values() if one.configured and one.can("write")), None)
-
-
 def usable_mailer(systems: Systems) -> System:
     """Return the system that writes such mails, wrapped: it gets one call, in slots that orders don't need.
 
     Raises MailUnavailable if it is paused, failing or busy, or there is none.
     """
-    found = mailer(systems)
+    found = systems.mailer
     with reading() as session:
         standing = read_standing(session)
     admission = admit_preview(standing, [found]) if found is not None else None

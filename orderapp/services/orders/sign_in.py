@@ -31,7 +31,7 @@ def can_sign_in(settings: Settings) -> bool:
 
     The link never has the host that a request names: anybody could name their own, and would get the token.
     """
-    return bool(settings.public_url) and proofs.mailer(settings.systems) is not None
+    return bool(settings.public_url) and settings.systems.mailer is not None
 
 
 def send_link(
